@@ -1,0 +1,59 @@
+# Everything runs inside .venv, which is made from the hashed locks and reused while they are unchanged.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+UV := $(BIN)/uv
+INSTALL := VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --no-annotate $(if $(UPGRADE),--upgrade)
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo test check format bench lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+env: $(READY) ## Create or update the environment in .venv
+
+demo: $(READY) ## Run the main job on an invented landscape, into demo-results/ (ARGS="..." adds options)
+	@$(BIN)/geoseg demo $(ARGS)
+
+test: $(READY) ## Run the tests with coverage (ARGS="..." is passed to pytest)
+	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(ARGS)
+
+check: $(READY) ## Check format, lint, types and the contracts between the rooms
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY) ## Format the code and apply the safe fixes of the linter
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY) ## Run every benchmark in benchmarks/
+	@for script in $(sort $(wildcard benchmarks/*.py)); do \
+		echo "== $$script"; $(BIN)/python "$$script" || exit 1; \
+	done
+
+lock: $(READY) ## Write the locks again from pyproject.toml (UPGRADE=1 takes newer versions)
+	$(COMPILE) --extra dev --output-file requirements.lock pyproject.toml
+	echo uv | $(COMPILE) --output-file requirements-uv.lock -
+
+clean: ## Remove the environment, the caches and what was built; results are kept
+	rm -rf $(VENV) build dist .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+$(READY): pyproject.toml requirements.lock requirements-uv.lock
+	@command -v $(PYTHON) >/dev/null || { echo "GeoSeg-PointAI needs Python 3.11 or newer: apt install python3 python3-venv" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "GeoSeg-PointAI needs Python 3.11 or newer, got $$($(PYTHON) --version): name another one, as in 'make PYTHON=python3.12 $(MAKECMDGOALS)'" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "This Python cannot make environments: apt install python3-venv" >&2; exit 1; }
+	@echo "Preparing the environment in $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
+	@$(INSTALL) sync --quiet --require-hashes requirements.lock
+	@$(INSTALL) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,1 @@
+"""NumPy and SciPy only: the words and the arithmetic of the house, without files or devices."""

@@ -1,0 +1,106 @@
+"""Accuracy of a map: one confusion matrix and the scores read off it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.domain.legend import UNLABELLED
+
+
+def confusion_matrix(truth: NDArray[np.uint8], mapped: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
+    """Count pixels (or points) by true class in rows and mapped class in columns.
+
+    Where the truth is 255 nothing is counted. Where the truth has a class and the map is 255 (no
+    prediction) the pixel is counted as missed: column C, which belongs to no class.
+
+    Args:
+        truth: Class ids, any shape; 255 is unlabelled.
+        mapped: Class ids, the same shape; 255 is "no prediction".
+        classes: C.
+
+    Returns:
+        int64, shape (C, C + 1).
+    """
+    labelled = truth != UNLABELLED
+    true = truth[labelled].astype(np.int64)
+    chosen = np.minimum(mapped[labelled].astype(np.int64), classes)
+    counts = np.bincount(true * (classes + 1) + chosen, minlength=classes * (classes + 1))
+    return counts.reshape(classes, classes + 1)
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Scores 0..1 of a confusion matrix (Congalton, 1991); NaN where a score does not exist.
+
+    Attributes:
+        confusion: int64 (C, C + 1), truth in rows; the last column counts pixels left unmapped.
+        iou: Intersection over union by class; NaN for a class absent from the reference.
+        f1: F1 by class.
+        precision: User's accuracy by class; NaN where nothing was mapped to the class.
+        recall: Producer's accuracy by class; NaN for a class absent from the reference.
+        miou: Mean IoU over the classes present in the reference.
+        overall_accuracy: Share of the labelled pixels that is mapped right.
+    """
+
+    confusion: NDArray[np.int64]
+    iou: NDArray[np.float64]
+    f1: NDArray[np.float64]
+    precision: NDArray[np.float64]
+    recall: NDArray[np.float64]
+    miou: float
+    overall_accuracy: float
+
+
+def accuracy(confusion: NDArray[np.int64]) -> Accuracy:
+    """Read the scores off a confusion matrix of shape (C, C) or (C, C + 1), truth in rows."""
+    classes = len(confusion)
+    right = np.diagonal(confusion[:, :classes]).astype(np.float64)
+    true = confusion.sum(axis=1).astype(np.float64)
+    mapped = confusion[:, :classes].sum(axis=0).astype(np.float64)
+    present = true > 0
+    iou = _ratio(right, true + mapped - right, present)
+    return Accuracy(
+        confusion=confusion,
+        iou=iou,
+        f1=_ratio(2 * right, true + mapped, present),
+        precision=_ratio(right, mapped, mapped > 0),
+        recall=_ratio(right, true, present),
+        miou=float(iou[present].mean()) if present.any() else float("nan"),
+        overall_accuracy=float(right.sum() / true.sum()) if present.any() else float("nan"),
+    )
+
+
+def accuracy_record(scores: Accuracy, names: Sequence[str]) -> dict[str, object]:
+    """Return the scores as they stand in result files: fractions, by class name, null where absent."""
+    classes = len(scores.iou)
+    return {
+        "miou": _number(scores.miou),
+        "overall_accuracy": _number(scores.overall_accuracy),
+        "iou": _by_name(scores.iou, names),
+        "f1": _by_name(scores.f1, names),
+        "precision": _by_name(scores.precision, names),
+        "recall": _by_name(scores.recall, names),
+        "confusion": scores.confusion[:, :classes].tolist(),
+        "unmapped": scores.confusion[:, classes:].sum(axis=1).tolist(),
+        "pixels": int(scores.confusion.sum()),
+    }
+
+
+def _ratio(
+    part: NDArray[np.float64], whole: NDArray[np.float64], exists: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    out = np.full(part.shape, np.nan)
+    np.divide(part, whole, out=out, where=exists & (whole > 0))
+    return out
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _by_name(values: NDArray[np.float64], names: Sequence[str]) -> Mapping[str, float | None]:
+    return {name: _number(float(value)) for name, value in zip(names, values, strict=True)}

@@ -1,0 +1,134 @@
+"""The legend: the classes of a map with their ids, names and colours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.errors import LegendError
+
+UNLABELLED = 255
+"""The value of a pixel or point without a class, everywhere."""
+
+MAX_CLASSES = 255
+
+# Okabe & Ito (2008), then Paul Tol's "muted" scheme: distinct under the common colour-vision deficiencies.
+_PALETTE = (
+    *("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7"),
+    *("#332288", "#88ccee", "#44aa99", "#117733", "#999933", "#ddcc77", "#cc6677", "#882255", "#aa4499"),
+)
+_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
+
+
+@dataclass(frozen=True)
+class LandClass:
+    """One class: id from 0, a name, and a colour written ``#rrggbb``."""
+
+    id: int
+    name: str
+    color: str
+
+
+@dataclass(frozen=True)
+class Legend:
+    """The classes of a map, in the order of their ids 0..C-1.
+
+    Raises:
+        LegendError: Ids are not 0..C-1, names repeat, or a colour is not ``#rrggbb``.
+    """
+
+    classes: tuple[LandClass, ...]
+
+    def __post_init__(self) -> None:
+        _check_ids([c.id for c in self.classes])
+        _check_names([c.name for c in self.classes])
+        _check_colors(self.classes)
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class names by id."""
+        return tuple(c.name for c in self.classes)
+
+    @property
+    def rgb(self) -> NDArray[np.uint8]:
+        """Colours by id, shape (C, 3), red green blue 0..255."""
+        return np.array([[int(c.color[i : i + 2], 16) for i in (1, 3, 5)] for c in self.classes], np.uint8)
+
+    def id_of(self, name: str) -> int:
+        """Return the id of the class called ``name``.
+
+        Raises:
+            LegendError: The legend has no such class.
+        """
+        if name in self.names:
+            return self.names.index(name)
+        raise LegendError(f"the legend has no class {name!r}", expected=f"one of {', '.join(self.names)}")
+
+    def to_records(self) -> list[dict[str, object]]:
+        """Return the JSON form: a list of ``{"id", "name", "color"}``."""
+        return [{"id": c.id, "name": c.name, "color": c.color} for c in self.classes]
+
+
+def legend_from_records(records: object, where: object = None) -> Legend:
+    """Build a legend from its JSON form, a list of ``{"id", "name", "color"}``.
+
+    Raises:
+        LegendError: The list or one of its entries is not of that form; ``where`` names the file.
+    """
+    form = 'a JSON list of {"id", "name", "color": "#rrggbb"}'
+    if not isinstance(records, Sequence) or isinstance(records, str) or not records:
+        raise LegendError("this is not a legend", where=where, expected=form, got=type(records).__name__)
+    try:
+        classes = [_class_from_record(r) for r in records]
+        return Legend(tuple(sorted(classes, key=lambda c: c.id)))
+    except (TypeError, KeyError, ValueError) as error:
+        raise LegendError("a class cannot be read", where=where, expected=form, got=repr(error)) from error
+    except LegendError as error:
+        raise LegendError(error.what, where=where, expected=error.expected, got=error.got) from error
+
+
+def legend_from_names(names: Iterable[str]) -> Legend:
+    """Build a legend with ids in the order of ``names`` and colours from a colour-blind-safe palette."""
+    classes = [LandClass(i, name, _palette_color(i)) for i, name in enumerate(names)]
+    return Legend(tuple(classes))
+
+
+def _class_from_record(record: Mapping[str, object]) -> LandClass:
+    if not isinstance(record["id"], int) or isinstance(record["id"], bool):
+        raise TypeError(f"id {record['id']!r} is not a whole number")
+    return LandClass(record["id"], str(record["name"]), str(record["color"]).lower())
+
+
+def _palette_color(index: int) -> str:
+    if index < len(_PALETTE):
+        return _PALETTE[index]
+    # Past the palette: the golden angle in hue keeps neighbours apart, though no longer colour-blind-safe.
+    hue = (index * 0.61803398875) % 1.0
+    channel = [0.5 + 0.4 * np.cos(2 * np.pi * (hue - shift)) for shift in (0.0, 1 / 3, 2 / 3)]
+    return "#" + "".join(f"{round(255 * value):02x}" for value in channel)
+
+
+def _check_ids(ids: Sequence[int]) -> None:
+    if not 1 <= len(ids) <= MAX_CLASSES:
+        raise LegendError("wrong number of classes", expected=f"1 to {MAX_CLASSES}", got=len(ids))
+    if list(ids) != list(range(len(ids))):
+        raise LegendError("class ids must count up from 0", expected=f"0..{len(ids) - 1}", got=list(ids))
+
+
+def _check_names(names: Sequence[str]) -> None:
+    repeated = sorted({n for n in names if names.count(n) > 1 or not n.strip()})
+    if repeated:
+        raise LegendError("class names must be unique and not empty", got=", ".join(map(repr, repeated)))
+
+
+def _check_colors(classes: Sequence[LandClass]) -> None:
+    for c in classes:
+        if not _COLOR.fullmatch(c.color):
+            raise LegendError(f"class {c.name!r} has no usable colour", expected="#rrggbb", got=c.color)

@@ -1,0 +1,62 @@
+"""What the rooms ask of one another, as Protocols."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.domain.windows import Window
+
+
+class PixelSource(Protocol):
+    """A raster that can be read in windows."""
+
+    @property
+    def height(self) -> int:
+        """Rows of pixels."""
+
+    @property
+    def width(self) -> int:
+        """Columns of pixels."""
+
+    def read(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Return pixels (B, h, w), float32 in the raster's own values, and where they are valid, (h, w).
+
+        The window may reach over the edge; what lies outside is not valid. Pixels that are not valid
+        are finite, but mean nothing.
+        """
+
+
+class Predictor(Protocol):
+    """A trained model, ready to give class probabilities."""
+
+    @property
+    def classes(self) -> int:
+        """C, the number of classes."""
+
+    def probabilities(
+        self, pixels: NDArray[np.float32], valid: NDArray[np.bool_]
+    ) -> NDArray[np.float32]:
+        """Return class probabilities (N, C, h, w) of pixels (N, B, h, w) that are valid where (N, h, w)."""
+
+
+class Progress(Protocol):
+    """Somebody who wants to know how far a long piece of work has come."""
+
+    def start(self, what: str, total: int) -> None:
+        """Say that ``total`` steps of ``what`` begin."""
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        """Say that ``steps`` more are done; ``note`` is a short state such as the loss."""
+
+
+class Silence:
+    """Progress that nobody watches."""
+
+    def start(self, what: str, total: int) -> None:
+        """Say nothing."""
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        """Say nothing."""

@@ -1,0 +1,1 @@
+"""Rasters, point files, polygons and datasets on disk."""

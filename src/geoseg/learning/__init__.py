@@ -1,0 +1,1 @@
+"""Learning from points: loss, models, fitting, inference and the model file."""
