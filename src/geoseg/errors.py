@@ -26,9 +26,9 @@ class GeoSegError(Exception):
         hint: str | None = None,
     ) -> None:
         self.what, self.where, self.expected, self.got, self.hint = what, where, expected, got, hint
-        super().__init__(self._text())
+        super().__init__(what)
 
-    def _text(self) -> str:
+    def __str__(self) -> str:
         parts = [f"{self.where}: {self.what}" if self.where is not None else self.what]
         parts += [f"expected {self.expected}"] if self.expected is not None else []
         parts += [f"got {self.got}"] if self.got is not None else []
@@ -82,3 +82,9 @@ class TrainingError(GeoSegError):
     """A training run that cannot start or go on."""
 
     exit_code = 9
+
+
+class Interrupted(GeoSegError):
+    """Work stopped by the user; what is done is kept, and the message says where."""
+
+    exit_code = 130

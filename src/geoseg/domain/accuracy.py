@@ -9,6 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.domain.legend import UNLABELLED
+from geoseg.errors import LegendError
+
+_VALUES = 256
 
 
 def confusion_matrix(truth: NDArray[np.uint8], mapped: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
@@ -24,12 +27,28 @@ def confusion_matrix(truth: NDArray[np.uint8], mapped: NDArray[np.uint8], classe
 
     Returns:
         int64, shape (C, C + 1).
+
+    Raises:
+        LegendError: The truth or the map holds an id that is neither below C nor 255.
     """
     labelled = truth != UNLABELLED
-    true = truth[labelled].astype(np.int64)
-    chosen = np.minimum(mapped[labelled].astype(np.int64), classes)
-    counts = np.bincount(true * (classes + 1) + chosen, minlength=classes * (classes + 1))
-    return counts.reshape(classes, classes + 1)
+    pairs = truth[labelled].astype(np.intp) * _VALUES + mapped[labelled]
+    counts = np.bincount(pairs, minlength=_VALUES * _VALUES).reshape(_VALUES, _VALUES)
+    _check_classes(counts.sum(axis=1), classes, "truth")
+    _check_classes(counts.sum(axis=0), classes, "map")
+    kept = [*range(classes), UNLABELLED]
+    return counts[:classes, kept].astype(np.int64)
+
+
+def _check_classes(counts: NDArray[np.intp], classes: int, where: str) -> None:
+    foreign = np.flatnonzero(counts[classes:UNLABELLED]) + classes
+    if len(foreign):
+        raise LegendError(
+            "a class id that the legend lacks",
+            where=where,
+            expected=f"ids 0..{classes - 1}, or {UNLABELLED}",
+            got=", ".join(map(str, foreign)),
+        )
 
 
 @dataclass(frozen=True)
@@ -39,8 +58,8 @@ class Accuracy:
     Attributes:
         confusion: int64 (C, C + 1), truth in rows; the last column counts pixels left unmapped.
         iou: Intersection over union by class; NaN for a class absent from the reference.
-        f1: F1 by class.
-        precision: User's accuracy by class; NaN where nothing was mapped to the class.
+        f1: F1 by class; NaN for a class absent from the reference.
+        precision: User's accuracy by class; NaN for a class absent from the reference or the map.
         recall: Producer's accuracy by class; NaN for a class absent from the reference.
         miou: Mean IoU over the classes present in the reference.
         overall_accuracy: Share of the labelled pixels that is mapped right.
@@ -67,7 +86,7 @@ def accuracy(confusion: NDArray[np.int64]) -> Accuracy:
         confusion=confusion,
         iou=iou,
         f1=_ratio(2 * right, true + mapped, present),
-        precision=_ratio(right, mapped, mapped > 0),
+        precision=_ratio(right, mapped, present),
         recall=_ratio(right, true, present),
         miou=float(iou[present].mean()) if present.any() else float("nan"),
         overall_accuracy=float(right.sum() / true.sum()) if present.any() else float("nan"),

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.domain.legend import UNLABELLED
-from geoseg.domain.windows import Window, grid
+from geoseg.domain.windows import grid, strips
+from geoseg.errors import LegendError
 
 Scope = Literal["tile", "image", "total"]
 TRAIN, CHECK = "train", "check"
@@ -63,12 +64,14 @@ class Points:
 
     def digest(self) -> str:
         """Return a SHA-256 of what training sees; it does not depend on the order of the points."""
-        rows = zip(self.image, self.row, self.col, self.class_id, self.weight, self.role, strict=True)
+        # Adding 0 turns -0.0, which rounding can leave behind, into 0.0.
+        row, col = np.round(self.row, 6) + 0.0, np.round(self.col, 6) + 0.0
+        rows = zip(self.image, row, col, self.class_id, self.weight, self.role, strict=True)
         lines = sorted(f"{i}\t{r:.6f}\t{c:.6f}\t{k}\t{w:.6g}\t{role}" for i, r, c, k, w, role in rows)
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def make_points(
+def make_points(  # noqa: PLR0917 -- what a point is, in the order in which one says it
     image: str | Sequence[str] | NDArray[np.str_],
     row: Sequence[float] | NDArray[np.float64],
     col: Sequence[float] | NDArray[np.float64],
@@ -125,95 +128,127 @@ def sample_points(
 ) -> Sample:
     """Draw points uniformly, without replacement, from the labelled pixels of dense masks.
 
-    The draw of an image depends on the seed and the image's name alone, never on the order of
-    reading; with scope "total", pixels of all images compete by keys drawn in the same way.
+    Every pixel draws a random key, from the seed and its image's name alone; in each place the N
+    smallest keys of a class win. So the order of reading plays no part, and the points of a small
+    budget are among those of a larger one with the same seed.
 
     Args:
-        masks: Class ids (H, W) by image name; 255 is unlabelled.
+        masks: Class ids (H, W) by image name; 255 is unlabelled. Each is looked up once, in name order.
         per_class: N, the points per class and per tile, image or in total.
         scope: What the budget counts for.
         classes: C, the number of classes of the legend.
-        seed: Seed of the draw.
-        tile_px: Side of a tile, for scope "tile".
+        seed: Seed of the draw, 0 or more.
+        tile_px: Side of a tile; with another scope it only bounds the memory used.
 
     Returns:
         The points at pixel centres, and the shortages: a class that a place has, but in fewer
         pixels than N, and for "image" and "total" also a class that is not there at all.
+
+    Raises:
+        LegendError: A mask holds a class id that is neither below C nor 255.
     """
-    parts = [
-        _sample_image(mask, name, per_class=per_class, classes=classes, seed=seed,
-                      cells=_cells(mask, tile_px if scope == "tile" else None))
-        for name, mask in sorted(masks.items())
-    ]  # fmt: skip
-    candidates = join_points([points for points, _ in parts])
-    keys = np.concatenate([key for _, key in parts]) if parts else np.empty(0)
+    draws = [
+        _draw_per_tile(masks[image], image, per_class=per_class, classes=classes, seed=seed, tile_px=tile_px)
+        for image in sorted(masks)
+    ]
+    if scope == "image":
+        draws = [_as_one_place(draw, draw.places[0], per_class) for draw in draws]
+    drawn = _join_draws(draws, classes)
     if scope == "total":
-        candidates = candidates.take(_smallest_per_class(candidates.class_id, keys, per_class))
-    points = replace(
-        candidates,
-        seed=np.full(len(candidates), seed, np.int64),
-        source=np.full(len(candidates), "simulated"),
-    )
-    return Sample(points, _shortages(masks, points, per_class, scope, classes, tile_px))
+        drawn = _as_one_place(drawn, "", per_class)
+    return Sample(_drawn_with(drawn.points, seed), _shortages(drawn, per_class, scope))
 
 
-def _cells(mask: NDArray[np.uint8], tile_px: int | None) -> list[Window]:
-    height, width = mask.shape
-    return [Window(0, 0, height, width)] if tile_px is None else list(grid(height, width, tile_px))
+@dataclass(frozen=True)
+class _Draw:
+    """Pixels drawn, shape (P,), the keys they won by, and the pixels found (places, C) in each place."""
+
+    points: Points
+    keys: NDArray[np.float64]
+    places: tuple[str, ...]
+    found: NDArray[np.int64]
 
 
-def _sample_image(
-    mask: NDArray[np.uint8], image: str, *, per_class: int, classes: int, seed: int, cells: list[Window]
-) -> tuple[Points, NDArray[np.float64]]:
-    """Return up to N points per class and cell with the random key that each pixel won by."""
+def _draw_per_tile(
+    mask: NDArray[np.uint8], image: str, *, per_class: int, classes: int, seed: int, tile_px: int
+) -> _Draw:
     rng = np.random.default_rng([seed, *hashlib.sha256(image.encode()).digest()])
-    keys = rng.random(mask.shape)
-    found = [_smallest_in_cell(mask, keys, cell, k, per_class) for cell in cells for k in range(classes)]
-    rows = np.concatenate([r for r, _ in found])
-    cols = np.concatenate([c for _, c in found])
-    points = make_points(image, rows.astype(np.float64), cols.astype(np.float64), mask[rows, cols])
-    return points, keys[rows, cols]
+    rows, cols, keys, found = [], [], [], []
+    height, width = mask.shape
+    for strip in strips(height, width, tile_px):
+        # Full-width rows of keys: a pixel's key does not depend on the size of the tiles.
+        strip_keys = rng.random((strip.height, strip.width))
+        for cell in grid(strip.height, strip.width, tile_px):
+            box = np.s_[:, cell.col : cell.col + cell.width]
+            labels = mask[strip.row : strip.row + strip.height][box].ravel()
+            tile_keys = strip_keys[box].ravel()
+            found.append(_count(labels, classes, image))
+            chosen = _smallest_per_class(labels, tile_keys, count=per_class, classes=classes)
+            rows.append(strip.row + chosen // cell.width)
+            cols.append(cell.col + chosen % cell.width)
+            keys.append(tile_keys[chosen])
+    row, col = np.concatenate(rows), np.concatenate(cols)
+    points = make_points(image, row.astype(np.float64), col.astype(np.float64), mask[row, col])
+    return _Draw(points, np.concatenate(keys), (image,) * len(found), np.array(found))
 
 
-def _smallest_in_cell(
-    mask: NDArray[np.uint8], keys: NDArray[np.float64], cell: Window, class_id: int, count: int
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    box = np.s_[cell.row : cell.row + cell.height, cell.col : cell.col + cell.width]
-    rows, cols = np.nonzero(mask[box] == class_id)
-    order = np.argsort(keys[box][rows, cols], kind="stable")[:count]
-    return rows[order] + cell.row, cols[order] + cell.col
+def _count(labels: NDArray[np.uint8], classes: int, image: str) -> NDArray[np.int64]:
+    """Return the pixels per class of a tile, shape (C,)."""
+    counts = np.bincount(labels, minlength=UNLABELLED + 1)
+    foreign = np.flatnonzero(counts[classes:UNLABELLED]) + classes
+    if len(foreign):
+        raise LegendError(
+            "the mask has a class that the legend lacks",
+            where=image,
+            expected=f"ids 0..{classes - 1}, or {UNLABELLED} for unlabelled",
+            got=", ".join(map(str, foreign)),
+        )
+    return counts[:classes].astype(np.int64)
 
 
 def _smallest_per_class(
-    class_id: NDArray[np.uint8], keys: NDArray[np.float64], count: int
+    class_id: NDArray[np.uint8], keys: NDArray[np.float64], *, count: int, classes: int
 ) -> NDArray[np.intp]:
-    order = np.argsort(keys, kind="stable")
-    chosen = [order[class_id[order] == k][:count] for k in np.unique(class_id)]
-    return np.sort(np.concatenate(chosen)) if chosen else np.empty(0, np.intp)
+    """Return where the ``count`` smallest keys of each class are, by class and then by key."""
+    chosen = []
+    for k in range(classes):
+        own = np.flatnonzero(class_id == k)
+        if len(own) > count:
+            own = own[np.argpartition(keys[own], count)[:count]]
+        chosen.append(own[np.argsort(keys[own], kind="stable")])
+    return np.concatenate(chosen)
 
 
-def _shortages(
-    masks: Mapping[str, NDArray[np.uint8]],
-    points: Points,
-    per_class: int,
-    scope: Scope,
-    classes: int,
-    tile_px: int,
-) -> tuple[Shortage, ...]:
-    if scope == "total":
-        found = points.counts(classes)
-        return tuple(Shortage("", k, per_class, int(n)) for k, n in enumerate(found) if n < per_class)
-    short = []
-    for name, mask in sorted(masks.items()):
-        for cell in _cells(mask, tile_px if scope == "tile" else None):
-            box = mask[cell.row : cell.row + cell.height, cell.col : cell.col + cell.width]
-            found = np.bincount(box[box != UNLABELLED].ravel(), minlength=classes)[:classes]
-            # In a tile an absent class is the rule and says nothing; in an image the user should know.
-            least = 1 if scope == "tile" else 0
-            short += [
-                Shortage(name, k, per_class, int(n)) for k, n in enumerate(found) if least <= n < per_class
-            ]
-    return tuple(short)
+def _join_draws(draws: Sequence[_Draw], classes: int) -> _Draw:
+    return _Draw(
+        join_points([d.points for d in draws]),
+        np.concatenate([d.keys for d in draws]) if draws else np.empty(0),
+        tuple(name for d in draws for name in d.places),
+        np.concatenate([d.found for d in draws]) if draws else np.zeros((0, classes), np.int64),
+    )
+
+
+def _as_one_place(draw: _Draw, place: str, per_class: int) -> _Draw:
+    """Take all places of a draw together: the N smallest keys of each class win once more."""
+    found = draw.found.sum(axis=0)
+    chosen = _smallest_per_class(draw.points.class_id, draw.keys, count=per_class, classes=len(found))
+    return _Draw(draw.points.take(chosen), draw.keys[chosen], (place,), found[np.newaxis])
+
+
+def _drawn_with(points: Points, seed: int) -> Points:
+    count = len(points)
+    return replace(points, seed=np.full(count, seed, np.int64), source=np.full(count, "simulated"))
+
+
+def _shortages(draw: _Draw, per_class: int, scope: Scope) -> tuple[Shortage, ...]:
+    # In a tile an absent class is the rule and says nothing; elsewhere the user should know.
+    least = 1 if scope == "tile" else 0
+    return tuple(
+        Shortage(place, k, per_class, int(n))
+        for place, found in zip(draw.places, draw.found, strict=True)
+        for k, n in enumerate(found)
+        if least <= n < per_class
+    )
 
 
 def hold_out(points: Points, share: float, seed: int) -> Points:

@@ -51,6 +51,9 @@ class Progress(Protocol):
     def advance(self, steps: int = 1, note: str = "") -> None:
         """Say that ``steps`` more are done; ``note`` is a short state such as the loss."""
 
+    def say(self, text: str) -> None:
+        """Say something that the user should know, such as how many points were dropped."""
+
 
 class Silence:
     """Progress that nobody watches."""
@@ -59,4 +62,7 @@ class Silence:
         """Say nothing."""
 
     def advance(self, steps: int = 1, note: str = "") -> None:
+        """Say nothing."""
+
+    def say(self, text: str) -> None:
         """Say nothing."""

@@ -1,0 +1,128 @@
+"""Datasets: a folder of images, their masks, lists of stems by split, and a legend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from geoseg.domain.legend import Legend
+from geoseg.errors import DatasetError
+from geoseg.geodata.legend_files import read_legend
+
+RASTER_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".vrt")
+_NAMED_AT_MOST = 5
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The files of a dataset, or of one split of it.
+
+    Attributes:
+        folder: The folder that holds them all.
+        images: Raster files by image name (file stem), in the order of the names.
+        masks: Masks by the same names; an image without a mask is not in it.
+        legend: The legend that was given, else that of ``legend.json``, else None.
+    """
+
+    folder: Path
+    images: Mapping[str, Path]
+    masks: Mapping[str, Path]
+    legend: Legend | None
+
+
+def is_dataset(path: str | Path) -> bool:
+    """Return whether ``path`` is a folder with a folder ``images`` in it."""
+    return (Path(path) / "images").is_dir()
+
+
+def open_dataset(
+    folder: str | Path, *, split: str | None = None, legend: Legend | None = None, masks_needed: bool = False
+) -> Dataset:
+    """Find the files of a dataset.
+
+    Args:
+        folder: Holds ``images/``, and if there are any ``masks/`` (the same stems), ``<split>.txt``
+            (stems, one a line; blank lines and those that begin with # are skipped) and ``legend.json``.
+        split: Which list of stems to take; None takes every image.
+        legend: Comes before the folder's own.
+        masks_needed: Whether an image without a mask is an error.
+
+    Raises:
+        DatasetError: The folder, its images, the list, an image of the list or a mask is missing, or
+            two files have the same stem.
+        LegendError: ``legend.json`` is not a legend.
+    """
+    folder = Path(folder)
+    images = _images(folder)
+    if split is not None:
+        images = _chosen(images, _stems_of_split(folder, split), folder / f"{split}.txt")
+    masks = {stem: path for stem, path in _rasters(folder / "masks").items() if stem in images}
+    if masks_needed:
+        _check_masks(folder, images, masks)
+    return Dataset(folder, images, masks, legend or _own_legend(folder))
+
+
+def _images(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise DatasetError("there is no such folder", where=folder)
+    images = _rasters(folder / "images")
+    if not images:
+        raise DatasetError(
+            "the dataset has no images", where=folder, expected=f"images/*{{{','.join(RASTER_SUFFIXES)}}}"
+        )
+    return images
+
+
+def _rasters(folder: Path) -> dict[str, Path]:
+    """Return the raster files of a folder by stem, sorted; none if there is no such folder."""
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if path.suffix.lower() not in RASTER_SUFFIXES or path.name.startswith("."):
+            continue
+        if path.stem in found:
+            raise DatasetError(
+                "two files have one stem", where=folder, got=f"{found[path.stem].name} and {path.name}"
+            )
+        found[path.stem] = path
+    return dict(sorted(found.items()))
+
+
+def _stems_of_split(folder: Path, split: str) -> list[str]:
+    path = folder / f"{split}.txt"
+    if not path.is_file():
+        there = ", ".join(sorted(p.stem for p in folder.glob("*.txt"))) or "none"
+        raise DatasetError(f"the dataset has no split {split!r}", where=path, expected=f"one of: {there}")
+    lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    stems = [line for line in lines if line and not line.startswith("#")]
+    if not stems:
+        raise DatasetError("the split lists no image", where=path, expected="file stems, one a line")
+    return stems
+
+
+def _chosen(images: Mapping[str, Path], stems: Sequence[str], where: Path) -> dict[str, Path]:
+    missing = sorted(set(stems) - set(images))
+    if missing:
+        raise DatasetError("the split lists images that are not in images/", where=where, got=_first(missing))
+    return {stem: images[stem] for stem in sorted(set(stems))}
+
+
+def _check_masks(folder: Path, images: Iterable[str], masks: Mapping[str, Path]) -> None:
+    missing = sorted(set(images) - set(masks))
+    if missing:
+        raise DatasetError(
+            "images have no mask",
+            where=folder / "masks",
+            expected="a mask with the stem of each image",
+            got=f"none for {_first(missing)}",
+        )
+
+
+def _first(stems: Sequence[str]) -> str:
+    more = len(stems) - _NAMED_AT_MOST
+    return ", ".join(stems[:_NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
+
+
+def _own_legend(folder: Path) -> Legend | None:
+    path = folder / "legend.json"
+    return read_legend(path) if path.is_file() else None

@@ -1,0 +1,238 @@
+"""Open an image file as a dataset, upright, with the faults of files told as such."""
+
+from __future__ import annotations
+
+import math
+import struct
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from PIL import Image
+from rasterio._err import CPLE_BaseError  # rasterio publishes no other name for GDAL's own errors
+from rasterio.enums import ColorInterp
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.io import DatasetReader, MemoryFile
+from rasterio.windows import Window as RasterioWindow
+
+from geoseg.domain.windows import Window
+from geoseg.errors import RasterError
+from geoseg.geodata.grids import IDENTITY, RasterInfo, with_resolution
+
+_EXIF_ORIENTATION = 0x0112
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_WARNINGS_LOCK = threading.Lock()
+
+# What turns stored pixels (..., H, W) upright, by the EXIF orientation of the camera (CIPA DC-008).
+_UPRIGHT: dict[int, Callable[[NDArray[np.generic]], NDArray[np.generic]]] = {
+    2: lambda a: a[..., :, ::-1],
+    3: lambda a: a[..., ::-1, ::-1],
+    4: lambda a: a[..., ::-1, :],
+    5: lambda a: np.swapaxes(a, -1, -2),
+    6: lambda a: np.rot90(a, -1, axes=(-2, -1)),
+    7: lambda a: np.swapaxes(a, -1, -2)[..., ::-1, ::-1],
+    8: lambda a: np.rot90(a, 1, axes=(-2, -1)),
+}
+
+
+@contextmanager
+def plain_files_welcome() -> Iterator[None]:
+    """Keep rasterio from warning that a file has no georeference: pictures without one are welcome."""
+    with _WARNINGS_LOCK, warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        yield
+
+
+@contextmanager
+def open_upright(path: Path) -> Iterator[DatasetReader]:
+    """Open a raster; a picture without a georeference is turned the way its EXIF orientation says.
+
+    Raises:
+        RasterError: No such file, not an image, damaged or truncated, without bands, or complex.
+    """
+    with ExitStack() as stack:
+        dataset = stack.enter_context(_opened(path))
+        _check_bands(dataset, path)
+        orientation = _orientation(dataset, path)
+        if orientation in _UPRIGHT:
+            memory = stack.enter_context(MemoryFile())
+            _write_upright(dataset, path, memory, orientation)
+            with plain_files_welcome():
+                dataset = stack.enter_context(memory.open())
+        yield dataset
+
+
+def describe(dataset: DatasetReader, path: Path) -> RasterInfo:
+    """Return what an open dataset is; its bands as they are stored, but for an alpha band."""
+    if not math.isfinite(dataset.transform.determinant) or dataset.transform.determinant == 0:
+        raise RasterError(
+            "the pixels have no size", where=path, expected="an invertible transform", got=dataset.transform
+        )
+    info = RasterInfo(
+        path=path,
+        height=dataset.height,
+        width=dataset.width,
+        bands=sum(c is not ColorInterp.alpha for c in dataset.colorinterp),
+        dtype=str(np.result_type(*dataset.dtypes)),
+        crs=dataset.crs.to_wkt() if dataset.crs else None,
+        transform=tuple(dataset.transform)[:6],
+        resolution_m=None,
+        nodata=dataset.nodata,
+    )
+    return with_resolution(info)
+
+
+def read_bands(
+    dataset: DatasetReader, path: Path, bands: list[int], window: Window
+) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+    """Read stored values (B, h, w), in the dataset's own type, and where all of them are valid (h, w).
+
+    A pixel is valid where the dataset's mask (internal mask, alpha, nodata) says so for every band
+    and no band holds its nodata value. A band that is alpha and chosen itself is data, not a mask.
+
+    Args:
+        dataset: The open dataset.
+        path: Its file, for the error.
+        bands: 1-based.
+        window: Inside the raster.
+
+    Raises:
+        RasterError: The file is damaged.
+    """
+    box = RasterioWindow(window.col, window.row, window.width, window.height)
+    try:
+        values = dataset.read(bands, window=box)
+        masks = dataset.read_masks(_masked_bands(dataset, bands), window=box)
+    except (RasterioError, CPLE_BaseError, OSError) as error:
+        raise _damaged(path, error) from error
+    valid: NDArray[np.bool_] = (masks != 0).all(axis=0)
+    for band, stored in zip(bands, values, strict=True):
+        nodata = dataset.nodatavals[band - 1]
+        if nodata is not None:
+            with np.errstate(over="ignore"):
+                valid &= stored != nodata
+    return values, valid
+
+
+def _masked_bands(dataset: DatasetReader, bands: list[int]) -> list[int]:
+    alpha_is_data = any(dataset.colorinterp[band - 1] is ColorInterp.alpha for band in bands)
+    flags = [{flag.name for flag in dataset.mask_flag_enums[band - 1]} for band in bands]
+    return [
+        band
+        for band, names in zip(bands, flags, strict=True)
+        if "all_valid" not in names and not (alpha_is_data and "alpha" in names)
+    ]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[DatasetReader]:
+    if not path.exists():
+        raise RasterError("no such file", where=path, hint="Check the path.")
+    if path.is_dir():
+        raise RasterError("this is a folder", where=path, expected="a raster file")
+    try:
+        with plain_files_welcome():
+            dataset = rasterio.open(path)
+    except (RasterioError, CPLE_BaseError) as error:
+        raise _not_opened(path, error) from error
+    with dataset:
+        yield dataset
+
+
+def _not_opened(path: Path, error: Exception) -> RasterError:
+    if "not recognized" not in str(error):
+        return _damaged(path, error)
+    return RasterError(
+        "this is not an image that can be read",
+        where=path,
+        expected="a GeoTIFF, PNG, JPEG or another raster that GDAL reads",
+        got=f"{path.stat().st_size} bytes of something else",
+    )
+
+
+def _damaged(path: Path, error: Exception) -> RasterError:
+    return RasterError(
+        "the file is damaged or cut short",
+        where=path,
+        expected="a whole image",
+        got=str(error.__cause__ or error),
+        hint="Copy or download it again.",
+    )
+
+
+def _check_bands(dataset: DatasetReader, path: Path) -> None:
+    if dataset.count == 0:
+        raise RasterError(
+            "the raster has no bands",
+            where=path,
+            expected="at least one band",
+            got=f"a container of {len(dataset.subdatasets)} rasters",
+            hint="Extract one of them, for instance with gdal_translate.",
+        )
+    if any(dtype.startswith("complex") for dtype in dataset.dtypes):
+        raise RasterError(
+            "complex numbers cannot be mapped",
+            where=path,
+            expected="whole or floating-point numbers",
+            got=dataset.dtypes[0],
+            hint="Write amplitude or intensity to a raster of its own.",
+        )
+
+
+def _orientation(dataset: DatasetReader, path: Path) -> int:
+    exif = _png_exif(path) if dataset.driver == "PNG" else None
+    if dataset.crs is not None or tuple(dataset.transform)[:6] != IDENTITY:
+        return 1  # a world file speaks of the pixels as they are stored
+    if exif is not None:
+        return int(exif.get(_EXIF_ORIENTATION, 1))
+    tag = str(dataset.tags().get("EXIF_Orientation", "1"))
+    return int(tag) if tag.isdigit() else 1
+
+
+def _png_exif(path: Path) -> Image.Exif:
+    """Walk through a PNG's chunks to its end, which GDAL does not, and return its EXIF data.
+
+    Raises:
+        RasterError: The file stops before its IEND chunk.
+    """
+    exif = Image.Exif()
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(len(_PNG_SIGNATURE))
+        while header := file.read(8):
+            length, kind = struct.unpack(">I4s", header.ljust(8, b"\0"))
+            if file.tell() + length + 4 > size:
+                break
+            if kind == b"IEND":
+                return exif
+            if kind == b"eXIf":
+                exif.load(file.read(length))
+                file.seek(-length, 1)
+            file.seek(length + 4, 1)
+    raise _damaged(path, EOFError(f"{size} bytes without the end of the picture"))
+
+
+def _write_upright(dataset: DatasetReader, path: Path, memory: MemoryFile, orientation: int) -> None:
+    whole = Window(0, 0, dataset.height, dataset.width)
+    values, _ = read_bands(dataset, path, list(dataset.indexes), whole)
+    upright = _UPRIGHT[orientation](values)
+    with plain_files_welcome():
+        target = memory.open(
+            driver="GTiff",
+            count=upright.shape[0],
+            height=upright.shape[1],
+            width=upright.shape[2],
+            dtype=upright.dtype,
+            nodata=dataset.nodata,
+            photometric="PALETTE" if dataset.colorinterp[0] is ColorInterp.palette else "MINISBLACK",
+        )
+    with target:
+        target.write(upright)
+        target.colorinterp = dataset.colorinterp
+        if dataset.colorinterp[0] is ColorInterp.palette:
+            target.write_colormap(1, dataset.colormap(1))

@@ -1,0 +1,134 @@
+"""Write files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import glob
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
+from rasterio._err import CPLE_BaseError  # rasterio publishes no other name for GDAL's own errors
+from rasterio.errors import RasterioError
+
+from geoseg.errors import OutputError
+
+SIDECARS = (".aux.xml", ".ovr", ".msk")
+"""What GDAL keeps beside a raster; it belongs to the file and comes and goes with it."""
+
+_WRITE_FAULTS = (OSError, RasterioError, CPLE_BaseError, DataSourceError, DataLayerError, FeatureError)
+_FULL_BELOW_BYTES = 1 << 16
+_FULL_ERRNO = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def check_output(path: Path, *, overwrite: bool) -> None:
+    """Make sure, before any long work, that a file can be written; missing folders are made.
+
+    Raises:
+        OutputError: The file exists and ``overwrite`` is not set, it is a folder, or its folder cannot
+            be made or written to.
+    """
+    if path.is_dir():
+        raise OutputError("this is a folder", where=path, expected="the name of a file to write")
+    if path.exists() and not overwrite:
+        raise OutputError("the file exists", where=path, hint="Use --overwrite to replace it.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise OutputError(
+            "nothing can be written here",
+            where=path.parent,
+            expected="a folder that may be written to",
+            got=error.strerror or str(error),
+            hint="Choose another folder, or mend its permissions.",
+        ) from error
+
+
+@contextmanager
+def whole_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Yield a temporary path to write; it takes the place of ``path`` when the block ends well.
+
+    The temporary file lies beside ``path`` and has its suffix. Whatever begins with its name is
+    removed on any failure, Ctrl-C included; what GDAL keeps beside a raster (``SIDECARS``) is renamed
+    along, and an older file's is removed.
+
+    Args:
+        path: The file to write.
+        overwrite: Whether an existing file is replaced.
+
+    Raises:
+        OutputError: ``check_output`` refuses the path, or writing fails (a full disk, for one).
+    """
+    path = Path(path)
+    check_output(path, overwrite=overwrite)
+    partial = path.with_name(f".{path.stem}.partial-{os.getpid()}{path.suffix}")
+    try:
+        yield partial
+        _put_in_place(partial, path)
+    except _WRITE_FAULTS as error:
+        raise _not_written(path, error) from error
+    finally:
+        _remove_traces(partial)
+
+
+def write_text(path: Path, text: str, *, overwrite: bool = True) -> None:
+    """Write UTF-8 text.
+
+    Raises:
+        OutputError: The file cannot be written, or exists and ``overwrite`` is not set.
+    """
+    with whole_file(path, overwrite=overwrite) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, obj: object, *, overwrite: bool = True) -> None:
+    """Write JSON, two spaces of indent; an absent number is None, never NaN.
+
+    Raises:
+        OutputError: The file cannot be written, or exists and ``overwrite`` is not set.
+        ValueError: ``obj`` holds NaN or infinity, which JSON does not have.
+    """
+    text = json.dumps(obj, indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n", overwrite=overwrite)
+
+
+def _put_in_place(partial: Path, path: Path) -> None:
+    _sync(partial)
+    partial.replace(path)
+    for ending in SIDECARS:
+        sidecar, new = path.with_name(path.name + ending), partial.with_name(partial.name + ending)
+        if new.exists():
+            new.replace(sidecar)
+        else:
+            sidecar.unlink(missing_ok=True)
+
+
+def _sync(partial: Path) -> None:
+    """Wait until the bytes are on the disk: a full disk may be noticed only now."""
+    with partial.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _remove_traces(partial: Path) -> None:
+    for trace in partial.parent.glob(glob.escape(partial.stem) + "*"):
+        trace.unlink(missing_ok=True)
+
+
+def _not_written(path: Path, error: Exception) -> OutputError:
+    number = error.errno if isinstance(error, OSError) else None
+    free = shutil.disk_usage(path.parent).free if path.parent.is_dir() else None
+    is_full = number in _FULL_ERRNO or (free is not None and free < _FULL_BELOW_BYTES)
+    hint = "The disk is full: free some space or choose another place." if is_full else None
+    return OutputError(
+        "the file could not be written; nothing of it is left",
+        where=path,
+        got=str(error.__cause__ or error),
+        hint=hint or "Check the place and its permissions, and try again.",
+    )

@@ -1,0 +1,201 @@
+"""Read any raster in windows, as numbers and where they are valid."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
+from rasterio.io import DatasetReader
+
+from geoseg.domain.ports import PixelSource
+from geoseg.domain.windows import Window
+from geoseg.errors import RasterError
+from geoseg.geodata.grids import RasterInfo, resampled_grid
+from geoseg.geodata.masks import read_mask
+from geoseg.geodata.opening import describe, open_upright, read_bands
+from geoseg.geodata.resampling import Resampled
+
+__all__ = ["Raster", "RasterInfo", "describe_raster", "open_raster", "read_mask"]
+
+_SAME_RESOLUTION = 1e-6
+
+
+class Raster:
+    """An open raster, read in windows; a PixelSource and a context manager. Threads may share it.
+
+    Attributes:
+        info: The grid that windows refer to (the resampled one, if it is resampled).
+        bands: B, how many bands ``read`` gives.
+    """
+
+    def __init__(self, info: RasterInfo, pixels: PixelSource, bands: int, *, open_files: ExitStack) -> None:
+        self.info, self.bands = info, bands
+        self._pixels, self._open_files = pixels, open_files
+        self._lock = threading.Lock()
+
+    @property
+    def height(self) -> int:
+        """Rows of pixels."""
+        return self.info.height
+
+    @property
+    def width(self) -> int:
+        """Columns of pixels."""
+        return self.info.width
+
+    def read(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Return pixels float32 (B, h, w) in the raster's own values, and where they are valid (h, w).
+
+        A pixel is valid where the raster's mask, nodata and alpha say so and every chosen band is
+        finite. The window may lie anywhere; what is outside the raster is not valid. Pixels that are
+        not valid are 0.
+
+        Raises:
+            RasterError: The file is damaged.
+        """
+        with self._lock:
+            return self._pixels.read(window)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._open_files.close()
+
+    def __enter__(self) -> Raster:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def describe_raster(path: Path) -> RasterInfo:
+    """Return what a raster is, without reading its pixels.
+
+    Raises:
+        RasterError: No such file, not an image, damaged, without bands, or complex.
+    """
+    path = Path(path)
+    with open_upright(path) as dataset:
+        return _as_seen(dataset, path)
+
+
+def open_raster(
+    path: Path, *, bands: Sequence[int] | None = None, resolution_m: float | None = None
+) -> Raster:
+    """Open a raster to be read in windows.
+
+    Pictures are read the way they look: a palette as red, green and blue; turned upright as their
+    EXIF orientation says; an alpha band (unless it is asked for) as validity.
+
+    Args:
+        path: The file.
+        bands: Bands to read, 1-based, in this order; None means all but alpha.
+        resolution_m: Ground size in metres of the pixels to read; None means as they are stored.
+
+    Raises:
+        RasterError: No such file, not an image, damaged, without bands, or complex; a band that does
+            not exist; a resolution asked of a raster without CRS.
+    """
+    path = Path(path)
+    with ExitStack() as stack:
+        dataset = stack.enter_context(open_upright(path))
+        info = _as_seen(dataset, path)
+        chosen = _chosen_bands(dataset, info, bands)
+        pixels: PixelSource = _StoredPixels(dataset, path, chosen)
+        if resolution_m is not None:
+            info, pixels = _resampled(info, pixels, resolution_m)
+        return Raster(info, pixels, len(chosen), open_files=stack.pop_all())
+    raise AssertionError  # unreachable: an ExitStack without handlers swallows nothing
+
+
+class _StoredPixels:
+    """The pixels as they are stored, with the palette looked up; a PixelSource."""
+
+    def __init__(self, dataset: DatasetReader, path: Path, bands: list[int]) -> None:
+        self._dataset, self._path, self._bands = dataset, path, bands
+        self._palette = _palette(dataset) if _has_palette(dataset) else None
+
+    @property
+    def height(self) -> int:
+        return int(self._dataset.height)
+
+    @property
+    def width(self) -> int:
+        return int(self._dataset.width)
+
+    def read(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        pixels = np.zeros((len(self._bands), window.height, window.width), np.float32)
+        valid = np.zeros((window.height, window.width), np.bool_)
+        part = window.clipped(self.height, self.width)
+        if part.height and part.width:
+            top, left = part.row - window.row, part.col - window.col
+            box = np.s_[top : top + part.height, left : left + part.width]
+            pixels[:, *box], valid[box] = self._read_inside(part)
+        return pixels, valid
+
+    def _read_inside(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        if self._palette is None:
+            values, valid = read_bands(self._dataset, self._path, self._bands, window)
+        else:
+            index, valid = read_bands(self._dataset, self._path, [1], window)
+            colors = self._palette[index[0].astype(np.intp)]
+            valid = valid & (colors[..., 3] > 0)
+            values = np.moveaxis(colors, -1, 0)[[band - 1 for band in self._bands]]
+        with np.errstate(over="ignore", invalid="ignore"):
+            pixels = values.astype(np.float32)
+        valid = valid & np.isfinite(pixels).all(axis=0)
+        return np.where(valid, pixels, np.float32(0)), valid
+
+
+def _as_seen(dataset: DatasetReader, path: Path) -> RasterInfo:
+    info = describe(dataset, path)
+    return replace(info, bands=3, dtype="uint8") if _has_palette(dataset) else info
+
+
+def _has_palette(dataset: DatasetReader) -> bool:
+    return bool(dataset.colorinterp[0] is ColorInterp.palette)
+
+
+def _palette(dataset: DatasetReader) -> NDArray[np.uint8]:
+    """Return red, green, blue, alpha by index, (n, 4); an index without a colour is not valid (alpha 0)."""
+    colors = dataset.colormap(1)
+    table = np.zeros((max(256, np.iinfo(dataset.dtypes[0]).max + 1), 4), np.uint8)
+    table[list(colors)] = list(colors.values())
+    return table
+
+
+def _chosen_bands(dataset: DatasetReader, info: RasterInfo, bands: Sequence[int] | None) -> list[int]:
+    if _has_palette(dataset):
+        known = [1, 2, 3]
+        chosen = known if bands is None else list(bands)
+    else:
+        known = list(dataset.indexes)
+        data = [b for b in known if dataset.colorinterp[b - 1] is not ColorInterp.alpha]
+        chosen = data if bands is None else list(bands)
+    missing = [band for band in chosen if band not in known]
+    if missing or not chosen:
+        raise RasterError(
+            "the raster has no such band" if missing else "no band is chosen",
+            where=info.path,
+            expected=f"bands 1 to {len(known)}",
+            got=", ".join(map(str, missing)) or None,
+            hint="Bands count from 1.",
+        )
+    return chosen
+
+
+def _resampled(
+    info: RasterInfo, pixels: PixelSource, resolution_m: float
+) -> tuple[RasterInfo, PixelSource]:
+    grid, rows, cols = resampled_grid(info, resolution_m)
+    if max(abs(rows - 1), abs(cols - 1)) < _SAME_RESOLUTION:
+        return info, pixels
+    return grid, Resampled(pixels, height=grid.height, width=grid.width, row_factor=rows, col_factor=cols)

@@ -1,0 +1,334 @@
+"""The epoch loop: fits a network to points on one device or several, through Lightning Fabric."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from geoseg.domain.accuracy import accuracy
+from geoseg.domain.points import CHECK, TRAIN, Points
+from geoseg.domain.ports import PixelSource, Progress
+from geoseg.errors import TrainingError
+from geoseg.learning.augmentation import vary_colors
+from geoseg.learning.averaging import Average
+from geoseg.learning.checkpoints import Checkpoint, pack_checkpoint
+from geoseg.learning.loss import EPSILON, PatchPoints, focal_sums
+from geoseg.learning.models import DeepLabV3
+from geoseg.learning.normalisation import Normalisation
+from geoseg.learning.patches import Batch, PatchPlan, batches, plan_cover, plan_epoch, read_batch
+from geoseg.learning.sampling import read_at_points
+
+LEAST_PATCHES = 64
+POLYNOMIAL_POWER = 0.9
+
+
+@dataclass(frozen=True)
+class FitPlan:
+    """How to fit.
+
+    Attributes:
+        epochs: Passes; one draws ``patches`` patches around the points.
+        patches: Patches an epoch; 0 chooses one for each patch-sized cell that holds points, at least 64.
+        batch: Patches a step, over all processes.
+        patch_px: Side of a patch in pixels.
+        gamma: Focusing parameter of pfCE.
+        head_rate: Peak learning rate of the head and of stages without pretrained weights.
+        backbone_rate: Peak learning rate of pretrained stages.
+        weight_decay: AdamW's decoupled weight decay.
+        scale: Largest enlargement and reduction of a patch, >= 1.
+        color: Strength of colour changes, in standard deviations.
+        average: Half-life-like memory of the weights' moving average, 0..1; 0 keeps the last weights.
+        class_weights: Weight of each class in the loss, or None.
+        seed: Seed of everything drawn while fitting.
+        device: "cpu", "cuda" or "mps".
+        precision: "float32" or "bf16".
+        processes: Processes (devices) that share each step.
+    """
+
+    epochs: int = 25
+    patches: int = 0
+    batch: int = 8
+    patch_px: int = 256
+    gamma: float = 2.0
+    head_rate: float = 1e-3
+    backbone_rate: float = 1e-4
+    weight_decay: float = 1e-2
+    scale: float = 1.25
+    color: float = 0.2
+    average: float = 0.99
+    class_weights: tuple[float, ...] | None = None
+    seed: int = 0
+    device: str = "cpu"
+    precision: Literal["float32", "bf16"] = "float32"
+    processes: int = 1
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """What one epoch gave: mean training loss, and the scores on held-out points (NaN without any)."""
+
+    epoch: int
+    loss: float
+    learning_rate: float
+    check_loss: float
+    check_miou: float
+    check_accuracy: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted network's state, the epoch it comes from, and the history of all epochs."""
+
+    state: Mapping[str, Tensor]
+    best_epoch: int
+    history: tuple[EpochRecord, ...]
+
+
+@dataclass(frozen=True)
+class FitData:
+    """What to fit to: rasters by image name, points on them, and the normalisation of their pixels."""
+
+    sources: Mapping[str, PixelSource]
+    points: Points
+    normalisation: Normalisation
+    classes: int
+
+    @property
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """Height and width of each raster."""
+        return {name: (source.height, source.width) for name, source in self.sources.items()}
+
+
+def fit(
+    network: DeepLabV3,
+    parameters: tuple[Sequence[torch.nn.Parameter], Sequence[torch.nn.Parameter]],
+    data: FitData,
+    *,
+    plan: FitPlan,
+    progress: Progress,
+    after_epoch: Callable[[EpochRecord, Callable[[], bytes]], None] = lambda record, pack: None,
+    resume: Checkpoint | None = None,
+) -> Fit:
+    """Fit a network to labelled points with partial focal cross-entropy.
+
+    The weights kept are the moving average after the epoch with the best mean IoU on the held-out
+    points (role "check"), or after the last epoch where there are none.
+
+    Args:
+        network: The network; changed in place.
+        parameters: Its pretrained parameters and its fresh ones, which learn faster.
+        data: Rasters and points.
+        plan: How to fit.
+        progress: Told of every step.
+        after_epoch: Called after each epoch with its record and a function that packs a checkpoint.
+        resume: A checkpoint of the same plan to go on from.
+
+    Returns:
+        The fitted state. Resumed or not, it is the same to the bit on one CPU.
+
+    Raises:
+        TrainingError: There are no training points, or the loss is no longer finite.
+    """
+    run = _Run(network, parameters, data, plan)
+    run.restore(resume)
+    progress.start("Training", plan.epochs * run.steps)
+    progress.advance(run.next_epoch * run.steps)
+    while run.next_epoch < plan.epochs:
+        record = run.epoch(progress)
+        if run.fabric.is_global_zero:
+            after_epoch(record, run.pack)
+    return Fit(run.best_state, run.best_epoch, tuple(run.history))
+
+
+class _Run:
+    """The state of one fit between epochs."""
+
+    def __init__(
+        self,
+        network: DeepLabV3,
+        parameters: tuple[Sequence[torch.nn.Parameter], Sequence[torch.nn.Parameter]],
+        data: FitData,
+        plan: FitPlan,
+    ) -> None:
+        self.plan, self.data = plan, data
+        self.training, self.check = data.points.with_role(TRAIN), data.points.with_role(CHECK)
+        if not len(self.training):
+            raise TrainingError("there is no point to train on", expected="at least one point of role train")
+        self.patches = plan.patches or max(
+            LEAST_PATCHES, len(plan_cover(self.training, data.sizes, plan.patch_px))
+        )
+        self.steps = -(-self.patches // plan.batch)
+        precision = "bf16-mixed" if plan.precision == "bf16" else "32-true"
+        self.fabric = Fabric(accelerator=plan.device, devices=plan.processes, precision=precision)
+        self.fabric.launch()
+        torch.manual_seed(plan.seed)
+        rates = (plan.backbone_rate, plan.head_rate)
+        groups = [{"params": list(p), "lr": r} for p, r in zip(parameters, rates, strict=True) if p]
+        optimizer = torch.optim.AdamW(groups, weight_decay=plan.weight_decay)
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network, self.optimizer = self.fabric.setup(network, optimizer)
+        self.schedule = torch.optim.lr_scheduler.PolynomialLR(
+            self.optimizer, plan.epochs * self.steps, POLYNOMIAL_POWER
+        )
+        self.average = Average(network, plan.average)
+        self.next_epoch, self.history = 0, list[EpochRecord]()
+        self.best_epoch, self.best_score = -1, float("-inf")
+        self.best_state: Mapping[str, Tensor] = {}
+
+    def epoch(self, progress: Progress) -> EpochRecord:
+        """Run the next epoch and score the averaged weights."""
+        epoch, started = self.next_epoch, time.monotonic()
+        rate = self.optimizer.param_groups[-1]["lr"]
+        # Each epoch draws from its own seed, so that a resumed run draws what an unbroken one does.
+        rng = np.random.default_rng([self.plan.seed, epoch])
+        torch.manual_seed(int(rng.integers(2**62)) + self.fabric.global_rank)
+        losses = [self._step(batch, progress) for batch in self._batches(rng)]
+        loss, accuracy_, miou = self._score()
+        self.next_epoch += 1
+        record = EpochRecord(
+            epoch + 1, float(np.mean(losses)), rate, loss, miou, accuracy_, time.monotonic() - started
+        )
+        self.history.append(record)
+        self._keep_best(record)
+        return record
+
+    def pack(self) -> bytes:
+        """Return a checkpoint from which :meth:`restore` goes on."""
+        return pack_checkpoint(
+            Checkpoint(
+                epoch=self.next_epoch,
+                network=self.network.module.state_dict(),
+                average=self.average.state(),
+                optimizer=self.optimizer.state_dict(),
+                schedule=self.schedule.state_dict(),
+                best_epoch=self.best_epoch,
+                best_score=self.best_score,
+                best_state=dict(self.best_state),
+                history=[vars(r) for r in self.history],
+            )
+        )
+
+    def restore(self, checkpoint: Checkpoint | None) -> None:
+        """Go on from ``checkpoint``; None starts at the beginning."""
+        if checkpoint is None:
+            return
+        self.network.module.load_state_dict(checkpoint.network)
+        self.average.restore(checkpoint.average)
+        self.optimizer.load_state_dict(checkpoint.optimizer)
+        self.schedule.load_state_dict(checkpoint.schedule)
+        self.next_epoch = checkpoint.epoch
+        self.best_epoch, self.best_score = checkpoint.best_epoch, checkpoint.best_score
+        self.best_state = checkpoint.best_state
+        self.history = [EpochRecord(**r) for r in checkpoint.history]
+
+    def _batches(self, rng: np.random.Generator) -> Iterator[Batch]:
+        plans = plan_epoch(
+            self.training,
+            self.data.sizes,
+            patches=self.patches,
+            patch_px=self.plan.patch_px,
+            scale=self.plan.scale,
+            rng=rng,
+        )
+        rank, world = self.fabric.global_rank, self.fabric.world_size
+        shares = [step[rank::world] for step in batches(plans, self.plan.batch)]
+        return read_ahead(shares, self.data.sources, self.training, self.plan.patch_px)
+
+    def _step(self, batch: Batch, progress: Progress) -> float:
+        plan = self.plan
+        self.network.train()
+        valid = self.fabric.to_device(batch.valid)
+        images = self.data.normalisation.apply(self.fabric.to_device(batch.pixels), valid)
+        images = vary_colors(images, valid, plan.color, torch.default_generator)
+        logits = self.network(images.to(memory_format=torch.channels_last))
+        total, weight = _sums(logits, batch.points.to(self.fabric.device), plan)
+        # Gradients are averaged over processes; so is the weight, and every point counts the same.
+        weight = self.fabric.all_reduce(weight.detach(), reduce_op="mean")
+        loss = total / (weight + EPSILON)
+        self.optimizer.zero_grad()
+        self.fabric.backward(loss)
+        self.optimizer.step()
+        self.schedule.step()
+        self.average.update(self.network.module)
+        value = float(self.fabric.all_reduce(loss.detach(), reduce_op="mean"))
+        if not np.isfinite(value):
+            raise TrainingError(
+                "the loss is no longer finite",
+                where=f"epoch {self.next_epoch + 1}",
+                got=value,
+                hint="Lower the learning rates, or resume from an earlier checkpoint.",
+            )
+        progress.advance(1, f"epoch {self.next_epoch + 1}/{plan.epochs}, loss {value:.3f}")
+        return value
+
+    def _score(self) -> tuple[float, float, float]:
+        """Return loss, overall accuracy and mean IoU of the averaged weights on the held-out points."""
+        if not len(self.check):
+            return float("nan"), float("nan"), float("nan")
+        logits, labels = read_logits(
+            self.average.module, self.check, self.data, patch_px=self.plan.patch_px, batch=self.plan.batch
+        )
+        total, weight = focal_sums(logits, labels, gamma=0.0)
+        confusion = np.zeros((self.data.classes, self.data.classes), np.int64)
+        np.add.at(confusion, (labels.numpy(), logits.argmax(1).numpy()), 1)
+        scores = accuracy(confusion)
+        return float(total / weight), scores.overall_accuracy, scores.miou
+
+    def _keep_best(self, record: EpochRecord) -> None:
+        score = record.check_miou if len(self.check) else float(record.epoch)
+        if score > self.best_score:
+            self.best_epoch, self.best_score = record.epoch, score
+            state = self.average.module.state_dict()
+            self.best_state = {n: t.detach().cpu().clone() for n, t in state.items()}
+
+
+def read_logits(
+    network: torch.nn.Module, points: Points, data: FitData, *, patch_px: int, batch: int
+) -> tuple[Tensor, Tensor]:
+    """Return logits (P, C) at the points, in float32 on the CPU, and their labels (P,).
+
+    The points are read from a fixed grid of patches, so their order is that of the grid.
+    """
+    device = next(network.parameters()).device
+    plans = list(batches(plan_cover(points, data.sizes, patch_px), batch))
+    logits, labels = [], []
+    network.eval()
+    with torch.inference_mode():
+        for one in read_ahead(plans, data.sources, points, patch_px):
+            images = data.normalisation.apply(one.pixels.to(device), one.valid.to(device))
+            at = one.points.to(device)
+            maps = network(images.to(memory_format=torch.channels_last))
+            logits.append(read_at_points(maps, at.index, at.row, at.col, size=(patch_px, patch_px)).cpu())
+            labels.append(at.label.cpu())
+    return torch.cat(logits), torch.cat(labels)
+
+
+def read_ahead(
+    steps: Sequence[Sequence[PatchPlan]], sources: Mapping[str, PixelSource], points: Points, patch_px: int
+) -> Iterator[Batch]:
+    """Yield the batch of each step, reading the next one while the caller works."""
+    with ThreadPoolExecutor(1) as reader:
+        coming = None
+        for step in steps:
+            ready, coming = coming, reader.submit(read_batch, step, sources, points, patch_px)
+            if ready is not None:
+                yield ready.result()
+        if coming is not None:
+            yield coming.result()
+
+
+def _sums(logits: Tensor, points: PatchPoints, plan: FitPlan) -> tuple[Tensor, Tensor]:
+    at_points = read_at_points(
+        logits, points.index, points.row, points.col, size=(plan.patch_px, plan.patch_px)
+    )
+    weights = None if plan.class_weights is None else at_points.new_tensor(plan.class_weights)
+    return focal_sums(at_points, points.label, points.weight, gamma=plan.gamma, class_weights=weights)

@@ -1,0 +1,162 @@
+"""The model file: weights and everything needed to use them, in one safetensors file.
+
+The tensors are the network's state; the file's metadata holds ``geoseg_format`` and a JSON record.
+Nothing in it is executed when it is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from geoseg.domain.legend import Legend, legend_from_records
+from geoseg.errors import LegendError, ModelFileError
+from geoseg.learning.models import BACKBONES, Architecture, DeepLabV3, build_network
+from geoseg.learning.normalisation import Normalisation
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """What a model file says of its model.
+
+    Attributes:
+        recipe: How it was trained, such as "pfce".
+        architecture: The network.
+        legend: The classes.
+        bands: Bands of the raster that the network takes, 1-based, in order.
+        dtype: Data type of the training rasters.
+        normalisation: Statistics of those bands.
+        resolution_m: Ground resolution of the training rasters in metres, or None.
+        training: The training record: settings, points, history; JSON values.
+    """
+
+    recipe: str
+    architecture: Architecture
+    legend: Legend
+    bands: tuple[int, ...]
+    dtype: str
+    normalisation: Normalisation
+    resolution_m: float | None
+    training: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network with its record, and the SHA-256 of the file it came from ("" before it is saved)."""
+
+    network: DeepLabV3
+    record: ModelRecord
+    sha256: str = ""
+
+
+def pack_model(state: Mapping[str, Tensor], record: ModelRecord) -> bytes:
+    """Return the model file as bytes."""
+    content = {**asdict(record), "legend": record.legend.to_records()}
+    metadata = {"geoseg_format": str(FORMAT), "geoseg_record": json.dumps(content, allow_nan=False)}
+    return save({n: t.detach().cpu().contiguous() for n, t in state.items()}, metadata)
+
+
+def read_record(path: Path) -> ModelRecord:
+    """Read what a model file says of its model, without its weights.
+
+    Raises:
+        ModelFileError: No such file, damaged, not a model file, or from a newer version.
+    """
+    metadata = _open(path)[0]
+    try:
+        content = json.loads(metadata["geoseg_record"])
+        return ModelRecord(
+            **{
+                **content,
+                "architecture": _architecture(content["architecture"]),
+                "legend": legend_from_records(content["legend"]),
+                "bands": tuple(content["bands"]),
+                "normalisation": Normalisation(
+                    tuple(content["normalisation"]["mean"]), tuple(content["normalisation"]["deviation"])
+                ),
+            }
+        )
+    except (KeyError, TypeError, ValueError, LegendError) as error:
+        raise _damaged(path, f"record: {error!r}") from error
+
+
+def read_model(path: Path) -> Model:
+    """Read a model file.
+
+    Raises:
+        ModelFileError: No such file, damaged, not a model file, or from a newer version.
+    """
+    record = read_record(path)
+    tensors = _open(path)[1]
+    network = build_network(record.architecture)
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise _damaged(path, "tensors that do not fit its record") from error
+    return Model(network.eval(), record, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def _architecture(content: Mapping[str, Any]) -> Architecture:
+    if content["backbone"] not in BACKBONES:
+        raise ValueError(f"unknown backbone {content['backbone']!r}")
+    return Architecture(**content)
+
+
+def _open(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    if not path.is_file():
+        raise ModelFileError("no such model file", where=path, hint="Train one with `geoseg train`.")
+    _refuse_pickle(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            _check_format(path, metadata)
+            return metadata, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise _damaged(path, str(error).splitlines()[0]) from error
+
+
+def _check_format(path: Path, metadata: Mapping[str, str]) -> None:
+    version = metadata.get("geoseg_format", "")
+    if not version.isdigit():
+        raise ModelFileError(
+            "this safetensors file is not a model file",
+            where=path,
+            expected="a file written by `geoseg train`",
+            hint="To start training from it, pass it as --weights.",
+        )
+    if int(version) > FORMAT:
+        raise ModelFileError(
+            "this model file is from a newer version",
+            where=path,
+            expected=f"format {FORMAT} or older",
+            got=f"format {version}",
+            hint="Update GeoSeg-PointAI.",
+        )
+
+
+def _refuse_pickle(path: Path) -> None:
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start[:2] == b"PK" or start[:1] == b"\x80":
+        raise ModelFileError(
+            "this is a pickle or a zip archive, which could run code; it was not opened",
+            where=path,
+            expected="a file written by `geoseg train`",
+            hint="If it holds weights, pass it to `geoseg train --weights`.",
+        )
+
+
+def _damaged(path: Path, got: str) -> ModelFileError:
+    return ModelFileError(
+        "the model file is damaged", where=path, expected="a whole file written by `geoseg train`", got=got
+    )

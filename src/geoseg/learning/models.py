@@ -1,0 +1,184 @@
+"""DeepLabV3 made safe for windows of any size.
+
+Chen et al., "Rethinking atrous convolution for semantic image segmentation" (2017), on torchvision's
+modules and with their parameter names. Two parts differ, because with them the map would depend on
+the window: image pooling averages a fixed neighbourhood instead of whatever the window holds, and
+the atrous rates follow the training patch, so that every tap of every kernel has met image content.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torchvision.models import segmentation
+
+Backbone = Literal["resnet50", "resnet101", "mobilenet_v3_large"]
+BACKBONES: tuple[Backbone, ...] = ("resnet50", "resnet101", "mobilenet_v3_large")
+BlockStyle = Literal["pytorch", "caffe"]
+
+_BUILDERS = {
+    "resnet50": segmentation.deeplabv3_resnet50,
+    "resnet101": segmentation.deeplabv3_resnet101,
+    "mobilenet_v3_large": segmentation.deeplabv3_mobilenet_v3_large,
+}
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What defines a network besides its weights.
+
+    Attributes:
+        backbone: One of ``BACKBONES``.
+        bands: B, input bands.
+        classes: C.
+        patch_px: Side of the training patches; sets the atrous rates and the pooled neighbourhood.
+        output_stride: Pixels per cell of the logits, 8 or 16 (MobileNetV3: always 16).
+        block_style: Where a ResNet stage strides: on its first block's 3x3 convolution ("pytorch")
+            or 1x1 convolution ("caffe", as in He et al., 2016, and weights derived from theirs).
+    """
+
+    backbone: Backbone = "resnet50"
+    bands: int = 3
+    classes: int = 2
+    patch_px: int = 256
+    output_stride: int = 8
+    block_style: BlockStyle = "pytorch"
+
+    @property
+    def atrous_rates(self) -> tuple[int, int, int]:
+        """Rates of the pyramid in cells: an eighth, a quarter and three eighths of the patch."""
+        cells = self.patch_px / self.output_stride
+        return max(1, round(cells / 8)), max(2, round(cells / 4)), max(3, round(3 * cells / 8))
+
+    @property
+    def pooled_cells(self) -> int:
+        """Side of the neighbourhood that image pooling averages, in cells: half a patch, odd."""
+        return 2 * max(1, round(self.patch_px / self.output_stride / 4)) + 1
+
+
+class LocalPooling(nn.Sequential):
+    """Image pooling over a neighbourhood: 1x1 convolution, moving average, batch norm, ReLU.
+
+    The convolution and the average are linear and commute, so averaging last costs a fraction; the
+    modules keep torchvision's positions (and parameter names) in ``ASPPPooling``.
+    """
+
+    def __init__(self, pooling: nn.Sequential, cells: int) -> None:
+        super().__init__(*pooling)
+        self.cells = cells
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return pooled features (N, 256, h, w) of features (N, C, h, w)."""
+        _, convolution, norm, activation = self
+        side = self.cells
+        mean = functional.avg_pool2d(
+            convolution(features), side, stride=1, padding=side // 2, count_include_pad=False
+        )
+        return cast(Tensor, activation(norm(mean)))
+
+
+class DeepLabV3(nn.Module):
+    """A backbone and torchvision's DeepLabV3 head; gives logits at the head's own resolution."""
+
+    def __init__(self, backbone: nn.Module, classifier: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.classifier = classifier
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits (N, C, ceil(H / output stride), ceil(W / output stride)) of images (N, B, H, W)."""
+        return cast(Tensor, self.classifier(self.backbone(images)["out"]))
+
+
+def build_network(architecture: Architecture) -> DeepLabV3:
+    """Build the network with random weights (drawn from torch's generator)."""
+    parts = _BUILDERS[architecture.backbone](
+        weights=None, weights_backbone=None, num_classes=architecture.classes, aux_loss=False
+    )
+    network = DeepLabV3(parts.backbone, parts.classifier)
+    if architecture.backbone != "mobilenet_v3_large":
+        _set_strides(network.backbone, architecture)
+    _fit_pyramid(network.classifier[0], architecture)
+    _take_bands(network.backbone, architecture.bands)
+    return network
+
+
+def backbone_parameters(network: DeepLabV3, fresh: set[str]) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Split the parameters into pretrained ones and those that start at random.
+
+    Args:
+        network: The network.
+        fresh: Names of the parameters that no weights were found for.
+
+    Returns:
+        Parameters of the backbone whose module was loaded, and all others (head and fresh stages).
+    """
+    stages = {_stage(name) for name in fresh}
+    slow = {n for n, _ in network.named_parameters() if n.startswith("backbone.") and _stage(n) not in stages}
+    named = list(network.named_parameters())
+    return [p for n, p in named if n in slow], [p for n, p in named if n not in slow]
+
+
+def _stage(name: str) -> str:
+    """Return the part of a parameter's name that names its stage, such as ``backbone.layer4``."""
+    return ".".join(name.split(".")[:2])
+
+
+def _set_strides(backbone: nn.Module, architecture: Architecture) -> None:
+    """Stride until the output stride is reached, and dilate from there."""
+    stride_on = "conv1" if architecture.block_style == "caffe" else "conv2"
+    reached, dilation = 4, 1
+    for name in ("layer2", "layer3", "layer4"):
+        stride = 2 if reached < architecture.output_stride else 1
+        reached *= stride
+        first = dilation
+        dilation *= 3 - stride
+        for position, block in enumerate(getattr(backbone, name)):
+            is_first = position == 0
+            spread = first if is_first and architecture.block_style == "pytorch" else dilation
+            _set_block(block, stride if is_first else 1, spread, stride_on)
+
+
+def _set_block(block: nn.Module, stride: int, dilation: int, stride_on: str) -> None:
+    block.conv1.stride = (stride, stride) if stride_on == "conv1" else (1, 1)
+    block.conv2.stride = (stride, stride) if stride_on == "conv2" else (1, 1)
+    block.conv2.dilation = block.conv2.padding = (dilation, dilation)
+    if block.downsample is not None:
+        block.downsample[0].stride = (stride, stride)
+
+
+def _fit_pyramid(pyramid: nn.Module, architecture: Architecture) -> None:
+    for branch, rate in zip(list(pyramid.convs)[1:4], architecture.atrous_rates, strict=True):
+        branch[0].dilation = branch[0].padding = (rate, rate)
+    pyramid.convs[4] = LocalPooling(pyramid.convs[4], architecture.pooled_cells)
+
+
+def _take_bands(backbone: nn.Module, bands: int) -> None:
+    """Replace the first convolution by one that takes ``bands`` bands."""
+    name, first = next((n, m) for n, m in backbone.named_modules() if isinstance(m, nn.Conv2d))
+    if first.in_channels == bands:
+        return
+    fresh = nn.Conv2d(
+        bands, first.out_channels, first.kernel_size, first.stride, first.padding, bias=first.bias is not None
+    )  # type: ignore[arg-type]
+    nn.init.kaiming_normal_(fresh.weight, mode="fan_out", nonlinearity="relu")
+    parent, _, leaf = name.rpartition(".")
+    backbone.get_submodule(parent)._modules[leaf] = fresh
+
+
+def adapt_first_convolution(weight: Tensor, bands: int) -> Tensor:
+    """Adapt a first convolution (O, I, k, k) to ``bands`` bands, keeping its response to grey.
+
+    Bands beyond the pretrained ones start as the mean of those; all are scaled by I / B, so that a
+    picture whose bands are alike gives the same features as before.
+    """
+    known = weight.shape[1]
+    if bands == known:
+        return weight
+    mean = weight.mean(dim=1, keepdim=True)
+    extra = mean.expand(-1, max(0, bands - known), -1, -1)
+    return torch.cat([weight[:, :bands], extra], dim=1) * (known / bands)

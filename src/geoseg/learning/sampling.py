@@ -1,0 +1,45 @@
+"""Reading feature maps at points: the one place where a point meets a network."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def read_at_points(features: Tensor, index: Tensor, row: Tensor, col: Tensor, *, size: tuple[int, int]) -> Tensor:
+    """Read feature maps bilinearly at fractional pixel positions of the patches they were made from.
+
+    Equals bilinear upsampling (``align_corners=False``) of the maps to the patch size, read at the
+    points, and ``grid_sample(align_corners=False, padding_mode="border")``; but only the four
+    neighbours of each point are touched.
+
+    Args:
+        features: Maps (N, C, h, w) of any floating dtype and memory format.
+        index: Patch of each point, int64 (P,), 0..N-1.
+        row: Row in the patch, (P,), pixels; 0 is the centre of the first row.
+        col: Column in the patch, (P,).
+        size: Height and width of the patches in pixels.
+
+    Returns:
+        Values (P, C) in float32, or float64 where the features are float64.
+    """
+    height, width = features.shape[-2:]
+    top, bottom, down = _neighbours(row, size[0], height)
+    left, right, across = _neighbours(col, size[1], width)
+    dtype = torch.promote_types(features.dtype, torch.float32)
+
+    def corner(rows: Tensor, cols: Tensor) -> Tensor:
+        return features[index, :, rows, cols].to(dtype)
+
+    down, across = down.to(dtype)[:, None], across.to(dtype)[:, None]
+    upper = torch.lerp(corner(top, left), corner(top, right), across)
+    lower = torch.lerp(corner(bottom, left), corner(bottom, right), across)
+    return torch.lerp(upper, lower, down)
+
+
+def _neighbours(position: Tensor, size: int, cells: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the cells before and after each position along one axis, and the share of the second."""
+    place = ((position.double() + 0.5) * (cells / size) - 0.5).clamp(0, cells - 1)
+    before = place.floor()
+    after = (before + 1).clamp(max=cells - 1)
+    return before.long(), after.long(), place - before

@@ -1,0 +1,162 @@
+"""Pretrained weights: found by name or path, read without running code, fitted to the network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torchvision.models import get_weight
+
+from geoseg.errors import ModelFileError, SettingsError
+from geoseg.learning.models import Backbone, DeepLabV3, adapt_first_convolution
+
+_IMAGENET = {
+    "resnet50": "ResNet50_Weights.IMAGENET1K_V2",
+    "resnet101": "ResNet101_Weights.IMAGENET1K_V2",
+    "mobilenet_v3_large": "MobileNet_V3_Large_Weights.IMAGENET1K_V2",
+}
+_COCO = {
+    "resnet50": "DeepLabV3_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1",
+    "resnet101": "DeepLabV3_ResNet101_Weights.COCO_WITH_VOC_LABELS_V1",
+    "mobilenet_v3_large": "DeepLabV3_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1",
+}
+CHOICES = 'one of "imagenet", "coco", "none", or the path of a .safetensors or .pth file'
+_WRAPPERS = ("state_dict", "model_state_dict", "model")
+_PREFIXES = ("module.", "_orig_mod.", "model.")
+
+
+@dataclass(frozen=True)
+class WeightsReport:
+    """What became of the weights: the parameters found, and the names of those that start at random."""
+
+    source: str
+    loaded: int
+    missing: tuple[str, ...]
+    unused: tuple[str, ...]
+
+    def describe(self) -> str:
+        """Return one line for people."""
+        if not self.loaded:
+            return f"Weights: {self.source}; all parameters start at random."
+        missing = [n for n in self.missing if not n.startswith("classifier.")]
+        text = f"Weights: {self.source}, {self.loaded} tensors"
+        if missing:
+            text += f"; {len(missing)} of the backbone not found, start at random: {_shorten(missing)}"
+        return text + (f"; {len(self.unused)} not used." if self.unused else ".")
+
+
+def load_weights(network: DeepLabV3, weights: str, backbone: Backbone) -> WeightsReport:
+    """Load pretrained weights into ``network``; partial state dicts are accepted and reported.
+
+    Args:
+        network: The network; changed in place.
+        weights: "imagenet", "coco", "none" or a path.
+        backbone: The network's backbone, for the names.
+
+    Raises:
+        SettingsError: No such choice, or the named weights cannot be downloaded.
+        ModelFileError: The file cannot be read without running code, or nothing in it fits.
+    """
+    if weights == "none":
+        return WeightsReport("none", 0, tuple(network.state_dict()), ())
+    state = _canonical(_state_dict(weights, backbone))
+    own = network.state_dict()
+    first = _first_convolution(network)
+    if first in state and state[first].shape[2:] == own[first].shape[2:]:
+        state[first] = adapt_first_convolution(state[first].float(), own[first].shape[1])
+    fitting = {n: t for n, t in state.items() if n in own and t.shape == own[n].shape}
+    if not any(n.startswith("backbone.") for n in fitting):
+        raise ModelFileError(
+            f"no tensor in these weights fits a {backbone}",
+            where=weights,
+            expected="parameters named as torchvision names them",
+            got=_shorten(list(state)),
+        )
+    network.load_state_dict({n: t.to(own[n].dtype) for n, t in fitting.items()}, strict=False)
+    missing = tuple(n for n in own if n not in fitting and not n.endswith("num_batches_tracked"))
+    return WeightsReport(weights, len(fitting), missing, tuple(n for n in state if n not in fitting))
+
+
+def read_state_dict(path: Path) -> dict[str, Tensor]:
+    """Read the tensors of a .safetensors or .pth file without unpickling code.
+
+    Raises:
+        ModelFileError: No such file, damaged, or it holds more than tensors.
+    """
+    if not path.is_file():
+        raise ModelFileError("no such weights file", where=path, expected=CHOICES)
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise ModelFileError("the weights file is damaged", where=path, got=_first_line(error)) from error
+    except Exception as error:  # torch raises pickle.UnpicklingError, which needs pickle to be named
+        raise ModelFileError(
+            "the weights file holds more than tensors and was not unpickled",
+            where=path,
+            expected="a state dict",
+            hint="Save it as .safetensors, or torch.save(model.state_dict()).",
+        ) from error
+    return _tensors(content, path)
+
+
+def _tensors(content: object, path: Path) -> dict[str, Tensor]:
+    for wrapper in _WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+    found = (
+        {str(k): v for k, v in content.items() if isinstance(v, Tensor)}
+        if isinstance(content, Mapping)
+        else {}
+    )
+    if not found:
+        raise ModelFileError("no tensors in the weights file", where=path, expected="a state dict")
+    return found
+
+
+def _state_dict(weights: str, backbone: Backbone) -> dict[str, Tensor]:
+    names = {"imagenet": _IMAGENET, "coco": _COCO}.get(weights)
+    if names is None:
+        return read_state_dict(Path(weights))
+    try:
+        return cast(dict[str, Tensor], get_weight(names[backbone]).get_state_dict(progress=False, check_hash=True))
+    except (OSError, RuntimeError) as error:
+        raise SettingsError(
+            f"the weights {weights!r} are not on this machine and cannot be downloaded",
+            where="--weights",
+            expected=CHOICES,
+            got=_first_line(error),
+            hint="Without a network, give the path of a weights file, or use --weights none.",
+        ) from error
+
+
+def _canonical(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Rename parameters to ``backbone.*`` and ``classifier.*``."""
+    return {_canonical_name(name): tensor for name, tensor in state.items()}
+
+
+def _canonical_name(name: str) -> str:
+    for prefix in _PREFIXES:
+        name = name.removeprefix(prefix)
+    if name.startswith(("backbone.", "classifier.", "aux_classifier.")):
+        return name
+    return "backbone." + name.removeprefix("features.")
+
+
+def _first_convolution(network: nn.Module) -> str:
+    return next(f"{n}.weight" for n, m in network.named_modules() if isinstance(m, nn.Conv2d))
+
+
+def _shorten(names: list[str], count: int = 4) -> str:
+    return ", ".join(names[:count]) + (f" and {len(names) - count} more" if len(names) > count else "")
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,52 @@
+"""The sheet: a figure without a display, measured in pixels from its top left corner."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from geoseg.errors import OutputError
+
+DPI = 100
+"""Pixels per inch of every picture; pyplot and its global state are never used."""
+
+
+def open_sheet(width_px: float, height_px: float, *, fitted: bool = False) -> Figure:
+    """Open a white figure of the given size; ``fitted`` lets matplotlib keep its axes from overlapping."""
+    size = (round(width_px) / DPI, round(height_px) / DPI)
+    engine = ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.15) if fitted else None
+    figure = Figure(figsize=size, dpi=DPI, facecolor="white", layout=engine)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def place(
+    figure: Figure, left: float, top: float, *, width: float, height: float
+) -> tuple[float, float, float, float]:
+    """Turn a box in pixels from the top left into matplotlib's (left, bottom, width, height), 0..1."""
+    sheet_width, sheet_height = (float(side) * DPI for side in figure.get_size_inches())
+    bottom = 1 - (top + height) / sheet_height
+    return left / sheet_width, bottom, width / sheet_width, height / sheet_height
+
+
+def save_picture(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG: under a hidden name beside ``path`` first, then renamed, so that it is whole.
+
+    Raises:
+        OutputError: The folder is missing or closed, or the disk is full; an older file stays as it was.
+    """
+    aside = path.with_name(f".{uuid.uuid4().hex[:12]}.png")
+    try:
+        figure.savefig(aside, format="png", dpi="figure")
+        aside.replace(path)
+    except OSError as error:
+        hint = "Check that the folder exists, is open for writing and has space."
+        raise OutputError(
+            "the picture cannot be written", where=path, got=error.strerror, hint=hint
+        ) from error
+    finally:
+        aside.unlink(missing_ok=True)

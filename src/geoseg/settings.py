@@ -1,0 +1,224 @@
+"""Validated settings of each verb, read once at the door."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from geoseg.errors import SettingsError
+
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["auto", "float32", "bf16"]
+
+
+class Settings(BaseModel):
+    """What all settings share: frozen, and no unknown names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SampleSettings(Settings):
+    """Draw points from the masks of a dataset.
+
+    Attributes:
+        data: Folder of ``images/`` and ``masks/``.
+        output: Point file to write (.gpkg, .geojson, .csv).
+        split: Name of the list of images (``train`` reads ``train.txt``); None takes all images.
+        per_class: N, the points per class and per tile, image or in total.
+        scope: What N counts for; None: "tile" when ``tile`` is given, else "image".
+        tile: Side of a tile in pixels.
+        seed: Seed of the draw.
+        legend: Legend file, when the folder has none.
+        overwrite: Whether an existing output may be replaced.
+    """
+
+    data: Path
+    output: Path
+    split: str | None = None
+    per_class: Count = 10
+    scope: Literal["tile", "image", "total"] | None = None
+    tile: Annotated[int, Field(ge=8)] | None = None
+    seed: Seed = 0
+    legend: Path | None = None
+    overwrite: bool = False
+
+    @model_validator(mode="after")
+    def _scope_fits_tile(self) -> Self:
+        if self.tile is not None and self.scope not in (None, "tile"):
+            raise ValueError(f"--tile goes with --scope tile, not with --scope {self.scope}")
+        return self
+
+
+class TrainSettings(Settings):
+    """Train a model from points.
+
+    Attributes:
+        data: A raster, or a folder of ``images/`` with split lists.
+        points: Point file.
+        output: Model file to write.
+        split: Which images of a folder to train on.
+        recipe: How to train; "pfce" is DeepLabV3 with partial focal cross-entropy.
+        backbone: The network's backbone.
+        output_stride: Pixels per cell of the logits; 8 is finer, 16 about three times faster.
+        weights: "imagenet", "coco", "none", or the path of a weights file.
+        block_style: Where the ResNet of the weights strides; "caffe" for weights derived from He et al.'s.
+        bands: Bands to use, from 1; None takes all.
+        class_column: Column of the point file that holds the class.
+        legend: Legend file.
+        check_share: Share of each class's points held out to choose the epoch.
+        check_points: Point file to choose the epoch by, instead of a share.
+        epochs: Epochs.
+        patches: Patches an epoch; 0 chooses by how far the points spread.
+        batch: Patches a step.
+        patch: Side of a patch in pixels, a multiple of 32.
+        gamma: Focusing parameter of the loss.
+        head_rate: Peak learning rate of the head.
+        backbone_rate: Peak learning rate of pretrained stages.
+        seed: Seed of the fit.
+        device: Where to compute.
+        precision: In what to compute.
+        processes: Processes (or GPUs) to share the work.
+        resume: Whether to go on from the last checkpoint.
+        overwrite: Whether an existing output may be replaced.
+    """
+
+    data: Path
+    points: Path
+    output: Path
+    split: str = "train"
+    recipe: Literal["pfce"] = "pfce"
+    backbone: Literal["resnet50", "resnet101", "mobilenet_v3_large"] = "resnet50"
+    output_stride: Literal[8, 16] = 8
+    weights: str = "imagenet"
+    block_style: Literal["pytorch", "caffe"] = "pytorch"
+    bands: tuple[Annotated[int, Field(ge=1)], ...] | None = None
+    class_column: str | None = None
+    legend: Path | None = None
+    check_share: Share = 0.2
+    check_points: Path | None = None
+    epochs: Count = 25
+    patches: Annotated[int, Field(ge=0)] = 0
+    batch: Count = 8
+    patch: Annotated[int, Field(ge=64, multiple_of=32)] = 256
+    gamma: Annotated[float, Field(ge=0)] = 2.0
+    head_rate: Annotated[float, Field(gt=0)] = 1e-3
+    backbone_rate: Annotated[float, Field(gt=0)] = 1e-4
+    seed: Seed = 0
+    device: Device = "auto"
+    precision: Precision = "auto"
+    processes: Count = 1
+    resume: bool = False
+    overwrite: bool = False
+
+
+class PredictSettings(Settings):
+    """Predict class maps.
+
+    Attributes:
+        model: Model file.
+        rasters: Rasters to predict.
+        output: Class map to write, or a folder when there are several rasters.
+        confidence: Confidence raster to write too, or a folder likewise.
+        window: Side of the windows in pixels; more is read around them.
+        batch: Windows predicted together.
+        resample: Whether to compute at the model's ground resolution.
+        area: Polygon file; pixels outside become nodata.
+        device: Where to compute.
+        precision: In what to compute.
+        overwrite: Whether existing outputs may be replaced.
+    """
+
+    model: Path
+    rasters: Annotated[tuple[Path, ...], Field(min_length=1)]
+    output: Path
+    confidence: Path | None = None
+    window: Annotated[int, Field(ge=32, le=8192)] = 512
+    batch: Count = 1
+    resample: bool = False
+    area: Path | None = None
+    device: Device = "auto"
+    precision: Precision = "auto"
+    overwrite: bool = False
+
+
+class EvaluateSettings(Settings):
+    """Score a class map or a model.
+
+    Attributes:
+        subject: A class map or a model file.
+        data: For a model: a dataset folder with masks, or a raster when ``points`` are given.
+        split: Which images of the folder.
+        truth: For a class map: the mask to compare with.
+        points: Point file to compare with instead of masks.
+        role: Which points of the file count: all, or those held out ("check").
+        class_column: Column of the point file that holds the class.
+        legend: Legend file, when neither the map nor the folder has one.
+        picture: Confusion-matrix picture to write (.png).
+        window: Side of the windows in pixels.
+        device: Where to compute.
+        precision: In what to compute.
+        overwrite: Whether an existing picture may be replaced.
+    """
+
+    subject: Path
+    data: Path | None = None
+    split: str | None = "test"
+    truth: Path | None = None
+    points: Path | None = None
+    role: Literal["all", "train", "check"] = "all"
+    class_column: str | None = None
+    legend: Path | None = None
+    picture: Path | None = None
+    window: Annotated[int, Field(ge=32, le=8192)] = 512
+    device: Device = "auto"
+    precision: Precision = "auto"
+    overwrite: bool = False
+
+
+class DemoSettings(Settings):
+    """Run the main job on invented landscapes.
+
+    Attributes:
+        output: Folder to write to.
+        seed: Seed of the landscapes, the points and the fit.
+        size: Side of each landscape in pixels.
+        images: Landscapes to train on; one more is held out.
+        per_class: Budgets: points per class and image, one run each.
+        epochs: Epochs of each run.
+        patches: Patches an epoch.
+        overwrite: Whether an earlier demo in the folder may be replaced.
+    """
+
+    output: Path = Path("demo-results")
+    seed: Seed = 0
+    size: Annotated[int, Field(ge=256, multiple_of=32)] = 1024
+    images: Count = 4
+    per_class: Annotated[tuple[Count, ...], Field(min_length=1)] = (10, 50)
+    epochs: Count = 12
+    patches: Count = 64
+    overwrite: bool = False
+
+
+_Settings = TypeVar("_Settings", bound=Settings)
+
+
+def read_settings(kind: type[_Settings], values: dict[str, Any]) -> _Settings:
+    """Validate values from a door.
+
+    Raises:
+        SettingsError: A value is not right; the message names its option.
+    """
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "--" + str(first["loc"][0]).replace("_", "-") if first["loc"] else None
+        text = first["msg"].removeprefix("Value error, ")
+        raise SettingsError(
+            text[:1].lower() + text[1:], where=name, got=first["input"] if first["loc"] else None
+        ) from error
