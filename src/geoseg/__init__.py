@@ -1,5 +1,54 @@
-"""Turn a handful of labelled points into a land-cover map."""
+"""GeoSeg-PointAI: a handful of labelled points becomes a land-cover map.
 
+The verbs are functions that take validated settings::
+
+    from geoseg import PredictSettings, TrainSettings, predict, train
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from geoseg.errors import GeoSegError
+    from geoseg.settings import (
+        DemoSettings,
+        EvaluateSettings,
+        PredictSettings,
+        SampleSettings,
+        TrainSettings,
+    )
+    from geoseg.workflows.demo import demo
+    from geoseg.workflows.evaluate import evaluate
+    from geoseg.workflows.info import info
+    from geoseg.workflows.predict import predict
+    from geoseg.workflows.sample import sample
+    from geoseg.workflows.train import train
 
 __version__ = version("geoseg-pointai")
+
+__all__ = [
+    "DemoSettings",
+    "EvaluateSettings",
+    "GeoSegError",
+    "PredictSettings",
+    "SampleSettings",
+    "TrainSettings",
+    "__version__",
+    "demo",
+    "evaluate",
+    "info",
+    "predict",
+    "sample",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: torch and rasterio take seconds to load."""
+    if name not in __all__:
+        raise AttributeError(f"module 'geoseg' has no attribute {name!r}")
+    home = "errors" if name == "GeoSegError" else "settings" if name[0].isupper() else f"workflows.{name}"
+    return getattr(import_module(f"geoseg.{home}"), name)

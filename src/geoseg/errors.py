@@ -84,7 +84,7 @@ class TrainingError(GeoSegError):
     exit_code = 9
 
 
-class Interrupted(GeoSegError):
+class StoppedError(GeoSegError):
     """Work stopped by the user; what is done is kept, and the message says where."""
 
     exit_code = 130

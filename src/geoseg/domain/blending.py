@@ -25,14 +25,18 @@ class Span:
     before: int
     after: int
 
+    @property
+    def length(self) -> int:
+        """Pixels of the core and its bands."""
+        return self.stop - self.start + self.before + self.after
+
     def weights(self) -> NDArray[np.float32]:
         """Return the weights of the pixels from ``start - before`` to ``stop + after``, shape (n,)."""
-        length = self.stop - self.start + self.before + self.after
-        weights = np.ones(length, np.float32)
+        weights = np.ones(self.length, np.float32)
         if self.before:
             weights[: 2 * self.before] = _ramp(self.before)
         if self.after:
-            weights[length - 2 * self.after :] = _ramp(self.after)[::-1]
+            weights[self.length - 2 * self.after :] = _ramp(self.after)[::-1]
         return weights
 
 
@@ -69,7 +73,7 @@ class Job:
     weights: NDArray[np.float32]
 
 
-def jobs(rows: Span, width: int, core: int, half_band: int) -> Iterator[Job]:
+def jobs(rows: Span, width: int, *, core: int, half_band: int) -> Iterator[Job]:
     """Yield the predictions of one strip from west to east."""
     down = rows.weights()
     for cols in spans(width, core, half_band):
@@ -95,8 +99,7 @@ class StripBlender:
     def begin(self, rows: Span) -> None:
         """Begin the strip of ``rows``, on top of what the strip before left in the band."""
         self._top = rows.start - rows.before
-        height = rows.stop - rows.start + rows.before + rows.after
-        self._sum = np.zeros((self._classes, height, self._width), np.float32)
+        self._sum = np.zeros((self._classes, rows.length, self._width), np.float32)
         self._sum[:, : self._carried.shape[1]] = self._carried
 
     def add(self, job: Job, probabilities: NDArray[np.float32]) -> None:
@@ -109,5 +112,8 @@ class StripBlender:
     def finish(self, rows: Span) -> tuple[Window, NDArray[np.float32]]:
         """Return the finished window of the strip and its probabilities (C, h, W); keep the rest."""
         height = self._sum.shape[1] - 2 * rows.after
-        done, self._carried = self._sum[:, :height], self._sum[:, height:]
+        done = self._sum[:, :height]
+        # A copy, so that the band does not keep the whole strip in memory.
+        self._carried = self._sum[:, height:].copy()
+        self._sum = self._carried
         return Window(self._top, 0, height, self._width), done

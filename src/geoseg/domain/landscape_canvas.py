@@ -47,7 +47,9 @@ class Canvas:
     surface_m: Field
     light: Field
 
-    def paint(self, where: NDArray[np.bool_], colour: Colour, *, tone: Field, land: int | None = None) -> None:
+    def paint(
+        self, where: NDArray[np.bool_], colour: Colour, *, tone: NDArray[np.floating], land: int | None = None
+    ) -> None:
         """Paint pixels with one colour, brightened by `tone` (H, W, relative), and set their class if one is given."""
         index = np.flatnonzero(where)
         factor = 1 + tone.ravel()[index]
@@ -57,7 +59,7 @@ class Canvas:
         if land is not None:
             self.mask.ravel()[index] = land
 
-    def tint(self, where: NDArray[np.bool_], colour: Colour, *, opacity: Field) -> None:
+    def tint(self, where: NDArray[np.bool_], colour: Colour, *, opacity: NDArray[np.floating]) -> None:
         """Blend a colour into pixels with the given opacity (H, W), 0..1."""
         index = np.flatnonzero(where)
         share = opacity.ravel()[index].clip(0, 1)

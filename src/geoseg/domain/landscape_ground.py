@@ -29,14 +29,14 @@ class Cover(NamedTuple):
 
 _EARTH: Colour = (134, 110, 86)
 _CROPS = (
-    Cover((92, 122, 66), _EARTH, 0.10, 0.10, (0.8, 1.2), 0.10, 0.16, 0.55),  # young cereals
-    Cover((62, 90, 50), _EARTH, 0.10, 0.14, (0.75, 0.9), 0.06, 0.12, 0.0),  # maize, beet
-    Cover((74, 104, 62), (58, 78, 48), 0.30, 0.10, (1.5, 3.0), 0.12, 0.30, 0.35),  # lush cereals
+    Cover((96, 130, 66), _EARTH, 0.10, 0.10, (0.8, 1.2), 0.10, 0.16, 0.55),  # young cereals
+    Cover((66, 98, 50), _EARTH, 0.10, 0.14, (0.75, 0.9), 0.06, 0.12, 0.0),  # maize, beet
+    Cover((78, 112, 62), (60, 84, 48), 0.30, 0.10, (1.5, 3.0), 0.12, 0.30, 0.35),  # lush cereals
     Cover((186, 164, 112), (150, 124, 84), 0.20, 0.08, (0.8, 1.2), 0.14, 0.22, 0.55),  # ripe cereals
-    Cover((168, 148, 108), _EARTH, 0.40, 0.22, (1.6, 3.4), 0.30, 0.20, 0.15),  # stubble
-    Cover((100, 120, 70), (142, 134, 88), 0.25, 0.0, (1.0, 2.0), 0.08, 0.36, 0.0),  # meadow
-    Cover((112, 132, 78), (92, 112, 62), 0.50, 0.45, (5.0, 9.0), 0.20, 0.20, 0.0),  # mown meadow
-    Cover((88, 112, 60), _EARTH, 0.60, 0.35, (0.75, 1.5), 0.12, 0.20, 0.30),  # emerging crop
+    Cover((172, 152, 108), _EARTH, 0.32, 0.22, (1.6, 3.4), 0.30, 0.20, 0.15),  # stubble
+    Cover((104, 130, 70), (146, 140, 88), 0.25, 0.0, (1.0, 2.0), 0.08, 0.36, 0.0),  # meadow
+    Cover((116, 142, 78), (94, 120, 62), 0.50, 0.45, (5.0, 9.0), 0.20, 0.20, 0.0),  # mown meadow
+    Cover((90, 122, 60), _EARTH, 0.60, 0.35, (0.75, 1.5), 0.12, 0.20, 0.30),  # emerging crop
     Cover((150, 146, 92), (104, 118, 66), 0.40, 0.10, (0.8, 1.4), 0.16, 0.34, 0.45),  # ripening
 )
 _CROP_ODDS = (0.15, 0.14, 0.11, 0.13, 0.11, 0.13, 0.07, 0.08, 0.08)
@@ -45,6 +45,7 @@ _SOILS = (
     Cover((96, 78, 64), (72, 60, 50), 0.35, 0.38, (1.0, 2.0), 0.20, 0.30, 0.0),  # ploughed, moist
     Cover((166, 142, 112), (142, 118, 92), 0.35, 0.18, (0.8, 1.4), 0.22, 0.34, 0.30),  # harrowed
     Cover((148, 104, 80), (120, 84, 66), 0.35, 0.28, (1.0, 1.8), 0.22, 0.30, 0.15),  # reddish
+    Cover((184, 170, 144), (146, 134, 114), 0.45, 0.0, (1.0, 1.8), 0.0, 0.42, 0.0),  # sand or gravel pit
 )
 
 
@@ -59,9 +60,11 @@ class LandUse:
 def share_out(rng: np.random.Generator, parcels: Parcels, grid: Grid, *, free: NDArray[np.bool_]) -> LandUse:
     """Give parcels to woodland and to bare soil until each has its share of the free land."""
     areas = np.bincount(parcels.ids[free], minlength=parcels.count) / free.size
-    wood = _choose(rng, areas, share=rng.uniform(0.18, 0.32))
-    soil = _choose(rng, np.where(wood, 0, areas), share=rng.uniform(0.085, 0.15))
-    field = ndimage.uniform_filter(wood[parcels.ids].astype(np.float32), max(1, round(11.0 / grid.resolution_m)))
+    wood = _choose(rng, areas, share=rng.uniform(0.15, 0.27))
+    soil = _choose(rng, np.where(wood, 0, areas), share=rng.uniform(0.075, 0.12))
+    field = ndimage.uniform_filter(
+        wood[parcels.ids].astype(np.float32), max(1, round(11.0 / grid.resolution_m))
+    )
     ragged = 0.16 * smooth_noise(rng, grid, 13.0) + 0.05 * smooth_noise(rng, grid, 4.0)
     copses = smooth_noise(rng, grid, 38.0) > rng.uniform(2.0, 2.6)
     is_wood = (field + ragged > 0.5) | copses
@@ -102,7 +105,7 @@ def _favoured(rng: np.random.Generator) -> NDArray[np.float64]:
 
 
 def _vary(rng: np.random.Generator, cover: Cover) -> Cover:
-    gain = rng.normal(1.0, 0.09) * rng.normal(1.0, 0.035, 3)
+    gain = rng.normal(1.0, 0.07) * rng.normal(1.0, 0.02, 3)
     colour, gap = (tuple(float(v) for v in np.array(c) * gain) for c in (cover.colour, cover.gap))
     strength = rng.uniform(0.6, 1.4, 4)
     return Cover(
@@ -124,11 +127,20 @@ def _across(rng: np.random.Generator, grid: Grid, parcels: Parcels, *, look: NDA
 
 
 def _paint_covers(
-    rng: np.random.Generator, canvas: Canvas, covers: tuple[Cover, ...], *, look: NDArray[np.int32], across: Field
+    rng: np.random.Generator,
+    canvas: Canvas,
+    covers: tuple[Cover, ...],
+    *,
+    look: NDArray[np.int32],
+    across: Field,
 ) -> None:
     """Mix plant and gap colours by rows, streaks, tramlines and patches; vary the brightness."""
     grid = canvas.grid
-    patch = 0.6 * smooth_noise(rng, grid, 26.0) + 0.45 * smooth_noise(rng, grid, 7.0) + 0.4 * smooth_noise(rng, grid, 1.8)
+    patch = (
+        0.6 * smooth_noise(rng, grid, 26.0)
+        + 0.45 * smooth_noise(rng, grid, 7.0)
+        + 0.4 * smooth_noise(rng, grid, 1.8)
+    )
     gaps = _table([c.gap_share for c in covers])[look] + _table([c.patches for c in covers])[look] * patch
     gaps += _rows(rng, covers, grid, look=look, across=across)
     gaps += _streaks(rng, covers, look=look, across=across)
@@ -156,12 +168,17 @@ def _rows(
     return np.asarray(wave * strength[look], dtype=np.float32)
 
 
-def _streaks(rng: np.random.Generator, covers: tuple[Cover, ...], *, look: NDArray[np.int32], across: Field) -> Field:
+def _streaks(
+    rng: np.random.Generator, covers: tuple[Cover, ...], *, look: NDArray[np.int32], across: Field
+) -> Field:
     """Give the uneven stripes that machines leave along their way."""
-    profile = ndimage.gaussian_filter1d(rng.standard_normal(8192), 1.2) + 0.5 * np.repeat(rng.standard_normal(512), 16)
+    profile = ndimage.gaussian_filter1d(rng.standard_normal(8192), 1.2) + 0.5 * np.repeat(
+        rng.standard_normal(512), 16
+    )
     offset = rng.integers(0, 8192, len(covers)).astype(np.int32)
     position = (across * np.float32(4.0)).astype(np.int32) + offset[look]
-    return profile.astype(np.float32)[position & 8191] * _table([c.streaks for c in covers])[look]
+    strength = _table([c.streaks for c in covers])[look]
+    return np.asarray(profile[position & 8191] * strength, dtype=np.float32)
 
 
 def _tramlines(

@@ -6,10 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.domain.landscape_canvas import BARE_SOIL, ROAD, WATER, Canvas, Colour
-from geoseg.domain.landscape_layout import Corridor
+from geoseg.domain.landscape_network import Corridor
 from geoseg.domain.landscape_noise import Field, Grid, smooth_noise, white_noise
 
-_WATERS: tuple[Colour, ...] = ((52, 66, 72), (58, 72, 54), (92, 88, 66), (46, 56, 50), (70, 92, 78))
+_WATERS: tuple[Colour, ...] = (
+    (48, 66, 80),
+    (54, 72, 62),
+    (82, 84, 66),
+    (42, 54, 58),
+    (60, 84, 84),
+    (62, 80, 56),
+)
 _SHALLOW: Colour = (122, 116, 88)
 
 
@@ -19,8 +26,8 @@ def paint_water(rng: np.random.Generator, canvas: Canvas, nearness: Field) -> No
     grid = canvas.grid
     slow = smooth_noise(rng, grid, 30.0)
     fine = 0.05 * smooth_noise(rng, grid, 1.2) + 0.02 * white_noise(rng, grid)
-    shore = (nearness >= 1) & (nearness < 1 + 0.10 * (1 + slow.clip(-1, 1)))
-    beach = shore & (slow > 0.4)
+    shore = (nearness >= 1) & (nearness < 1 + 0.07 * (1 + slow.clip(-1, 1)))
+    beach = shore & (slow > 0.55)
     canvas.paint(shore & ~beach, (82, 92, 58), tone=3 * fine)
     canvas.paint(beach, (170, 150, 118), tone=2 * fine, land=BARE_SOIL)
     colour = _WATERS[rng.integers(len(_WATERS))]
@@ -34,7 +41,8 @@ def _ripples(rng: np.random.Generator, grid: Grid) -> Field:
     angle, length = rng.uniform(0, np.pi), rng.uniform(1.5, 3.0)
     phase = 2 * np.pi / length * (grid.x * np.cos(angle) + grid.y * np.sin(angle))
     wave = np.sin(phase.astype(np.float32) + 2 * smooth_noise(rng, grid, 4.0))
-    return np.float32(rng.uniform(0.01, 0.035)) * wave * smooth_noise(rng, grid, 18.0)
+    calm = rng.uniform(0.01, 0.035) * smooth_noise(rng, grid, 18.0)
+    return np.asarray(wave * calm, dtype=np.float32)
 
 
 def paint_tracks(rng: np.random.Generator, canvas: Canvas, corridor: Corridor) -> NDArray[np.bool_]:
@@ -58,7 +66,10 @@ def paint_paved(rng: np.random.Generator, canvas: Canvas, corridor: Corridor) ->
     grain = 0.03 * smooth_noise(rng, canvas.grid, 1.0) + 0.02 * white_noise(rng, canvas.grid)
     grey = rng.uniform(92, 142)
     canvas.paint(
-        is_paved, (grey * 1.01, grey, grey * rng.uniform(0.95, 1.02)), tone=0.06 * slow + lanes + grain, land=ROAD
+        is_paved,
+        (grey * 1.01, grey, grey * rng.uniform(0.95, 1.02)),
+        tone=0.06 * slow + lanes + grain,
+        land=ROAD,
     )
     _mark_lines(rng, canvas, corridor)
     return is_paved

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,15 +46,20 @@ class Grid:
         reach = radius_m / self.resolution_m
         return _clipped(row, reach, self.height), _clipped(col, reach, self.width)
 
-    def pixel(self, x: NDArray[np.floating], y: NDArray[np.floating]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    def pixel(
+        self, x: NDArray[np.floating], y: NDArray[np.floating]
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Give the rows and columns nearest to the positions, moved to the border when outside."""
         rows = np.rint(y / self.resolution_m + (self.height - 1) / 2).astype(np.intp)
         cols = np.rint(x / self.resolution_m + (self.width - 1) / 2).astype(np.intp)
         return rows.clip(0, self.height - 1), cols.clip(0, self.width - 1)
 
 
+@lru_cache(maxsize=8)
 def _centres(count: int, step: float) -> Field:
-    return ((np.arange(count) - (count - 1) / 2) * step).astype(np.float32)
+    centres = ((np.arange(count) - (count - 1) / 2) * step).astype(np.float32)
+    centres.flags.writeable = False
+    return centres
 
 
 def _clipped(centre: float, reach: float, count: int) -> slice:
@@ -94,4 +100,4 @@ def _spline_weights(count: int, step: float, start: float) -> Field:
     weights = np.zeros((count, int(cell[-1]) + 4), dtype=np.float32)
     for offset, part in enumerate(parts):
         weights[np.arange(count), cell + offset] = part
-    return weights / np.linalg.norm(weights, axis=1, keepdims=True)
+    return np.asarray(weights / np.linalg.norm(weights, axis=1, keepdims=True), dtype=np.float32)

@@ -9,7 +9,7 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.domain.blending import Job, StripBlender, jobs, spans
+from geoseg.domain.blending import Job, Span, StripBlender, jobs, spans
 from geoseg.domain.legend import UNLABELLED
 from geoseg.domain.ports import PixelSource, Predictor, Progress
 from geoseg.domain.windows import Window
@@ -69,11 +69,12 @@ def count_windows(source: PixelSource, plan: WindowPlan) -> int:
 
 
 def predict_strips(
-    source: PixelSource, predictor: Predictor, plan: WindowPlan, progress: Progress
+    source: PixelSource, predictor: Predictor, plan: WindowPlan, *, progress: Progress
 ) -> Iterator[Strip]:
     """Predict a raster from north to south and yield each strip when it is finished.
 
-    Peak memory is that of one strip: classes x (core + band) x width of the raster.
+    Every pixel is read with its context, nothing is kept of finished strips. Peak memory is that of two
+    strips, the one the caller holds and the next: each classes x (core + band) x width of the raster.
 
     Args:
         source: The raster.
@@ -84,44 +85,78 @@ def predict_strips(
     blender = StripBlender(predictor.classes, source.width)
     for rows in spans(source.height, plan.core_px, plan.half_band_px):
         blender.begin(rows)
-        along = list(jobs(rows, source.width, plan.core_px, plan.half_band_px))
-        for group in _batches(along, plan):
-            for job, probabilities in zip(group, _predict(group, source, predictor, plan), strict=True):
-                if probabilities is not None:
-                    blender.add(job, probabilities)
-            progress.advance(len(group))
-        window, probabilities = blender.finish(rows)
-        yield Strip(window, probabilities, source.read(window)[1])
+        valid = np.zeros((rows.length, source.width), np.bool_)
+        for answer in _answers(rows, source, predictor, plan=plan):
+            col, width = answer.job.window.col, answer.job.window.width
+            valid[:, col : col + width] = answer.valid
+            if answer.probabilities is not None:
+                blender.add(answer.job, answer.probabilities)
+            progress.advance()
+        yield Strip(*blender.finish(rows), valid[: rows.length - 2 * rows.after])
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What came of one window: validity (h, w), and probabilities (C, h, w); None where nothing is valid."""
+
+    job: Job
+    valid: NDArray[np.bool_]
+    probabilities: NDArray[np.float32] | None
+
+
+def _answers(rows: Span, source: PixelSource, predictor: Predictor, *, plan: WindowPlan) -> Iterator[_Answer]:
+    """Predict the windows of one strip from west to east."""
+    along = jobs(rows, source.width, core=plan.core_px, half_band=plan.half_band_px)
+    for group in _batches(along, plan):
+        yield from _predict(group, source, predictor, plan=plan)
 
 
 def _predict(
-    group: Sequence[Job], source: PixelSource, predictor: Predictor, plan: WindowPlan
-) -> list[NDArray[np.float32] | None]:
-    """Return the probabilities of each window of a batch; None where no pixel of it is valid."""
-    read = [source.read(_input_window(job, plan)) for job in group]
-    margin = plan.context_px - plan.half_band_px
-    boxes = [np.s_[..., margin : margin + j.window.height, margin : margin + j.window.width] for j in group]
-    is_used = [bool(valid[box].any()) for (_, valid), box in zip(read, boxes, strict=True)]
-    if not any(is_used):
-        return [None] * len(group)
-    pixels = np.stack([p for (p, _), used in zip(read, is_used, strict=True) if used])
-    valid = np.stack([v for (_, v), used in zip(read, is_used, strict=True) if used])
-    answers = iter(predictor.probabilities(pixels, valid))
-    return [next(answers)[box] if used else None for used, box in zip(is_used, boxes, strict=True)]
+    group: Sequence[Job], source: PixelSource, predictor: Predictor, *, plan: WindowPlan
+) -> Iterator[_Answer]:
+    """Predict a batch of windows; those without a valid pixel are not sent to the predictor."""
+    inputs = [_input_window(job, plan) for job in group]
+    read = [source.read(window) for window in inputs]
+    boxes = [_box(job.window, window) for job, window in zip(group, inputs, strict=True)]
+    inside = [valid[box] for (_, valid), box in zip(read, boxes, strict=True)]
+    sent = [n for n, valid in enumerate(inside) if valid.any()]
+    found = dict[int, NDArray[np.float32]]()
+    if sent:
+        pixels, valid = np.stack([read[n][0] for n in sent]), np.stack([read[n][1] for n in sent])
+        found = dict(zip(sent, predictor.probabilities(pixels, valid), strict=True))
+    for n, job in enumerate(group):
+        yield _Answer(job, inside[n], found[n][:, *boxes[n]] if n in found else None)
 
 
 def _input_window(job: Job, plan: WindowPlan) -> Window:
-    padded = job.window.padded(plan.context_px - plan.half_band_px)
-    return Window(padded.row, padded.col, _align(padded.height), _align(padded.width))
+    """Return what is read for a window: the window and its context, out to aligned rows and columns."""
+    wanted = job.window.padded(plan.context_px - plan.half_band_px)
+    row, col = _align_down(wanted.row), _align_down(wanted.col)
+    bottom, right = wanted.row + wanted.height, wanted.col + wanted.width
+    return Window(row, col, _align(bottom) - row, _align(right) - col)
 
 
-def _batches(along: Sequence[Job], plan: WindowPlan) -> Iterator[list[Job]]:
+def _box(window: Window, read: Window) -> tuple[slice, slice]:
+    """Return where ``window`` lies in what was read."""
+    row, col = window.row - read.row, window.col - read.col
+    return np.s_[row : row + window.height, col : col + window.width]
+
+
+def _batches(along: Iterator[Job], plan: WindowPlan) -> Iterator[list[Job]]:
     """Group neighbours whose inputs are of one size into batches."""
-    for _, alike in groupby(along, lambda job: (job.window.height, job.window.width)):
+    for _, alike in groupby(along, lambda job: _size(_input_window(job, plan))):
         same = list(alike)
         for first in range(0, len(same), plan.batch):
             yield same[first : first + plan.batch]
 
 
+def _size(window: Window) -> tuple[int, int]:
+    return window.height, window.width
+
+
 def _align(pixels: int) -> int:
-    return max(1, -(-pixels // ALIGNMENT_PX)) * ALIGNMENT_PX
+    return -(-pixels // ALIGNMENT_PX) * ALIGNMENT_PX
+
+
+def _align_down(pixels: int) -> int:
+    return pixels // ALIGNMENT_PX * ALIGNMENT_PX

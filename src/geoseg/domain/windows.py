@@ -17,9 +17,7 @@ class Window:
 
     def padded(self, margin: int) -> Window:
         """Return the window grown by ``margin`` pixels on every side."""
-        return Window(
-            self.row - margin, self.col - margin, self.height + 2 * margin, self.width + 2 * margin
-        )
+        return Window(self.row - margin, self.col - margin, self.height + 2 * margin, self.width + 2 * margin)
 
     def clipped(self, height: int, width: int) -> Window:
         """Return the part inside a raster of ``height`` x ``width`` pixels (size 0 where outside)."""

@@ -74,6 +74,7 @@ def _valid_at(source: PixelSource, pixels: NDArray[np.int64]) -> NDArray[np.bool
     """Return whether the source is valid at pixels (P, 2), reading the part of each block that is asked for."""
     valid = np.zeros(len(pixels), np.bool_)
     blocks, block_of = np.unique(pixels // _BLOCK_PX, axis=0, return_inverse=True)
+    block_of = block_of.ravel()  # NumPy 2.0 alone gives it another shape
     order = np.argsort(block_of, kind="stable")
     for own in np.split(order, np.searchsorted(block_of[order], np.arange(1, len(blocks)))):
         first, last = pixels[own].min(axis=0), pixels[own].max(axis=0)
@@ -89,7 +90,7 @@ def _pixel_numbers(points: Points) -> NDArray[np.intp]:
     _, image = np.unique(points.image, return_inverse=True)
     keys = np.column_stack([image, _pixels(points)])
     _, number = np.unique(keys, axis=0, return_inverse=True)
-    return number
+    return number.ravel()
 
 
 def _on_disputed_pixel(points: Points) -> NDArray[np.bool_]:
@@ -98,7 +99,8 @@ def _on_disputed_pixel(points: Points) -> NDArray[np.bool_]:
     highest = np.zeros(len(points), np.uint8)
     np.minimum.at(lowest, pixel, points.class_id)
     np.maximum.at(highest, pixel, points.class_id)
-    return (lowest != highest)[pixel]
+    disputed: NDArray[np.bool_] = lowest != highest
+    return disputed[pixel]
 
 
 def _on_taken_pixel(points: Points) -> NDArray[np.bool_]:

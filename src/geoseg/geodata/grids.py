@@ -16,6 +16,8 @@ from rasterio.warp import transform as warp_points
 
 from geoseg.errors import RasterError
 
+_Places = tuple[NDArray[np.float64], NDArray[np.float64]]
+
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
 _GRID_TOLERANCE_PX = 1e-3
@@ -60,23 +62,23 @@ class RasterInfo:
         """Whether the pixels have places: a CRS, or a transform of their own."""
         return self.crs is not None or self.transform != IDENTITY
 
-    def xy_to_rowcol(
-        self, x: NDArray[np.float64], y: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def xy_to_rowcol(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> _Places:
         """Return rows and columns of map coordinates in the raster's CRS; any shape.
 
         (0, 0) is the centre of the first pixel. Rounded to 6 decimals, so that a point on a pixel's
         centre is there exactly.
         """
-        col, row = ~self.affine * (np.asarray(x, np.float64), np.asarray(y, np.float64))
+        col, row = moved(~self.affine, np.asarray(x, np.float64), np.asarray(y, np.float64))
         return np.round(row - 0.5, 6), np.round(col - 0.5, 6)
 
-    def rowcol_to_xy(
-        self, row: NDArray[np.float64], col: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def rowcol_to_xy(self, row: NDArray[np.float64], col: NDArray[np.float64]) -> _Places:
         """Return map coordinates, in the raster's CRS, of rows and columns counted from pixel centres."""
-        x, y = self.affine * (np.asarray(col, np.float64) + 0.5, np.asarray(row, np.float64) + 0.5)
-        return x, y
+        return moved(self.affine, np.asarray(col, np.float64) + 0.5, np.asarray(row, np.float64) + 0.5)
+
+
+def moved(affine: Affine, x: NDArray[np.float64], y: NDArray[np.float64]) -> _Places:
+    """Return ``affine`` applied to places x, y of any shape."""
+    return affine.a * x + affine.b * y + affine.c, affine.d * x + affine.e * y + affine.f
 
 
 def ground_steps_m(info: RasterInfo) -> tuple[float, float] | None:
@@ -137,7 +139,7 @@ def resampled_grid(info: RasterInfo, resolution_m: float) -> tuple[RasterInfo, f
         info,
         height=max(1, math.ceil(info.height / rows - 1e-6)),
         width=max(1, math.ceil(info.width / cols - 1e-6)),
-        transform=tuple((info.affine * Affine.scale(cols, rows))[:6]),
+        transform=tuple((info.affine @ Affine.scale(cols, rows))[:6]),
         resolution_m=resolution_m,
     )
     return grid, rows, cols
@@ -160,7 +162,7 @@ def check_same_grid(info: RasterInfo, like: RasterInfo) -> None:
     if info.crs and like.crs and not same_crs(info.crs, like):
         names = [_crs_name(crs) for crs in (like.crs, info.crs)]
         raise RasterError("another CRS", where=info.path, expected=names[0], got=names[1], hint=hint)
-    shift = _shift_px(~like.affine * info.affine, info)
+    shift = _shift_px(~like.affine @ info.affine, info)
     if not shift <= _GRID_TOLERANCE_PX:
         raise RasterError(
             "another place or pixel size",
@@ -178,16 +180,15 @@ def same_crs(crs: str, like: RasterInfo) -> bool:
     own, other = CRS.from_wkt(like.crs), CRS.from_wkt(crs)
     if own == other:
         return True
-    x, y = like.affine * _corners(like)
-    moved = _warped(own, other, x, y)
-    if moved is None:
+    elsewhere = _warped(own, other, moved(like.affine, *_corners(like)))
+    if elsewhere is None:
         return False
-    cols, rows = ~like.affine * moved
+    cols, rows = moved(~like.affine, *elsewhere)
     was_cols, was_rows = _corners(like)
     return bool(np.hypot(cols - was_cols, rows - was_rows).max() <= _CRS_TOLERANCE_PX)
 
 
-def _corners(info: RasterInfo) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _corners(info: RasterInfo) -> _Places:
     cols = np.array([0, info.width, 0, info.width], np.float64)
     rows = np.array([0, 0, info.height, info.height], np.float64)
     return cols, rows
@@ -195,7 +196,7 @@ def _corners(info: RasterInfo) -> tuple[NDArray[np.float64], NDArray[np.float64]
 
 def _shift_px(between: Affine, info: RasterInfo) -> float:
     cols, rows = _corners(info)
-    moved_cols, moved_rows = between * (cols, rows)
+    moved_cols, moved_rows = moved(between, cols, rows)
     return float(np.hypot(moved_cols - cols, moved_rows - rows).max())
 
 
@@ -218,7 +219,7 @@ def _measured_steps(info: RasterInfo, crs: CRS) -> tuple[float, float] | None:
     middle_col, middle_row = info.width / 2, info.height / 2
     cols = middle_col + np.array([0, 0, -0.5, 0.5])
     rows = middle_row + np.array([-0.5, 0.5, 0, 0])
-    degrees = _warped(crs, CRS.from_epsg(4326), *(info.affine * (cols, rows)))
+    degrees = _warped(crs, CRS.from_epsg(4326), moved(info.affine, cols, rows))
     if degrees is None:
         return None
     lon, lat = degrees
@@ -236,12 +237,10 @@ def _ellipsoid_m(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> float:
     return math.hypot(north, east)
 
 
-def _warped(
-    source: CRS, target: CRS, x: NDArray[np.float64], y: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+def _warped(source: CRS, target: CRS, places: _Places) -> _Places | None:
     try:
-        out_x, out_y = warp_points(source, target, list(x), list(y))
+        out_x, out_y = warp_points(source, target, list(places[0]), list(places[1]))
     except (RasterioError, CPLE_BaseError):
         return None  # a local CRS has no way to others; the callers have an answer for that
-    moved = np.array([out_x, out_y], np.float64)
-    return (moved[0], moved[1]) if np.isfinite(moved).all() else None
+    out = np.array([out_x, out_y], np.float64)
+    return (out[0], out[1]) if np.isfinite(out).all() else None

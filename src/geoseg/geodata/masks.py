@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from geoseg.domain.windows import Window
 from geoseg.errors import LegendError, RasterError
 from geoseg.geodata.grids import RasterInfo, check_same_grid
 from geoseg.geodata.opening import describe, open_upright, read_bands
+
+_Numbers = NDArray[np.integer[Any] | np.floating[Any]]
 
 _NAMED_AT_MOST = 5
 
@@ -35,8 +38,8 @@ def read_mask(path: Path, legend: Legend | None, like: RasterInfo | None = None)
         _check_one_band(info)
         if like is not None:
             check_same_grid(info, like)
-        values, valid = read_bands(dataset, path, [1], Window(0, 0, info.height, info.width))
-    return _class_ids(values[0], valid, legend, path)
+        values, valid = read_bands(dataset, path, bands=[1], window=Window(0, 0, info.height, info.width))
+    return _class_ids(values[0], valid, legend, where=path)
 
 
 def _check_one_band(info: RasterInfo) -> None:
@@ -51,17 +54,19 @@ def _check_one_band(info: RasterInfo) -> None:
 
 
 def _class_ids(
-    values: NDArray[np.generic], valid: NDArray[np.bool_], legend: Legend | None, path: Path
+    values: _Numbers, valid: NDArray[np.bool_], legend: Legend | None, *, where: Path
 ) -> NDArray[np.uint8]:
+    if values.dtype == np.int8:
+        values = values.astype(np.int16)  # int8 has no 255
     numbers = np.where(valid, values, np.asarray(UNLABELLED, values.dtype))
     if numbers.dtype.kind == "f":
         numbers = np.where(np.isnan(numbers), np.asarray(UNLABELLED, values.dtype), numbers)
-    _check_whole(numbers, path)
-    _check_known(numbers, legend, path)
+    _check_whole(numbers, where)
+    _check_known(numbers, legend, where)
     return numbers.astype(np.uint8)
 
 
-def _check_whole(numbers: NDArray[np.generic], path: Path) -> None:
+def _check_whole(numbers: _Numbers, path: Path) -> None:
     if numbers.dtype.kind != "f":
         return
     fractional = numbers[np.isfinite(numbers) & (numbers != np.round(numbers))]
@@ -74,7 +79,7 @@ def _check_whole(numbers: NDArray[np.generic], path: Path) -> None:
         )
 
 
-def _check_known(numbers: NDArray[np.generic], legend: Legend | None, path: Path) -> None:
+def _check_known(numbers: _Numbers, legend: Legend | None, path: Path) -> None:
     classes = len(legend) if legend is not None else MAX_CLASSES
     strange = numbers[((numbers < 0) | (numbers >= classes)) & (numbers != UNLABELLED)]
     if not strange.size:

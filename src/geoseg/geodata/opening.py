@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 import struct
 import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -24,12 +26,16 @@ from geoseg.domain.windows import Window
 from geoseg.errors import RasterError
 from geoseg.geodata.grids import IDENTITY, RasterInfo, with_resolution
 
+# GDAL would keep up to 5 % of the machine's memory in blocks that it has read or written, so that memory
+# seems to grow with the raster. 128 MB hold a row of 512-px blocks of a raster 200,000 px wide.
+os.environ.setdefault("GDAL_CACHEMAX", "128")
+
 _EXIF_ORIENTATION = 0x0112
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _WARNINGS_LOCK = threading.Lock()
 
 # What turns stored pixels (..., H, W) upright, by the EXIF orientation of the camera (CIPA DC-008).
-_UPRIGHT: dict[int, Callable[[NDArray[np.generic]], NDArray[np.generic]]] = {
+_UPRIGHT: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
     2: lambda a: a[..., :, ::-1],
     3: lambda a: a[..., ::-1, ::-1],
     4: lambda a: a[..., ::-1, :],
@@ -61,7 +67,7 @@ def open_upright(path: Path) -> Iterator[DatasetReader]:
         orientation = _orientation(dataset, path)
         if orientation in _UPRIGHT:
             memory = stack.enter_context(MemoryFile())
-            _write_upright(dataset, path, memory, orientation)
+            _write_upright(dataset, path, memory, orientation=orientation)
             with plain_files_welcome():
                 dataset = stack.enter_context(memory.open())
         yield dataset
@@ -88,8 +94,8 @@ def describe(dataset: DatasetReader, path: Path) -> RasterInfo:
 
 
 def read_bands(
-    dataset: DatasetReader, path: Path, bands: list[int], window: Window
-) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+    dataset: DatasetReader, path: Path, *, bands: list[int], window: Window
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Read stored values (B, h, w), in the dataset's own type, and where all of them are valid (h, w).
 
     A pixel is valid where the dataset's mask (internal mask, alpha, nodata) says so for every band
@@ -107,10 +113,11 @@ def read_bands(
     box = RasterioWindow(window.col, window.row, window.width, window.height)
     try:
         values = dataset.read(bands, window=box)
-        masks = dataset.read_masks(_masked_bands(dataset, bands), window=box)
+        masked = _masked_bands(dataset, bands)
+        masks = dataset.read_masks(masked, window=box) if masked else np.ones((1, 1, 1))
     except (RasterioError, CPLE_BaseError, OSError) as error:
         raise _damaged(path, error) from error
-    valid: NDArray[np.bool_] = (masks != 0).all(axis=0)
+    valid: NDArray[np.bool_] = np.broadcast_to((masks != 0).all(axis=0), values.shape[1:]).copy()
     for band, stored in zip(bands, values, strict=True):
         nodata = dataset.nodatavals[band - 1]
         if nodata is not None:
@@ -120,13 +127,12 @@ def read_bands(
 
 
 def _masked_bands(dataset: DatasetReader, bands: list[int]) -> list[int]:
-    alpha_is_data = any(dataset.colorinterp[band - 1] is ColorInterp.alpha for band in bands)
-    flags = [{flag.name for flag in dataset.mask_flag_enums[band - 1]} for band in bands]
-    return [
-        band
-        for band, names in zip(bands, flags, strict=True)
-        if "all_valid" not in names and not (alpha_is_data and "alpha" in names)
-    ]
+    """Return the bands whose masks tell anything: one of them where they share a mask."""
+    flags = {band: {flag.name for flag in dataset.mask_flag_enums[band - 1]} for band in bands}
+    if any(dataset.colorinterp[band - 1] is ColorInterp.alpha for band in bands):
+        flags = {band: names for band, names in flags.items() if "alpha" not in names}
+    shared = [band for band, names in flags.items() if "per_dataset" in names][:1]
+    return shared + [band for band, names in flags.items() if not names & {"all_valid", "per_dataset"}]
 
 
 @contextmanager
@@ -217,9 +223,9 @@ def _png_exif(path: Path) -> Image.Exif:
     raise _damaged(path, EOFError(f"{size} bytes without the end of the picture"))
 
 
-def _write_upright(dataset: DatasetReader, path: Path, memory: MemoryFile, orientation: int) -> None:
+def _write_upright(dataset: DatasetReader, path: Path, memory: MemoryFile, *, orientation: int) -> None:
     whole = Window(0, 0, dataset.height, dataset.width)
-    values, _ = read_bands(dataset, path, list(dataset.indexes), whole)
+    values, _ = read_bands(dataset, path, bands=list(dataset.indexes), window=whole)
     upright = _UPRIGHT[orientation](values)
     with plain_files_welcome():
         target = memory.open(

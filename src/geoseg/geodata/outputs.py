@@ -125,10 +125,11 @@ def _not_written(path: Path, error: Exception) -> OutputError:
     number = error.errno if isinstance(error, OSError) else None
     free = shutil.disk_usage(path.parent).free if path.parent.is_dir() else None
     is_full = number in _FULL_ERRNO or (free is not None and free < _FULL_BELOW_BYTES)
-    hint = "The disk is full: free some space or choose another place." if is_full else None
+    advice = "free some space or choose another place."
+    hint = f"The disk is full: {advice}" if is_full else f"Is the disk full, or closed? If so, {advice}"
     return OutputError(
         "the file could not be written; nothing of it is left",
         where=path,
         got=str(error.__cause__ or error),
-        hint=hint or "Check the place and its permissions, and try again.",
+        hint=hint,
     )

@@ -112,8 +112,8 @@ def open_raster(
         pixels: PixelSource = _StoredPixels(dataset, path, chosen)
         if resolution_m is not None:
             info, pixels = _resampled(info, pixels, resolution_m)
-        return Raster(info, pixels, len(chosen), open_files=stack.pop_all())
-    raise AssertionError  # unreachable: an ExitStack without handlers swallows nothing
+        open_files = stack.pop_all()
+    return Raster(info, pixels, len(chosen), open_files=open_files)
 
 
 class _StoredPixels:
@@ -143,9 +143,9 @@ class _StoredPixels:
 
     def _read_inside(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         if self._palette is None:
-            values, valid = read_bands(self._dataset, self._path, self._bands, window)
+            values, valid = read_bands(self._dataset, self._path, bands=self._bands, window=window)
         else:
-            index, valid = read_bands(self._dataset, self._path, [1], window)
+            index, valid = read_bands(self._dataset, self._path, bands=[1], window=window)
             colors = self._palette[index[0].astype(np.intp)]
             valid = valid & (colors[..., 3] > 0)
             values = np.moveaxis(colors, -1, 0)[[band - 1 for band in self._bands]]
@@ -192,9 +192,7 @@ def _chosen_bands(dataset: DatasetReader, info: RasterInfo, bands: Sequence[int]
     return chosen
 
 
-def _resampled(
-    info: RasterInfo, pixels: PixelSource, resolution_m: float
-) -> tuple[RasterInfo, PixelSource]:
+def _resampled(info: RasterInfo, pixels: PixelSource, resolution_m: float) -> tuple[RasterInfo, PixelSource]:
     grid, rows, cols = resampled_grid(info, resolution_m)
     if max(abs(rows - 1), abs(cols - 1)) < _SAME_RESOLUTION:
         return info, pixels

@@ -73,14 +73,14 @@ class Resampled:
         under = _window_of(rows[0], cols[0])
         pixels, valid = self._source.read(under)
         weight = valid.astype(np.float32)
-        total = _gather(weight[None], rows, cols, under)[0]
-        values = _gather(pixels * weight, rows, cols, under)
+        total = _gather(weight[None], rows, cols, under=under)[0]
+        values = _gather(pixels * weight, rows, cols, under=under)
         has_any = total > _NO_WEIGHT
         covered = _gather(
             weight[None],
             _cover_taps(window.row, window.height, self._row_factor),
             _cover_taps(window.col, window.width, self._col_factor),
-            under,
+            under=under,
         )[0]
         covered_valid = has_any & (covered > _NO_WEIGHT)
         return np.where(covered_valid, values / np.where(has_any, total, 1), np.float32(0)), covered_valid
@@ -129,7 +129,7 @@ def _window_of(rows: NDArray[np.intp], cols: NDArray[np.intp]) -> Window:
     return Window(row, col, int(rows.max()) - row + 1, int(cols.max()) - col + 1)
 
 
-def _gather(bands: NDArray[np.float32], rows: _Taps, cols: _Taps, under: Window) -> NDArray[np.float32]:
+def _gather(bands: NDArray[np.float32], rows: _Taps, cols: _Taps, *, under: Window) -> NDArray[np.float32]:
     """Return the weighted sums of ``bands`` (B, H, W), which lie at ``under``, shape (B, n rows, n cols)."""
     narrow = np.zeros((*bands.shape[:2], len(cols[0])), np.float32)
     for position, weight in zip(cols[0].T, cols[1].T, strict=True):

@@ -41,5 +41,6 @@ def choose_precision(wish: Precision, device: str) -> Literal["float32", "bf16"]
 
 
 def _cpu_multiplies_bf16() -> bool:
-    capabilities = torch.cpu.get_capabilities()
+    # Older releases of torch do not say; then float32 is the safe choice.
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))

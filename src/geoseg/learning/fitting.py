@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -23,7 +22,7 @@ from geoseg.learning.checkpoints import Checkpoint, pack_checkpoint
 from geoseg.learning.loss import EPSILON, PatchPoints, focal_sums
 from geoseg.learning.models import DeepLabV3
 from geoseg.learning.normalisation import Normalisation
-from geoseg.learning.patches import Batch, PatchPlan, batches, plan_cover, plan_epoch, read_batch
+from geoseg.learning.patches import Batch, batches, plan_cover, plan_epoch, read_ahead
 from geoseg.learning.sampling import read_at_points
 
 LEAST_PATCHES = 64
@@ -108,15 +107,28 @@ class FitData:
         return {name: (source.height, source.width) for name, source in self.sources.items()}
 
 
+@dataclass(frozen=True)
+class Start:
+    """What a fit starts from.
+
+    Attributes:
+        network: The network; fitting changes it in place.
+        parameters: Its pretrained parameters and its fresh ones, which learn faster.
+        resume: A checkpoint of the same plan and data to go on from.
+    """
+
+    network: DeepLabV3
+    parameters: tuple[Sequence[torch.nn.Parameter], Sequence[torch.nn.Parameter]]
+    resume: Checkpoint | None = None
+
+
 def fit(
-    network: DeepLabV3,
-    parameters: tuple[Sequence[torch.nn.Parameter], Sequence[torch.nn.Parameter]],
+    start: Start,
     data: FitData,
-    *,
     plan: FitPlan,
+    *,
     progress: Progress,
-    after_epoch: Callable[[EpochRecord, Callable[[], bytes]], None] = lambda record, pack: None,
-    resume: Checkpoint | None = None,
+    after_epoch: Callable[[EpochRecord, Callable[[], bytes]], None] | None = None,
 ) -> Fit:
     """Fit a network to labelled points with partial focal cross-entropy.
 
@@ -124,13 +136,11 @@ def fit(
     points (role "check"), or after the last epoch where there are none.
 
     Args:
-        network: The network; changed in place.
-        parameters: Its pretrained parameters and its fresh ones, which learn faster.
+        start: The network, and where it goes on from.
         data: Rasters and points.
         plan: How to fit.
         progress: Told of every step.
         after_epoch: Called after each epoch with its record and a function that packs a checkpoint.
-        resume: A checkpoint of the same plan to go on from.
 
     Returns:
         The fitted state. Resumed or not, it is the same to the bit on one CPU.
@@ -138,13 +148,12 @@ def fit(
     Raises:
         TrainingError: There are no training points, or the loss is no longer finite.
     """
-    run = _Run(network, parameters, data, plan)
-    run.restore(resume)
+    run = _Run(start, data, plan)
     progress.start("Training", plan.epochs * run.steps)
     progress.advance(run.next_epoch * run.steps)
     while run.next_epoch < plan.epochs:
         record = run.epoch(progress)
-        if run.fabric.is_global_zero:
+        if after_epoch is not None and run.fabric.is_global_zero:
             after_epoch(record, run.pack)
     return Fit(run.best_state, run.best_epoch, tuple(run.history))
 
@@ -152,29 +161,25 @@ def fit(
 class _Run:
     """The state of one fit between epochs."""
 
-    def __init__(
-        self,
-        network: DeepLabV3,
-        parameters: tuple[Sequence[torch.nn.Parameter], Sequence[torch.nn.Parameter]],
-        data: FitData,
-        plan: FitPlan,
-    ) -> None:
+    def __init__(self, start: Start, data: FitData, plan: FitPlan) -> None:
         self.plan, self.data = plan, data
         self.training, self.check = data.points.with_role(TRAIN), data.points.with_role(CHECK)
         if not len(self.training):
             raise TrainingError("there is no point to train on", expected="at least one point of role train")
-        self.patches = plan.patches or max(
-            LEAST_PATCHES, len(plan_cover(self.training, data.sizes, plan.patch_px))
-        )
+        cells = len(plan_cover(self.training, plan.patch_px))
+        self.patches = plan.patches or max(LEAST_PATCHES, cells)
         self.steps = -(-self.patches // plan.batch)
-        precision = "bf16-mixed" if plan.precision == "bf16" else "32-true"
-        self.fabric = Fabric(accelerator=plan.device, devices=plan.processes, precision=precision)
+        self.fabric = Fabric(
+            accelerator=plan.device,
+            devices=plan.processes,
+            precision="bf16-mixed" if plan.precision == "bf16" else "32-true",
+        )
         self.fabric.launch()
         torch.manual_seed(plan.seed)
         rates = (plan.backbone_rate, plan.head_rate)
-        groups = [{"params": list(p), "lr": r} for p, r in zip(parameters, rates, strict=True) if p]
+        groups = [{"params": list(p), "lr": r} for p, r in zip(start.parameters, rates, strict=True) if p]
         optimizer = torch.optim.AdamW(groups, weight_decay=plan.weight_decay)
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = start.network.to(memory_format=torch.channels_last)
         self.network, self.optimizer = self.fabric.setup(network, optimizer)
         self.schedule = torch.optim.lr_scheduler.PolynomialLR(
             self.optimizer, plan.epochs * self.steps, POLYNOMIAL_POWER
@@ -183,6 +188,7 @@ class _Run:
         self.next_epoch, self.history = 0, list[EpochRecord]()
         self.best_epoch, self.best_score = -1, float("-inf")
         self.best_state: Mapping[str, Tensor] = {}
+        self._restore(start.resume)
 
     def epoch(self, progress: Progress) -> EpochRecord:
         """Run the next epoch and score the averaged weights."""
@@ -202,7 +208,7 @@ class _Run:
         return record
 
     def pack(self) -> bytes:
-        """Return a checkpoint from which :meth:`restore` goes on."""
+        """Return a checkpoint to go on from."""
         return pack_checkpoint(
             Checkpoint(
                 epoch=self.next_epoch,
@@ -217,8 +223,7 @@ class _Run:
             )
         )
 
-    def restore(self, checkpoint: Checkpoint | None) -> None:
-        """Go on from ``checkpoint``; None starts at the beginning."""
+    def _restore(self, checkpoint: Checkpoint | None) -> None:
         if checkpoint is None:
             return
         self.network.module.load_state_dict(checkpoint.network)
@@ -241,25 +246,24 @@ class _Run:
         )
         rank, world = self.fabric.global_rank, self.fabric.world_size
         shares = [step[rank::world] for step in batches(plans, self.plan.batch)]
-        return read_ahead(shares, self.data.sources, self.training, self.plan.patch_px)
+        return read_ahead(shares, self.data.sources, self.training, patch_px=self.plan.patch_px)
 
     def _step(self, batch: Batch, progress: Progress) -> float:
         plan = self.plan
         self.network.train()
         valid = self.fabric.to_device(batch.valid)
         images = self.data.normalisation.apply(self.fabric.to_device(batch.pixels), valid)
-        images = vary_colors(images, valid, plan.color, torch.default_generator)
+        images = vary_colors(images, valid, strength=plan.color, generator=torch.default_generator)
         logits = self.network(images.to(memory_format=torch.channels_last))
         total, weight = _sums(logits, batch.points.to(self.fabric.device), plan)
         # Gradients are averaged over processes; so is the weight, and every point counts the same.
-        weight = self.fabric.all_reduce(weight.detach(), reduce_op="mean")
-        loss = total / (weight + EPSILON)
+        loss = total / (self._mean(weight) + EPSILON)
         self.optimizer.zero_grad()
         self.fabric.backward(loss)
         self.optimizer.step()
         self.schedule.step()
         self.average.update(self.network.module)
-        value = float(self.fabric.all_reduce(loss.detach(), reduce_op="mean"))
+        value = float(self._mean(loss))
         if not np.isfinite(value):
             raise TrainingError(
                 "the loss is no longer finite",
@@ -269,6 +273,10 @@ class _Run:
             )
         progress.advance(1, f"epoch {self.next_epoch + 1}/{plan.epochs}, loss {value:.3f}")
         return value
+
+    def _mean(self, value: Tensor) -> Tensor:
+        """Average over the processes."""
+        return cast(Tensor, self.fabric.all_reduce(value.detach(), reduce_op="mean"))
 
     def _score(self) -> tuple[float, float, float]:
         """Return loss, overall accuracy and mean IoU of the averaged weights on the held-out points."""
@@ -299,36 +307,23 @@ def read_logits(
     The points are read from a fixed grid of patches, so their order is that of the grid.
     """
     device = next(network.parameters()).device
-    plans = list(batches(plan_cover(points, data.sizes, patch_px), batch))
+    plans = list(batches(plan_cover(points, patch_px), batch))
+    size = (patch_px, patch_px)
     logits, labels = [], []
     network.eval()
     with torch.inference_mode():
-        for one in read_ahead(plans, data.sources, points, patch_px):
+        for one in read_ahead(plans, data.sources, points, patch_px=patch_px):
             images = data.normalisation.apply(one.pixels.to(device), one.valid.to(device))
             at = one.points.to(device)
             maps = network(images.to(memory_format=torch.channels_last))
-            logits.append(read_at_points(maps, at.index, at.row, at.col, size=(patch_px, patch_px)).cpu())
+            found = read_at_points(maps, index=at.index, row=at.row, col=at.col, size=size)
+            logits.append(found.cpu())
             labels.append(at.label.cpu())
     return torch.cat(logits), torch.cat(labels)
 
 
-def read_ahead(
-    steps: Sequence[Sequence[PatchPlan]], sources: Mapping[str, PixelSource], points: Points, patch_px: int
-) -> Iterator[Batch]:
-    """Yield the batch of each step, reading the next one while the caller works."""
-    with ThreadPoolExecutor(1) as reader:
-        coming = None
-        for step in steps:
-            ready, coming = coming, reader.submit(read_batch, step, sources, points, patch_px)
-            if ready is not None:
-                yield ready.result()
-        if coming is not None:
-            yield coming.result()
-
-
 def _sums(logits: Tensor, points: PatchPoints, plan: FitPlan) -> tuple[Tensor, Tensor]:
-    at_points = read_at_points(
-        logits, points.index, points.row, points.col, size=(plan.patch_px, plan.patch_px)
-    )
+    size = (plan.patch_px, plan.patch_px)
+    at_points = read_at_points(logits, index=points.index, row=points.row, col=points.col, size=size)
     weights = None if plan.class_weights is None else at_points.new_tensor(plan.class_weights)
     return focal_sums(at_points, points.label, points.weight, gamma=plan.gamma, class_weights=weights)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -19,7 +21,14 @@ from torch import Tensor
 
 from geoseg.domain.legend import Legend, legend_from_records
 from geoseg.errors import LegendError, ModelFileError
-from geoseg.learning.models import BACKBONES, Architecture, DeepLabV3, build_network
+from geoseg.learning.models import (
+    BACKBONES,
+    OUTPUT_STRIDES,
+    Architecture,
+    BlockStyle,
+    DeepLabV3,
+    build_network,
+)
 from geoseg.learning.normalisation import Normalisation
 
 FORMAT = 1
@@ -72,21 +81,12 @@ def read_record(path: Path) -> ModelRecord:
     Raises:
         ModelFileError: No such file, damaged, not a model file, or from a newer version.
     """
-    metadata = _open(path)[0]
+    with _opened(path) as file:
+        metadata = file.metadata() or {}
+    _check_format(path, metadata)
     try:
-        content = json.loads(metadata["geoseg_record"])
-        return ModelRecord(
-            **{
-                **content,
-                "architecture": _architecture(content["architecture"]),
-                "legend": legend_from_records(content["legend"]),
-                "bands": tuple(content["bands"]),
-                "normalisation": Normalisation(
-                    tuple(content["normalisation"]["mean"]), tuple(content["normalisation"]["deviation"])
-                ),
-            }
-        )
-    except (KeyError, TypeError, ValueError, LegendError) as error:
+        return _checked(_record(json.loads(metadata["geoseg_record"])))
+    except (KeyError, TypeError, ValueError, RecursionError, LegendError) as error:
         raise _damaged(path, f"record: {error!r}") from error
 
 
@@ -97,7 +97,8 @@ def read_model(path: Path) -> Model:
         ModelFileError: No such file, damaged, not a model file, or from a newer version.
     """
     record = read_record(path)
-    tensors = _open(path)[1]
+    with _opened(path) as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- not a mapping
     network = build_network(record.architecture)
     try:
         network.load_state_dict(tensors)
@@ -106,28 +107,61 @@ def read_model(path: Path) -> Model:
     return Model(network.eval(), record, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
-def _architecture(content: Mapping[str, Any]) -> Architecture:
-    if content["backbone"] not in BACKBONES:
-        raise ValueError(f"unknown backbone {content['backbone']!r}")
-    return Architecture(**content)
+def _record(content: Mapping[str, Any]) -> ModelRecord:
+    return ModelRecord(
+        **{
+            **content,
+            "architecture": Architecture(**content["architecture"]),
+            "legend": legend_from_records(content["legend"]),
+            "bands": tuple(content["bands"]),
+            "normalisation": Normalisation(
+                tuple(content["normalisation"]["mean"]), tuple(content["normalisation"]["deviation"])
+            ),
+        }
+    )
 
 
-def _open(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+def _checked(record: ModelRecord) -> ModelRecord:
+    """Return the record if its parts fit together; a network as large as a forged one may ask for is not built."""
+    architecture, normalisation = record.architecture, record.normalisation
+    bands = len(record.bands)
+    fits = {
+        "backbone": architecture.backbone in BACKBONES,
+        "block_style": architecture.block_style in get_args(BlockStyle),
+        "output_stride": architecture.output_stride in OUTPUT_STRIDES,
+        "patch_px": _is_count(architecture.patch_px),
+        "classes": architecture.classes == len(record.legend),
+        "bands": architecture.bands == bands > 0 and all(map(_is_count, record.bands)),
+        "normalisation": len(normalisation.mean) == len(normalisation.deviation) == bands,
+        "mean": all(map(math.isfinite, normalisation.mean)),
+        "deviation": all(0 < d < math.inf for d in normalisation.deviation),
+    }
+    wrong = [name for name, is_right in fits.items() if not is_right]
+    if wrong:
+        raise ValueError(f"unusable {', '.join(wrong)}")
+    return record
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and value > 0
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a safetensors file; what cannot be read in it is an error of the model file."""
     if not path.is_file():
         raise ModelFileError("no such model file", where=path, hint="Train one with `geoseg train`.")
     _refuse_pickle(path)
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            _check_format(path, metadata)
-            return metadata, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            yield file
     except (SafetensorError, OSError) as error:
         raise _damaged(path, str(error).splitlines()[0]) from error
 
 
 def _check_format(path: Path, metadata: Mapping[str, str]) -> None:
     version = metadata.get("geoseg_format", "")
-    if not version.isdigit():
+    if not version.isdecimal():
         raise ModelFileError(
             "this safetensors file is not a model file",
             where=path,

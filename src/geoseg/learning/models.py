@@ -15,10 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models import segmentation
+from torchvision.models.resnet import Bottleneck
 
 Backbone = Literal["resnet50", "resnet101", "mobilenet_v3_large"]
 BACKBONES: tuple[Backbone, ...] = ("resnet50", "resnet101", "mobilenet_v3_large")
 BlockStyle = Literal["pytorch", "caffe"]
+OUTPUT_STRIDES = (8, 16)
 
 _BUILDERS = {
     "resnet50": segmentation.deeplabv3_resnet50,
@@ -49,15 +51,20 @@ class Architecture:
     block_style: BlockStyle = "pytorch"
 
     @property
+    def cell_px(self) -> int:
+        """Side of a cell of the logits in pixels."""
+        return 16 if self.backbone == "mobilenet_v3_large" else self.output_stride
+
+    @property
     def atrous_rates(self) -> tuple[int, int, int]:
         """Rates of the pyramid in cells: an eighth, a quarter and three eighths of the patch."""
-        cells = self.patch_px / self.output_stride
+        cells = self.patch_px / self.cell_px
         return max(1, round(cells / 8)), max(2, round(cells / 4)), max(3, round(3 * cells / 8))
 
     @property
     def pooled_cells(self) -> int:
         """Side of the neighbourhood that image pooling averages, in cells: half a patch, odd."""
-        return 2 * max(1, round(self.patch_px / self.output_stride / 4)) + 1
+        return 2 * max(1, round(self.patch_px / self.cell_px / 4)) + 1
 
 
 class LocalPooling(nn.Sequential):
@@ -102,7 +109,7 @@ def build_network(architecture: Architecture) -> DeepLabV3:
     network = DeepLabV3(parts.backbone, parts.classifier)
     if architecture.backbone != "mobilenet_v3_large":
         _set_strides(network.backbone, architecture)
-    _fit_pyramid(network.classifier[0], architecture)
+    _fit_pyramid(network.classifier, architecture)
     _take_bands(network.backbone, architecture.bands)
     return network
 
@@ -137,24 +144,31 @@ def _set_strides(backbone: nn.Module, architecture: Architecture) -> None:
         reached *= stride
         first = dilation
         dilation *= 3 - stride
-        for position, block in enumerate(getattr(backbone, name)):
+        for position, block in enumerate(cast(nn.Sequential, backbone.get_submodule(name))):
             is_first = position == 0
             spread = first if is_first and architecture.block_style == "pytorch" else dilation
-            _set_block(block, stride if is_first else 1, spread, stride_on)
+            _set_block(
+                cast(Bottleneck, block),
+                stride=stride if is_first else 1,
+                dilation=spread,
+                stride_on=stride_on,
+            )
 
 
-def _set_block(block: nn.Module, stride: int, dilation: int, stride_on: str) -> None:
+def _set_block(block: Bottleneck, *, stride: int, dilation: int, stride_on: str) -> None:
     block.conv1.stride = (stride, stride) if stride_on == "conv1" else (1, 1)
     block.conv2.stride = (stride, stride) if stride_on == "conv2" else (1, 1)
     block.conv2.dilation = block.conv2.padding = (dilation, dilation)
     if block.downsample is not None:
-        block.downsample[0].stride = (stride, stride)
+        cast(nn.Conv2d, block.downsample.get_submodule("0")).stride = (stride, stride)
 
 
-def _fit_pyramid(pyramid: nn.Module, architecture: Architecture) -> None:
-    for branch, rate in zip(list(pyramid.convs)[1:4], architecture.atrous_rates, strict=True):
-        branch[0].dilation = branch[0].padding = (rate, rate)
-    pyramid.convs[4] = LocalPooling(pyramid.convs[4], architecture.pooled_cells)
+def _fit_pyramid(classifier: nn.Module, architecture: Architecture) -> None:
+    branches = cast(nn.ModuleList, classifier.get_submodule("0.convs"))
+    for position, rate in enumerate(architecture.atrous_rates, start=1):
+        convolution = cast(nn.Conv2d, branches.get_submodule(f"{position}.0"))
+        convolution.dilation = convolution.padding = (rate, rate)
+    branches[4] = LocalPooling(cast(nn.Sequential, branches[4]), architecture.pooled_cells)
 
 
 def _take_bands(backbone: nn.Module, bands: int) -> None:
@@ -163,22 +177,27 @@ def _take_bands(backbone: nn.Module, bands: int) -> None:
     if first.in_channels == bands:
         return
     fresh = nn.Conv2d(
-        bands, first.out_channels, first.kernel_size, first.stride, first.padding, bias=first.bias is not None
-    )  # type: ignore[arg-type]
+        bands,
+        first.out_channels,
+        cast(tuple[int, int], first.kernel_size),
+        stride=cast(tuple[int, int], first.stride),
+        padding=cast(tuple[int, int], first.padding),
+        bias=first.bias is not None,
+    )
     nn.init.kaiming_normal_(fresh.weight, mode="fan_out", nonlinearity="relu")
-    parent, _, leaf = name.rpartition(".")
-    backbone.get_submodule(parent)._modules[leaf] = fresh
+    backbone.set_submodule(name, fresh)
 
 
 def adapt_first_convolution(weight: Tensor, bands: int) -> Tensor:
     """Adapt a first convolution (O, I, k, k) to ``bands`` bands, keeping its response to grey.
 
-    Bands beyond the pretrained ones start as the mean of those; all are scaled by I / B, so that a
-    picture whose bands are alike gives the same features as before.
+    Bands beyond the pretrained ones start as the mean of those; all are shifted and scaled alike, so
+    that a picture whose bands are alike gives the same features as before.
     """
     known = weight.shape[1]
     if bands == known:
         return weight
     mean = weight.mean(dim=1, keepdim=True)
     extra = mean.expand(-1, max(0, bands - known), -1, -1)
-    return torch.cat([weight[:, :bands], extra], dim=1) * (known / bands)
+    taken = torch.cat([weight[:, :bands], extra], dim=1)
+    return (taken - taken.mean(dim=1, keepdim=True) + mean) * (known / bands)

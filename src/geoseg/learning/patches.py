@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,10 +88,18 @@ def plan_epoch(
     """
     rounds = -(-patches // len(points))
     seeds = np.concatenate([rng.permutation(len(points)) for _ in range(rounds)])[:patches]
-    return [_plan_patch(points, int(s), sizes, patch_px, scale, rng) for s in seeds]
+    plans = []
+    for image, row, col in zip(points.image[seeds], points.row[seeds], points.col[seeds], strict=True):
+        side = max(2, round(patch_px / scale ** rng.uniform(-1, 1)))
+        height, width = sizes[image]
+        top = _place(row, side=side, size=height, rng=rng)
+        left = _place(col, side=side, size=width, rng=rng)
+        turn = Turn(int(rng.integers(4)), bool(rng.integers(2)))
+        plans.append(PatchPlan(str(image), Window(top, left, side, side), turn))
+    return plans
 
 
-def plan_cover(points: Points, sizes: Mapping[str, tuple[int, int]], patch_px: int) -> list[PatchPlan]:
+def plan_cover(points: Points, patch_px: int) -> list[PatchPlan]:
     """Return the cells of a fixed grid that hold points: every point once, nothing turned or scaled."""
     cells = sorted(
         {
@@ -101,23 +110,7 @@ def plan_cover(points: Points, sizes: Mapping[str, tuple[int, int]], patch_px: i
     return [PatchPlan(i, Window(r * patch_px, c * patch_px, patch_px, patch_px)) for i, r, c in cells]
 
 
-def _plan_patch(
-    points: Points,
-    seed: int,
-    sizes: Mapping[str, tuple[int, int]],
-    patch_px: int,
-    scale: float,
-    rng: np.random.Generator,
-) -> PatchPlan:
-    image = str(points.image[seed])
-    side = max(2, round(patch_px / scale ** rng.uniform(-1, 1)))
-    row = _place(points.row[seed], side, sizes[image][0], rng)
-    col = _place(points.col[seed], side, sizes[image][1], rng)
-    turn = Turn(int(rng.integers(4)), bool(rng.integers(2)))
-    return PatchPlan(image, Window(row, col, side, side), turn)
-
-
-def _place(position: float, side: int, size: int, rng: np.random.Generator) -> int:
+def _place(position: float, *, side: int, size: int, rng: np.random.Generator) -> int:
     """Return the first row (or column) of a random interval of ``side`` pixels that holds ``position``."""
     pixel = math.floor(position + 0.5)
     first = pixel - int(rng.integers(side))
@@ -126,7 +119,7 @@ def _place(position: float, side: int, size: int, rng: np.random.Generator) -> i
 
 
 def read_batch(
-    plans: Sequence[PatchPlan], sources: Mapping[str, PixelSource], points: Points, patch_px: int
+    plans: Sequence[PatchPlan], sources: Mapping[str, PixelSource], points: Points, *, patch_px: int
 ) -> Batch:
     """Read planned patches and the points that fall in them.
 
@@ -182,3 +175,21 @@ def batches(plans: Sequence[PatchPlan], size: int) -> Iterator[Sequence[PatchPla
     """Yield the plans in groups of ``size``; the last may be smaller."""
     for first in range(0, len(plans), size):
         yield plans[first : first + size]
+
+
+def read_ahead(
+    steps: Sequence[Sequence[PatchPlan]],
+    sources: Mapping[str, PixelSource],
+    points: Points,
+    *,
+    patch_px: int,
+) -> Iterator[Batch]:
+    """Yield the batch of each step, reading the next one while the caller works."""
+    with ThreadPoolExecutor(1) as reader:
+        coming: Future[Batch] | None = None
+        for step in steps:
+            ready, coming = coming, reader.submit(read_batch, step, sources, points, patch_px=patch_px)
+            if ready is not None:
+                yield ready.result()
+        if coming is not None:
+            yield coming.result()

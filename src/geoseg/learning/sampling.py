@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 
 
-def read_at_points(features: Tensor, index: Tensor, row: Tensor, col: Tensor, *, size: tuple[int, int]) -> Tensor:
+def read_at_points(
+    features: Tensor, *, index: Tensor, row: Tensor, col: Tensor, size: tuple[int, int]
+) -> Tensor:
     """Read feature maps bilinearly at fractional pixel positions of the patches they were made from.
 
     Equals bilinear upsampling (``align_corners=False``) of the maps to the patch size, read at the
@@ -26,12 +28,13 @@ def read_at_points(features: Tensor, index: Tensor, row: Tensor, col: Tensor, *,
     height, width = features.shape[-2:]
     top, bottom, down = _neighbours(row, size[0], height)
     left, right, across = _neighbours(col, size[1], width)
-    dtype = torch.promote_types(features.dtype, torch.float32)
+    # Before reading, so that the gradients of points that share a cell add up in float32 too.
+    exact = features.to(torch.promote_types(features.dtype, torch.float32))
+    down, across = down.to(exact.dtype)[:, None], across.to(exact.dtype)[:, None]
 
     def corner(rows: Tensor, cols: Tensor) -> Tensor:
-        return features[index, :, rows, cols].to(dtype)
+        return exact[index, :, rows, cols]
 
-    down, across = down.to(dtype)[:, None], across.to(dtype)[:, None]
     upper = torch.lerp(corner(top, left), corner(top, right), across)
     lower = torch.lerp(corner(bottom, left), corner(bottom, right), across)
     return torch.lerp(upper, lower, down)
@@ -39,7 +42,9 @@ def read_at_points(features: Tensor, index: Tensor, row: Tensor, col: Tensor, *,
 
 def _neighbours(position: Tensor, size: int, cells: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return the cells before and after each position along one axis, and the share of the second."""
-    place = ((position.double() + 0.5) * (cells / size) - 0.5).clamp(0, cells - 1)
+    # Metal has no float64.
+    exact = position.to(torch.float32 if position.device.type == "mps" else torch.float64)
+    place = ((exact + 0.5) * (cells / size) - 0.5).clamp(0, cells - 1)
     before = place.floor()
     after = (before + 1).clamp(max=cells - 1)
     return before.long(), after.long(), place - before

@@ -33,12 +33,21 @@ _PREFIXES = ("module.", "_orig_mod.", "model.")
 
 @dataclass(frozen=True)
 class WeightsReport:
-    """What became of the weights: the parameters found, and the names of those that start at random."""
+    """What became of the weights.
+
+    Attributes:
+        source: "imagenet", "coco", "none" or a path.
+        loaded: Tensors taken over.
+        missing: Names of the network's tensors that start at random.
+        unused: Names of the tensors that have no place in the network, or another shape.
+        overflowed: Tensors with infinite values in float16, which became the largest float16.
+    """
 
     source: str
     loaded: int
     missing: tuple[str, ...]
     unused: tuple[str, ...]
+    overflowed: int = 0
 
     def describe(self) -> str:
         """Return one line for people."""
@@ -48,6 +57,8 @@ class WeightsReport:
         text = f"Weights: {self.source}, {self.loaded} tensors"
         if missing:
             text += f"; {len(missing)} of the backbone not found, start at random: {_shorten(missing)}"
+        if self.overflowed:
+            text += f"; {self.overflowed} tensors had overflowed values"
         return text + (f"; {len(self.unused)} not used." if self.unused else ".")
 
 
@@ -61,12 +72,15 @@ def load_weights(network: DeepLabV3, weights: str, backbone: Backbone) -> Weight
 
     Raises:
         SettingsError: No such choice, or the named weights cannot be downloaded.
-        ModelFileError: The file cannot be read without running code, or nothing in it fits.
+        ModelFileError: The file cannot be read without running code, nothing in it fits, or it holds
+            values that are not numbers.
     """
     if weights == "none":
         return WeightsReport("none", 0, tuple(network.state_dict()), ())
-    state = _canonical(_state_dict(weights, backbone))
+    state = {_canonical_name(n): t for n, t in _state_dict(weights, backbone).items()}
     own = network.state_dict()
+    overflowed = [n for n in state.keys() & own.keys() if _has_overflowed(state[n])]
+    state |= {n: _clamp_overflow(state[n]) for n in overflowed}
     first = _first_convolution(network)
     if first in state and state[first].shape[2:] == own[first].shape[2:]:
         state[first] = adapt_first_convolution(state[first].float(), own[first].shape[1])
@@ -78,9 +92,16 @@ def load_weights(network: DeepLabV3, weights: str, backbone: Backbone) -> Weight
             expected="parameters named as torchvision names them",
             got=_shorten(list(state)),
         )
+    _refuse_nonsense(fitting, weights)
     network.load_state_dict({n: t.to(own[n].dtype) for n, t in fitting.items()}, strict=False)
     missing = tuple(n for n in own if n not in fitting and not n.endswith("num_batches_tracked"))
-    return WeightsReport(weights, len(fitting), missing, tuple(n for n in state if n not in fitting))
+    return WeightsReport(
+        source=weights,
+        loaded=len(fitting),
+        missing=missing,
+        unused=tuple(n for n in state if n not in fitting),
+        overflowed=len(overflowed),
+    )
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
@@ -126,7 +147,8 @@ def _state_dict(weights: str, backbone: Backbone) -> dict[str, Tensor]:
     if names is None:
         return read_state_dict(Path(weights))
     try:
-        return cast(dict[str, Tensor], get_weight(names[backbone]).get_state_dict(progress=False, check_hash=True))
+        found = get_weight(names[backbone]).get_state_dict(progress=False, check_hash=True, weights_only=True)
+        return cast(dict[str, Tensor], found)
     except (OSError, RuntimeError) as error:
         raise SettingsError(
             f"the weights {weights!r} are not on this machine and cannot be downloaded",
@@ -137,17 +159,34 @@ def _state_dict(weights: str, backbone: Backbone) -> dict[str, Tensor]:
         ) from error
 
 
-def _canonical(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename parameters to ``backbone.*`` and ``classifier.*``."""
-    return {_canonical_name(name): tensor for name, tensor in state.items()}
-
-
 def _canonical_name(name: str) -> str:
-    for prefix in _PREFIXES:
-        name = name.removeprefix(prefix)
+    """Return a parameter's name as ``backbone.*`` or ``classifier.*``, free of what wrappers put before it."""
+    while name.startswith(_PREFIXES):
+        name = name.split(".", 1)[1]
     if name.startswith(("backbone.", "classifier.", "aux_classifier.")):
         return name
     return "backbone." + name.removeprefix("features.")
+
+
+def _has_overflowed(tensor: Tensor) -> bool:
+    """Return whether float16 was too small for a value, as for variances of He et al.'s weights."""
+    return tensor.dtype == torch.float16 and bool(tensor.isinf().any())
+
+
+def _clamp_overflow(tensor: Tensor) -> Tensor:
+    largest = torch.finfo(torch.float16).max
+    return tensor.clamp(-largest, largest)
+
+
+def _refuse_nonsense(state: Mapping[str, Tensor], where: str) -> None:
+    bad = [n for n, t in state.items() if t.is_floating_point() and not bool(t.isfinite().all())]
+    if bad:
+        raise ModelFileError(
+            "the weights hold values that are not numbers",
+            where=where,
+            expected="finite values",
+            got=_shorten(bad),
+        )
 
 
 def _first_convolution(network: nn.Module) -> str:

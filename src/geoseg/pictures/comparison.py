@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from geoseg.domain.legend import Legend
-from geoseg.pictures.ground import Panel, draw_panel
 from geoseg.pictures.key import Key, draw_key, set_key
 from geoseg.pictures.lettering import Lettering
+from geoseg.pictures.panel import Panel, draw_panel
 from geoseg.pictures.scalebar import draw_scale_bar
 from geoseg.pictures.sheet import open_sheet, place
 
@@ -18,6 +18,7 @@ from geoseg.pictures.sheet import open_sheet, place
 _SHEET_PX = 2000
 _MARGIN_PX = 20
 _GAP_PX = 16
+_BENEATH_PX = 6  # between the texts of a row and its panels
 _WIDEST_PX = 800
 _NARROWEST_PX = 240  # leaves room for titles above panels that are much higher than wide
 _TALLEST = 1.6  # height of a panel in widths of its column
@@ -41,7 +42,8 @@ class _Row:
 
     @property
     def heading_px(self) -> float:
-        return self.title_px + max(_SUBTITLE.height_px(subtitle) for subtitle in self.subtitles)
+        height = self.title_px + max(_SUBTITLE.height_px(subtitle) for subtitle in self.subtitles)
+        return height + _BENEATH_PX if height else 0.0
 
     @property
     def height_px(self) -> float:

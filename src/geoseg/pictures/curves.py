@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
@@ -22,10 +23,10 @@ def training_curves(history: Sequence[Mapping[str, float]], *, title: str = "") 
 
     Args:
         history: One mapping per epoch with "epoch", "loss", "learning_rate" and, where they were
-            measured, "check_miou" and "check_accuracy", 0..1.
+            measured, "check_miou" and "check_accuracy", 0..1. NaN stands for what was not measured.
         title: Line above, or "".
     """
-    checks = [check for check in _CHECKS if any(check[0] in epoch for epoch in history)]
+    checks = [check for check in _CHECKS if _known(history, check[0])]
     count = 2 if checks else 1
     figure = open_sheet(_PANEL_PX[0] * count, _PANEL_PX[1], fitted=True)
     axes = [figure.add_subplot(1, count, place + 1) for place in range(count)]
@@ -59,7 +60,7 @@ def _draw_checks(
     axes: Axes, history: Sequence[Mapping[str, float]], checks: Sequence[tuple[str, str, str]]
 ) -> None:
     for name, label, color in checks:
-        last = [epoch[name] for epoch in history if name in epoch][-1]
+        last = _known(history, name)[-1][name]
         _plot(axes, history, name, label=f"{label} (last {100 * last:.1f} %)", color=color)
     axes.set_title("Scores at the held-out points", size=_SIZE)
     axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
@@ -67,7 +68,7 @@ def _draw_checks(
 
 
 def _plot(axes: Axes, history: Sequence[Mapping[str, float]], name: str, *, label: str, color: str) -> None:
-    known = [epoch for epoch in history if name in epoch]
+    known = _known(history, name)
     axes.plot(
         [epoch["epoch"] for epoch in known],
         [epoch[name] for epoch in known],
@@ -78,6 +79,10 @@ def _plot(axes: Axes, history: Sequence[Mapping[str, float]], name: str, *, labe
         marker="o" if len(known) <= _MARKED and name != "learning_rate" else "",
         markersize=5,
     )
+
+
+def _known(history: Sequence[Mapping[str, float]], name: str) -> list[Mapping[str, float]]:
+    return [epoch for epoch in history if not math.isnan(epoch.get(name, math.nan))]
 
 
 def _finish(axes: Axes) -> None:

@@ -51,7 +51,7 @@ class _Table:
     def head_px(self) -> float:
         """Height of the slanted column names."""
         lengths = [_NAME.width_px(name) + _NAME.height_px(name) for name in self.columns]
-        return max(lengths) * math.sin(_SLANT) + _GAP_PX
+        return max(lengths) * math.sin(_SLANT) + 2 * _GAP_PX
 
     @property
     def left_px(self) -> float:

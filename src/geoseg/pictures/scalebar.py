@@ -49,7 +49,7 @@ def draw_scale_bar(axes: Axes, *, width_px: float, height_px: float, width_m: fl
     _rectangle(axes, (x, y), (bar, _BAR_PX / height_px), color="#1a1a1a", alpha=1.0)
     axes.text(
         x, y + 1.6 * _BAR_PX / height_px, label, transform=axes.transAxes, color=_FONT.color,
-        size=_FONT.points, weight=_FONT.weight, ha="left", va="bottom", zorder=6, gid="scale",
+        size=_FONT.points, weight=_FONT.weight, ha="left", va="bottom", zorder=6,
     )  # fmt: skip
 
 

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import uuid
-from pathlib import Path
-
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-
-from geoseg.errors import OutputError
 
 DPI = 100
 """Pixels per inch of every picture; pyplot and its global state are never used."""
@@ -31,22 +26,3 @@ def place(
     sheet_width, sheet_height = (float(side) * DPI for side in figure.get_size_inches())
     bottom = 1 - (top + height) / sheet_height
     return left / sheet_width, bottom, width / sheet_width, height / sheet_height
-
-
-def save_picture(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG: under a hidden name beside ``path`` first, then renamed, so that it is whole.
-
-    Raises:
-        OutputError: The folder is missing or closed, or the disk is full; an older file stays as it was.
-    """
-    aside = path.with_name(f".{uuid.uuid4().hex[:12]}.png")
-    try:
-        figure.savefig(aside, format="png", dpi="figure")
-        aside.replace(path)
-    except OSError as error:
-        hint = "Check that the folder exists, is open for writing and has space."
-        raise OutputError(
-            "the picture cannot be written", where=path, got=error.strerror, hint=hint
-        ) from error
-    finally:
-        aside.unlink(missing_ok=True)

@@ -118,7 +118,7 @@ def _draw_points(axes: Axes, points: Points, colors: NDArray[np.uint8]) -> None:
     dot = float(np.clip(0.3 * np.sqrt(box.width * box.height / len(points)), *_DOT_PX))
     edge = max(2.0, 0.35 * dot)
     count = len(points)
-    layers = ((_ink(_DARK, count), dot + edge + 2), (_ink("white", count), dot + edge), (colors / 255, dot))
+    layers = ((_ink(_DARK, count), dot + edge + 3), (_ink("white", count), dot + edge), (colors / 255, dot))
     for order, (inks, diameter_px) in enumerate(layers):
         area = (diameter_px * 72 / DPI) ** 2
         axes.scatter(points.col, points.row, s=area, c=inks, linewidths=0, zorder=2 + order)

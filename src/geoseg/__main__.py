@@ -1,0 +1,26 @@
+"""The command ``geoseg``."""
+
+from __future__ import annotations
+
+import sys
+
+from geoseg.cli import app
+from geoseg.errors import GeoSegError
+
+STOPPED = 130
+
+
+def main() -> None:
+    """Run the command line; a fault that the user can act on becomes one line and an exit code."""
+    try:
+        app()
+    except GeoSegError as error:
+        sys.stderr.write(f"Error: {error}\n")
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        sys.stderr.write("Stopped.\n")
+        raise SystemExit(STOPPED) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,305 @@
+"""The terminal door: parses, calls one workflow, prints. Heavy imports wait until a verb runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+if TYPE_CHECKING:
+    from geoseg.workflows.demo import DemoResult
+    from geoseg.workflows.evaluate import Evaluation
+
+app = typer.Typer(
+    help="Turn a handful of labelled points into a land-cover map.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+points_app = typer.Typer(help="Work with labelled points.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(points_app, name="points")
+
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+Device = Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda or mps.")]
+Precision = Annotated[str, typer.Option(help="In what to compute: auto, float32 or bf16.")]
+LegendFile = Annotated[Optional[Path], typer.Option(help="Legend file (JSON).")]  # noqa: UP045
+ClassColumn = Annotated[Optional[str], typer.Option(help="Column of the point file that holds the class.")]  # noqa: UP045
+Seed = Annotated[int, typer.Option(help="Seed; the same seed gives the same result.")]
+Data = Annotated[Path, typer.Argument(help="Folder of images/ and masks/ with split lists.")]
+Window = Annotated[int, typer.Option(help="Side of the windows in pixels; more is read around them.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from geoseg import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Turn a handful of labelled points into a land-cover map."""
+
+
+@points_app.command("sample")
+def points_sample(
+    data: Data,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Point file: .gpkg, .geojson or .csv.")],
+    split: Annotated[Optional[str], typer.Option(help="Only the images of this list, such as train.")] = None,  # noqa: UP045
+    per_class: Annotated[int, typer.Option(help="Points per class and tile, image, or in total.")] = 10,
+    scope: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="What they count for: tile, image or total. [default: image; tile with --tile]"),
+    ] = None,
+    tile: Annotated[Optional[int], typer.Option(help="Side of a tile in pixels.")] = None,  # noqa: UP045
+    seed: Seed = 0,
+    legend: LegendFile = None,
+    json_: Json = False,
+    quiet: Quiet = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Draw points at random from dense masks, to simulate a person who labels."""
+    from geoseg.cli.show import progress_bars
+    from geoseg.settings import SampleSettings, read_settings
+    from geoseg.workflows.sample import sample
+
+    settings = read_settings(SampleSettings, _given(locals(), without=("json_", "quiet")))
+    with progress_bars(quiet) as progress:
+        result = sample(settings, progress)
+    names, points = result.legend.names, result.points
+    counts = dict(zip(names, points.counts(len(names)).tolist(), strict=True))
+    record = {"output": str(result.output), "points_total": len(points), "points_by_class": counts}
+    record["images"], record["sha256"] = len(set(points.image.tolist())), points.digest()
+    if json_:
+        _print_json(record)
+        return
+    parts = ", ".join(f"{name} {count}" for name, count in counts.items())
+    typer.echo(f"{len(points)} points on {record['images']} image(s) in {result.output}: {parts}.")
+
+
+@app.command()
+def train(
+    data: Annotated[Path, typer.Argument(help="A raster, or a folder of images/ with split lists.")],
+    points: Annotated[Path, typer.Option(help="Point file: GeoPackage, GeoJSON, Shapefile or CSV.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Model file to write, such as model.geoseg.")
+    ],
+    split: Annotated[str, typer.Option(help="Which images of a folder to train on.")] = "train",
+    recipe: Annotated[str, typer.Option(help="How to train: pfce.")] = "pfce",
+    backbone: Annotated[str, typer.Option(help="resnet50, resnet101 or mobilenet_v3_large.")] = "resnet50",
+    weights: Annotated[
+        str, typer.Option(help="imagenet, coco, none, or the path of a .safetensors or .pth file.")
+    ] = "imagenet",
+    block_style: Annotated[
+        str, typer.Option(help="Where the weights' ResNet strides: pytorch or caffe.")
+    ] = "pytorch",
+    output_stride: Annotated[int, typer.Option(help="Pixels per cell of the logits: 8, or 16 (faster).")] = 8,
+    bands: Annotated[Optional[str], typer.Option(help="Bands to use, such as 1,2,3. [default: all]")] = None,  # noqa: UP045
+    class_column: ClassColumn = None,
+    legend: LegendFile = None,
+    check_share: Annotated[
+        float, typer.Option(help="Share of the points held out to choose the epoch.")
+    ] = 0.2,
+    check_points: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Point file to choose the epoch by, instead of a share."),
+    ] = None,
+    epochs: Annotated[int, typer.Option(help="Epochs.")] = 25,
+    patches: Annotated[
+        int, typer.Option(help="Patches an epoch. [0: as many as cells that hold points]")
+    ] = 0,
+    batch: Annotated[int, typer.Option(help="Patches a step.")] = 8,
+    patch: Annotated[int, typer.Option(help="Side of a patch in pixels.")] = 256,
+    gamma: Annotated[float, typer.Option(help="Focusing parameter; 0 is partial cross-entropy.")] = 2.0,
+    head_rate: Annotated[float, typer.Option(help="Learning rate of the head.")] = 1e-3,
+    backbone_rate: Annotated[float, typer.Option(help="Learning rate of pretrained stages.")] = 1e-4,
+    seed: Seed = 0,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    processes: Annotated[int, typer.Option(help="Processes or GPUs that share the work.")] = 1,
+    json_: Json = False,
+    quiet: Quiet = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Train a model from labelled points."""
+    from geoseg.cli.show import progress_bars
+    from geoseg.settings import TrainSettings, read_settings
+    from geoseg.workflows.train import train as run
+
+    values = _given(locals(), without=("json_", "quiet"))
+    values["bands"] = _numbers(bands) if bands is not None else None
+    settings = read_settings(TrainSettings, values)
+    with progress_bars(quiet) as progress:
+        result = run(settings, progress)
+    training = result.record.training
+    chosen = training["history"][training["epoch"] - 1]
+    if json_:
+        kept = {k: v for k, v in training.items() if k not in ("history", "settings")}
+        _print_json({"model": str(result.model), "curves": str(result.curves), **kept})
+        return
+    typer.echo(f"{result.model}: weights of epoch {training['epoch']}, loss {chosen['loss']:.4f}.")
+    typer.echo(f"Curves: {result.curves}")
+    typer.echo(f"Next: geoseg predict {result.model} RASTER.tif -o map.tif")
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="Model file.")],
+    rasters: Annotated[list[Path], typer.Argument(help="Rasters to predict.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Class map; a folder for several rasters.")],
+    confidence: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Write the confidence too; a folder for several rasters."),
+    ] = None,
+    window: Window = 512,
+    batch: Annotated[int, typer.Option(help="Windows predicted together.")] = 1,
+    resample: Annotated[bool, typer.Option("--resample", help="Compute at the model's resolution.")] = False,
+    area: Annotated[Optional[Path], typer.Option(help="Polygon file; outside becomes nodata.")] = None,  # noqa: UP045
+    device: Device = "auto",
+    precision: Precision = "auto",
+    json_: Json = False,
+    quiet: Quiet = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Predict class maps as cloud-optimised GeoTIFFs."""
+    from geoseg.cli.show import progress_bars
+    from geoseg.settings import PredictSettings, read_settings
+    from geoseg.workflows.predict import predict as run
+
+    settings = read_settings(PredictSettings, _given(locals(), without=("json_", "quiet")))
+    with progress_bars(quiet) as progress:
+        results = run(settings, progress)
+    if json_:
+        _print_json({"maps": [_plain(vars(r)) for r in results]})
+        return
+    for result in results:
+        typer.echo(f"{result.raster} -> {result.class_map}")
+
+
+@app.command()
+def evaluate(
+    subject: Annotated[Path, typer.Argument(help="A class map or a model file.")],
+    data: Annotated[Optional[Path], typer.Argument(help="For a model: dataset folder, or a raster.")] = None,  # noqa: UP045
+    split: Annotated[str, typer.Option(help="Which images of the folder.")] = "test",
+    truth: Annotated[Optional[Path], typer.Option(help="For a class map: the mask to compare with.")] = None,  # noqa: UP045
+    points: Annotated[Path | None, typer.Option(help="Compare with these points instead of masks.")] = None,
+    role: Annotated[str, typer.Option(help="Which points count: all, train or check.")] = "all",
+    class_column: ClassColumn = None,
+    legend: LegendFile = None,
+    picture: Annotated[Optional[Path], typer.Option(help="Draw the confusion matrix (.png).")] = None,  # noqa: UP045
+    window: Window = 512,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    json_: Json = False,
+    quiet: Quiet = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Score a class map or a model against masks or points."""
+    from geoseg.cli.show import progress_bars
+    from geoseg.settings import EvaluateSettings, read_settings
+    from geoseg.workflows.evaluate import evaluate as run
+
+    settings = read_settings(EvaluateSettings, _given(locals(), without=("json_", "quiet")))
+    with progress_bars(quiet) as progress:
+        result = run(settings, progress)
+    if json_:
+        _print_json(result.to_record())
+        return
+    _print_scores(result)
+
+
+@app.command()
+def info(
+    path: Annotated[Path, typer.Argument(help="A model file, a raster, or a dataset folder.")],
+    json_: Json = False,
+) -> None:
+    """Say what a file is."""
+    from geoseg.workflows.info import info as run
+
+    record = run(path)
+    if json_:
+        _print_json(record)
+        return
+    for name, value in record.items():
+        if name != "training":
+            typer.echo(f"{name}: {', '.join(map(str, value)) if isinstance(value, list) else value}")
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write to.")] = Path(
+        "demo-results"
+    ),
+    seed: Seed = 0,
+    json_: Json = False,
+    quiet: Quiet = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Run the whole job on invented landscapes: points, training, maps, scores, pictures."""
+    from geoseg.cli.show import progress_bars
+    from geoseg.settings import DemoSettings, read_settings
+    from geoseg.workflows.demo import demo as run
+
+    settings = read_settings(DemoSettings, _given(locals(), without=("json_", "quiet")))
+    with progress_bars(quiet) as progress:
+        result = run(settings, progress)
+    if json_:
+        _print_json(result.record)
+        return
+    _print_demo(result)
+
+
+def _given(values: dict[str, Any], without: tuple[str, ...]) -> dict[str, Any]:
+    """Return a command's options by name (called with its ``locals()``, before or after its imports)."""
+    return {k: v for k, v in values.items() if k not in without and not callable(v)}
+
+
+def _numbers(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {k: str(v) if isinstance(v, Path) else v for k, v in values.items()}
+
+
+def _print_json(record: dict[str, Any]) -> None:
+    typer.echo(json.dumps(record, indent=2, allow_nan=False))
+
+
+def _print_scores(result: Evaluation) -> None:
+    from geoseg.cli.show import print_table
+
+    scores = result.accuracy
+    columns = (scores.iou, scores.f1, scores.precision, scores.recall)
+    rows = [
+        [name, *(_percent(column[k]) for column in columns), f"{scores.confusion[k].sum():,}"]
+        for k, name in enumerate(result.legend.names)
+    ]
+    print_table(["class", "IoU %", "F1 %", "precision %", "recall %", "pixels"], rows)
+    typer.echo(f"mIoU {_percent(scores.miou)} %, overall accuracy {_percent(scores.overall_accuracy)} %")
+
+
+def _print_demo(result: DemoResult) -> None:
+    from geoseg.cli.show import print_table
+
+    print_table(result.header, result.rows)
+    typer.echo(f"\nEverything is in {result.folder}/; look at {result.figure} first.")
+    typer.echo("\nWith data of your own, an orthophoto and a file of field points:")
+    typer.echo("  geoseg train orthophoto.tif --points field.gpkg -o model.geoseg")
+    typer.echo("  geoseg predict model.geoseg orthophoto.tif -o map.tif --confidence confidence.tif")
+    typer.echo("  geoseg evaluate map.tif --points check.gpkg")
+
+
+def _percent(value: float) -> str:
+    return "-" if value != value else f"{100 * value:.1f}"

@@ -1,0 +1,105 @@
+"""What the terminal shows: progress on standard error, tables on standard output."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from geoseg.domain.ports import Progress as ProgressPort
+from geoseg.domain.ports import Silence
+
+LINE_EVERY_S = 10.0
+
+
+@contextmanager
+def progress_bars(quiet: bool) -> Iterator[ProgressPort]:
+    """Show progress: bars on a terminal, a line now and then elsewhere, nothing when ``quiet``."""
+    if quiet:
+        yield Silence()
+    elif sys.stderr.isatty():
+        with _bars() as bars:
+            yield Bars(bars)
+    else:
+        yield Lines()
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table, its first column to the left and numbers to the right."""
+    table = Table(box=None, pad_edge=False)
+    for position, name in enumerate(header):
+        table.add_column(name, justify="left" if position == 0 else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    width = None if sys.stdout.isatty() else 200
+    Console(width=width, highlight=False).print(table)
+
+
+class Bars:
+    """One bar for each piece of work."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._task: TaskID | None = None
+
+    def start(self, what: str, total: int) -> None:
+        """Begin a bar."""
+        self._task = self._bars.add_task(what, total=total, note="")
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        """Move the present bar on."""
+        if self._task is None:
+            return
+        self._bars.advance(self._task, steps)
+        if note:
+            self._bars.update(self._task, note=note)
+
+    def say(self, text: str) -> None:
+        """Print a line above the bars."""
+        self._bars.console.print(text, highlight=False, markup=False)
+
+
+class Lines:
+    """A line at the start and end of each piece of work, and every few seconds between."""
+
+    def __init__(self) -> None:
+        self._what, self._done, self._total = "", 0, 0
+        self._began = self._spoke = 0.0
+
+    def start(self, what: str, total: int) -> None:
+        """Begin a piece of work."""
+        self._what, self._done, self._total = what, 0, total
+        self._began = self._spoke = time.monotonic()
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        """Count, and say so now and then."""
+        self._done += steps
+        now = time.monotonic()
+        is_finished = self._done >= self._total
+        if is_finished or now - self._spoke >= LINE_EVERY_S:
+            self._spoke = now
+            left = (now - self._began) / max(self._done, 1) * (self._total - self._done)
+            rest = f"{now - self._began:.0f} s" if is_finished else f"{left:.0f} s left"
+            state = f", {note}" if note else ""
+            self.say(f"{self._what}: {self._done}/{self._total}{state}, {rest}")
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+
+
+def _bars() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TextColumn("{task.fields[note]}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )

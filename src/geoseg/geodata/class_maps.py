@@ -1,0 +1,145 @@
+"""Write and read class maps, and the confidence that goes with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
+
+from geoseg.domain.legend import UNLABELLED, Legend
+from geoseg.domain.windows import Window
+from geoseg.geodata.categories import (
+    CLASS_NAMES_TAG,
+    color_table,
+    legend_from_file,
+    names_tag,
+    sidecar_xml,
+)
+from geoseg.geodata.cogs import BandStyle, BandWriter, cog_writer
+from geoseg.geodata.grids import RasterInfo
+from geoseg.geodata.masks import read_mask
+from geoseg.geodata.opening import describe, open_upright
+from geoseg.geodata.rasters import open_raster
+
+CONFIDENCE_STEPS = 254
+"""A confidence of 1 is stored as this; the band's scale is its inverse."""
+
+
+class ClassMapWriter:
+    """Takes the class ids of a map, window by window."""
+
+    def __init__(self, band: BandWriter) -> None:
+        self._band = band
+
+    def write(self, window: Window, class_ids: NDArray[np.uint8]) -> None:
+        """Write class ids (h, w), 255 for none; what sticks out of the raster is dropped."""
+        self._band.write(window, class_ids)
+
+
+class ConfidenceWriter:
+    """Takes the confidence of a map, window by window."""
+
+    def __init__(self, band: BandWriter) -> None:
+        self._band = band
+
+    def write(self, window: Window, confidence: NDArray[np.float32]) -> None:
+        """Write probabilities 0..1 (h, w), NaN for none; what sticks out of the raster is dropped."""
+        steps = np.round(np.clip(confidence, 0, 1) * CONFIDENCE_STEPS)
+        self._band.write(window, np.where(np.isnan(steps), UNLABELLED, steps).astype(np.uint8))
+
+
+@contextmanager
+def class_map_writer(
+    path: Path,
+    info: RasterInfo,
+    legend: Legend,
+    *,
+    overwrite: bool,
+    like: RasterInfo | None = None,
+    bands: Sequence[int] | None = None,
+) -> Iterator[ClassMapWriter]:
+    """Yield a writer of class ids; when the block ends well, the map appears at ``path``.
+
+    The map is a Cloud Optimized GeoTIFF: uint8, nodata 255, colours and class names of the legend,
+    overviews by mode, CRS and transform of the raster. Windows never written are nodata.
+
+    Args:
+        path: The file to write.
+        info: The grid of the windows.
+        legend: The classes.
+        overwrite: Whether an existing file is replaced.
+        like: The original raster, when ``info`` is a resampled grid of it: the map is laid back on
+            its grid by nearest neighbour, and is nodata where the original is.
+        bands: With ``like``: the bands of the original whose nodata counts; None means all.
+
+    Raises:
+        OutputError: The file exists, or cannot be written; nothing of it is left.
+    """
+    style = BandStyle(
+        description="class",
+        overviews="MODE",
+        tags={CLASS_NAMES_TAG: names_tag(legend)},
+        colors=color_table(legend),
+        sidecar=sidecar_xml(legend),
+    )
+    with _band_writer(path, info, style, overwrite=overwrite, like=like, bands=bands) as band:
+        yield ClassMapWriter(band)
+
+
+@contextmanager
+def confidence_writer(
+    path: Path,
+    info: RasterInfo,
+    *,
+    overwrite: bool,
+    like: RasterInfo | None = None,
+    bands: Sequence[int] | None = None,
+) -> Iterator[ConfidenceWriter]:
+    """Yield a writer of confidence; when the block ends well, the raster appears at ``path``.
+
+    The raster is a Cloud Optimized GeoTIFF like the class map's: uint8 0..254 with the band's scale
+    set to 1/254 (so that GIS programs show 0..1), nodata 255, overviews by average. The arguments and
+    errors are those of ``class_map_writer``.
+    """
+    style = BandStyle(description="confidence", overviews="AVERAGE", tags={}, scale=1 / CONFIDENCE_STEPS)
+    with _band_writer(path, info, style, overwrite=overwrite, like=like, bands=bands) as band:
+        yield ConfidenceWriter(band)
+
+
+def read_class_map(path: Path) -> tuple[NDArray[np.uint8], RasterInfo, Legend | None]:
+    """Read a class map whole.
+
+    Returns:
+        Class ids (H, W), 255 where there is none; what the raster is; and the legend that it was
+        written with, or None if the file names no classes.
+
+    Raises:
+        RasterError: The file cannot be read or is not a map of class ids.
+        LegendError: It holds a value that is no class of its own legend.
+    """
+    path = Path(path)
+    with open_upright(path) as dataset:
+        info = describe(dataset, path)
+        has_colors = dataset.colorinterp[0] is ColorInterp.palette
+        colors = dataset.colormap(1) if has_colors else None
+        legend = legend_from_file(dataset.tags().get(CLASS_NAMES_TAG), colors, path)
+    return read_mask(path, legend), info, legend
+
+
+@contextmanager
+def _band_writer(
+    path: Path,
+    info: RasterInfo,
+    style: BandStyle,
+    *,
+    overwrite: bool,
+    like: RasterInfo | None,
+    bands: Sequence[int] | None,
+) -> Iterator[BandWriter]:
+    with ExitStack() as stack:
+        mask = stack.enter_context(open_raster(like.path, bands=bands)) if like is not None else None
+        yield stack.enter_context(cog_writer(path, info, style, overwrite=overwrite, like=like, mask=mask))

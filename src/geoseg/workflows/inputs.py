@@ -1,0 +1,106 @@
+"""What several verbs read first: the rasters of a folder or file, the legend, and the points on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from geoseg.domain.legend import Legend
+from geoseg.domain.points import Points
+from geoseg.domain.ports import Progress
+from geoseg.errors import RasterError
+from geoseg.geodata.audit import audit_points, describe_dropped
+from geoseg.geodata.datasets import open_dataset
+from geoseg.geodata.grids import RasterInfo
+from geoseg.geodata.legend_files import read_legend
+from geoseg.geodata.point_files import read_points
+from geoseg.geodata.rasters import Raster, describe_raster, open_raster
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Rasters by image name, their masks where there are any, and the legend that came with them."""
+
+    images: Mapping[str, Path]
+    masks: Mapping[str, Path]
+    legend: Legend | None
+
+
+def find_inputs(data: Path, *, split: str | None, legend: Path | None, masks_needed: bool = False) -> Inputs:
+    """Find the rasters of a dataset folder (of one split), or the one raster that ``data`` is.
+
+    Raises:
+        DatasetError: The folder does not hold what is needed.
+        LegendError: A legend file is not one.
+    """
+    own = read_legend(legend) if legend is not None else None
+    if data.is_dir() or masks_needed:
+        dataset = open_dataset(data, split=split, legend=own, masks_needed=masks_needed)
+        return Inputs(dataset.images, dataset.masks, dataset.legend)
+    return Inputs({data.stem: data}, {}, own)
+
+
+@dataclass(frozen=True)
+class Rasters:
+    """Opened rasters and what they are, by image name, and the bands that are read."""
+
+    infos: Mapping[str, RasterInfo]
+    sources: Mapping[str, Raster]
+    bands: tuple[int, ...]
+
+
+def describe_all(images: Mapping[str, Path]) -> dict[str, RasterInfo]:
+    """Describe every raster by image name."""
+    return {name: describe_raster(path) for name, path in images.items()}
+
+
+def open_rasters(images: Mapping[str, Path], bands: Sequence[int] | None, stack: ExitStack) -> Rasters:
+    """Open every raster until ``stack`` is closed; ``bands`` None takes all.
+
+    Raises:
+        RasterError: A raster cannot be read, lacks a band, or they differ in their number of bands.
+    """
+    infos = describe_all(images)
+    chosen = _choose_bands(bands, infos)
+    sources = {name: stack.enter_context(open_raster(path, bands=chosen)) for name, path in images.items()}
+    return Rasters(infos, sources, chosen)
+
+
+def read_usable_points(
+    path: Path,
+    rasters: Rasters,
+    *,
+    legend: Legend | None,
+    class_column: str | None,
+    progress: Progress,
+) -> tuple[Points, Legend]:
+    """Read a point file, drop what cannot be used, and say how much that was.
+
+    Raises:
+        PointsError: The file cannot be read, or none of its points can be used.
+        LegendError: The points have a class that the legend lacks.
+    """
+    file = read_points(path, rasters.infos, legend=legend, class_column=class_column)
+    points, dropped = audit_points(file.points, rasters.sources)
+    for note in file.notes:
+        progress.say(note)
+    all_dropped = {**file.dropped, **dropped}
+    if all_dropped:
+        progress.say(describe_dropped(all_dropped, len(points) + sum(all_dropped.values())))
+    return points, file.legend
+
+
+def _choose_bands(wish: Sequence[int] | None, infos: Mapping[str, RasterInfo]) -> tuple[int, ...]:
+    """Return the wish, or all the bands that there are."""
+    if wish:
+        return tuple(wish)
+    counts = {info.bands: info.path for info in infos.values()}
+    if len(counts) > 1:
+        raise RasterError(
+            "the rasters differ in their number of bands",
+            got=", ".join(f"{path}: {count}" for count, path in sorted(counts.items())),
+            hint="Choose bands that all have, such as --bands 1,2,3.",
+        )
+    return tuple(range(1, 1 + next(iter(counts))))

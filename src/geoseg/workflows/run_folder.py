@@ -1,0 +1,101 @@
+"""The folder beside a model file that holds a training run: its settings, log and last checkpoint."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from torch.utils.tensorboard import SummaryWriter
+
+from geoseg.errors import OutputError, TrainingError
+from geoseg.geodata.outputs import check_output, whole_file, write_json, write_text
+from geoseg.learning.checkpoints import Checkpoint, unpack_checkpoint
+from geoseg.learning.fitting import EpochRecord
+
+
+class RunFolder:
+    """Keeps what a run needs to be resumed and read later; ``model.geoseg`` has ``model.run/``."""
+
+    def __init__(self, model: Path) -> None:
+        self.path = model.with_suffix(".run")
+        self.checkpoint = self.path / "checkpoint.pt"
+        self._identity = self.path / "run.json"
+        self._log = self.path / "log.jsonl"
+        self._board: SummaryWriter | None = None
+
+    def begin(self, identity: Mapping[str, Any], *, resume: bool, overwrite: bool) -> Checkpoint | None:
+        """Prepare the folder and return the checkpoint to go on from, if there is one and it is wanted.
+
+        Args:
+            identity: What must be alike for a resumed run to be the same run; JSON values.
+            resume: Whether to go on from the last checkpoint.
+            overwrite: Whether an unfinished run may be replaced.
+
+        Raises:
+            OutputError: An unfinished run is there and neither ``resume`` nor ``overwrite`` is set.
+            TrainingError: The checkpoint is of a run with other settings or points.
+            ModelFileError: The checkpoint is damaged.
+        """
+        checkpoint = self._resumed(identity) if resume and self.checkpoint.exists() else None
+        if checkpoint is None:
+            self._clear(may=resume or overwrite)
+            write_json(self._identity, dict(identity))
+        self._board = SummaryWriter(str(self.path / "tensorboard"))
+        return checkpoint
+
+    def after_epoch(self, record: EpochRecord, pack: Callable[[], bytes]) -> None:
+        """Store the checkpoint, then log the epoch."""
+        content = pack()
+        with whole_file(self.checkpoint, overwrite=True) as partial:
+            partial.write_bytes(content)
+        values = {k: v for k, v in asdict(record).items() if math.isfinite(v)}
+        earlier = self._log.read_text() if self._log.exists() else ""
+        write_text(self._log, earlier + json.dumps(values) + "\n")
+        assert self._board is not None
+        for name in values.keys() - {"epoch", "seconds"}:
+            self._board.add_scalar(name, values[name], record.epoch)
+        self._board.flush()
+
+    def finish(self) -> None:
+        """Remove the checkpoint of a run whose model is written."""
+        self.checkpoint.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._board is not None:
+            self._board.close()
+
+    def _resumed(self, identity: Mapping[str, Any]) -> Checkpoint:
+        stored = json.loads(self._identity.read_text())
+        now = json.loads(json.dumps(identity))
+        differing = sorted(k for k in stored.keys() | now.keys() if stored.get(k) != now.get(k))
+        if differing:
+            first = differing[0]
+            raise TrainingError(
+                f"the checkpoint is of another run; they differ in {', '.join(differing)}",
+                where=self.checkpoint,
+                expected=f"{first} = {stored.get(first)}",
+                got=f"{first} = {now.get(first)}",
+                hint="Give the settings it was begun with, or use --overwrite to start anew.",
+            )
+        return unpack_checkpoint(self.checkpoint.read_bytes(), self.checkpoint)
+
+    def _clear(self, *, may: bool) -> None:
+        if self.checkpoint.exists() and not may:
+            raise OutputError(
+                "an unfinished training run is here",
+                where=self.path,
+                hint="Use --resume to go on with it, or --overwrite to start anew.",
+            )
+        for old in (self.checkpoint, self._log, *(self.path / "tensorboard").glob("events.*")):
+            old.unlink(missing_ok=True)
+        check_output(self._identity, overwrite=True)

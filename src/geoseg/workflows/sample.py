@@ -1,0 +1,83 @@
+"""Draw points from the masks of a dataset and store them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from geoseg.domain.legend import Legend
+from geoseg.domain.points import Points, Sample, Shortage, sample_points
+from geoseg.domain.ports import Progress, Silence
+from geoseg.errors import LegendError
+from geoseg.geodata.masks import read_mask
+from geoseg.geodata.outputs import check_output
+from geoseg.geodata.point_files import write_points
+from geoseg.settings import SampleSettings
+from geoseg.workflows.inputs import describe_all, find_inputs
+
+DEFAULT_TILE_PX = 256
+
+
+@dataclass(frozen=True)
+class SampleResult:
+    """The points drawn, their legend, the file they are in, and where masks had too few pixels."""
+
+    points: Points
+    legend: Legend
+    output: Path
+    shortages: tuple[Shortage, ...]
+
+
+def sample(settings: SampleSettings, progress: Progress | None = None) -> SampleResult:
+    """Draw N points per class and tile, image or in total from the masks of a folder; write them.
+
+    Raises:
+        DatasetError: The folder, an image or a mask is missing.
+        LegendError: There is no legend, or a mask has a class that it lacks.
+        RasterError: A mask does not fit its image.
+        OutputError: The point file cannot be written.
+    """
+    progress = progress or Silence()
+    check_output(settings.output, overwrite=settings.overwrite)
+    inputs = find_inputs(settings.data, split=settings.split, legend=settings.legend, masks_needed=True)
+    if inputs.legend is None:
+        raise LegendError(
+            "this folder has no legend",
+            where=settings.data,
+            expected="legend.json",
+            hint="Add one, or name one with --legend.",
+        )
+    infos = describe_all(inputs.images)
+    progress.start("Reading masks", len(infos))
+    masks = {}
+    for name, info in infos.items():
+        masks[name] = read_mask(inputs.masks[name], inputs.legend, info)
+        progress.advance()
+    drawn = sample_points(
+        masks,
+        per_class=settings.per_class,
+        scope=settings.scope or ("tile" if settings.tile else "image"),
+        classes=len(inputs.legend),
+        seed=settings.seed,
+        tile_px=settings.tile or DEFAULT_TILE_PX,
+    )
+    write_points(settings.output, drawn.points, infos, inputs.legend, overwrite=settings.overwrite)
+    for text in _describe_shortages(drawn, inputs.legend):
+        progress.say(text)
+    return SampleResult(drawn.points, inputs.legend, settings.output, drawn.shortages)
+
+
+def _describe_shortages(drawn: Sample, legend: Legend) -> Sequence[str]:
+    """Return a sentence for each class of which some place had fewer pixels than asked for."""
+    texts = []
+    for land_class in legend.classes:
+        short = [s for s in drawn.shortages if s.class_id == land_class.id]
+        if short:
+            least = min(s.found for s in short)
+            places = "in total" if not short[0].image else f"in {len(short)} place(s)"
+            texts.append(
+                f"Class {land_class.name!r} has fewer than {short[0].asked} labelled pixels {places} "
+                f"(the fewest: {least}); all there are were taken."
+            )
+    return texts
