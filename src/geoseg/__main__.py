@@ -15,7 +15,8 @@ def main() -> None:
     try:
         app()
     except GeoSegError as error:
-        sys.stderr.write(f"Error: {error}\n")
+        # What libraries say, and error messages quote, may run over several lines.
+        sys.stderr.write(f"Error: {' '.join(str(error).split())}\n")
         raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:
         sys.stderr.write("Stopped.\n")

@@ -96,7 +96,7 @@ class TrainSettings(Settings):
     output_stride: Literal[8, 16] = 8
     weights: str = "imagenet"
     block_style: Literal["pytorch", "caffe"] = "pytorch"
-    bands: tuple[Annotated[int, Field(ge=1)], ...] | None = None
+    bands: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None
     class_column: str | None = None
     legend: Path | None = None
     check_share: Share = 0.2

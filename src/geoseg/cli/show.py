@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -13,13 +13,29 @@ from rich.table import Table
 
 from geoseg.domain.ports import Progress as ProgressPort
 from geoseg.domain.ports import Silence
+from geoseg.errors import StoppedError
 
 LINE_EVERY_S = 10.0
 
 
 @contextmanager
 def progress_bars(quiet: bool) -> Iterator[ProgressPort]:
-    """Show progress: bars on a terminal, a line now and then elsewhere, nothing when ``quiet``."""
+    """Show progress: bars on a terminal, a line now and then elsewhere, nothing when ``quiet``.
+
+    Standard output is for results: what libraries print meanwhile goes to standard error.
+
+    Raises:
+        StoppedError: The user pressed Ctrl-C.
+    """
+    try:
+        with redirect_stdout(sys.stderr), _shown(quiet) as progress:
+            yield progress
+    except KeyboardInterrupt as error:
+        raise StoppedError("stopped") from error
+
+
+@contextmanager
+def _shown(quiet: bool) -> Iterator[ProgressPort]:
     if quiet:
         yield Silence()
     elif sys.stderr.isatty():

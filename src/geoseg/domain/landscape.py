@@ -18,12 +18,12 @@ from geoseg.domain.landscape_noise import Grid
 from geoseg.domain.landscape_trees import paint_trees, plant_trees
 
 LANDSCAPE_CLASSES: tuple[tuple[str, str], ...] = (
-    ("field", "#ddcc77"),
-    ("woodland", "#117733"),
-    ("building", "#cc3377"),
-    ("road", "#444444"),
+    ("field", "#eadb8c"),
+    ("woodland", "#0b5d2e"),
+    ("building", "#dd3c80"),
+    ("road", "#3a3a44"),
     ("water", "#4499dd"),
-    ("bare soil", "#a5673f"),
+    ("bare soil", "#bb7f50"),
 )
 SMALLEST_PX = 64
 

@@ -123,10 +123,16 @@ def _nearest_taps(start: int, count: int, factor: float) -> _Taps:
 
 
 def _window_of(rows: NDArray[np.intp], cols: NDArray[np.intp]) -> Window:
-    if not rows.size or not cols.size:
-        return Window(0, 0, 0, 0)
-    row, col = int(rows.min()), int(cols.min())
-    return Window(row, col, int(rows.max()) - row + 1, int(cols.max()) - col + 1)
+    (row, height), (col, width) = _span(rows), _span(cols)
+    return Window(row, col, height, width)
+
+
+def _span(positions: NDArray[np.intp]) -> tuple[int, int]:
+    """Return the first position and the number of them from there to the last; 0 of none."""
+    if not positions.size:
+        return 0, 0
+    first = int(positions.min())
+    return first, int(positions.max()) - first + 1
 
 
 def _gather(bands: NDArray[np.float32], rows: _Taps, cols: _Taps, *, under: Window) -> NDArray[np.float32]:

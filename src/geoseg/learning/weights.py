@@ -113,7 +113,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise ModelFileError("no such weights file", where=path, expected=CHOICES)
     try:
-        if path.suffix == ".safetensors":
+        if path.suffix in (".safetensors", ".geoseg"):
             return load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, OSError, RuntimeError, EOFError, ValueError, KeyError) as error:

@@ -11,21 +11,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.domain.accuracy import Accuracy, accuracy, accuracy_record, confusion_matrix
-from geoseg.domain.legend import Legend
+from geoseg.domain.legend import UNLABELLED, Legend
 from geoseg.domain.points import Points
 from geoseg.domain.ports import Progress, Silence
 from geoseg.domain.prediction import Strip, WindowPlan, count_windows, plan_windows, predict_strips
 from geoseg.errors import LegendError, PointsError, SettingsError
 from geoseg.geodata.class_maps import read_class_map
+from geoseg.geodata.grids import RasterInfo
 from geoseg.geodata.legend_files import read_legend
 from geoseg.geodata.masks import read_mask
 from geoseg.geodata.outputs import check_output
+from geoseg.geodata.point_tables import read_point_table
 from geoseg.learning.devices import choose_device, choose_precision
 from geoseg.learning.inference import TorchPredictor
 from geoseg.learning.model_file import Model, read_model
 from geoseg.pictures.matrix import confusion_figure
 from geoseg.settings import EvaluateSettings
-from geoseg.workflows.inputs import Rasters, describe_all, find_inputs, open_rasters, read_usable_points
+from geoseg.workflows.inputs import (
+    Inputs,
+    Rasters,
+    describe_all,
+    find_inputs,
+    open_rasters,
+    read_usable_points,
+)
 from geoseg.workflows.pictures import write_picture
 from geoseg.workflows.predict import check_bands, warn_of_resolution
 
@@ -87,33 +96,48 @@ def _of_map(settings: EvaluateSettings, progress: Progress) -> _Matrices:
         raise LegendError(
             "this map names no classes", where=settings.subject, hint="Name a legend with --legend."
         )
-    name = settings.subject.stem
     if settings.truth is not None:
         truth = read_mask(settings.truth, legend, info)
     elif settings.points is not None:
-        with ExitStack() as stack:
-            points = _points(
-                settings, open_rasters({name: settings.subject}, (1,), stack), legend, progress=progress
-            )
-        truth = np.full_like(class_ids, 255)
-        rows, cols = _pixels(points)
-        truth[rows, cols] = points.class_id
+        truth = _truth_at_points(settings, info, legend, progress=progress)
     else:
         raise SettingsError(
             "there is nothing to compare the map with", expected="--truth MASK or --points FILE"
         )
-    return legend, {name: confusion_matrix(truth, class_ids, len(legend))}
+    return legend, {settings.subject.stem: confusion_matrix(truth, class_ids, len(legend))}
+
+
+def _truth_at_points(
+    settings: EvaluateSettings, info: RasterInfo, legend: Legend, *, progress: Progress
+) -> NDArray[np.uint8]:
+    """Return class ids (H, W) at the points, 255 elsewhere."""
+    with ExitStack() as stack:
+        rasters = open_rasters(dict.fromkeys(_image_names(settings, info), info.path), (1,), stack)
+        points = _points(settings, rasters, legend, progress=progress)
+    truth = np.full((info.height, info.width), UNLABELLED, np.uint8)
+    rows, cols = _pixels(points)
+    truth[rows, cols] = points.class_id
+    return truth
+
+
+def _image_names(settings: EvaluateSettings, info: RasterInfo) -> list[str]:
+    """Return the names that points may know a map by.
+
+    Points name the raster that they were drawn on, not its map. Where the map has a CRS their places
+    say which of them lie on it; else all must be of one raster.
+    """
+    assert settings.points is not None
+    named = set(read_point_table(settings.points).texts("image").tolist()) - {""}
+    own = settings.subject.stem
+    if own in named or (info.crs is None and len(named) != 1):
+        return [own]
+    return sorted(named) or [own]
 
 
 def _of_model(settings: EvaluateSettings, progress: Progress) -> _Matrices:
     model = read_model(settings.subject)
     legend = model.record.legend
-    if settings.data is None:
-        raise SettingsError("there is nothing to evaluate the model on", expected="evaluate MODEL DATA")
-    split = settings.split if settings.data.is_dir() else None
-    inputs = find_inputs(
-        settings.data, split=split, legend=settings.legend, masks_needed=settings.points is None
-    )
+    inputs = _inputs(settings)
     check_legend(inputs.legend, legend, settings)
     for info in describe_all(inputs.images).values():
         check_bands(info, model.record, settings.subject)
@@ -132,6 +156,25 @@ def _of_model(settings: EvaluateSettings, progress: Progress) -> _Matrices:
                 mask = read_mask(inputs.masks[name], legend, rasters.infos[name])
                 matrices[name] = _against_mask(strips, mask, len(legend))
     return legend, matrices
+
+
+def _inputs(settings: EvaluateSettings) -> Inputs:
+    """Find what a model is evaluated on."""
+    if settings.data is None:
+        raise SettingsError("there is nothing to evaluate the model on", expected="evaluate MODEL DATA")
+    if settings.truth is not None:
+        raise SettingsError(
+            "a mask is compared with a class map, not with a model",
+            where="--truth",
+            hint="Predict the raster and evaluate its map, or give a folder of images/ and masks/.",
+        )
+    if settings.points is None and settings.data.is_file():
+        raise SettingsError(
+            "there is nothing to compare the model's map with", where=settings.data, expected="--points FILE"
+        )
+    split = settings.split if settings.data.is_dir() else None
+    needs_masks = settings.points is None
+    return find_inputs(settings.data, split=split, legend=settings.legend, masks_needed=needs_masks)
 
 
 def check_legend(given: Legend | None, own: Legend, settings: EvaluateSettings) -> None:

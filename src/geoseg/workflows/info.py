@@ -1,4 +1,4 @@
-"""Say what a file is: a model, a raster, a point file or a dataset folder."""
+"""Say what a file is: a model, a raster or a dataset folder."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def predict(settings: PredictSettings, progress: Progress | None = None) -> list
     for task in tasks:
         if not settings.resample:
             warn_of_resolution(task.info, model.record, progress)
-    _check_names(tasks)
+    _check_names(tasks, settings)
     device = choose_device(settings.device)
     predictor = TorchPredictor(model, device, choose_precision(settings.precision, device))
     plan = plan_windows(settings.window, model.record.architecture.patch_px, settings.batch)
@@ -91,10 +91,11 @@ def _task(raster: Path, settings: PredictSettings, record: ModelRecord) -> _Task
     return _Task(info, class_map, confidence)
 
 
-def _check_names(tasks: list[_Task]) -> None:
+def _check_names(tasks: list[_Task], settings: PredictSettings) -> None:
     """Refuse two results of one name, and results that would replace what is read."""
     outputs = [p.resolve() for t in tasks for p in (t.class_map, t.confidence) if p is not None]
-    taken = {t.info.path.resolve() for t in tasks}
+    inputs = [settings.model, settings.area, *settings.rasters]
+    taken = {p.resolve() for p in inputs if p is not None}
     for path in outputs:
         if outputs.count(path) > 1 or path in taken:
             raise OutputError(

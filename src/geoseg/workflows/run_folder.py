@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from torch.utils.tensorboard import SummaryWriter
 
-from geoseg.errors import OutputError, TrainingError
+from geoseg.errors import ModelFileError, OutputError, TrainingError
 from geoseg.geodata.outputs import check_output, whole_file, write_json, write_text
 from geoseg.learning.checkpoints import Checkpoint, unpack_checkpoint
 from geoseg.learning.fitting import EpochRecord
@@ -23,6 +23,12 @@ class RunFolder:
 
     def __init__(self, model: Path) -> None:
         self.path = model.with_suffix(".run")
+        if self.path == model:
+            raise OutputError(
+                "this name is taken by the run's own folder",
+                where=model,
+                expected="a name such as model.geoseg",
+            )
         self.checkpoint = self.path / "checkpoint.pt"
         self._identity = self.path / "run.json"
         self._log = self.path / "log.jsonl"
@@ -75,7 +81,7 @@ class RunFolder:
             self._board.close()
 
     def _resumed(self, identity: Mapping[str, Any]) -> Checkpoint:
-        stored = json.loads(self._identity.read_text())
+        stored = self._stored_identity()
         now = json.loads(json.dumps(identity))
         differing = sorted(k for k in stored.keys() | now.keys() if stored.get(k) != now.get(k))
         if differing:
@@ -88,6 +94,17 @@ class RunFolder:
                 hint="Give the settings it was begun with, or use --overwrite to start anew.",
             )
         return unpack_checkpoint(self.checkpoint.read_bytes(), self.checkpoint)
+
+    def _stored_identity(self) -> dict[str, Any]:
+        try:
+            return dict(json.loads(self._identity.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise ModelFileError(
+                "the settings of the unfinished run cannot be read",
+                where=self._identity,
+                got=error,
+                hint="Use --overwrite to start anew.",
+            ) from error
 
     def _clear(self, *, may: bool) -> None:
         if self.checkpoint.exists() and not may:

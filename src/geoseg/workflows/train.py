@@ -19,11 +19,12 @@ import torch
 from geoseg.domain.legend import Legend
 from geoseg.domain.points import CHECK, TRAIN, Points, hold_out, join_points
 from geoseg.domain.ports import Progress, Silence
-from geoseg.errors import PointsError, StoppedError
+from geoseg.errors import OutputError, PointsError, StoppedError
 from geoseg.geodata.outputs import check_output, whole_file
 from geoseg.geodata.rasters import Raster
 from geoseg.learning.devices import choose_device, choose_precision
 from geoseg.learning.fitting import Fit, FitData, FitPlan, Start, fit
+from geoseg.learning.fresh_stages import pass_through
 from geoseg.learning.model_file import ModelRecord, pack_model
 from geoseg.learning.models import Architecture, backbone_parameters, build_network
 from geoseg.learning.normalisation import Normalisation, measure_normalisation
@@ -65,6 +66,7 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
     """
     progress = progress or Silence()
     started = time.monotonic()
+    _check_apart(settings)
     check_output(settings.output, overwrite=settings.overwrite)
     with ExitStack() as stack:
         folder = stack.enter_context(RunFolder(settings.output))
@@ -75,6 +77,8 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
         network = build_network(architecture)
         report = load_weights(network, settings.weights, settings.backbone)
         progress.say(report.describe())
+        if report.loaded:
+            pass_through(network, report.missing)
         checkpoint = folder.begin(
             _identity(settings, plan, material), resume=settings.resume, overwrite=settings.overwrite
         )
@@ -100,6 +104,13 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
         write_picture(training_curves([asdict(r) for r in fitted.history]), curves, overwrite=True)
         folder.finish()
         return TrainResult(settings.output, record, curves)
+
+
+def _check_apart(settings: TrainSettings) -> None:
+    """Refuse to write the model over what it is made from."""
+    inputs = (settings.data, settings.points, settings.check_points, settings.legend)
+    if settings.output.resolve() in {path.resolve() for path in inputs if path is not None}:
+        raise OutputError("the model would replace what it is made from", where=settings.output)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,407 @@
+"""Bad input: one line that says what is wrong, where, what was expected and what to do; nothing half-written."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pytest
+import rasterio
+import torch
+from safetensors.torch import load_file, save_file
+
+SETTINGS, RASTER, POINTS, LEGEND, DATASET, MODEL, OUTPUT = range(2, 9)
+
+
+def assert_fails(outcome, code: int, *words: object) -> None:
+    """The command ended with ``code`` and one line that holds all the words; it printed no result."""
+    assert outcome.out == ""
+    assert "Traceback" not in outcome.err
+    line = outcome.err.splitlines()[-1]
+    assert outcome.err.count("Error: ") == 1
+    assert line.startswith("Error: ")
+    assert [str(word) for word in words if str(word) not in line] == []
+    assert outcome.code == code
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+class Evil:
+    """Leaves a mark when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.mark),)
+
+
+# Rasters
+
+
+@pytest.fixture
+def no_image(tmp_path):
+    path = tmp_path / "notes.tif"
+    path.write_text("this is text")
+    return path
+
+
+@pytest.fixture
+def cut_short(tmp_path, write_tiff):
+    noise = np.random.default_rng(0).integers(0, 255, (3, 300, 300), np.uint8)
+    path = write_tiff(tmp_path / "cut.tif", noise)
+    path.write_bytes(path.read_bytes()[:100_000])
+    return path
+
+
+def test_a_raster_that_is_not_there_is_named(geoseg, model, points, tmp_path):
+    nowhere, out = tmp_path / "nowhere.tif", tmp_path / "out" / "map.tif"
+
+    assert_fails(geoseg("predict", model, nowhere, "-o", out), RASTER, f"{nowhere}: no such file", "Check")
+    trained = geoseg("train", nowhere, "--points", points, "-o", tmp_path / "out" / "m.geoseg")
+    assert_fails(trained, RASTER, f"{nowhere}: no such file")
+    assert_fails(geoseg("info", nowhere), RASTER, f"{nowhere}: no such file")
+    assert_fails(geoseg("evaluate", nowhere, "--truth", nowhere), RASTER, f"{nowhere}: no such file")
+    assert_fails(geoseg("evaluate", model, nowhere), DATASET, f"{nowhere}: there is no such folder")
+    assert files(tmp_path) == set()
+
+
+def test_a_file_that_is_no_image_is_named_with_what_would_be_one(geoseg, model, no_image, tmp_path):
+    outcome = geoseg("predict", model, no_image, "-o", tmp_path / "map.tif")
+
+    assert_fails(outcome, RASTER, f"{no_image}: this is not an image", "expected a GeoTIFF", "got 12 bytes")
+    assert files(tmp_path) == {"notes.tif"}
+
+
+def test_a_truncated_tiff_is_found_out_and_no_map_is_left(geoseg, model, cut_short, tmp_path):
+    made = ["-o", tmp_path / "map.tif", "--confidence", tmp_path / "confidence.tif"]
+
+    outcome = geoseg("predict", model, cut_short, *made)
+
+    assert_fails(outcome, RASTER, f"{cut_short}: the file is damaged or cut short", "download it again")
+    assert files(tmp_path) == {"cut.tif"}
+
+
+def test_a_truncated_tiff_cannot_be_trained_on(geoseg, cut_short, cheaply, tmp_path):
+    points = tmp_path / "points.csv"
+    points.write_text("row,col,class\n" + "".join(f"{r},{r},{'ab'[r % 2]}\n" for r in range(0, 300, 7)))
+    outcome = geoseg("train", cut_short, "--points", points, *cheaply, "-o", tmp_path / "m.geoseg")
+
+    assert outcome.code in (RASTER, POINTS)  # the points have no CRS either
+    write = "row,col,class,x,y,crs\n" + "".join(
+        f"{r},{r},{'ab'[r % 2]},{500_000.5 + r},{3_999_999.5 - r},EPSG:32617\n" for r in range(0, 300, 7)
+    )
+    points.write_text(write)
+
+    outcome = geoseg("train", cut_short, "--points", points, *cheaply, "-o", tmp_path / "m.geoseg")
+
+    assert_fails(outcome, RASTER, f"{cut_short}: the file is damaged or cut short")
+    assert files(tmp_path) == {"cut.tif", "points.csv"}
+
+
+def test_a_band_count_that_the_model_was_not_trained_for_is_refused(geoseg, model, write_tiff, tmp_path):
+    grey = write_tiff(tmp_path / "grey.tif", np.ones((64, 64), np.uint8))
+
+    outcome = geoseg("predict", model, grey, "-o", tmp_path / "map.tif")
+
+    assert_fails(outcome, RASTER, grey, "expected bands 1, 2, 3 (model.geoseg)", "got 1 band(s)")
+    assert files(tmp_path) == {"grey.tif"}
+
+
+@pytest.mark.parametrize(("pixel_m", "warns"), [(0.4, True), (0.6, False), (1.9, False), (2.5, True)])
+def test_a_ground_resolution_off_by_more_than_a_factor_of_2_is_a_warning(
+    geoseg, model, write_tiff, tmp_path, pixel_m, warns
+):
+    raster = write_tiff(tmp_path / "raster.tif", np.ones((3, 64, 64), np.uint8), pixel_m=pixel_m)
+
+    outcome = geoseg("predict", model, raster, "-o", tmp_path / "map.tif")
+
+    said = f"Warning: {raster} has pixels of {pixel_m} m, the model was trained at 1 m"
+    assert (said in outcome.err) is warns
+    assert outcome.code == 0
+    assert (tmp_path / "map.tif").exists()
+
+
+# Points
+
+
+def test_points_with_a_crs_on_a_raster_without_one_are_refused(geoseg, points, write_tiff, tmp_path):
+    plain = write_tiff(tmp_path / "plain.tif", np.ones((3, 96, 96), np.uint8), crs=None)
+
+    outcome = geoseg("train", plain, "--points", points, "-o", tmp_path / "m.geoseg")
+
+    assert_fails(outcome, POINTS, points, "the points have a CRS and the raster has none", "gdal_edit.py")
+    assert files(tmp_path) == {"plain.tif"}
+
+
+def test_points_that_cannot_be_used_are_counted_and_named_and_the_rest_is_used(
+    geoseg, raster, cheaply, tmp_path
+):
+    good = [(20 + 15 * n, col, name) for n in range(5) for col, name in ((10, "field"), (80, "water"))]
+    outside = [(50, 300, "field"), (-40, 10, "field"), (50, 5000, "water")]
+    on_nodata = [(3, 3, "field"), (5, 8, "water")]
+    disputed = [(50, 50, "field"), (50, 50.25, "water")]
+    row, col, name = zip(*good, *outside, *on_nodata, *disputed, strict=True)
+    places = geopandas.points_from_xy(502_000.5 + np.array(col), 3_999_999.5 - np.array(row))
+    table = geopandas.GeoDataFrame({"class": name}, geometry=places, crs="EPSG:32617")
+    table.to_file(tmp_path / "field.gpkg")
+    path = tmp_path / "m.geoseg"
+
+    outcome = geoseg("train", raster, "--points", tmp_path / "field.gpkg", *cheaply, "-o", path)
+
+    said = "Dropped 7 of 17 points: 3 outside every raster, 2 on nodata, 2 two classes on one pixel."
+    assert said in outcome.err.splitlines()
+    assert "10 points on 1 raster(s), 2 of them held out (field 5, water 5)." in outcome.err.splitlines()
+    assert outcome.code == 0
+    assert path.exists()
+
+
+def test_points_of_another_place_are_refused(geoseg, dataset, points, tmp_path):
+    elsewhere = dataset / "images" / "north.tif"
+
+    outcome = geoseg("train", elsewhere, "--points", points, "-o", tmp_path / "m.geoseg")
+
+    assert_fails(outcome, POINTS, points, "no point can be used", "Dropped 30 of 30 points")
+
+
+def test_a_class_that_the_legend_lacks_is_named(geoseg, raster, points, tmp_path):
+    legend = tmp_path / "legend.json"
+    legend.write_text('[{"id": 0, "name": "field", "color": "#e0c050"}]')
+    asked = ["--points", points, "--legend", legend, "-o", tmp_path / "m.geoseg"]
+
+    outcome = geoseg("train", raster, *asked)
+
+    assert_fails(outcome, LEGEND, points, "expected one of field", "'water' (10 points)", "'wood' (10 points)")
+
+
+def test_a_point_file_that_is_not_there_is_named(geoseg, raster, tmp_path):
+    outcome = geoseg("train", raster, "--points", tmp_path / "p.gpkg", "-o", tmp_path / "m.geoseg")
+
+    assert_fails(outcome, POINTS, f"{tmp_path / 'p.gpkg'}: there is no such file")
+
+
+def test_points_are_not_written_to_files_of_another_kind(geoseg, dataset, tmp_path):
+    outcome = geoseg("points", "sample", dataset, "-o", tmp_path / "points.xlsx")
+
+    assert_fails(outcome, POINTS, "points.xlsx", "expected .gpkg, .geojson, .json or .csv", "got .xlsx")
+    assert files(tmp_path) == set()
+
+
+# Masks and datasets
+
+
+def test_a_mask_of_another_size_is_refused(geoseg, own_dataset, write_tiff, tmp_path):
+    mask = write_tiff(own_dataset / "masks" / "east.tif", np.zeros((95, 96), np.uint8))
+
+    outcome = geoseg("points", "sample", own_dataset, "-o", tmp_path / "points.gpkg")
+
+    assert_fails(outcome, RASTER, f"{mask}: wrong size", "expected 96 x 96 px", "got 95 x 96 px", "east.tif")
+    assert not (tmp_path / "points.gpkg").exists()
+
+
+def test_a_mask_of_another_place_is_refused(geoseg, own_dataset, model, write_tiff):
+    mask = write_tiff(own_dataset / "masks" / "north.tif", np.zeros((96, 96), np.uint8), index=2.0005)
+
+    outcome = geoseg("evaluate", model, own_dataset)
+
+    assert_fails(outcome, RASTER, f"{mask}: another place", "expected transform", "0.5 px away")
+
+
+def test_a_mask_with_a_class_that_the_legend_lacks_is_refused(geoseg, own_dataset, write_tiff, tmp_path):
+    mask = write_tiff(own_dataset / "masks" / "east.tif", np.full((96, 96), 7, np.uint8))
+
+    outcome = geoseg("points", "sample", own_dataset, "-o", tmp_path / "points.gpkg")
+
+    assert_fails(outcome, LEGEND, mask, "expected class ids 0..2", "got 7 (9216 pixels)", "Add the class")
+
+
+def test_a_dataset_without_a_legend_cannot_be_sampled(geoseg, own_dataset, tmp_path):
+    (own_dataset / "legend.json").unlink()
+
+    outcome = geoseg("points", "sample", own_dataset, "-o", tmp_path / "points.gpkg")
+
+    assert_fails(outcome, LEGEND, own_dataset, "expected legend.json", "--legend")
+
+
+def test_a_model_is_not_scored_with_another_legend(geoseg, own_dataset, model):
+    text = (own_dataset / "legend.json").read_text()
+    (own_dataset / "legend.json").write_text(text.replace("water", "lake"))
+
+    outcome = geoseg("evaluate", model, own_dataset)
+
+    assert_fails(outcome, LEGEND, own_dataset, "expected field, wood, water", "got field, wood, lake")
+
+
+def test_a_split_that_is_not_there_is_named_with_those_that_are(geoseg, dataset, model):
+    outcome = geoseg("evaluate", model, dataset, "--split", "val")
+
+    assert_fails(outcome, DATASET, "no split 'val'", "expected one of: test, train")
+
+
+# Model files
+
+
+def test_a_model_file_from_the_future_is_refused(geoseg, model, raster, tmp_path):
+    future = tmp_path / "future.geoseg"
+    save_file(load_file(model), future, {"geoseg_format": "2", "geoseg_record": "{}"})
+
+    outcome = geoseg("predict", future, raster, "-o", tmp_path / "map.tif")
+
+    assert_fails(outcome, MODEL, f"{future}: this model file is from a newer version", "got format 2", "Update")
+    assert files(tmp_path) == {"future.geoseg"}
+
+
+@pytest.mark.parametrize("kept", [0, 100, 1_000_000])
+def test_a_truncated_model_file_is_refused(geoseg, model, raster, tmp_path, kept):
+    damaged = tmp_path / "damaged.geoseg"
+    damaged.write_bytes(model.read_bytes()[:kept])
+
+    outcome = geoseg("predict", damaged, raster, "-o", tmp_path / "map.tif")
+
+    assert_fails(outcome, MODEL, f"{damaged}: the model file is damaged", "expected a whole file")
+    assert_fails(geoseg("info", damaged), MODEL, f"{damaged}: the model file is damaged")
+    assert files(tmp_path) == {"damaged.geoseg"}
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_hostile_model_file_is_not_run(geoseg, raster, tmp_path, zipped):
+    hostile, mark = tmp_path / "hostile.geoseg", tmp_path / "it ran"
+    if zipped:
+        torch.save({"weights": Evil(mark)}, hostile)
+    else:
+        hostile.write_bytes(pickle.dumps(Evil(mark)))
+
+    outcome = geoseg("predict", hostile, raster, "-o", tmp_path / "map.tif")
+
+    assert_fails(outcome, MODEL, f"{hostile}: this is a pickle or a zip archive, which could run code")
+    assert not mark.exists()
+    assert files(tmp_path) == {"hostile.geoseg"}
+
+
+def test_hostile_weights_are_not_run(geoseg, dataset, points, tmp_path):
+    hostile, mark = tmp_path / "hostile.pth", tmp_path / "it ran"
+    torch.save({"weights": Evil(mark)}, hostile)
+    asked = ["--points", points, "--weights", hostile, "-o", tmp_path / "m.geoseg"]
+
+    outcome = geoseg("train", dataset, *asked, "--backbone", "mobilenet_v3_large", "--patch", 64)
+
+    assert_fails(outcome, MODEL, hostile, "holds more than tensors and was not unpickled", ".safetensors")
+    assert not mark.exists()
+    assert files(tmp_path) == {"hostile.pth"}
+
+
+def test_weights_of_another_network_are_refused(geoseg, dataset, points, tmp_path):
+    save_file({"embedding.weight": torch.zeros(3, 3)}, tmp_path / "other.safetensors")
+    asked = ["--points", points, "--weights", tmp_path / "other.safetensors", "-o", tmp_path / "m.geoseg"]
+
+    outcome = geoseg("train", dataset, *asked, "--backbone", "mobilenet_v3_large")
+
+    assert_fails(outcome, MODEL, "other.safetensors", "fits a mobilenet_v3_large", "embedding.weight")
+
+
+def test_weights_that_need_a_network_are_refused_without_one(geoseg, dataset, points, tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    asked = ["--weights", "imagenet", "--backbone", "mobilenet_v3_large", "-o", tmp_path / "m.geoseg"]
+
+    outcome = geoseg("train", dataset, "--points", points, *asked)
+
+    choices = '"imagenet", "coco", "none", or the path of a .safetensors or .pth file'
+    assert_fails(outcome, SETTINGS, "--weights: the weights 'imagenet'", choices, "--weights none")
+    assert files(tmp_path) == set()
+
+
+# Outputs
+
+
+@pytest.mark.parametrize("verb", ["sample", "train", "predict", "evaluate", "demo"])
+def test_an_output_below_a_file_is_refused(geoseg, request, dataset, tmp_path, verb):
+    (tmp_path / "file").write_text("")
+    closed = tmp_path / "file" / "folder" / "result.gpkg"
+    need = {name: request.getfixturevalue(name) for name in ("points", "model", "raster")}
+    commands = {
+        "sample": ["points", "sample", dataset, "-o", closed],
+        "train": ["train", dataset, "--points", need["points"], "-o", closed],
+        "predict": ["predict", need["model"], need["raster"], "-o", closed],
+        "evaluate": ["evaluate", need["model"], dataset, "--picture", closed],
+        "demo": ["demo", "-o", closed],
+    }
+
+    outcome = geoseg(*commands[verb])
+
+    assert_fails(outcome, OUTPUT, tmp_path / "file", "nothing can be written here", "Choose another folder")
+    assert files(tmp_path) == {"file"}
+
+
+@pytest.mark.parametrize("verb", ["sample", "train", "evaluate"])
+def test_an_output_that_exists_is_left_alone(geoseg, request, dataset, tmp_path, verb):
+    old = tmp_path / "old.gpkg"
+    old.write_text("old")
+    points, model = request.getfixturevalue("points"), request.getfixturevalue("model")
+    commands = {
+        "sample": ["points", "sample", dataset, "-o", old],
+        "train": ["train", dataset, "--points", points, "-o", old],
+        "evaluate": ["evaluate", model, dataset, "--picture", old],
+    }
+
+    assert_fails(geoseg(*commands[verb]), OUTPUT, f"{old}: the file exists", "--overwrite")
+    assert files(tmp_path) == {"old.gpkg"}
+    assert old.read_text() == "old"
+
+
+# Options
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["train", "a.tif", "--points", "p.csv", "-o", "m", "--device", "gpu"], ["--device", "'cuda'", "gpu"]),
+        (["train", "a.tif", "--points", "p.csv", "-o", "m", "--recipe", "best"], ["--recipe", "'pfce'", "best"]),
+        (["train", "a.tif", "--points", "p.csv", "-o", "m", "--patch", "100"], ["--patch", "multiple of 32"]),
+        (["train", "a.tif", "--points", "p.csv", "-o", "m", "--bands", "0,1"], ["--bands", "got 0"]),
+        (["train", "a.tif", "--points", "p.csv", "-o", "m", "--bands", "red"], ["--bands", "got red"]),
+        (["train", "a.tif", "--points", "p.csv", "-o", "m", "--bands", ","], ["--bands"]),
+        (["train", "a.tif", "--points", "p.csv", "-o", "m", "--check-share", "1"], ["--check-share", "less than"]),
+        (["points", "sample", "d", "-o", "p.csv", "--scope", "class"], ["--scope", "'tile'", "got class"]),
+        (["points", "sample", "d", "-o", "p.csv", "--scope", "total", "--tile", "64"], ["--tile", "--scope total"]),
+        (["points", "sample", "d", "-o", "p.csv", "--per-class", "0"], ["--per-class", "got 0"]),
+        (["points", "sample", "d", "-o", "p.csv", "--seed", "-1"], ["--seed", "got -1"]),
+        (["predict", "m.geoseg", "a.tif", "-o", "b.tif", "--window", "3"], ["--window", "got 3"]),
+        (["predict", "m.geoseg", "a.tif", "-o", "b.tif", "--precision", "half"], ["--precision", "'bf16'"]),
+        (["evaluate", "m.geoseg", "d", "--role", "test"], ["--role", "'check'", "got test"]),
+    ],
+)
+def test_an_option_that_cannot_be_is_named_with_what_could_be(geoseg, command, words):
+    assert_fails(geoseg(*command), SETTINGS, *words)
+
+
+def test_a_device_that_is_not_there_is_named(geoseg, model, raster, tmp_path):
+    if torch.backends.mps.is_available():
+        pytest.skip("has Apple's graphics processor")
+
+    outcome = geoseg("predict", model, raster, "-o", tmp_path / "map.tif", "--device", "mps")
+
+    assert_fails(outcome, SETTINGS, "--device: this device is not available", "expected", "got mps")
+    assert files(tmp_path) == set()
+
+
+def test_a_comparison_with_nothing_is_refused(geoseg, model, raster, dataset, tmp_path):
+    mask = dataset / "masks" / "north.tif"
+
+    assert_fails(geoseg("evaluate", model), SETTINGS, "expected evaluate MODEL DATA")
+    assert_fails(geoseg("evaluate", model, raster), SETTINGS, raster, "expected --points FILE")
+    assert_fails(geoseg("evaluate", model, raster, "--truth", mask), SETTINGS, "--truth", "Predict the raster")
+    assert_fails(geoseg("evaluate", mask, "--truth", mask), LEGEND, mask, "--legend")
+    legend = ["--legend", dataset / "legend.json"]
+    assert_fails(geoseg("evaluate", mask, *legend), SETTINGS, "expected --truth MASK or --points FILE")
+    with rasterio.open(raster) as image:
+        assert image.count == 3
+    assert_fails(geoseg("evaluate", raster, "--truth", mask), RASTER, raster, "one band")

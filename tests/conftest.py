@@ -1,0 +1,258 @@
+"""What all tests share: a tiny landscape on disk, a model trained on it, and the command line in-process."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from numpy.typing import ArrayLike, NDArray
+
+from geoseg.domain.legend import LandClass, Legend
+from geoseg.geodata.legend_files import write_legend
+from geoseg.geodata.opening import plain_files_welcome
+
+# Examples may be slow on a busy machine; a test is about what is true, never about speed.
+hypothesis.settings.register_profile("geoseg", deadline=None)
+hypothesis.settings.load_profile("geoseg")
+
+UTM = "EPSG:32617"
+SIDE = 96
+CLASSES = Legend(
+    (LandClass(0, "field", "#e0c050"), LandClass(1, "wood", "#206030"), LandClass(2, "water", "#3060d0"))
+)
+COLORS = np.array([[200, 180, 90], [40, 90, 50], [40, 60, 190]])
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command gave: its exit code, and what it printed on standard output and standard error."""
+
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Outcome]
+WriteTiff = Callable[..., Path]
+
+
+@pytest.fixture
+def geoseg(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
+    """Run a command as the terminal does, in this process."""
+    from geoseg.__main__ import main
+
+    def run(*arguments: object) -> Outcome:
+        capfd.readouterr()
+        monkeypatch.setattr(sys, "argv", ["geoseg", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        out, err = capfd.readouterr()
+        return Outcome(int(stop.value.code or 0), out, err)
+
+    return run
+
+
+@pytest.fixture
+def full_disk() -> Iterator[Callable[[int], None]]:
+    """Let no file grow past some bytes from now on, as on a disk that fills up."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.fixture(scope="session")
+def cheap() -> dict[str, Any]:
+    """Settings of a training that costs about a second."""
+    return {
+        "backbone": "mobilenet_v3_large",
+        "weights": "none",
+        "patch": 64,
+        "batch": 2,
+        "epochs": 1,
+        "patches": 4,
+        "device": "cpu",
+        "precision": "float32",
+    }
+
+
+@pytest.fixture(scope="session")
+def cheaply(cheap: dict[str, Any]) -> list[str]:
+    """The same settings as options of ``geoseg train``."""
+    return [text for name, value in cheap.items() for text in (f"--{name}", str(value))]
+
+
+def _place(index: float, pixel_m: float) -> Affine:
+    """Return the transform of a scene that lies ``index`` kilometres east of the first."""
+    return Affine(pixel_m, 0, 500_000 + 1000 * index, 0, -pixel_m, 4_000_000)
+
+
+def _write_tiff(
+    path: Path,
+    values: ArrayLike,
+    *,
+    crs: str | None = UTM,
+    index: float = 0,
+    pixel_m: float = 1.0,
+    **creation: object,
+) -> Path:
+    bands = np.asarray(values)
+    bands = bands[None] if bands.ndim == 2 else bands
+    count, height, width = bands.shape
+    ground = {"crs": crs, "transform": _place(index, pixel_m)} if crs else {}
+    options = {**ground, "photometric": "MINISBLACK", **creation}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        plain_files_welcome(),
+        rasterio.open(
+            path, "w", driver="GTiff", count=count, height=height, width=width, dtype=bands.dtype, **options
+        ) as dataset,
+    ):
+        dataset.write(bands)
+    return path
+
+
+@pytest.fixture(scope="session")
+def write_tiff() -> WriteTiff:
+    """Write values (H, W) or (B, H, W), in their own type, as a GeoTIFF of one-metre pixels."""
+    return _write_tiff
+
+
+def _scene(seed: int, side: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    rng = np.random.default_rng(seed)
+    col = np.arange(side)[None, :] + 6 * np.sin(np.arange(side) / 9 + seed)[:, None]
+    mask = np.clip(col // (side / 3), 0, 2).astype(np.uint8)
+    image = np.clip(COLORS[mask] + rng.normal(0, 12, (side, side, 3)), 1, 255).astype(np.uint8)
+    image[:12, :20], mask[:12, :20] = 0, 255
+    return np.moveaxis(image, -1, 0), mask
+
+
+def _write_dataset(folder: Path) -> Path:
+    for index, name in enumerate(("east", "west", "north")):
+        image, mask = _scene(index, SIDE)
+        _write_tiff(folder / "images" / f"{name}.tif", image, index=index, nodata=0)
+        _write_tiff(folder / "masks" / f"{name}.tif", mask, index=index, nodata=255)
+    (folder / "train.txt").write_text("east\nwest\n")
+    (folder / "test.txt").write_text("north\n")
+    write_legend(folder / "legend.json", CLASSES, False)
+    return folder
+
+
+@pytest.fixture
+def own_dataset(tmp_path: Path) -> Path:
+    """A copy of the dataset that a test may spoil."""
+    return _write_dataset(tmp_path / "data")
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that tests read from and never write to."""
+    return tmp_path_factory.mktemp("shared")
+
+
+@pytest.fixture(scope="session")
+def classes() -> Legend:
+    """The legend of the dataset: field, wood and water."""
+    return CLASSES
+
+
+@pytest.fixture(scope="session")
+def dataset(shared: Path) -> Path:
+    """Images of 96 x 96 px with a hole in the north-west; train: east and west, test: north.
+
+    From west to east lie field, wood and water, a third each; the masks are 255 in the hole.
+    """
+    return _write_dataset(shared / "data")
+
+
+@pytest.fixture(scope="session")
+def raster(dataset: Path) -> Path:
+    """The raster that is held out."""
+    return dataset / "images" / "north.tif"
+
+
+@pytest.fixture(scope="session")
+def points(dataset: Path, shared: Path) -> Path:
+    """Five points per class and training image."""
+    from geoseg import SampleSettings, sample
+
+    path = shared / "points.gpkg"
+    sample(SampleSettings(data=dataset, output=path, split="train", per_class=5))
+    return path
+
+
+@pytest.fixture(scope="session")
+def trained(dataset: Path, points: Path, shared: Path, cheap: dict[str, Any]) -> Path:
+    """A model file of the dataset's points, as one epoch of four patches leaves it."""
+    from geoseg import TrainSettings, train
+
+    path = shared / "trained.geoseg"
+    train(TrainSettings(data=dataset, points=points, output=path, **cheap))
+    return path
+
+
+@pytest.fixture(scope="session")
+def model(trained: Path, dataset: Path, shared: Path) -> Path:
+    """The trained model, tuned until its maps show all classes."""
+    from geoseg.learning.model_file import pack_model, read_model
+
+    network, record = read_model(trained).network, read_model(trained).record
+    _tune(network, record, dataset)
+    path = shared / "model.geoseg"
+    path.write_bytes(pack_model(network.state_dict(), record))
+    return path
+
+
+def _tune(network: Any, record: Any, dataset: Path) -> None:
+    """Settle the batch norms, and fit the last layer to the masks at its cells' centres by ridge regression."""
+    import torch
+
+    pixels, at_cells = [], []
+    for name in ("east", "west"):
+        with rasterio.open(dataset / "images" / f"{name}.tif") as image:
+            pixels.append(torch.from_numpy(image.read()).float())
+        with rasterio.open(dataset / "masks" / f"{name}.tif") as mask:
+            at_cells.append(np.pad(mask.read(1)[8::16, 8::16], 2, constant_values=255).ravel())
+    # As prediction does, look at 32 px of nothing around the images.
+    images = torch.nn.functional.pad(torch.stack(pixels), [32] * 4)
+    normal = record.normalisation.apply(images, (images > 0).all(dim=1))
+    last, network.classifier[-1] = network.classifier[-1], torch.nn.Identity()
+    for norm in (module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)):
+        norm.momentum = 1.0
+    with torch.no_grad():
+        network.train()(normal)
+        deep = network.eval()(normal).movedim(1, -1).flatten(0, 2).double().numpy()
+        network.classifier[-1] = last
+        weight, bias = _ridge(deep, np.concatenate(at_cells))
+        last.weight.copy_(torch.from_numpy(weight[:, :, None, None]))
+        last.bias.copy_(torch.from_numpy(bias))
+
+
+def _ridge(deep: NDArray[np.float64], labels: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return weights (3, F) and biases (3,) that give logits of features (P, F) with labels (P,)."""
+    known = labels < 255
+    truth, mean = 10 * np.eye(3)[labels[known]], deep[known].mean(axis=0)
+    centred = deep[known] - mean
+    kernel = centred @ centred.T
+    ridge = 1e-4 * np.trace(kernel) / len(kernel) * np.eye(len(kernel))
+    weight = (centred.T @ np.linalg.solve(kernel + ridge, truth)).T
+    return weight, truth.mean(axis=0) - weight @ mean
+
+
+@pytest.fixture(scope="session")
+def weights(shared: Path) -> Path:
+    """A state dict of a backbone, as people share them."""
+    from safetensors.torch import save_file
+    from torchvision.models import mobilenet_v3_large
+
+    path = shared / "backbone.safetensors"
+    save_file({k: v.contiguous() for k, v in mobilenet_v3_large().state_dict().items()}, path)
+    return path
