@@ -236,7 +236,9 @@ def _tune(network: Any, record: Any, dataset: Path) -> None:
         last.bias.copy_(torch.from_numpy(bias))
 
 
-def _ridge(deep: NDArray[np.float64], labels: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _ridge(
+    deep: NDArray[np.float64], labels: NDArray[np.uint8]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return weights (3, F) and biases (3,) that give logits of features (P, F) with labels (P,)."""
     known = labels < 255
     truth, mean = 10 * np.eye(3)[labels[known]], deep[known].mean(axis=0)

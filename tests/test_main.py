@@ -20,9 +20,11 @@ def test_the_version_is_that_of_the_package(geoseg):
 
 
 def test_the_package_runs_as_a_module():
-    answer = subprocess.run([sys.executable, "-m", "geoseg", "--version"], capture_output=True, text=True)
+    command = [sys.executable, "-m", "geoseg", "--version"]
 
-    assert (answer.returncode, answer.stdout.strip()) == (0, version("geoseg-pointai"))
+    answer = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert answer.stdout.strip() == version("geoseg-pointai")
 
 
 def stop_with(fault: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -176,7 +176,9 @@ def test_a_class_that_the_legend_lacks_is_named(geoseg, raster, points, tmp_path
 
     outcome = geoseg("train", raster, *asked)
 
-    assert_fails(outcome, LEGEND, points, "expected one of field", "'water' (10 points)", "'wood' (10 points)")
+    assert_fails(
+        outcome, LEGEND, points, "expected one of field", "'water' (10 points)", "'wood' (10 points)"
+    )
 
 
 def test_a_point_file_that_is_not_there_is_named(geoseg, raster, tmp_path):
@@ -252,7 +254,9 @@ def test_a_model_file_from_the_future_is_refused(geoseg, model, raster, tmp_path
 
     outcome = geoseg("predict", future, raster, "-o", tmp_path / "map.tif")
 
-    assert_fails(outcome, MODEL, f"{future}: this model file is from a newer version", "got format 2", "Update")
+    assert_fails(
+        outcome, MODEL, f"{future}: this model file is from a newer version", "got format 2", "Update"
+    )
     assert files(tmp_path) == {"future.geoseg"}
 
 
@@ -363,15 +367,27 @@ def test_an_output_that_exists_is_left_alone(geoseg, request, dataset, tmp_path,
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        (["train", "a.tif", "--points", "p.csv", "-o", "m", "--device", "gpu"], ["--device", "'cuda'", "gpu"]),
-        (["train", "a.tif", "--points", "p.csv", "-o", "m", "--recipe", "best"], ["--recipe", "'pfce'", "best"]),
+        (
+            ["train", "a.tif", "--points", "p.csv", "-o", "m", "--device", "gpu"],
+            ["--device", "'cuda'", "gpu"],
+        ),
+        (
+            ["train", "a.tif", "--points", "p.csv", "-o", "m", "--recipe", "best"],
+            ["--recipe", "'pfce'", "best"],
+        ),
         (["train", "a.tif", "--points", "p.csv", "-o", "m", "--patch", "100"], ["--patch", "multiple of 32"]),
         (["train", "a.tif", "--points", "p.csv", "-o", "m", "--bands", "0,1"], ["--bands", "got 0"]),
         (["train", "a.tif", "--points", "p.csv", "-o", "m", "--bands", "red"], ["--bands", "got red"]),
         (["train", "a.tif", "--points", "p.csv", "-o", "m", "--bands", ","], ["--bands"]),
-        (["train", "a.tif", "--points", "p.csv", "-o", "m", "--check-share", "1"], ["--check-share", "less than"]),
+        (
+            ["train", "a.tif", "--points", "p.csv", "-o", "m", "--check-share", "1"],
+            ["--check-share", "less than"],
+        ),
         (["points", "sample", "d", "-o", "p.csv", "--scope", "class"], ["--scope", "'tile'", "got class"]),
-        (["points", "sample", "d", "-o", "p.csv", "--scope", "total", "--tile", "64"], ["--tile", "--scope total"]),
+        (
+            ["points", "sample", "d", "-o", "p.csv", "--scope", "total", "--tile", "64"],
+            ["--tile", "--scope total"],
+        ),
         (["points", "sample", "d", "-o", "p.csv", "--per-class", "0"], ["--per-class", "got 0"]),
         (["points", "sample", "d", "-o", "p.csv", "--seed", "-1"], ["--seed", "got -1"]),
         (["predict", "m.geoseg", "a.tif", "-o", "b.tif", "--window", "3"], ["--window", "got 3"]),
@@ -398,7 +414,9 @@ def test_a_comparison_with_nothing_is_refused(geoseg, model, raster, dataset, tm
 
     assert_fails(geoseg("evaluate", model), SETTINGS, "expected evaluate MODEL DATA")
     assert_fails(geoseg("evaluate", model, raster), SETTINGS, raster, "expected --points FILE")
-    assert_fails(geoseg("evaluate", model, raster, "--truth", mask), SETTINGS, "--truth", "Predict the raster")
+    assert_fails(
+        geoseg("evaluate", model, raster, "--truth", mask), SETTINGS, "--truth", "Predict the raster"
+    )
     assert_fails(geoseg("evaluate", mask, "--truth", mask), LEGEND, mask, "--legend")
     legend = ["--legend", dataset / "legend.json"]
     assert_fails(geoseg("evaluate", mask, *legend), SETTINGS, "expected --truth MASK or --points FILE")

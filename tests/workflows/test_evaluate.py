@@ -72,7 +72,8 @@ def test_points_that_name_the_raster_are_found_on_its_map(model, dataset, points
         predict(PredictSettings(model=model, rasters=(raster,), output=tmp_path / f"map-{raster.name}"))
 
     of_maps = [
-        evaluate(EvaluateSettings(subject=tmp_path / f"map-{raster.name}", points=points)) for raster in rasters
+        evaluate(EvaluateSettings(subject=tmp_path / f"map-{raster.name}", points=points))
+        for raster in rasters
     ]
     of_model = evaluate(EvaluateSettings(subject=model, data=dataset, split="train", points=points))
 
@@ -95,14 +96,27 @@ def test_without_a_crs_points_of_several_rasters_are_not_taken_for_the_maps(writ
         evaluate(EvaluateSettings(points=tmp_path / "two.csv", **given))
 
 
-def test_a_model_scores_as_its_map_does(model, dataset, raster, tmp_path):
-    predict(PredictSettings(model=model, rasters=(raster,), output=tmp_path / "map.tif", window=64))
+@pytest.fixture(scope="module")
+def north(model, raster, tmp_path_factory):
+    """The map of the held-out raster."""
+    path = tmp_path_factory.mktemp("maps") / "north.tif"
+    predict(PredictSettings(model=model, rasters=(raster,), output=path, window=64))
+    return path
 
+
+def test_a_model_scores_as_its_map_does(model, dataset, north):
     of_model = evaluate(EvaluateSettings(subject=model, data=dataset, window=64))
-    truth = dataset / "masks" / "north.tif"
-    of_map = evaluate(EvaluateSettings(subject=tmp_path / "map.tif", truth=truth))
+    of_map = evaluate(EvaluateSettings(subject=north, truth=dataset / "masks" / "north.tif"))
 
     np.testing.assert_array_equal(of_model.accuracy.confusion, of_map.accuracy.confusion)
+
+
+def test_a_model_that_knows_its_images_scores_high_on_them(model, dataset):
+    exact = {"device": "cpu", "precision": "float32"}
+
+    scores = evaluate(EvaluateSettings(subject=model, data=dataset, split="train", **exact))
+
+    assert scores.accuracy.overall_accuracy > 0.8
 
 
 def test_images_are_summed_into_one_matrix(model, dataset):
@@ -125,9 +139,8 @@ def spread(raster, classes, tmp_path):
 
 
 @pytest.mark.parametrize(("role", "rows"), [("all", [4, 0, 3]), ("train", [4, 0, 0]), ("check", [0, 0, 3])])
-def test_a_model_is_scored_at_the_points_of_a_role(model, raster, spread, tmp_path, role, rows):
-    predict(PredictSettings(model=model, rasters=(raster,), output=tmp_path / "map.tif", window=64))
-    values, _, _ = read_class_map(tmp_path / "map.tif")
+def test_a_model_is_scored_at_the_points_of_a_role(model, raster, spread, north, role, rows):
+    values, _, _ = read_class_map(north)
     expected = np.zeros((3, 4), np.int64)
     for class_id, row, col in [(0, r, 5) for r in (20, 40, 60, 95)] + [(2, r, 90) for r in (20, 40, 60)]:
         expected[class_id, values[row, col]] += rows[class_id] > 0

@@ -22,7 +22,8 @@ def map_of(model, tmp_path):
 
     def run(raster, name="map.tif", **options):
         path = tmp_path / name
-        predict(PredictSettings(model=model, rasters=(raster,), output=path, device="cpu", **options))
+        exact = {"device": "cpu", "precision": "float32"}
+        predict(PredictSettings(model=model, rasters=(raster,), output=path, **exact, **options))
         return read_class_map(path)[0]
 
     return run
@@ -67,7 +68,9 @@ def test_a_raster_of_one_pixel_has_a_map_of_one_pixel(map_of, write_tiff, tmp_pa
 def test_the_map_is_clipped_to_the_area(map_of, raster, tmp_path):
     # Columns 30..60 and rows 40..80 of the raster, whose corner is at x 502,000 and y 4,000,000.
     box = shapely.box(502_030, 4_000_000 - 80, 502_060, 4_000_000 - 40)
-    geopandas.GeoDataFrame(geometry=[box], crs="EPSG:32617").to_crs("EPSG:4326").to_file(tmp_path / "a.geojson")
+    geopandas.GeoDataFrame(geometry=[box], crs="EPSG:32617").to_crs("EPSG:4326").to_file(
+        tmp_path / "a.geojson"
+    )
     whole = map_of(raster, "whole.tif")
 
     values = map_of(raster, confidence=tmp_path / "confidence.tif", area=tmp_path / "a.geojson")
@@ -92,6 +95,19 @@ def test_a_map_computed_at_the_models_resolution_lies_on_the_rasters_grid(
     np.testing.assert_array_equal(values == 255, image[0] == 0)
     with rasterio.open(tmp_path / "map.tif") as made, rasterio.open(raster) as given:
         assert (made.transform, made.crs) == (given.transform, given.crs)
+
+
+def test_a_finer_raster_computed_at_the_models_resolution_has_the_same_map(
+    map_of, dataset, write_tiff, tmp_path
+):
+    coarse = dataset / "images" / "east.tif"
+    with rasterio.open(coarse) as image:
+        finer = image.read().repeat(2, axis=1).repeat(2, axis=2)
+    fine = write_tiff(tmp_path / "fine.tif", finer, pixel_m=0.5, nodata=0)
+
+    expected, values = map_of(coarse, "1.tif"), map_of(fine, "2.tif", resample=True)
+
+    np.testing.assert_array_equal(values, expected.repeat(2, axis=0).repeat(2, axis=1))
 
 
 def test_a_raster_without_a_crs_cannot_be_resampled_to_metres(map_of, write_tiff, tmp_path):
@@ -127,16 +143,14 @@ def test_a_palette_means_its_colours(map_of, tmp_path):
     np.testing.assert_array_equal(one, other)
 
 
-def test_windows_of_any_size_cover_the_raster(map_of, write_tiff, tmp_path):
-    image = np.random.default_rng(4).integers(1, 255, (3, 150, 130), np.uint8)
-    image[:, 60:70, 60:70] = 0
-    raster = write_tiff(tmp_path / "image.tif", image, nodata=0)
+def test_windows_of_any_size_give_much_the_same_map(map_of, dataset):
+    east = dataset / "images" / "east.tif"
 
-    small, large = map_of(raster, "small.tif", window=64), map_of(raster, "large.tif", window=128, batch=2)
+    small, large = map_of(east, "small.tif", window=64), map_of(east, "large.tif", window=128, batch=2)
 
-    assert small.shape == large.shape == (150, 130)
-    np.testing.assert_array_equal(small == 255, image[0] == 0)
-    np.testing.assert_array_equal(large == 255, image[0] == 0)
+    assert set(np.unique(small)) == {0, 1, 2, 255}
+    np.testing.assert_array_equal(small == 255, large == 255)
+    assert (small == large).mean() > 0.8
 
 
 def test_several_rasters_go_to_a_folder_and_keep_their_names(model, dataset, tmp_path):

@@ -2,8 +2,9 @@
 
 Chen et al., "Rethinking atrous convolution for semantic image segmentation" (2017), on torchvision's
 modules and with their parameter names. Two parts differ, because with them the map would depend on
-the window: image pooling averages a fixed neighbourhood instead of whatever the window holds, and
-the atrous rates follow the training patch, so that every tap of every kernel has met image content.
+the window: whatever averages over all that the window holds (image pooling, and MobileNetV3's
+squeeze-and-excitation) averages a fixed neighbourhood, and the atrous rates follow the training
+patch, so that every tap of every kernel has met image content.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models import segmentation
 from torchvision.models.resnet import Bottleneck
+from torchvision.ops import SqueezeExcitation
 
 Backbone = Literal["resnet50", "resnet101", "mobilenet_v3_large"]
 BACKBONES: tuple[Backbone, ...] = ("resnet50", "resnet101", "mobilenet_v3_large")
@@ -63,8 +65,26 @@ class Architecture:
 
     @property
     def pooled_cells(self) -> int:
-        """Side of the neighbourhood that image pooling averages, in cells: half a patch, odd."""
-        return 2 * max(1, round(self.patch_px / self.cell_px / 4)) + 1
+        """Side of the neighbourhood that image pooling averages, in cells of the logits."""
+        return self.neighbourhood(self.cell_px)
+
+    def neighbourhood(self, cell_px: int) -> int:
+        """Return the side of the neighbourhood for averages in cells of ``cell_px``: half a patch, odd."""
+        return 2 * max(1, round(self.patch_px / cell_px / 4)) + 1
+
+
+class LocalMean(nn.Module):
+    """Mean over a square of ``cells`` x ``cells`` around each cell, cut at the border."""
+
+    def __init__(self, cells: int) -> None:
+        super().__init__()
+        self.cells = cells
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return means of the shape of the features (N, C, h, w)."""
+        side, reach = self.cells, self.cells // 2
+        down = functional.avg_pool2d(features, (side, 1), 1, (reach, 0), count_include_pad=False)
+        return functional.avg_pool2d(down, (1, side), 1, (0, reach), count_include_pad=False)
 
 
 class LocalPooling(nn.Sequential):
@@ -75,17 +95,12 @@ class LocalPooling(nn.Sequential):
     """
 
     def __init__(self, pooling: nn.Sequential, cells: int) -> None:
-        super().__init__(*pooling)
-        self.cells = cells
+        super().__init__(LocalMean(cells), *list(pooling)[1:])
 
     def forward(self, features: Tensor) -> Tensor:
         """Return pooled features (N, 256, h, w) of features (N, C, h, w)."""
-        _, convolution, norm, activation = self
-        side = self.cells
-        mean = functional.avg_pool2d(
-            convolution(features), side, stride=1, padding=side // 2, count_include_pad=False
-        )
-        return cast(Tensor, activation(norm(mean)))
+        mean, convolution, norm, activation = self
+        return cast(Tensor, activation(norm(mean(convolution(features)))))
 
 
 class DeepLabV3(nn.Module):
@@ -109,6 +124,7 @@ def build_network(architecture: Architecture) -> DeepLabV3:
     network = DeepLabV3(parts.backbone, parts.classifier)
     if architecture.backbone != "mobilenet_v3_large":
         _set_strides(network.backbone, architecture)
+    _squeeze_locally(network.backbone, architecture)
     _fit_pyramid(network.classifier, architecture)
     _take_bands(network.backbone, architecture.bands)
     return network
@@ -161,6 +177,16 @@ def _set_block(block: Bottleneck, *, stride: int, dilation: int, stride_on: str)
     block.conv2.dilation = block.conv2.padding = (dilation, dilation)
     if block.downsample is not None:
         cast(nn.Conv2d, block.downsample.get_submodule("0")).stride = (stride, stride)
+
+
+def _squeeze_locally(backbone: nn.Module, architecture: Architecture) -> None:
+    """Let squeeze-and-excitation see a neighbourhood, at whatever stride it sits."""
+    cell_px = 1
+    for module in backbone.modules():
+        if isinstance(module, nn.Conv2d):
+            cell_px *= module.stride[0]
+        elif isinstance(module, SqueezeExcitation):
+            module.avgpool = LocalMean(architecture.neighbourhood(cell_px))
 
 
 def _fit_pyramid(classifier: nn.Module, architecture: Architecture) -> None:

@@ -77,8 +77,7 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
         network = build_network(architecture)
         report = load_weights(network, settings.weights, settings.backbone)
         progress.say(report.describe())
-        if report.loaded:
-            pass_through(network, report.missing)
+        pass_through(network, report.missing)
         checkpoint = folder.begin(
             _identity(settings, plan, material), resume=settings.resume, overwrite=settings.overwrite
         )

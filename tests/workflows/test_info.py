@@ -1,0 +1,54 @@
+"""Info: what a file or folder is, as JSON values."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from geoseg.errors import ModelFileError, RasterError
+from geoseg.workflows.info import info
+
+
+def test_a_model_tells_what_it_takes_and_how_it_was_trained(trained):
+    record = info(trained)
+
+    assert record["kind"] == "model"
+    assert record["classes"] == ["field", "wood", "water"]
+    assert (record["recipe"], record["backbone"], record["patch_px"]) == ("pfce", "mobilenet_v3_large", 64)
+    assert (record["bands"], record["dtype"], record["resolution_m"]) == ([1, 2, 3], "uint8", 1.0)
+    assert record["epochs"] == record["last_epoch"]["epoch"] == 1
+    assert record["training"]["points_total"] == 30
+    json.dumps(record, allow_nan=False)
+
+
+def test_a_raster_tells_its_grid(raster):
+    record = info(raster)
+
+    assert record["kind"] == "raster"
+    assert [record[key] for key in ("height", "width", "bands", "dtype")] == [96, 96, 3, "uint8"]
+    assert record["transform"] == [1, 0, 502_000, 0, -1, 4_000_000]
+    assert (record["resolution_m"], record["nodata"]) == (1, 0)
+    assert "UTM zone 17N" in record["crs"]
+    json.dumps(record, allow_nan=False)
+
+
+def test_a_dataset_tells_its_images_splits_and_classes(dataset):
+    record = info(dataset)
+
+    assert record["kind"] == "dataset"
+    assert record["images"] == ["east", "north", "west"]
+    assert record["masks"] == 3
+    assert record["splits"] == ["test", "train"]
+    assert record["classes"] == ["field", "wood", "water"]
+
+
+def test_what_is_nothing_of_these_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("text")
+
+    with pytest.raises(RasterError, match=r"notes\.txt: this is not an image"):
+        info(tmp_path / "notes.txt")
+    with pytest.raises(RasterError, match="this is a folder"):
+        info(tmp_path)
+    with pytest.raises(ModelFileError, match="no such model file"):
+        info(tmp_path / "nowhere.geoseg")
