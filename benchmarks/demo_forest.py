@@ -63,7 +63,9 @@ def score_forest(folder: Path, per_class: int) -> float:
     train = {n: data / "images" / f"{n}.tif" for n in (data / "train.txt").read_text().split()}
     infos = {name: describe_raster(path) for name, path in train.items()}
     points = read_points(folder / f"points-{per_class}.gpkg", infos, legend=None).points
-    forest = RandomForestClassifier(200, min_samples_leaf=3, class_weight="balanced", n_jobs=2, random_state=0)
+    forest = RandomForestClassifier(
+        200, min_samples_leaf=3, class_weight="balanced", n_jobs=2, random_state=0
+    )
     forest.fit(*_colors(points, train))
     held_out = (data / "test.txt").read_text().split()[0]
     pixels, truth = _read(data / "images" / f"{held_out}.tif"), _read(data / "masks" / f"{held_out}.tif")[0]

@@ -19,6 +19,7 @@ import numpy as np
 
 from geoseg.cli.show import Lines
 from geoseg.domain.accuracy import accuracy, confusion_matrix
+from geoseg.domain.ports import PixelSource
 from geoseg.domain.prediction import count_windows, plan_windows, predict_strips
 from geoseg.geodata.masks import read_mask
 from geoseg.learning.devices import choose_device, choose_precision
@@ -38,11 +39,15 @@ def main() -> None:
     if arguments.data is None:
         print("Needs a trained model: python benchmarks/windows.py MODEL DATA")
         return
-    json.dump(compare(arguments.model, arguments.data, arguments.split, arguments.sizes), sys.stdout, indent=2)
+    json.dump(
+        compare(arguments.model, arguments.data, split=arguments.split, sizes=arguments.sizes),
+        sys.stdout,
+        indent=2,
+    )
     print()
 
 
-def compare(model_path: Path, data: Path, split: str, sizes: list[int] | None) -> dict[str, object]:
+def compare(model_path: Path, data: Path, *, split: str, sizes: list[int] | None) -> dict[str, object]:
     """Predict every image of the split at every window size and compare the maps."""
     model = read_model(model_path)
     patch_px, classes = model.record.architecture.patch_px, len(model.record.legend)
@@ -58,7 +63,7 @@ def compare(model_path: Path, data: Path, split: str, sizes: list[int] | None) -
         rasters = open_rasters(inputs.images, model.record.bands, stack)
         for name, source in rasters.sources.items():
             truth = read_mask(inputs.masks[name], model.record.legend, rasters.infos[name])
-            maps = {size: _predict(source, predictor, size, patch_px) for size in sizes}
+            maps = {size: _predict(source, predictor, size=size, patch_px=patch_px) for size in sizes}
             valid = maps[sizes[0]] != 255
             pixels += int(valid.sum())
             matrices = {size: confusion_matrix(truth, maps[size], classes) for size in sizes}
@@ -79,7 +84,7 @@ def _entry(matrices: dict[int, np.ndarray], agreement: dict[tuple[int, int], flo
     }
 
 
-def _predict(source: object, predictor: TorchPredictor, size: int, patch_px: int) -> np.ndarray:
+def _predict(source: PixelSource, predictor: TorchPredictor, *, size: int, patch_px: int) -> np.ndarray:
     plan = plan_windows(size, patch_px)
     progress = Lines()
     progress.start(f"Windows of {size} px", count_windows(source, plan))

@@ -31,9 +31,7 @@ class ArraySource:
         row, col = part.row - window.row, part.col - window.col
         box = np.s_[row : row + part.height, col : col + part.width]
         valid[box] = True
-        out[:, *box] = self.pixels[
-            :, part.row : part.row + part.height, part.col : part.col + part.width
-        ]
+        out[:, *box] = self.pixels[:, part.row : part.row + part.height, part.col : part.col + part.width]
         return out, valid
 
 

@@ -16,7 +16,9 @@ def test_auto_takes_what_is_there():
     assert choose_precision("auto", "cpu") in {"float32", "bf16"}
 
 
-@pytest.mark.skipif(torch.backends.mps.is_available(), reason="this machine has the device that is missed here")
+@pytest.mark.skipif(
+    torch.backends.mps.is_available(), reason="this machine has the device that is missed here"
+)
 def test_a_device_that_is_missing_names_those_that_are_there():
     with pytest.raises(SettingsError, match=r"--device.*cpu.*mps"):
         choose_device("mps")

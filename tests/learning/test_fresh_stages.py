@@ -1,6 +1,6 @@
 import torch
-from torchvision.models.resnet import Bottleneck
 from torch import nn
+from torchvision.models.resnet import Bottleneck
 
 from geoseg.learning.fresh_stages import pass_through
 

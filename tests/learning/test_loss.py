@@ -16,7 +16,10 @@ def _sparse(shape, size, seed=0, count=9):
     labels = torch.full((patches, height, width), 255)
     rows = torch.randint(height, (patches * count,), generator=rng)
     cols = torch.randint(width, (patches * count,), generator=rng)
-    rows[:4], cols[:4] = torch.tensor([0, 0, height - 1, height - 1]), torch.tensor([0, width - 1, 0, width - 1])
+    rows[:4], cols[:4] = (
+        torch.tensor([0, 0, height - 1, height - 1]),
+        torch.tensor([0, width - 1, 0, width - 1]),
+    )
     index = torch.arange(patches).repeat_interleave(count)
     labels[index, rows, cols] = torch.randint(classes, (len(rows),), generator=rng)
     index, rows, cols = torch.nonzero(labels != 255, as_tuple=True)
@@ -50,7 +53,11 @@ def test_weights_of_points_and_classes_multiply_and_are_divided_out():
     # Two points with p = 1/2 each: the loss is the same whatever the weights; their sum is 2*3 + 0.5*1.
     logits = torch.zeros(2, 2)
     total, weight = focal_sums(
-        logits, torch.tensor([0, 1]), torch.tensor([2.0, 0.5]), gamma=2, class_weights=torch.tensor([3.0, 1.0])
+        logits,
+        torch.tensor([0, 1]),
+        torch.tensor([2.0, 0.5]),
+        gamma=2,
+        class_weights=torch.tensor([3.0, 1.0]),
     )
     assert weight.item() == 6.5
     assert (total / weight).item() == pytest.approx(0.25 * math.log(2), rel=1e-6)

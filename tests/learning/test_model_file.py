@@ -53,7 +53,7 @@ def test_a_truncated_file_is_damaged(written, share):
 def test_a_file_from_the_future_says_what_to_do(written):
     path = written[0]
     path.write_bytes(save(load_file(path), {"geoseg_format": "99", "geoseg_record": "{}"}))
-    with pytest.raises(ModelFileError, match="newer version.*Update"):
+    with pytest.raises(ModelFileError, match=r"newer version.*Update"):
         read_model(path)
 
 

@@ -48,7 +48,9 @@ def test_no_atrous_rate_reaches_past_half_the_patch(patch, stride):
 
 
 def test_image_pooling_sees_its_neighbourhood_and_nothing_beyond():
-    parts = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(2, 3, 1, bias=False), nn.BatchNorm2d(3), nn.ReLU())
+    parts = nn.Sequential(
+        nn.AdaptiveAvgPool2d(1), nn.Conv2d(2, 3, 1, bias=False), nn.BatchNorm2d(3), nn.ReLU()
+    )
     pooling = LocalPooling(parts, 5).eval()
     features = torch.randn(1, 2, 20, 20)
     changed = features.clone()
@@ -60,7 +62,9 @@ def test_image_pooling_sees_its_neighbourhood_and_nothing_beyond():
 
 
 def test_image_pooling_of_a_constant_is_constant_up_to_the_border():
-    parts = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(2, 3, 1, bias=False), nn.BatchNorm2d(3), nn.ReLU())
+    parts = nn.Sequential(
+        nn.AdaptiveAvgPool2d(1), nn.Conv2d(2, 3, 1, bias=False), nn.BatchNorm2d(3), nn.ReLU()
+    )
     with torch.inference_mode():
         out = LocalPooling(parts, 9).eval()(torch.ones(1, 2, 12, 7))
     torch.testing.assert_close(out, out[..., :1, :1].expand_as(out))
@@ -83,7 +87,10 @@ def test_a_grey_picture_looks_the_same_to_an_adapted_first_convolution():
 
 def test_stages_without_weights_learn_at_the_rate_of_the_head():
     network = build_network(Architecture("resnet50"))
-    missing = {"backbone.layer4.0.conv2.weight", *(n for n in network.state_dict() if n.startswith("classifier"))}
+    missing = {
+        "backbone.layer4.0.conv2.weight",
+        *(n for n in network.state_dict() if n.startswith("classifier")),
+    }
     slow, fast = backbone_parameters(network, missing)
     names = {id(p): n for n, p in network.named_parameters()}
     assert {names[id(p)].split(".")[1] for p in slow} == {"conv1", "bn1", "layer1", "layer2", "layer3"}

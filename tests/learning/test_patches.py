@@ -18,7 +18,9 @@ def _numbered(source, height=40, width=50):
 @pytest.mark.parametrize("turn", TURNS)
 def test_points_and_pixels_move_together(source, turn):
     points = make_points("a", [5, 9, 12], [7, 4, 19], [0, 1, 2])
-    batch = read_batch([PatchPlan("a", Window(4, 4, 16, 16), turn)], {"a": _numbered(source)}, points, patch_px=16)
+    batch = read_batch(
+        [PatchPlan("a", Window(4, 4, 16, 16), turn)], {"a": _numbered(source)}, points, patch_px=16
+    )
     rows, cols = batch.points.row.long(), batch.points.col.long()
     assert batch.pixels[0, 0, rows, cols].tolist() == [5, 9, 12]
     assert batch.pixels[0, 1, rows, cols].tolist() == [7, 4, 19]
@@ -89,4 +91,6 @@ def test_reading_ahead_gives_every_step_in_order(source):
     plans = list(batches(plan_cover(points, 16), 1))
     ahead = list(read_ahead(plans, {"a": _numbered(source)}, points, patch_px=16))
     assert [b.points.label.tolist() for b in ahead] == [[0], [1]]
-    assert torch.equal(ahead[0].pixels, read_batch(plans[0], {"a": _numbered(source)}, points, patch_px=16).pixels)
+    assert torch.equal(
+        ahead[0].pixels, read_batch(plans[0], {"a": _numbered(source)}, points, patch_px=16).pixels
+    )

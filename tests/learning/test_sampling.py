@@ -24,7 +24,9 @@ def test_reading_between_pixels_equals_grid_sample_with_border_padding():
 def test_a_value_between_four_cells_is_their_mean():
     features = torch.tensor([[[[1.0, 2.0], [3.0, 6.0]]]])
     middle = torch.tensor([1.5])
-    assert read_at_points(features, index=torch.tensor([0]), row=middle, col=middle, size=(4, 4)).item() == 3.0
+    assert (
+        read_at_points(features, index=torch.tensor([0]), row=middle, col=middle, size=(4, 4)).item() == 3.0
+    )
 
 
 def test_the_memory_format_does_not_matter():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from geoseg.learning.stem import start_with_blobs_and_gratings
+from geoseg.learning.stem import start_stem, start_with_blobs_and_gratings
 
 
 @pytest.mark.parametrize(("bands", "filters", "side"), [(3, 64, 7), (1, 64, 7), (8, 16, 3)])
@@ -24,3 +24,12 @@ def test_blobs_answer_to_color_and_gratings_to_texture_alone():
     answers = convolution(torch.ones(1, 3, 7, 7)).flatten().abs()
     assert answers[32:].max() < 1e-5
     assert (answers[:32] > 1e-3).float().mean() > 0.9
+
+
+def test_a_stem_with_weights_is_left_alone(network):
+    own = network()
+    before = own.backbone["0"][0].weight.clone()
+    assert not start_stem(own, {"backbone.1.block.0.0.weight"})
+    assert torch.equal(own.backbone["0"][0].weight, before)
+    assert start_stem(own, set(own.state_dict()))
+    assert not torch.equal(own.backbone["0"][0].weight, before)

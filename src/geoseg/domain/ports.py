@@ -36,9 +36,7 @@ class Predictor(Protocol):
     def classes(self) -> int:
         """C, the number of classes."""
 
-    def probabilities(
-        self, pixels: NDArray[np.float32], valid: NDArray[np.bool_]
-    ) -> NDArray[np.float32]:
+    def probabilities(self, pixels: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Return class probabilities (N, C, h, w) of pixels (N, B, h, w) that are valid where (N, h, w)."""
 
 

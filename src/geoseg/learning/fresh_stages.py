@@ -28,8 +28,8 @@ def pass_through(network: nn.Module, missing: Collection[str]) -> int:
         lost = {m.removeprefix(f"{name}.") for m in missing if m.startswith(f"{name}.")}
         if not isinstance(block, Bottleneck) or not lost & {f"conv{n}.weight" for n in (1, 2, 3)}:
             continue
-        nn.init.zeros_(block.bn3.weight)
-        nn.init.zeros_(block.bn3.bias)
+        for parameter in block.bn3.parameters():
+            nn.init.zeros_(parameter)
         if "downsample.0.weight" in lost and block.downsample is not None:
             _start_shortcut(block.downsample)
         changed += 1

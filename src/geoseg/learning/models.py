@@ -186,7 +186,7 @@ def _squeeze_locally(backbone: nn.Module, architecture: Architecture) -> None:
         if isinstance(module, nn.Conv2d):
             cell_px *= module.stride[0]
         elif isinstance(module, SqueezeExcitation):
-            module.avgpool = LocalMean(architecture.neighbourhood(cell_px))
+            module.register_module("avgpool", LocalMean(architecture.neighbourhood(cell_px)))
 
 
 def _fit_pyramid(classifier: nn.Module, architecture: Architecture) -> None:

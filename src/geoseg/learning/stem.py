@@ -8,9 +8,27 @@ from having to find them.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 import torch
 from torch import Tensor, nn
+
+
+def start_stem(network: nn.Module, missing: Collection[str]) -> bool:
+    """Start the first convolution from blobs and gratings if no weights were found for it.
+
+    Args:
+        network: The network; changed in place.
+        missing: Names of the parameters that no weights were found for.
+
+    Returns:
+        Whether it was changed.
+    """
+    name, first = next((n, m) for n, m in network.named_modules() if isinstance(m, nn.Conv2d))
+    if f"{name}.weight" not in missing:
+        return False
+    start_with_blobs_and_gratings(first)
+    return True
 
 
 @torch.no_grad()

@@ -29,6 +29,7 @@ from geoseg.learning.model_file import ModelRecord, pack_model
 from geoseg.learning.models import Architecture, backbone_parameters, build_network
 from geoseg.learning.normalisation import Normalisation, measure_normalisation
 from geoseg.learning.patches import plan_cover
+from geoseg.learning.stem import start_stem
 from geoseg.learning.weights import load_weights
 from geoseg.pictures.curves import training_curves
 from geoseg.settings import TrainSettings
@@ -77,6 +78,7 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
         network = build_network(architecture)
         report = load_weights(network, settings.weights, settings.backbone)
         progress.say(report.describe())
+        start_stem(network, report.missing)
         pass_through(network, report.missing)
         checkpoint = folder.begin(
             _identity(settings, plan, material), resume=settings.resume, overwrite=settings.overwrite

@@ -1,0 +1,41 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from geoseg.domain.blending import StripBlender, jobs, spans
+
+
+@given(length=st.integers(1, 700), core=st.sampled_from([32, 64, 96, 256]), half=st.sampled_from([0, 8, 16]))
+def test_spans_follow_each_other_and_their_weights_sum_to_one(length, core, half):
+    cut = spans(length, core, half)
+    assert [cut[0].start, cut[-1].stop] == [0, length]
+    assert all(a.stop == b.start for a, b in pairwise(cut))
+    total = np.zeros(length)
+    for span in cut:
+        total[span.start - span.before : span.stop + span.after] += span.weights()
+    np.testing.assert_allclose(total, 1, atol=1e-6)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 200), (200, 1), (63, 65), (130, 257)])
+def test_constant_probabilities_stay_constant(height, width):
+    constant = np.array([0.25, 0.75], np.float32)[:, None, None]
+    blender, tops = StripBlender(2, width), []
+    for rows in spans(height, 64, 16):
+        blender.begin(rows)
+        for job in jobs(rows, width, core=64, half_band=16):
+            blender.add(job, np.broadcast_to(constant, (2, job.window.height, job.window.width)))
+        window, probabilities = blender.finish(rows)
+        tops.append((window.row, window.height))
+        np.testing.assert_allclose(probabilities, np.broadcast_to(constant, probabilities.shape), atol=1e-6)
+    assert sum(rows for _, rows in tops) == height
+    assert all(a + n == b for (a, n), (b, _) in pairwise(tops))
+
+
+def test_the_weights_of_a_border_are_what_they_are_by_hand():
+    # A band of 4 px: ramps of 1/8, 3/8, 5/8 and 7/8.
+    first, second = spans(64, 32, 2)
+    np.testing.assert_allclose(first.weights()[-4:], [0.875, 0.625, 0.375, 0.125])
+    np.testing.assert_allclose(second.weights()[:4], [0.125, 0.375, 0.625, 0.875])

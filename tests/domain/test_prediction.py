@@ -1,0 +1,104 @@
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from geoseg.domain.ports import Silence
+from geoseg.domain.prediction import count_windows, plan_windows, predict_strips
+from geoseg.domain.windows import Window
+
+
+@dataclass(frozen=True)
+class ArraySource:
+    """A PixelSource over pixels (1, H, W) that are valid where they are finite."""
+
+    pixels: np.ndarray
+
+    @property
+    def height(self):
+        return self.pixels.shape[1]
+
+    @property
+    def width(self):
+        return self.pixels.shape[2]
+
+    def read(self, window: Window):
+        out = np.full((1, window.height, window.width), np.nan, np.float32)
+        part = window.clipped(self.height, self.width)
+        row, col = part.row - window.row, part.col - window.col
+        inside = self.pixels[:, part.row : part.row + part.height, part.col : part.col + part.width]
+        out[:, row : row + part.height, col : col + part.width] = inside
+        valid = np.isfinite(out[0])
+        return np.nan_to_num(out), valid
+
+
+@dataclass
+class BrightOrDark:
+    """A predictor that looks at single pixels, and remembers what it was sent."""
+
+    classes: int = 2
+    sent: list = field(default_factory=list)
+
+    def probabilities(self, pixels, valid):
+        self.sent.append(valid)
+        assert not pixels[~valid[:, None]].any()
+        bright = np.clip(pixels, 0, 1)
+        return np.concatenate([1 - bright, bright], axis=1)
+
+
+def _predict(pixels, window, predictor=None):
+    predictor = predictor or BrightOrDark()
+    plan = plan_windows(window, 64, batch=2)
+    strips = list(predict_strips(ArraySource(pixels), predictor, plan, progress=Silence()))
+    return np.concatenate([s.class_ids() for s in strips]), np.concatenate([s.confidence() for s in strips])
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 150), (150, 1), (40, 50), (97, 201), (300, 130)])
+@pytest.mark.parametrize("window", [32, 64, 256])
+def test_a_map_of_single_pixels_is_right_whatever_the_window(shape, window):
+    pixels = np.random.default_rng(0).uniform(0, 1, (1, *shape)).astype(np.float32)
+    class_ids, confidence = _predict(pixels, window)
+    assert np.array_equal(class_ids, (pixels[0] > 0.5).astype(np.uint8))
+    np.testing.assert_allclose(confidence, np.maximum(pixels[0], 1 - pixels[0]), atol=1e-5)
+
+
+def test_nodata_in_is_nodata_out_and_changes_no_neighbour():
+    pixels = np.random.default_rng(0).uniform(0, 1, (1, 120, 90)).astype(np.float32)
+    whole, _ = _predict(pixels, 32)
+    holes = pixels.copy()
+    holes[:, 20:70, 30:60] = np.nan
+    class_ids, confidence = _predict(holes, 32)
+    is_hole = np.isnan(holes[0])
+    assert (class_ids[is_hole] == 255).all()
+    assert np.isnan(confidence[is_hole]).all()
+    assert np.array_equal(class_ids[~is_hole], whole[~is_hole])
+
+
+def test_windows_without_a_valid_pixel_are_not_sent_to_the_model():
+    pixels = np.full((1, 256, 256), np.nan, np.float32)
+    pixels[:, :20, :20] = 1
+    predictor = BrightOrDark()
+    class_ids, _ = _predict(pixels, 64, predictor)
+    assert sum(len(valid) for valid in predictor.sent) == 1
+    assert (class_ids[:20, :20] == 1).all()
+    assert (class_ids == 255).sum() == 256 * 256 - 400
+
+
+def test_every_window_is_counted():
+    counted = []
+
+    class Counter(Silence):
+        def advance(self, steps=1, note=""):
+            counted.append(steps)
+
+    source, plan = ArraySource(np.zeros((1, 200, 140), np.float32)), plan_windows(64, 64)
+    list(predict_strips(source, BrightOrDark(), plan, progress=Counter()))
+    assert sum(counted) == count_windows(source, plan)
+
+
+def test_inputs_begin_on_a_common_grid_so_that_windows_agree():
+    for window in (32, 100, 256, 512, 1000):
+        plan = plan_windows(window, 256)
+        assert plan.core_px % 32 == plan.context_px % 32 == (plan.context_px - plan.half_band_px) % 16 == 0
+        assert plan.core_px >= window
+        assert plan.context_px == 128
