@@ -199,8 +199,8 @@ class DemoSettings(Settings):
     size: Annotated[int, Field(ge=256, multiple_of=32)] = 1024
     images: Count = 4
     per_class: Annotated[tuple[Count, ...], Field(min_length=1)] = (10, 50)
-    epochs: Count = 12
-    patches: Count = 64
+    epochs: Count = 8
+    patches: Count = 160
     overwrite: bool = False
 
 

@@ -30,13 +30,12 @@ def read_at_points(
     left, right, across = _neighbours(col, size[1], width)
     # Before reading, so that the gradients of points that share a cell add up in float32 too.
     exact = features.to(torch.promote_types(features.dtype, torch.float32))
+    cells = exact.permute(0, 2, 3, 1).reshape(-1, exact.shape[1])
+    corners = [(index * height + rows) * width + cols for rows in (top, bottom) for cols in (left, right)]
+    upper_left, upper_right, lower_left, lower_right = cells.index_select(0, torch.cat(corners)).chunk(4)
     down, across = down.to(exact.dtype)[:, None], across.to(exact.dtype)[:, None]
-
-    def corner(rows: Tensor, cols: Tensor) -> Tensor:
-        return exact[index, :, rows, cols]
-
-    upper = torch.lerp(corner(top, left), corner(top, right), across)
-    lower = torch.lerp(corner(bottom, left), corner(bottom, right), across)
+    upper = torch.lerp(upper_left, upper_right, across)
+    lower = torch.lerp(lower_left, lower_right, across)
     return torch.lerp(upper, lower, down)
 
 
