@@ -17,7 +17,7 @@ help: ## Show this list
 env: $(READY) ## Create or update the environment in .venv
 
 demo: $(READY) ## Run the main job on an invented landscape, into demo-results/ (ARGS="..." adds options)
-	@$(BIN)/geoseg demo $(ARGS)
+	@$(BIN)/geoseg demo --overwrite $(ARGS)
 
 test: $(READY) ## Run the tests with coverage (ARGS="..." is passed to pytest)
 	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(ARGS)

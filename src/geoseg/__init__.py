@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from geoseg.settings import (
         DemoSettings,
         EvaluateSettings,
+        PictureSettings,
         PredictSettings,
         SampleSettings,
         TrainSettings,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from geoseg.workflows.demo import demo
     from geoseg.workflows.evaluate import evaluate
     from geoseg.workflows.info import info
+    from geoseg.workflows.picture import picture
     from geoseg.workflows.predict import predict
     from geoseg.workflows.sample import sample
     from geoseg.workflows.train import train
@@ -33,6 +35,7 @@ __all__ = [
     "DemoSettings",
     "EvaluateSettings",
     "GeoSegError",
+    "PictureSettings",
     "PredictSettings",
     "SampleSettings",
     "TrainSettings",
@@ -40,6 +43,7 @@ __all__ = [
     "demo",
     "evaluate",
     "info",
+    "picture",
     "predict",
     "sample",
     "train",

@@ -180,6 +180,30 @@ class EvaluateSettings(Settings):
     overwrite: bool = False
 
 
+class PictureSettings(Settings):
+    """Draw maps beside their images and the truth.
+
+    Attributes:
+        data: Folder of ``images/`` and, where there are any, ``masks/``.
+        maps: Folders of class maps, named as the images, as ``predict`` writes them.
+        output: Picture to write (.png).
+        split: Name of the list of images; None takes all.
+        rows: Images to draw at most.
+        title: Line above all.
+        legend: Legend file, when the folder has none.
+        overwrite: Whether an existing picture may be replaced.
+    """
+
+    data: Path
+    maps: Annotated[tuple[Path, ...], Field(min_length=1)]
+    output: Path
+    split: str | None = None
+    rows: Count = 5
+    title: str = ""
+    legend: Path | None = None
+    overwrite: bool = False
+
+
 class DemoSettings(Settings):
     """Run the main job on invented landscapes.
 

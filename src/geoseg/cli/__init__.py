@@ -220,6 +220,28 @@ def evaluate(
 
 
 @app.command()
+def picture(
+    data: Data,
+    maps: Annotated[list[Path], typer.Argument(help="Folders of maps, as predict -o FOLDER writes them.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Picture to write (.png).")],
+    split: Annotated[Optional[str], typer.Option(help="Only the images of this list.")] = None,  # noqa: UP045
+    rows: Annotated[int, typer.Option(help="Images to draw at most.")] = 5,
+    title: Annotated[str, typer.Option(help="Line above all.")] = "",
+    legend: LegendFile = None,
+    quiet: Quiet = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Draw maps beside their images and the truth."""
+    from geoseg.cli.show import progress_bars
+    from geoseg.settings import PictureSettings, read_settings
+    from geoseg.workflows.picture import picture as run
+
+    settings = read_settings(PictureSettings, _given(locals(), without=("quiet",)))
+    with progress_bars(quiet) as progress:
+        typer.echo(run(settings, progress))
+
+
+@app.command()
 def info(
     path: Annotated[Path, typer.Argument(help="A model file, a raster, or a dataset folder.")],
     json_: Json = False,

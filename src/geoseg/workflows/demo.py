@@ -8,23 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from geoseg.domain.legend import Legend
 from geoseg.domain.ports import Progress, Silence
-from geoseg.domain.windows import Window
 from geoseg.errors import OutputError
 from geoseg.geodata.class_maps import read_class_map
 from geoseg.geodata.landscapes import landscape_legend, write_landscapes
 from geoseg.geodata.masks import read_mask
 from geoseg.geodata.outputs import write_json, write_text
 from geoseg.geodata.point_files import read_points
-from geoseg.geodata.rasters import describe_raster, open_raster
+from geoseg.geodata.rasters import describe_raster
 from geoseg.pictures.comparison import comparison_figure
 from geoseg.pictures.panel import Panel
-from geoseg.pictures.stretch import display_rgb
 from geoseg.settings import DemoSettings, EvaluateSettings, PredictSettings, SampleSettings, TrainSettings
 from geoseg.workflows.evaluate import Evaluation, evaluate
+from geoseg.workflows.picture import photograph
 from geoseg.workflows.pictures import write_picture
 from geoseg.workflows.predict import predict
 from geoseg.workflows.sample import sample
@@ -203,7 +200,7 @@ def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _draw(settings: DemoSettings, scenes: _Scenes, runs: Sequence[dict[str, Any]], *, path: Path) -> None:
     """Draw a training scene with its points, and the held-out scene with each map and the truth."""
     legend = landscape_legend()
-    training, held = (_photograph(scenes.image(name)) for name in (scenes.shown, scenes.held_out))
+    training, held = (photograph(scenes.image(name)) for name in (scenes.shown, scenes.held_out))
     files = {run["points_per_class"]: _files(settings.output, run["points_per_class"]) for run in runs}
     shown = {scenes.shown: describe_raster(scenes.image(scenes.shown))}
     points = {n: read_points(f.points, shown, legend=legend).points for n, f in files.items()}
@@ -230,8 +227,3 @@ def _draw(settings: DemoSettings, scenes: _Scenes, runs: Sequence[dict[str, Any]
     ]
     figure = comparison_figure([above, below], legend, resolution_m=RESOLUTION_M)
     write_picture(figure, path, overwrite=True)
-
-
-def _photograph(path: Path) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    with open_raster(path) as raster:
-        return display_rgb(*raster.read(Window(0, 0, raster.height, raster.width)))

@@ -1,0 +1,77 @@
+"""Draw maps beside their images and the truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.domain.accuracy import accuracy, confusion_matrix
+from geoseg.domain.legend import Legend
+from geoseg.domain.ports import Progress, Silence
+from geoseg.domain.windows import Window
+from geoseg.errors import LegendError, RasterError
+from geoseg.geodata.class_maps import read_class_map
+from geoseg.geodata.grids import RasterInfo, check_same_grid
+from geoseg.geodata.masks import read_mask
+from geoseg.geodata.outputs import check_output
+from geoseg.geodata.rasters import describe_raster, open_raster
+from geoseg.pictures.comparison import comparison_figure
+from geoseg.pictures.panel import Panel
+from geoseg.pictures.stretch import display_rgb
+from geoseg.settings import PictureSettings
+from geoseg.workflows.inputs import Inputs, find_inputs
+from geoseg.workflows.pictures import write_picture
+
+
+def picture(settings: PictureSettings, progress: Progress | None = None) -> Path:
+    """Draw one row for each image of a folder: the image, its map from each folder of maps, the truth.
+
+    Raises:
+        DatasetError: The folder of images cannot be used.
+        RasterError: An image has no map in one of the folders, or they do not lie on the same grid.
+        LegendError: Neither the folder nor ``settings.legend`` has a legend.
+        OutputError: The picture exists or cannot be written.
+    """
+    progress = progress or Silence()
+    check_output(settings.output, overwrite=settings.overwrite)
+    inputs = find_inputs(settings.data, split=settings.split, legend=settings.legend)
+    if inputs.legend is None:
+        raise LegendError("this folder has no legend", where=settings.data, hint="Name one with --legend.")
+    names = list(inputs.images)[: settings.rows]
+    infos = {name: describe_raster(inputs.images[name]) for name in names}
+    progress.start("Drawing", len(names))
+    rows = []
+    for name in names:
+        rows.append(_row(name, infos[name], inputs, settings=settings))
+        progress.advance()
+    resolution_m = infos[names[0]].resolution_m
+    figure = comparison_figure(rows, inputs.legend, title=settings.title, resolution_m=resolution_m)
+    write_picture(figure, settings.output, overwrite=settings.overwrite)
+    return settings.output
+
+
+def _row(name: str, info: RasterInfo, inputs: Inputs, *, settings: PictureSettings) -> list[Panel]:
+    assert inputs.legend is not None
+    truth = read_mask(inputs.masks[name], inputs.legend, info) if name in inputs.masks else None
+    maps = [_map_panel(folder / f"{name}.tif", info, truth, legend=inputs.legend) for folder in settings.maps]
+    last = [Panel("truth", "", truth, None, None)] if truth is not None else []
+    return [Panel(name, "", None, photograph(info.path), None), *maps, *last]
+
+
+def _map_panel(path: Path, info: RasterInfo, truth: NDArray[np.uint8] | None, *, legend: Legend) -> Panel:
+    if not path.exists():
+        raise RasterError("an image has no map here", where=path, hint="Predict it with -o FOLDER first.")
+    class_ids, grid, _ = read_class_map(path)
+    check_same_grid(grid, info)
+    if truth is None:
+        return Panel(path.parent.name, "", class_ids, None, None)
+    score = accuracy(confusion_matrix(truth, class_ids, len(legend))).miou
+    return Panel(path.parent.name, f"mIoU {100 * score:.1f} %", class_ids, None, None)
+
+
+def photograph(path: Path) -> NDArray[np.uint8]:
+    """Return an image as it is shown, (H, W, 3)."""
+    with open_raster(path) as raster:
+        return display_rgb(*raster.read(Window(0, 0, raster.height, raster.width)))

@@ -1,0 +1,47 @@
+import matplotlib.image
+import numpy as np
+import pytest
+
+from geoseg import PictureSettings, picture
+from geoseg.domain.ports import Silence
+from geoseg.domain.windows import Window
+from geoseg.errors import OutputError, RasterError
+from geoseg.geodata.class_maps import class_map_writer
+from geoseg.geodata.landscapes import landscape_legend, write_landscapes
+from geoseg.geodata.rasters import describe_raster
+
+
+@pytest.fixture
+def scenes(tmp_path):
+    """Two landscapes with a folder of maps that say field everywhere."""
+    data = tmp_path / "data"
+    write_landscapes(data, {"test": [1, 2]}, size=96, resolution_m=1.0, progress=Silence())
+    (tmp_path / "maps").mkdir()
+    for name in ("scene-1", "scene-2"):
+        info = describe_raster(data / "images" / f"{name}.tif")
+        path = tmp_path / "maps" / f"{name}.tif"
+        with class_map_writer(path, info, landscape_legend(), overwrite=False) as writer:
+            writer.write(Window(0, 0, 96, 96), np.zeros((96, 96), np.uint8))
+    return data
+
+
+def test_maps_are_drawn_beside_their_images_and_the_truth(scenes, tmp_path):
+    output = tmp_path / "picture.png"
+    settings = PictureSettings(data=scenes, maps=(tmp_path / "maps",), output=output, split="test")
+    assert picture(settings) == output
+    height, width = matplotlib.image.imread(output).shape[:2]
+    assert height > 600
+    assert width > 1000
+
+
+def test_a_missing_map_is_named(scenes, tmp_path):
+    (tmp_path / "maps" / "scene-2.tif").unlink()
+    with pytest.raises(RasterError, match=r"scene-2\.tif"):
+        picture(PictureSettings(data=scenes, maps=(tmp_path / "maps",), output=tmp_path / "p.png"))
+
+
+def test_an_existing_picture_is_kept(scenes, tmp_path):
+    (tmp_path / "p.png").write_bytes(b"mine")
+    with pytest.raises(OutputError, match="--overwrite"):
+        picture(PictureSettings(data=scenes, maps=(tmp_path / "maps",), output=tmp_path / "p.png"))
+    assert (tmp_path / "p.png").read_bytes() == b"mine"
