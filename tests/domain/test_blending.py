@@ -7,8 +7,14 @@ from hypothesis import strategies as st
 
 from geoseg.domain.blending import StripBlender, jobs, spans
 
+EDGES = [1, 2, 31, 32, 33, 63, 64, 65, 127, 128, 129, 511, 512, 513]
 
-@given(length=st.integers(1, 700), core=st.sampled_from([32, 64, 96, 256]), half=st.sampled_from([0, 8, 16]))
+
+@given(
+    length=st.integers(1, 700) | st.sampled_from(EDGES),
+    core=st.sampled_from([32, 64, 96, 256, 512]),
+    half=st.sampled_from([0, 8, 16]),
+)
 def test_spans_follow_each_other_and_their_weights_sum_to_one(length, core, half):
     cut = spans(length, core, half)
     assert [cut[0].start, cut[-1].stop] == [0, length]
@@ -39,3 +45,16 @@ def test_the_weights_of_a_border_are_what_they_are_by_hand():
     first, second = spans(64, 32, 2)
     np.testing.assert_allclose(first.weights()[-4:], [0.875, 0.625, 0.375, 0.125])
     np.testing.assert_allclose(second.weights()[:4], [0.125, 0.375, 0.625, 0.875])
+
+
+def test_no_strip_is_taller_than_a_core_and_its_bands_however_tall_the_raster():
+    blender, width = StripBlender(2, 70), 70
+    for rows in spans(5000, 64, 16):
+        blender.begin(rows)
+        for job in jobs(rows, width, core=64, half_band=16):
+            blender.add(job, np.ones((2, job.window.height, job.window.width), np.float32))
+        _, probabilities = blender.finish(rows)
+        held = [array for array in vars(blender).values() if isinstance(array, np.ndarray)]
+        assert probabilities.shape[1] <= 64 + 2 * 16
+        # Between strips the band alone is kept, and it does not hold on to the strip.
+        assert all(array.shape[1] <= 2 * 16 and array.base is None for array in held)

@@ -1,4 +1,5 @@
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -46,9 +47,9 @@ class BrightOrDark:
         return np.concatenate([1 - bright, bright], axis=1)
 
 
-def _predict(pixels, window, predictor=None):
+def _predict(pixels, window, predictor=None, batch=2):
     predictor = predictor or BrightOrDark()
-    plan = plan_windows(window, 64, batch=2)
+    plan = plan_windows(window, 64, batch=batch)
     strips = list(predict_strips(ArraySource(pixels), predictor, plan, progress=Silence()))
     return np.concatenate([s.class_ids() for s in strips]), np.concatenate([s.confidence() for s in strips])
 
@@ -60,6 +61,23 @@ def test_a_map_of_single_pixels_is_right_whatever_the_window(shape, window):
     class_ids, confidence = _predict(pixels, window)
     assert np.array_equal(class_ids, (pixels[0] > 0.5).astype(np.uint8))
     np.testing.assert_allclose(confidence, np.maximum(pixels[0], 1 - pixels[0]), atol=1e-5)
+
+
+def test_the_window_and_the_batch_change_no_pixel():
+    pixels = np.random.default_rng(0).uniform(0, 1, (1, 150, 333)).astype(np.float32)
+    maps = [
+        _predict(pixels, window, batch=batch)[0] for window, batch in [(32, 1), (64, 3), (100, 2), (512, 8)]
+    ]
+    assert all(np.array_equal(maps[0], other) for other in maps[1:])
+
+
+def test_strips_come_from_north_to_south_and_tile_the_raster():
+    source, plan = ArraySource(np.zeros((1, 333, 70), np.float32)), plan_windows(64, 64)
+    windows = [s.window for s in predict_strips(source, BrightOrDark(), plan, progress=Silence())]
+    assert windows[0].row == 0
+    assert all(a.row + a.height == b.row for a, b in pairwise(windows))
+    assert windows[-1].row + windows[-1].height == 333
+    assert {(w.col, w.width) for w in windows} == {(0, 70)}
 
 
 def test_nodata_in_is_nodata_out_and_changes_no_neighbour():
@@ -102,3 +120,21 @@ def test_inputs_begin_on_a_common_grid_so_that_windows_agree():
         assert plan.core_px % 32 == plan.context_px % 32 == (plan.context_px - plan.half_band_px) % 16 == 0
         assert plan.core_px >= window
         assert plan.context_px == 128
+
+
+@pytest.mark.parametrize("window", [32, 64, 100, 128, 256])
+def test_inputs_are_read_from_aligned_places_with_context_on_all_sides(window):
+    read = []
+
+    class Noted(ArraySource):
+        def read(self, window):
+            read.append(window)
+            return super().read(window)
+
+    plan = plan_windows(window, 64)
+    source = Noted(np.zeros((1, 333, 150), np.float32))
+    list(predict_strips(source, BrightOrDark(), plan, progress=Silence()))
+    assert len(read) == count_windows(source, plan)
+    assert {edge % 32 for w in read for edge in (w.row, w.col, w.height, w.width)} == {0}
+    assert min(w.row for w in read) <= -(plan.context_px - plan.half_band_px)
+    assert max(w.row + w.height for w in read) >= 333 + plan.context_px - plan.half_band_px

@@ -1,20 +1,31 @@
-"""Rasters in memory and a network small enough to train in a test."""
+"""Rasters in memory and networks small enough to train in a test."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from geoseg.domain.windows import Window
-from geoseg.learning.models import Architecture, build_network
+from geoseg.learning.models import Architecture, DeepLabV3, build_network
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    """Compute on one thread: for networks this small, and on a busy machine, more only wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True)
 class ArraySource:
-    """A PixelSource over pixels (B, H, W)."""
+    """A PixelSource over pixels (B, H, W), valid where ``mask`` (H, W) says so, or everywhere."""
 
     pixels: np.ndarray
+    mask: np.ndarray | None = None
 
     @property
     def height(self) -> int:
@@ -30,8 +41,9 @@ class ArraySource:
         part = window.clipped(self.height, self.width)
         row, col = part.row - window.row, part.col - window.col
         box = np.s_[row : row + part.height, col : col + part.width]
-        valid[box] = True
-        out[:, *box] = self.pixels[:, part.row : part.row + part.height, part.col : part.col + part.width]
+        there = np.s_[part.row : part.row + part.height, part.col : part.col + part.width]
+        valid[box] = True if self.mask is None else self.mask[there]
+        out[:, *box] = self.pixels[:, *there]
         return out, valid
 
 
@@ -47,5 +59,26 @@ def network():
     def build(bands=3, classes=2):
         torch.manual_seed(0)
         return build_network(Architecture("mobilenet_v3_large", bands, classes, 64, 16))
+
+    return build
+
+
+class _TinyBackbone(nn.Module):
+    def __init__(self, bands):
+        super().__init__()
+        self.conv = nn.Conv2d(bands, 8, 4, stride=4)
+        self.norm = nn.BatchNorm2d(8)
+
+    def forward(self, images):
+        return {"out": self.norm(self.conv(images)).relu()}
+
+
+@pytest.fixture
+def tiny_network():
+    """A fresh network of two convolutions on cells of 4 px, with batch norm and dropout, for fits in no time."""
+
+    def build(bands=3, classes=2):
+        torch.manual_seed(0)
+        return DeepLabV3(_TinyBackbone(bands), nn.Sequential(nn.Dropout(0.1), nn.Conv2d(8, classes, 1)))
 
     return build

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -24,7 +25,8 @@ def _sparse(shape, size, seed=0, count=9):
     labels[index, rows, cols] = torch.randint(classes, (len(rows),), generator=rng)
     index, rows, cols = torch.nonzero(labels != 255, as_tuple=True)
     label = labels[index, rows, cols]
-    points = PatchPoints(index, rows.double(), cols.double(), label, torch.ones(len(rows)))
+    weight = torch.rand(len(rows), generator=rng)
+    points = PatchPoints(index, rows.double(), cols.double(), label, weight)
     return torch.randn(shape, generator=rng, dtype=torch.float64), labels, points
 
 
@@ -91,13 +93,31 @@ def test_unlabelled_pixels_get_exactly_zero_gradient():
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
 def test_both_forms_agree_in_value_and_gradient(shape, size, gamma, dtype):
     logits, labels, points = _sparse(shape, size)
+    class_weights = torch.arange(1.0, 1 + shape[1])
+    pixel_weights = torch.zeros(labels.shape)
+    pixel_weights[labels != 255] = points.weight
     dense, sparse = (logits.to(dtype).clone().requires_grad_() for _ in range(2))
-    one = pfce_dense(_upsampled(dense, size), labels, gamma=gamma)
-    other = pfce_at_points(sparse, points, size, gamma=gamma)
+    one = pfce_dense(
+        _upsampled(dense, size),
+        labels,
+        gamma=gamma,
+        class_weights=class_weights,
+        pixel_weights=pixel_weights,
+    )
+    other = pfce_at_points(sparse, points, size, gamma=gamma, class_weights=class_weights)
     torch.testing.assert_close(other, one)
     one.backward()
     other.backward()
     torch.testing.assert_close(sparse.grad, dense.grad)
+
+
+def test_points_of_no_weight_give_neither_loss_nor_gradient():
+    logits, _, points = _sparse((2, 3, 4, 5), (17, 23))
+    logits.requires_grad_()
+    loss = pfce_at_points(logits, replace(points, weight=torch.zeros(len(points.row))), (17, 23))
+    loss.backward()
+    assert loss.item() == 0
+    assert torch.equal(logits.grad, torch.zeros_like(logits))
 
 
 def test_a_sure_and_right_pixel_has_a_finite_gradient_whatever_gamma():
@@ -109,12 +129,26 @@ def test_a_sure_and_right_pixel_has_a_finite_gradient_whatever_gamma():
 
 
 def test_bf16_logits_under_autocast_are_computed_in_float32():
-    logits, _, points = _sparse((2, 3, 4, 5), (17, 23))
-    half = logits.bfloat16()
+    # Many points to a cell: their gradients add up in float32 and are rounded once.
+    logits, _, points = _sparse((2, 3, 4, 5), (17, 23), count=99)
+    half = logits.bfloat16().requires_grad_()
+    full = half.detach().float().requires_grad_()
     with torch.autocast("cpu", torch.bfloat16):
         loss = pfce_at_points(half, points, (17, 23))
+    expected = pfce_at_points(full, points, (17, 23))
     assert loss.dtype == torch.float32
-    assert torch.equal(loss, pfce_at_points(half.float(), points, (17, 23)))
+    assert torch.equal(loss, expected)
+    loss.backward()
+    expected.backward()
+    assert torch.equal(half.grad, full.grad.bfloat16())
+
+
+def test_dense_bf16_logits_under_autocast_are_computed_in_float32():
+    logits, labels, _ = _sparse((2, 3, 17, 23), (17, 23))
+    half = logits.bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = pfce_dense(half, labels)
+    assert torch.equal(loss, pfce_dense(half.float(), labels))
 
 
 def test_a_negative_gamma_is_refused():

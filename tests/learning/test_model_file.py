@@ -4,6 +4,7 @@ import pickle
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save, save_file
 
 from geoseg.domain.legend import legend_from_names
@@ -63,6 +64,30 @@ def test_a_record_that_makes_no_sense_is_damage(written, record):
     path.write_bytes(save(load_file(path), {"geoseg_format": "1", "geoseg_record": record}))
     with pytest.raises(ModelFileError, match="damaged"):
         read_model(path)
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("architecture", {"backbone": "resnet9000"}),
+        ("architecture", {"classes": 10**9}),
+        ("architecture", {"bands": 10**9}),
+        ("architecture", {"patch_px": "64"}),
+        ("architecture", {"output_stride": 0}),
+        ("architecture", {"block_style": "c"}),
+        ("normalisation", {"mean": [1.0, float("nan"), 1.0]}),
+        ("normalisation", {"deviation": [1.0, 0.0, 1.0]}),
+    ],
+)
+def test_a_forged_record_is_refused_before_a_network_is_built(written, part, value):
+    path = written[0]
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    record = json.loads(metadata["geoseg_record"])
+    record[part] |= value
+    path.write_bytes(save(load_file(path), metadata | {"geoseg_record": json.dumps(record)}))
+    with pytest.raises(ModelFileError, match=f"damaged.*{next(iter(value))}"):
+        read_record(path)
 
 
 def test_weights_that_do_not_fit_the_record_are_damage(written):

@@ -4,7 +4,9 @@ from torch import nn
 from torchvision.models import segmentation
 
 from geoseg.learning.models import (
+    BACKBONES,
     Architecture,
+    LocalMean,
     LocalPooling,
     adapt_first_convolution,
     backbone_parameters,
@@ -19,23 +21,72 @@ def test_a_network_takes_any_number_of_bands(bands):
         assert network(torch.zeros(2, bands, 64, 96)).shape == (2, 5, 4, 6)
 
 
+@pytest.mark.parametrize("backbone", ["resnet50", "resnet101"])
 @pytest.mark.parametrize(("stride", "cells"), [(8, 8), (16, 4)])
 @pytest.mark.parametrize("style", ["pytorch", "caffe"])
-def test_a_resnet_has_the_output_stride_asked_for(stride, cells, style):
-    network = build_network(Architecture("resnet50", 3, 4, 64, stride, style)).eval()
-    with torch.inference_mode():
-        assert network(torch.zeros(1, 3, 64, 64)).shape == (1, 4, cells, cells)
+def test_a_resnet_has_the_output_stride_asked_for(backbone, stride, cells, style):
+    # On the device "meta" torch computes shapes only.
+    with torch.device("meta"), torch.inference_mode():
+        network = build_network(Architecture(backbone, 1, 4, 64, stride, style)).eval()
+        assert network(torch.zeros(1, 1, 64, 64)).shape == (1, 4, cells, cells)
 
 
 def test_the_caffe_style_strides_on_the_first_convolution():
-    block = build_network(Architecture("resnet50", block_style="caffe")).backbone.layer2[0]
+    with torch.device("meta"):
+        backbone = build_network(Architecture("resnet50", block_style="caffe")).backbone
+    block = backbone.layer2[0]
     assert (block.conv1.stride, block.conv2.stride) == ((2, 2), (1, 1))
+    # Where a stage is dilated instead of strided, its first 3x3 convolution is too.
+    assert backbone.layer3[0].conv2.dilation == backbone.layer3[0].conv2.padding == (2, 2)
 
 
-def test_parameters_have_torchvisions_names_and_shapes():
-    theirs = segmentation.deeplabv3_resnet50(weights=None, weights_backbone=None, num_classes=6).state_dict()
-    own = build_network(Architecture("resnet50", classes=6)).state_dict()
+BUILDERS = {
+    "resnet50": segmentation.deeplabv3_resnet50,
+    "resnet101": segmentation.deeplabv3_resnet101,
+    "mobilenet_v3_large": segmentation.deeplabv3_mobilenet_v3_large,
+}
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_parameters_have_torchvisions_names_and_shapes(backbone):
+    with torch.device("meta"):
+        theirs = BUILDERS[backbone](weights=None, weights_backbone=None, num_classes=6).state_dict()
+        own = build_network(Architecture(backbone, classes=6)).state_dict()
     assert {n: t.shape for n, t in own.items()} == {n: t.shape for n, t in theirs.items()}
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_convolutions_of_the_backbone_are_torchvisions(backbone):
+    def geometry(network):
+        convolutions = (m for m in network.backbone.modules() if isinstance(m, nn.Conv2d))
+        return [(c.kernel_size, c.stride, c.padding, c.dilation, c.groups) for c in convolutions]
+
+    with torch.device("meta"):
+        theirs = BUILDERS[backbone](weights=None, weights_backbone=None)
+        assert geometry(build_network(Architecture(backbone))) == geometry(theirs)
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_nothing_in_a_network_averages_over_the_whole_window(backbone):
+    with torch.device("meta"):
+        network = build_network(Architecture(backbone))
+    assert not [n for n, m in network.named_modules() if isinstance(m, nn.AdaptiveAvgPool2d)]
+
+
+def test_mobilenet_has_cells_of_16_px_and_atrous_rates_to_match():
+    # 256 px are 16 cells: an eighth, a quarter and three eighths of them.
+    architecture = Architecture("mobilenet_v3_large", patch_px=256, output_stride=8)
+    assert architecture.cell_px == 16
+    assert architecture.atrous_rates == (2, 4, 6)
+    assert architecture.pooled_cells == 9
+
+
+def test_a_local_mean_is_what_it_is_by_hand():
+    features = torch.tensor([[[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]]]])
+    # In the corner 1, 2, 4 and 5; on the edge the six of two rows; in the middle all.
+    expected = torch.tensor([[3.0, 3.5, 4.0], [4.5, 5.0, 5.5], [6.0, 6.5, 7.0]])
+    torch.testing.assert_close(LocalMean(3)(features)[0, 0], expected)
+    assert LocalMean(7)(features).unique().tolist() == [5.0]
 
 
 @pytest.mark.parametrize("patch", [64, 128, 256, 512])

@@ -22,6 +22,22 @@ def test_a_large_offset_does_not_cancel_the_deviation():
     assert measured.deviation == (pytest.approx(1.0),)
 
 
+def test_values_of_any_size_become_numbers_around_zero():
+    # uint16 of 1000, 3000, 5000 and 7000: mean 4000, deviation sqrt(5e6); reflectances a 10,000th of that.
+    values = np.array([[[1000, 3000], [5000, 7000]]], np.float32)
+    for scale in (1.0, 1e-4):
+        measured = measure_normalisation([(values * np.float32(scale), ALL)])
+        pixels = torch.from_numpy(values * np.float32(scale))[None]
+        found = measured.apply(pixels, torch.ones(1, 2, 2, dtype=torch.bool))
+        expected = torch.tensor([[-3.0, -1.0], [1.0, 3.0]]) / np.sqrt(5)
+        torch.testing.assert_close(found[0, 0], expected.float())
+
+
+def test_each_band_has_its_own_statistics():
+    measured = measure_normalisation([(np.array([[[0, 2], [0, 2]], [[5, 5], [9, 9]]], np.float32), ALL)])
+    assert measured == Normalisation((1.0, 7.0), (1.0, 2.0))
+
+
 def test_a_constant_band_is_centred_and_not_divided():
     measured = measure_normalisation([(np.full((1, 2, 2), 7, np.float32), ALL)])
     assert (measured.mean, measured.deviation) == ((7.0,), (1.0,))

@@ -4,8 +4,10 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
+from torchvision import models
 
 from geoseg.errors import ModelFileError, SettingsError
+from geoseg.learning.models import Architecture, build_network
 from geoseg.learning.weights import load_weights
 
 BACKBONE = "mobilenet_v3_large"
@@ -15,16 +17,46 @@ def _random_state(network):
     return {n: torch.randn_like(t) if t.is_floating_point() else t for n, t in network.state_dict().items()}
 
 
-def test_a_whole_state_dict_loads_under_any_usual_name(network, tmp_path):
+def test_a_whole_state_dict_loads(network, tmp_path):
     state = _random_state(network())
-    names = {"plain": "", "parallel": "module."}
-    for name, prefix in names.items():
-        path = tmp_path / f"{name}.pth"
-        torch.save({"state_dict": {prefix + n: t for n, t in state.items()}}, path)
-        loaded = network()
-        report = load_weights(loaded, str(path), BACKBONE)
-        assert report.missing == ()
-        assert all(torch.equal(t, state[n]) for n, t in loaded.state_dict().items())
+    torch.save(state, tmp_path / "whole.pth")
+    loaded = network()
+    report = load_weights(loaded, str(tmp_path / "whole.pth"), BACKBONE)
+    assert report.missing == ()
+    assert all(torch.equal(t, state[n]) for n, t in loaded.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    "prefix", ["", "module.", "_orig_mod.module.", "module._orig_mod.", "model.backbone."]
+)
+@pytest.mark.parametrize("wrapper", ["state_dict", "model_state_dict", "model"])
+def test_weights_are_found_under_any_usual_name(network, tmp_path, prefix, wrapper):
+    torch.save({wrapper: {f"{prefix}0.0.weight": torch.ones(16, 3, 3, 3)}}, tmp_path / "one.pth")
+    loaded = network()
+    assert load_weights(loaded, str(tmp_path / "one.pth"), BACKBONE).loaded == 1
+    assert (loaded.backbone["0"][0].weight == 1).all()
+
+
+@pytest.mark.parametrize(("backbone", "head"), [("resnet50", 2), ("mobilenet_v3_large", 4)])
+def test_a_classification_network_of_torchvision_gives_the_whole_backbone(tmp_path, backbone, head):
+    with torch.device("meta"):
+        theirs = models.get_model(backbone).state_dict()
+    # Tensors of one repeated value take no space in the file.
+    ones = {n: torch.ones((), dtype=t.dtype).expand(t.shape) for n, t in theirs.items()}
+    torch.save(ones, tmp_path / "classifier.pth")
+    network = build_network(Architecture(backbone, 3, 2, 64))
+    report = load_weights(network, str(tmp_path / "classifier.pth"), backbone)
+    assert all(name.startswith("classifier.") for name in report.missing)
+    assert len(report.unused) == head
+    assert f"{len(theirs) - head} tensors; {head} not used." in report.describe()
+
+
+def test_without_weights_everything_starts_at_random(network):
+    own = network()
+    before = {n: t.clone() for n, t in own.state_dict().items()}
+    report = load_weights(own, "none", BACKBONE)
+    assert (report.loaded, set(report.missing)) == (0, set(before))
+    assert all(torch.equal(t, before[n]) for n, t in own.state_dict().items())
 
 
 def test_a_part_of_a_backbone_loads_and_the_rest_is_reported(network, tmp_path):
@@ -57,16 +89,24 @@ def test_pretrained_bands_are_adapted(network, tmp_path):
 def test_overflowed_half_precision_values_become_finite_and_are_reported(network, tmp_path):
     state = {n: t.half() if t.is_floating_point() else t for n, t in network().state_dict().items()}
     state["backbone.0.1.running_var"][0] = float("inf")
+    state["backbone.0.1.bias"][:2] = -float("inf")
     save_file(state, tmp_path / "overflow.safetensors")
     loaded = network()
     report = load_weights(loaded, str(tmp_path / "overflow.safetensors"), BACKBONE)
     assert loaded.state_dict()["backbone.0.1.running_var"][0] == 65504
-    assert report.overflowed == 1
+    assert loaded.state_dict()["backbone.0.1.bias"][1] == -65504
+    assert report.overflowed == 2
+    assert "2 tensors had overflowed values" in report.describe()
 
 
-def test_values_that_are_not_numbers_are_refused(network, tmp_path):
+@pytest.mark.parametrize(
+    ("value", "dtype"),
+    [("nan", torch.float32), ("inf", torch.float32), ("-inf", torch.bfloat16), ("nan", torch.float16)],
+)
+def test_values_that_are_not_numbers_are_refused(network, tmp_path, value, dtype):
     state = network().state_dict()
-    state["backbone.0.0.weight"][0] = float("nan")
+    state["backbone.0.0.weight"] = state["backbone.0.0.weight"].to(dtype)
+    state["backbone.0.0.weight"][0] = float(value)
     save_file(state, tmp_path / "nan.safetensors")
     with pytest.raises(ModelFileError, match=r"nan\.safetensors"):
         load_weights(network(), str(tmp_path / "nan.safetensors"), BACKBONE)

@@ -211,9 +211,11 @@ def test_map_and_confidence_need_two_names(model, raster, tmp_path):
 @pytest.mark.parametrize("size", [10, 700])
 def test_a_disk_that_fills_up_leaves_nothing(model, raster, tmp_path, full_disk, size):
     made = {"output": tmp_path / "map.tif", "confidence": tmp_path / "confidence.tif"}
-    full_disk(size)
 
-    with pytest.raises(OutputError, match="could not be written; nothing of it is left"):
+    with (
+        full_disk(size),
+        pytest.raises(OutputError, match="could not be written; nothing of it is left"),
+    ):
         predict(PredictSettings(model=model, rasters=(raster,), **made))
     assert list(tmp_path.iterdir()) == []
 
@@ -221,9 +223,8 @@ def test_a_disk_that_fills_up_leaves_nothing(model, raster, tmp_path, full_disk,
 def test_a_disk_that_fills_up_leaves_the_old_map(model, raster, tmp_path, full_disk):
     path = tmp_path / "map.tif"
     path.write_text("old")
-    full_disk(700)
 
-    with pytest.raises(OutputError, match=r"map\.tif: the file could not be written"):
+    with full_disk(700), pytest.raises(OutputError, match=r"map\.tif: the file could not be written"):
         predict(PredictSettings(model=model, rasters=(raster,), output=path, overwrite=True))
     assert [p.name for p in tmp_path.iterdir()] == ["map.tif"]
     assert path.read_text() == "old"

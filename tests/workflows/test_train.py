@@ -342,9 +342,9 @@ def test_a_model_cannot_have_the_name_of_its_runs_folder(settings, tmp_path):
 
 
 def test_a_disk_that_fills_up_leaves_nothing_half_written(settings, full_disk, tmp_path):
-    full_disk(1_000_000)
+    message = r"checkpoint\.pt: the file could not be written.*The disk is full"
 
-    with pytest.raises(OutputError, match=r"checkpoint\.pt: the file could not be written.*The disk is full"):
+    with full_disk(1_000_000), pytest.raises(OutputError, match=message):
         train(settings())
     assert names(tmp_path) == {"m.run"}
     assert names(tmp_path / "m.run") == {"run.json", "tensorboard"}
