@@ -78,7 +78,7 @@ class TrainSettings(Settings):
         patch: Side of a patch in pixels, a multiple of 32.
         gamma: Focusing parameter of the loss.
         head_rate: Peak learning rate of the head.
-        backbone_rate: Peak learning rate of pretrained stages.
+        backbone_rate: Peak learning rate of the backbone; from random weights 3e-4 does better.
         seed: Seed of the fit.
         device: Where to compute.
         precision: In what to compute.
@@ -223,8 +223,8 @@ class DemoSettings(Settings):
     size: Annotated[int, Field(ge=256, multiple_of=32)] = 1024
     images: Count = 4
     per_class: Annotated[tuple[Count, ...], Field(min_length=1)] = (10, 50)
-    epochs: Count = 8
-    patches: Count = 160
+    epochs: Count = 2
+    patches: Count = 640
     overwrite: bool = False
 
 

@@ -1,6 +1,8 @@
 """Rasters in memory and networks small enough to train in a test."""
 
+import copy
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pytest
@@ -57,10 +59,17 @@ def network():
     """A fresh MobileNetV3 for 64-px patches; the same weights in every test."""
 
     def build(bands=3, classes=2):
+        built = copy.deepcopy(_mobilenet(bands, classes))
         torch.manual_seed(0)
-        return build_network(Architecture("mobilenet_v3_large", bands, classes, 64, 16))
+        return built
 
     return build
+
+
+@cache
+def _mobilenet(bands, classes):
+    torch.manual_seed(0)
+    return build_network(Architecture("mobilenet_v3_large", bands, classes, 64, 16))
 
 
 class _TinyBackbone(nn.Module):

@@ -9,8 +9,8 @@ from geoseg.learning.models import (
     LocalMean,
     LocalPooling,
     adapt_first_convolution,
-    backbone_parameters,
     build_network,
+    split_parameters,
 )
 
 
@@ -136,13 +136,10 @@ def test_a_grey_picture_looks_the_same_to_an_adapted_first_convolution():
         torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
-def test_stages_without_weights_learn_at_the_rate_of_the_head():
-    network = build_network(Architecture("resnet50"))
-    missing = {
-        "backbone.layer4.0.conv2.weight",
-        *(n for n in network.state_dict() if n.startswith("classifier")),
-    }
-    slow, fast = backbone_parameters(network, missing)
-    names = {id(p): n for n, p in network.named_parameters()}
-    assert {names[id(p)].split(".")[1] for p in slow} == {"conv1", "bn1", "layer1", "layer2", "layer3"}
-    assert len(slow) + len(fast) == len(list(network.parameters()))
+def test_every_parameter_belongs_to_the_backbone_or_to_the_head():
+    network = build_network(Architecture("mobilenet_v3_large"))
+    backbone, head = split_parameters(network)
+    names = {id(p): n.split(".")[0] for n, p in network.named_parameters()}
+    assert {names[id(p)] for p in backbone} == {"backbone"}
+    assert {names[id(p)] for p in head} == {"classifier"}
+    assert len(backbone) + len(head) == len(names)

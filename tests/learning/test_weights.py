@@ -13,12 +13,14 @@ from geoseg.learning.weights import load_weights
 BACKBONE = "mobilenet_v3_large"
 
 
-def _random_state(network):
-    return {n: torch.randn_like(t) if t.is_floating_point() else t for n, t in network.state_dict().items()}
+def _random_state(network, *prefixes):
+    """Random values for the tensors of a network whose names begin with one of the prefixes."""
+    state = {n: t for n, t in network.state_dict().items() if n.startswith(prefixes)}
+    return {n: torch.randn_like(t) if t.is_floating_point() else t for n, t in state.items()}
 
 
 def test_a_whole_state_dict_loads(network, tmp_path):
-    state = _random_state(network())
+    state = _random_state(network(), "")
     torch.save(state, tmp_path / "whole.pth")
     loaded = network()
     report = load_weights(loaded, str(tmp_path / "whole.pth"), BACKBONE)
@@ -61,11 +63,8 @@ def test_without_weights_everything_starts_at_random(network):
 
 def test_a_part_of_a_backbone_loads_and_the_rest_is_reported(network, tmp_path):
     whole = network()
-    part = {
-        n.removeprefix("backbone."): t.half()
-        for n, t in _random_state(whole).items()
-        if n.startswith("backbone.0.")
-    }
+    state = _random_state(whole, "backbone.0.")
+    part = {n.removeprefix("backbone."): t.half() for n, t in state.items()}
     save_file(part, tmp_path / "part.safetensors")
     report = load_weights(whole, str(tmp_path / "part.safetensors"), BACKBONE)
     assert report.loaded == len(part)
@@ -74,20 +73,25 @@ def test_a_part_of_a_backbone_loads_and_the_rest_is_reported(network, tmp_path):
     assert torch.equal(whole.state_dict()["backbone.0.0.weight"], part["0.0.weight"].float())
 
 
-def test_a_head_for_other_classes_is_left_out(network, tmp_path):
-    save_file(_random_state(network(classes=21)), tmp_path / "coco.safetensors")
+def test_a_head_for_other_classes_is_left_out_and_reported(network, tmp_path):
+    save_file(_random_state(network(classes=21), "backbone.0.", "classifier."), tmp_path / "coco.safetensors")
     report = load_weights(network(classes=4), str(tmp_path / "coco.safetensors"), BACKBONE)
-    assert set(report.missing) == {"classifier.4.weight", "classifier.4.bias"}
+    assert set(report.unused) == {"classifier.4.weight", "classifier.4.bias"}
+    assert set(report.unused) < set(report.missing)
 
 
 def test_pretrained_bands_are_adapted(network, tmp_path):
-    save_file(_random_state(network()), tmp_path / "rgb.safetensors")
-    report = load_weights(network(bands=5), str(tmp_path / "rgb.safetensors"), BACKBONE)
-    assert report.missing == ()
+    state = _random_state(network(), "backbone.0.0.")
+    save_file(state, tmp_path / "rgb.safetensors")
+    adapted = network(bands=5)
+    report = load_weights(adapted, str(tmp_path / "rgb.safetensors"), BACKBONE)
+    assert report.unused == ()
+    weight = adapted.backbone["0"][0].weight
+    torch.testing.assert_close(weight.sum(dim=1), state["backbone.0.0.weight"].sum(dim=1))
 
 
 def test_overflowed_half_precision_values_become_finite_and_are_reported(network, tmp_path):
-    state = {n: t.half() if t.is_floating_point() else t for n, t in network().state_dict().items()}
+    state = {n: t.half() for n, t in _random_state(network(), "backbone.0.").items()}
     state["backbone.0.1.running_var"][0] = float("inf")
     state["backbone.0.1.bias"][:2] = -float("inf")
     save_file(state, tmp_path / "overflow.safetensors")
@@ -104,7 +108,7 @@ def test_overflowed_half_precision_values_become_finite_and_are_reported(network
     [("nan", torch.float32), ("inf", torch.float32), ("-inf", torch.bfloat16), ("nan", torch.float16)],
 )
 def test_values_that_are_not_numbers_are_refused(network, tmp_path, value, dtype):
-    state = network().state_dict()
+    state = _random_state(network(), "backbone.0.0.")
     state["backbone.0.0.weight"] = state["backbone.0.0.weight"].to(dtype)
     state["backbone.0.0.weight"][0] = float(value)
     save_file(state, tmp_path / "nan.safetensors")

@@ -122,7 +122,7 @@ def train(
     patch: Annotated[int, typer.Option(help="Side of a patch in pixels.")] = 256,
     gamma: Annotated[float, typer.Option(help="Focusing parameter; 0 is partial cross-entropy.")] = 2.0,
     head_rate: Annotated[float, typer.Option(help="Learning rate of the head.")] = 1e-3,
-    backbone_rate: Annotated[float, typer.Option(help="Learning rate of pretrained stages.")] = 1e-4,
+    backbone_rate: Annotated[float, typer.Option(help="Learning rate of the backbone.")] = 1e-4,
     seed: Seed = 0,
     device: Device = "auto",
     precision: Precision = "auto",

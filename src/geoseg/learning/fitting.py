@@ -39,8 +39,8 @@ class FitPlan:
         batch: Patches a step, over all processes.
         patch_px: Side of a patch in pixels.
         gamma: Focusing parameter of pfCE.
-        head_rate: Peak learning rate of the head and of stages without pretrained weights.
-        backbone_rate: Peak learning rate of pretrained stages.
+        head_rate: Peak learning rate of the head.
+        backbone_rate: Peak learning rate of the backbone.
         weight_decay: AdamW's decoupled weight decay.
         scale: Largest enlargement and reduction of a patch, >= 1.
         color: Strength of colour changes, in standard deviations.
@@ -113,7 +113,7 @@ class Start:
 
     Attributes:
         network: The network; fitting changes it in place.
-        parameters: Its pretrained parameters and its fresh ones, which learn faster.
+        parameters: Those of its backbone and those of its head, which learn faster.
         resume: A checkpoint of the same plan and data to go on from.
     """
 

@@ -180,8 +180,10 @@ def _check_format(path: Path, metadata: Mapping[str, str]) -> None:
 
 def _refuse_pickle(path: Path) -> None:
     with path.open("rb") as file:
-        start = file.read(4)
-    if start[:2] == b"PK" or start[:1] == b"\x80":
+        start = file.read(9)
+    # A safetensors file begins with the length of its header, whose bytes may be those of a pickle or
+    # zip by chance; then comes a brace.
+    if start[8:] != b"{" and start.startswith((b"PK", b"\x80")):
         raise ModelFileError(
             "this is a pickle or a zip archive, which could run code; it was not opened",
             where=path,

@@ -130,25 +130,9 @@ def build_network(architecture: Architecture) -> DeepLabV3:
     return network
 
 
-def backbone_parameters(network: DeepLabV3, fresh: set[str]) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Split the parameters into pretrained ones and those that start at random.
-
-    Args:
-        network: The network.
-        fresh: Names of the parameters that no weights were found for.
-
-    Returns:
-        Parameters of the backbone whose module was loaded, and all others (head and fresh stages).
-    """
-    stages = {_stage(name) for name in fresh}
-    slow = {n for n, _ in network.named_parameters() if n.startswith("backbone.") and _stage(n) not in stages}
-    named = list(network.named_parameters())
-    return [p for n, p in named if n in slow], [p for n, p in named if n not in slow]
-
-
-def _stage(name: str) -> str:
-    """Return the part of a parameter's name that names its stage, such as ``backbone.layer4``."""
-    return ".".join(name.split(".")[:2])
+def split_parameters(network: DeepLabV3) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Return the parameters of the backbone and those of the head, which learns faster."""
+    return list(network.backbone.parameters()), list(network.classifier.parameters())
 
 
 def _set_strides(backbone: nn.Module, architecture: Architecture) -> None:

@@ -32,11 +32,11 @@ def read_at_points(
     exact = features.to(torch.promote_types(features.dtype, torch.float32))
     cells = exact.permute(0, 2, 3, 1).reshape(-1, exact.shape[1])
     corners = [(index * height + rows) * width + cols for rows in (top, bottom) for cols in (left, right)]
-    upper_left, upper_right, lower_left, lower_right = cells.index_select(0, torch.cat(corners)).chunk(4)
-    down, across = down.to(exact.dtype)[:, None], across.to(exact.dtype)[:, None]
-    upper = torch.lerp(upper_left, upper_right, across)
-    lower = torch.lerp(lower_left, lower_right, across)
-    return torch.lerp(upper, lower, down)
+    values = cells.index_select(0, torch.cat(corners)).view(4, len(index), cells.shape[1])
+    shares = torch.stack(
+        [down_share * share for down_share in (1 - down, down) for share in (1 - across, across)]
+    )
+    return (values * shares.to(exact.dtype)[..., None]).sum(dim=0)
 
 
 def _neighbours(position: Tensor, size: int, cells: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -14,7 +14,7 @@ from geoseg.errors import OutputError
 from geoseg.geodata.class_maps import read_class_map
 from geoseg.geodata.landscapes import landscape_legend, write_landscapes
 from geoseg.geodata.masks import read_mask
-from geoseg.geodata.outputs import write_json, write_text
+from geoseg.geodata.outputs import check_output, write_json, write_text
 from geoseg.geodata.point_files import read_points
 from geoseg.geodata.rasters import describe_raster
 from geoseg.pictures.comparison import comparison_figure
@@ -66,6 +66,7 @@ def demo(settings: DemoSettings, progress: Progress | None = None) -> DemoResult
     folder, results = settings.output, settings.output / "results.json"
     if results.exists() and not settings.overwrite:
         raise OutputError("an earlier demo's results are here", where=folder, hint="Use --overwrite.")
+    check_output(results, overwrite=True)
     started = time.monotonic()
     seeds = [settings.seed * 1000 + n for n in range(settings.images + 1)]
     scenes = _Scenes(folder / "data", shown=f"scene-{seeds[0]}", held_out=f"scene-{seeds[-1]}")
@@ -115,7 +116,8 @@ def _run(settings: DemoSettings, scenes: _Scenes, per_class: int, *, progress: P
             patches=settings.patches,
             patch=64,
             batch=16,
-            head_rate=2e-3,
+            head_rate=3e-3,
+            backbone_rate=3e-4,
             seed=settings.seed,
             overwrite=True,
         ),

@@ -26,7 +26,7 @@ from geoseg.learning.devices import choose_device, choose_precision
 from geoseg.learning.fitting import Fit, FitData, FitPlan, Start, fit
 from geoseg.learning.fresh_stages import pass_through
 from geoseg.learning.model_file import ModelRecord, pack_model
-from geoseg.learning.models import Architecture, backbone_parameters, build_network
+from geoseg.learning.models import Architecture, build_network, split_parameters
 from geoseg.learning.normalisation import Normalisation, measure_normalisation
 from geoseg.learning.patches import plan_cover
 from geoseg.learning.stem import start_stem
@@ -85,7 +85,7 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
         )
         try:
             fitted = fit(
-                Start(network, backbone_parameters(network, set(report.missing)), checkpoint),
+                Start(network, split_parameters(network), checkpoint),
                 material.data,
                 plan,
                 progress=progress,
