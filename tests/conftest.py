@@ -46,6 +46,14 @@ Command = Callable[..., Outcome]
 WriteTiff = Callable[..., Path]
 
 
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    """Compute on one thread: for networks this small more only wait for each other, and sums would differ."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
 @pytest.fixture
 def geoseg(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
     """Run a command as the terminal does, in this process."""

@@ -13,15 +13,6 @@ from geoseg.domain.windows import Window
 from geoseg.learning.models import Architecture, DeepLabV3, build_network
 
 
-@pytest.fixture(autouse=True, scope="session")
-def one_thread():
-    """Compute on one thread: for networks this small, and on a busy machine, more only wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @dataclass(frozen=True)
 class ArraySource:
     """A PixelSource over pixels (B, H, W), valid where ``mask`` (H, W) says so, or everywhere."""
