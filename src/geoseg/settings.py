@@ -78,7 +78,7 @@ class TrainSettings(Settings):
         patch: Side of a patch in pixels, a multiple of 32.
         gamma: Focusing parameter of the loss.
         head_rate: Peak learning rate of the head.
-        backbone_rate: Peak learning rate of the backbone; from random weights 3e-4 does better.
+        backbone_rate: Peak learning rate of the backbone; the demo takes 3e-4 from random weights.
         seed: Seed of the fit.
         device: Where to compute.
         precision: In what to compute.
