@@ -67,6 +67,7 @@ class TrainSettings(Settings):
         output_stride: Pixels per cell of the logits; 8 is finer, 16 about three times faster.
         weights: "imagenet", "coco", "none", or the path of a weights file.
         block_style: Where the ResNet of the weights strides; "caffe" for weights derived from He et al.'s.
+        head_start: Whether the head starts from a linear probe of the backbone's features.
         bands: Bands to use, from 1; None takes all.
         class_column: Column of the point file that holds the class.
         legend: Legend file.
@@ -77,8 +78,8 @@ class TrainSettings(Settings):
         batch: Patches a step.
         patch: Side of a patch in pixels, a multiple of 32.
         gamma: Focusing parameter of the loss.
-        head_rate: Peak learning rate of the head.
-        backbone_rate: Peak learning rate of the backbone; the demo takes 3e-4 from random weights.
+        head_rate: Peak learning rate of the head, and of stages that start at random.
+        backbone_rate: Peak learning rate of pretrained stages.
         seed: Seed of the fit.
         device: Where to compute.
         precision: In what to compute.
@@ -96,6 +97,7 @@ class TrainSettings(Settings):
     output_stride: Literal[8, 16] = 8
     weights: str = "imagenet"
     block_style: Literal["pytorch", "caffe"] = "pytorch"
+    head_start: bool = True
     bands: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None
     class_column: str | None = None
     legend: Path | None = None
@@ -126,6 +128,7 @@ class PredictSettings(Settings):
         confidence: Confidence raster to write too, or a folder likewise.
         window: Side of the windows in pixels; more is read around them.
         batch: Windows predicted together.
+        output_stride: Pixels per cell of the logits, if not as trained.
         resample: Whether to compute at the model's ground resolution.
         area: Polygon file; pixels outside become nodata.
         device: Where to compute.
@@ -139,6 +142,7 @@ class PredictSettings(Settings):
     confidence: Path | None = None
     window: Annotated[int, Field(ge=32, le=8192)] = 512
     batch: Count = 1
+    output_stride: Literal[8, 16] | None = None
     resample: bool = False
     area: Path | None = None
     device: Device = "auto"
@@ -160,6 +164,7 @@ class EvaluateSettings(Settings):
         legend: Legend file, when neither the map nor the folder has one.
         picture: Confusion-matrix picture to write (.png).
         window: Side of the windows in pixels.
+        output_stride: Pixels per cell of the logits, if not as trained.
         device: Where to compute.
         precision: In what to compute.
         overwrite: Whether an existing picture may be replaced.
@@ -175,6 +180,7 @@ class EvaluateSettings(Settings):
     legend: Path | None = None
     picture: Path | None = None
     window: Annotated[int, Field(ge=32, le=8192)] = 512
+    output_stride: Literal[8, 16] | None = None
     device: Device = "auto"
     precision: Precision = "auto"
     overwrite: bool = False

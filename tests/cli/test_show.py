@@ -36,13 +36,14 @@ def test_long_work_says_now_and_then_how_much_is_left(capsys, monkeypatch):
     assert capsys.readouterr().err == "Predicting: 2/8, 60 s left\n"
 
 
-def test_quiet_is_quiet(capsys):
+def test_quiet_is_quiet_but_for_warnings(capsys):
     with progress_bars(quiet=True) as progress:
         progress.start("Training", 1)
         progress.advance()
         progress.say("Done.")
+        progress.warn("3 points were dropped.")
 
-    assert capsys.readouterr() == ("", "")
+    assert capsys.readouterr() == ("", "Warning: 3 points were dropped.\n")
 
 
 def test_what_a_library_prints_during_the_work_is_no_result(capsys):

@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from geoseg.domain.landscape import LANDSCAPE_CLASSES, Landscape, invent_landscape
-from geoseg.domain.landscape_canvas import Sun
+from geoseg.domain.landscape_day import Day, Sun, choose_day
 from geoseg.domain.landscape_light import cast_shadows
 from geoseg.domain.landscape_noise import Grid, smooth_noise
 
@@ -143,3 +143,18 @@ def test_the_grid_is_centred_and_its_boxes_end_at_the_border():
     assert grid.box(-3.0, 0.0, 2.0) == (slice(0, 3), slice(0, 2))
     rows, cols = grid.box(100.0, 0.0, 2.0)
     assert (rows, cols.stop - cols.start) == (slice(0, 3), 0)
+
+
+def test_scenes_of_one_day_share_its_water_and_those_of_others_do_not():
+    bright, dark = (
+        dataclasses.replace(choose_day(np.random.default_rng(0)), water=(value,) * 3)
+        for value in (90.0, 30.0)
+    )
+
+    def water(seed: int, day: Day) -> float:
+        scene = invent_landscape(seed, 512, 512, day=day)
+        return float(np.median(scene.image[:, scene.mask == WATER]))
+
+    first, second = water(1, bright), water(2, bright)
+    assert abs(first - second) < 12
+    assert first - water(1, dark) > 25

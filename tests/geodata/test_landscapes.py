@@ -7,6 +7,7 @@ import pytest
 import rasterio
 
 from geoseg.domain.landscape import LANDSCAPE_CLASSES, invent_landscape
+from geoseg.domain.landscape_day import choose_day
 from geoseg.domain.ports import Silence
 from geoseg.errors import OutputError
 from geoseg.geodata.datasets import open_dataset
@@ -45,8 +46,8 @@ def test_the_legend_has_the_classes_of_the_landscape():
     assert [(c.name, c.color) for c in landscape_legend().classes] == list(LANDSCAPE_CLASSES)
 
 
-def test_image_and_mask_are_those_of_the_seed(written):
-    scene = invent_landscape(8, 64, 64, 0.5)
+def test_image_and_mask_are_those_of_the_seed_on_the_day_of_the_first(written):
+    scene = invent_landscape(8, 64, 64, 0.5, day=choose_day(np.random.default_rng(7)))
 
     with rasterio.open(written / "images" / "scene-8.tif") as image:
         np.testing.assert_array_equal(image.read(), scene.image)

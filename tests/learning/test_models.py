@@ -3,6 +3,7 @@ import torch
 from torch import nn
 from torchvision.models import segmentation
 
+from geoseg.errors import SettingsError
 from geoseg.learning.models import (
     BACKBONES,
     Architecture,
@@ -136,10 +137,50 @@ def test_a_grey_picture_looks_the_same_to_an_adapted_first_convolution():
         torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
-def test_every_parameter_belongs_to_the_backbone_or_to_the_head():
-    network = build_network(Architecture("mobilenet_v3_large"))
-    backbone, head = split_parameters(network)
-    names = {id(p): n.split(".")[0] for n, p in network.named_parameters()}
-    assert {names[id(p)] for p in backbone} == {"backbone"}
-    assert {names[id(p)] for p in head} == {"classifier"}
-    assert len(backbone) + len(head) == len(names)
+@pytest.mark.parametrize("found", ["nothing", "all but the last stage", "everything"])
+def test_what_starts_at_random_learns_with_the_head(found):
+    with torch.device("meta"):
+        network = build_network(Architecture("resnet50"))
+    missing = {
+        "nothing": list(network.state_dict()),
+        "all but the last stage": [n for n in network.state_dict() if "layer4" in n],
+        "everything": [],
+    }[found]
+    parts = split_parameters(network, missing)
+    names = {id(p): ".".join(n.split(".")[:2]) for n, p in network.named_parameters()}
+    pretrained, fresh = ({names[id(p)] for p in part} for part in parts)
+    assert sum(map(len, parts)) == len(names)
+    assert not pretrained & fresh
+    assert {n for n in fresh if n.startswith("backbone")} == {
+        "nothing": {n for n in names.values() if n.startswith("backbone")},
+        "all but the last stage": {"backbone.layer4"},
+        "everything": set(),
+    }[found]
+
+
+@pytest.mark.parametrize("style", ["pytorch", "caffe"])
+def test_at_half_the_stride_every_second_cell_of_a_resnet_keeps_its_logits(style):
+    torch.manual_seed(0)
+    coarse = Architecture("resnet50", 3, 4, 128, 16, style)
+    first = build_network(coarse).eval()
+    # What is pooled is an odd number of cells, so that no two strides pool the same.
+    first.classifier[0].convs[4][2].weight.data.zero_()
+    second = build_network(coarse.at_stride(8)).eval()
+    second.load_state_dict(first.state_dict())
+    images = torch.randn(1, 3, 128, 128)
+    with torch.inference_mode():
+        torch.testing.assert_close(second(images)[:, :, ::2, ::2], first(images), rtol=1e-3, atol=1e-4)
+
+
+def test_mobilenet_has_no_other_output_stride():
+    architecture = Architecture("mobilenet_v3_large")
+    assert architecture.at_stride(16).cell_px == 16
+    with pytest.raises(
+        SettingsError, match=r"--output-stride: .*expected 16, as MobileNetV3 has no other; got 8"
+    ):
+        architecture.at_stride(8)
+
+
+def test_weights_trained_at_a_fine_stride_do_not_map_coarser():
+    with pytest.raises(SettingsError, match="expected at most 8, as trained; got 16"):
+        Architecture("resnet50", output_stride=8).at_stride(16)

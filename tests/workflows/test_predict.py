@@ -9,7 +9,7 @@ import rasterio
 import shapely
 from PIL import Image
 
-from geoseg.errors import OutputError, RasterError
+from geoseg.errors import OutputError, RasterError, SettingsError
 from geoseg.geodata.class_maps import read_class_map
 from geoseg.learning.model_file import read_model
 from geoseg.settings import PredictSettings
@@ -242,6 +242,8 @@ class Impatient:
     def say(self, text):
         pass
 
+    warn = say
+
 
 def test_ctrl_c_leaves_nothing_half_written(model, raster, tmp_path):
     made = {"output": tmp_path / "map.tif", "confidence": tmp_path / "confidence.tif"}
@@ -259,3 +261,9 @@ def test_a_model_takes_only_the_bands_it_was_trained_on(map_of, model, write_tif
     three = map_of(write_tiff(tmp_path / "three.tif", image[:3]), "three-map.tif")
 
     np.testing.assert_array_equal(four, three)
+
+
+def test_another_output_stride_is_refused_where_the_backbone_has_one(map_of, raster):
+    assert (map_of(raster, "own.tif") == map_of(raster, "same.tif", output_stride=16)).all()
+    with pytest.raises(SettingsError, match="expected 16, as MobileNetV3 has no other"):
+        map_of(raster, output_stride=8)

@@ -24,13 +24,17 @@ app.add_typer(points_app, name="points")
 
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress, only warnings.")]
 Device = Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda or mps.")]
 Precision = Annotated[str, typer.Option(help="In what to compute: auto, float32 or bf16.")]
 LegendFile = Annotated[Optional[Path], typer.Option(help="Legend file (JSON).")]  # noqa: UP045
 ClassColumn = Annotated[Optional[str], typer.Option(help="Column of the point file that holds the class.")]  # noqa: UP045
 Seed = Annotated[int, typer.Option(help="Seed; the same seed gives the same result.")]
 Data = Annotated[Path, typer.Argument(help="Folder of images/ and masks/ with split lists.")]
+OutputStride = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(help="Pixels per cell of the logits: 8 maps finer with a model trained at 16."),
+]
 Window = Annotated[int, typer.Option(help="Side of the windows in pixels; more is read around them.")]
 
 
@@ -121,8 +125,10 @@ def train(
     batch: Annotated[int, typer.Option(help="Patches a step.")] = 8,
     patch: Annotated[int, typer.Option(help="Side of a patch in pixels.")] = 256,
     gamma: Annotated[float, typer.Option(help="Focusing parameter; 0 is partial cross-entropy.")] = 2.0,
-    head_rate: Annotated[float, typer.Option(help="Learning rate of the head.")] = 1e-3,
-    backbone_rate: Annotated[float, typer.Option(help="Learning rate of the backbone.")] = 1e-4,
+    head_rate: Annotated[
+        float, typer.Option(help="Learning rate of the head and of what starts at random.")
+    ] = 1e-3,
+    backbone_rate: Annotated[float, typer.Option(help="Learning rate of what is pretrained.")] = 1e-4,
     seed: Seed = 0,
     device: Device = "auto",
     precision: Precision = "auto",
@@ -166,6 +172,7 @@ def predict(
     batch: Annotated[int, typer.Option(help="Windows predicted together.")] = 1,
     resample: Annotated[bool, typer.Option("--resample", help="Compute at the model's resolution.")] = False,
     area: Annotated[Optional[Path], typer.Option(help="Polygon file; outside becomes nodata.")] = None,  # noqa: UP045
+    output_stride: OutputStride = None,
     device: Device = "auto",
     precision: Precision = "auto",
     json_: Json = False,
@@ -199,6 +206,7 @@ def evaluate(
     legend: LegendFile = None,
     picture: Annotated[Optional[Path], typer.Option(help="Draw the confusion matrix (.png).")] = None,  # noqa: UP045
     window: Window = 512,
+    output_stride: OutputStride = None,
     device: Device = "auto",
     precision: Precision = "auto",
     json_: Json = False,

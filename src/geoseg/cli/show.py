@@ -20,7 +20,7 @@ LINE_EVERY_S = 10.0
 
 @contextmanager
 def progress_bars(quiet: bool) -> Iterator[ProgressPort]:
-    """Show progress: bars on a terminal, a line now and then elsewhere, nothing when ``quiet``.
+    """Show progress: bars on a terminal, a line now and then elsewhere, only warnings when ``quiet``.
 
     Standard output is for results: what libraries print meanwhile goes to standard error.
 
@@ -37,7 +37,7 @@ def progress_bars(quiet: bool) -> Iterator[ProgressPort]:
 @contextmanager
 def _shown(quiet: bool) -> Iterator[ProgressPort]:
     if quiet:
-        yield Silence()
+        yield Quiet()
     elif sys.stderr.isatty():
         with _bars() as bars:
             yield Bars(bars)
@@ -54,6 +54,14 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         table.add_row(*row)
     width = None if sys.stdout.isatty() else 200
     Console(width=width, highlight=False).print(table)
+
+
+class Quiet(Silence):
+    """Nothing but warnings."""
+
+    def warn(self, text: str) -> None:
+        """Print a warning."""
+        _write(f"Warning: {text}")
 
 
 class Bars:
@@ -78,6 +86,10 @@ class Bars:
     def say(self, text: str) -> None:
         """Print a line above the bars."""
         self._bars.console.print(text, highlight=False, markup=False)
+
+    def warn(self, text: str) -> None:
+        """Print a warning above the bars."""
+        self._bars.console.print(f"Warning: {text}", style="yellow", highlight=False, markup=False)
 
 
 class Lines:
@@ -106,8 +118,16 @@ class Lines:
 
     def say(self, text: str) -> None:
         """Print a line."""
-        sys.stderr.write(text + "\n")
-        sys.stderr.flush()
+        _write(text)
+
+    def warn(self, text: str) -> None:
+        """Print a warning."""
+        _write(f"Warning: {text}")
+
+
+def _write(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
 
 
 def _bars() -> Progress:

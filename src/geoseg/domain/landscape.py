@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.domain.landscape_buildings import paint_building, paint_lots, place_buildings
-from geoseg.domain.landscape_canvas import ROAD, WATER, Canvas, blank_canvas, choose_sun
+from geoseg.domain.landscape_canvas import ROAD, WATER, Canvas, blank_canvas
+from geoseg.domain.landscape_day import Day, choose_day
 from geoseg.domain.landscape_ground import paint_parcels, share_out
 from geoseg.domain.landscape_layout import lay_frame, lay_parcels
 from geoseg.domain.landscape_light import photograph
@@ -42,7 +43,7 @@ class Landscape:
 
 
 def invent_landscape(  # noqa: PLR0917 - shape and resolution read well in this order
-    seed: int, height: int, width: int, resolution_m: float = 0.25
+    seed: int, height: int, width: int, resolution_m: float = 0.25, *, day: Day | None = None
 ) -> Landscape:
     """Invent a rural scene seen from above, the same for the same arguments.
 
@@ -55,6 +56,7 @@ def invent_landscape(  # noqa: PLR0917 - shape and resolution read well in this 
         height: rows, at least 64.
         width: columns, at least 64.
         resolution_m: ground sampling distance in metres; 0.25 to 0.5 looks best.
+        day: season, light and camera; None chooses them from the seed.
 
     Returns:
         The image and its truth. Scenes of 130 m and more have all six classes.
@@ -67,7 +69,7 @@ def invent_landscape(  # noqa: PLR0917 - shape and resolution read well in this 
     if not 0 < resolution_m < np.inf:
         raise ValueError(f"resolution_m is a length above 0, got {resolution_m}")
     rng = np.random.default_rng(seed)
-    canvas = blank_canvas(Grid(height, width, resolution_m), choose_sun(rng))
+    canvas = blank_canvas(Grid(height, width, resolution_m), day or choose_day(rng))
     _paint(rng, canvas)
     return Landscape(photograph(rng, canvas), canvas.mask)
 

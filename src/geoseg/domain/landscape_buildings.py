@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from geoseg.domain.landscape_canvas import BARE_SOIL, BUILDING, FIELD, ROAD, WATER, Canvas, Colour
+from geoseg.domain.landscape_canvas import BARE_SOIL, BUILDING, FIELD, ROAD, WATER, Canvas
+from geoseg.domain.landscape_day import Colour
 from geoseg.domain.landscape_network import Road
 from geoseg.domain.landscape_noise import Field, Grid
 
@@ -210,7 +211,7 @@ def paint_building(rng: np.random.Generator, canvas: Canvas, building: Building)
 def _roof_light(canvas: Canvas, slope: float, towards: NDArray[np.floating]) -> Field:
     level = np.sin(slope)
     east, south = (np.asarray(level * f(towards), dtype=np.float32) for f in (np.cos, np.sin))
-    return canvas.sun.light(east, south, np.full_like(east, np.cos(slope)))
+    return canvas.day.sun.light(east, south, np.full_like(east, np.cos(slope)))
 
 
 def _roof_tone(

@@ -7,24 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.domain.landscape_day import Colour, Day
 from geoseg.domain.landscape_noise import Field, Grid
 
 FIELD, WOODLAND, BUILDING, ROAD, WATER, BARE_SOIL = range(6)
-Colour = tuple[float, float, float]
-
-
-@dataclass(frozen=True)
-class Sun:
-    """Where the sun stands: unit vector towards it (east, south, up)."""
-
-    east: float
-    south: float
-    up: float
-
-    def light(self, east: Field, south: Field, up: Field) -> Field:
-        """Give the direct light on surfaces of the given unit normals, 1 for level ground, 0 when turned away."""
-        facing = east * np.float32(self.east) + south * np.float32(self.south) + up * np.float32(self.up)
-        return np.asarray(np.maximum(facing, 0) / np.float32(self.up), dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -33,7 +19,7 @@ class Canvas:
 
     Attributes:
         grid: pixel grid of the scene.
-        sun: direction of the light.
+        day: season, light and camera.
         mask: class ids (H, W).
         colour: surface colour under full light (3, H, W), 0..255.
         surface_m: height of what stands on the ground (H, W), metres.
@@ -41,7 +27,7 @@ class Canvas:
     """
 
     grid: Grid
-    sun: Sun
+    day: Day
     mask: NDArray[np.uint8]
     colour: Field
     surface_m: Field
@@ -68,21 +54,14 @@ class Canvas:
             flat[band, index] += share * (np.float32(value) - flat[band, index])
 
 
-def blank_canvas(grid: Grid, sun: Sun) -> Canvas:
+def blank_canvas(grid: Grid, day: Day) -> Canvas:
     """Start with level, black, fully lit fields."""
     shape = (grid.height, grid.width)
     return Canvas(
         grid,
-        sun,
+        day,
         mask=np.full(shape, FIELD, dtype=np.uint8),
         colour=np.zeros((3, *shape), dtype=np.float32),
         surface_m=np.zeros(shape, dtype=np.float32),
         light=np.ones(shape, dtype=np.float32),
     )
-
-
-def choose_sun(rng: np.random.Generator) -> Sun:
-    """Choose a sun between south-east and south-west, 33 to 55 degrees high."""
-    azimuth, elevation = np.radians(rng.uniform(115, 245)), np.radians(rng.uniform(33, 55))
-    level = np.cos(elevation)
-    return Sun(float(level * np.sin(azimuth)), float(-level * np.cos(azimuth)), float(np.sin(elevation)))

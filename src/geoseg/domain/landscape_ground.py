@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from geoseg.domain.landscape_canvas import BARE_SOIL, WOODLAND, Canvas, Colour
+from geoseg.domain.landscape_canvas import BARE_SOIL, WOODLAND, Canvas
+from geoseg.domain.landscape_day import Colour
 from geoseg.domain.landscape_layout import Parcels
 from geoseg.domain.landscape_noise import Field, Grid, smooth_noise, white_noise
 
@@ -39,7 +40,6 @@ _CROPS = (
     Cover((90, 122, 60), _EARTH, 0.60, 0.35, (0.75, 1.5), 0.12, 0.20, 0.30),  # emerging crop
     Cover((150, 146, 92), (104, 118, 66), 0.40, 0.10, (0.8, 1.4), 0.16, 0.34, 0.45),  # ripening
 )
-_CROP_ODDS = (0.15, 0.14, 0.11, 0.13, 0.11, 0.13, 0.07, 0.08, 0.08)
 _SOILS = (
     Cover((132, 106, 82), (100, 80, 62), 0.35, 0.40, (1.2, 2.4), 0.25, 0.30, 0.0),  # ploughed
     Cover((96, 78, 64), (72, 60, 50), 0.35, 0.38, (1.0, 2.0), 0.20, 0.30, 0.0),  # ploughed, moist
@@ -86,7 +86,7 @@ def _choose(rng: np.random.Generator, areas: NDArray[np.float64], *, share: floa
 
 def paint_parcels(rng: np.random.Generator, canvas: Canvas, parcels: Parcels, *, use: LandUse) -> None:
     """Paint every parcel with a cover of its own, then the floor of the woods."""
-    crops = [_vary(rng, _CROPS[n]) for n in rng.choice(len(_CROPS), parcels.count, p=_favoured(rng))]
+    crops = [_vary(rng, _CROPS[n]) for n in rng.choice(len(_CROPS), parcels.count, p=canvas.day.crop_odds)]
     soils = [_vary(rng, _SOILS[n]) for n in rng.choice(len(_SOILS), parcels.count)]
     look = parcels.ids + np.int32(parcels.count) * use.soil
     across = _across(rng, canvas.grid, parcels, look=look % parcels.count)
@@ -96,12 +96,6 @@ def paint_parcels(rng: np.random.Generator, canvas: Canvas, parcels: Parcels, *,
     canvas.tint(parcels.margin & ~use.soil, (104, 112, 70), opacity=0.55 + 0.2 * grain)
     canvas.mask[use.soil] = BARE_SOIL
     canvas.paint(use.wood, (58, 66, 42), tone=2 * tone, land=WOODLAND)
-
-
-def _favoured(rng: np.random.Generator) -> NDArray[np.float64]:
-    """Season of the scene: some crops are more frequent than in the mean of all scenes."""
-    odds = np.array(_CROP_ODDS) * rng.gamma(1.2, 1.0, len(_CROP_ODDS))
-    return np.asarray(odds / odds.sum())
 
 
 def _vary(rng: np.random.Generator, cover: Cover) -> Cover:

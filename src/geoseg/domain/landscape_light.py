@@ -6,29 +6,27 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from geoseg.domain.landscape_canvas import Canvas, Sun
+from geoseg.domain.landscape_canvas import Canvas
+from geoseg.domain.landscape_day import Sun
 from geoseg.domain.landscape_noise import Field, smooth_noise, white_noise
 
 
 def photograph(rng: np.random.Generator, canvas: Canvas) -> NDArray[np.uint8]:
     """Give the image (3, H, W) that a camera takes of the lit canvas."""
-    shadow = cast_shadows(canvas.surface_m, canvas.sun, canvas.grid.resolution_m)
+    day = canvas.day
+    shadow = cast_shadows(canvas.surface_m, day.sun, canvas.grid.resolution_m)
     soft = ndimage.uniform_filter(shadow.astype(np.float32), 3)
     direct = canvas.light * (1 - soft)
-    ambient = rng.uniform(0.27, 0.38) * np.array([0.92, 1.0, 1.16])
-    gain = rng.uniform(0.92, 1.14) * rng.normal(1.0, 0.015, 3)
-    haze, gamma = rng.uniform(0.02, 0.10), rng.uniform(0.90, 1.06)
-    blur, noise = rng.uniform(0.45, 0.75), rng.uniform(1.5, 3.5)
     drift = 0.06 * smooth_noise(rng, canvas.grid, 0.6 * canvas.grid.extent_m)
     image = np.empty(canvas.colour.shape, dtype=np.uint8)
     for band in range(3):
-        seen = canvas.colour[band] * (ambient[band] + (1 - ambient[band]) * direct)
-        seen *= np.float32(gain[band]) * (
+        seen = canvas.colour[band] * (day.ambient[band] + (1 - day.ambient[band]) * direct)
+        seen *= np.float32(day.gain[band]) * (
             1 + drift + 0.02 * smooth_noise(rng, canvas.grid, 0.4 * canvas.grid.extent_m)
         )
-        seen = np.float32(1 - haze) * seen + np.float32(haze * (172, 182, 196)[band])
-        seen = np.float32(255) * (seen.clip(0, 255) / np.float32(255)) ** np.float32(gamma)
-        seen = ndimage.gaussian_filter(seen, blur, truncate=2.5) + np.float32(noise) * white_noise(
+        seen = np.float32(1 - day.haze) * seen + np.float32(day.haze * (172, 182, 196)[band])
+        seen = np.float32(255) * (seen.clip(0, 255) / np.float32(255)) ** np.float32(day.gamma)
+        seen = ndimage.gaussian_filter(seen, day.blur, truncate=2.5) + np.float32(day.noise) * white_noise(
             rng, canvas.grid
         )
         image[band] = np.rint(seen).clip(0, 255).astype(np.uint8)

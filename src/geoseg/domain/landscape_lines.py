@@ -5,18 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.domain.landscape_canvas import BARE_SOIL, ROAD, WATER, Canvas, Colour
+from geoseg.domain.landscape_canvas import BARE_SOIL, ROAD, WATER, Canvas
+from geoseg.domain.landscape_day import Colour
 from geoseg.domain.landscape_network import Corridor
 from geoseg.domain.landscape_noise import Field, Grid, smooth_noise, white_noise
 
-_WATERS: tuple[Colour, ...] = (
-    (48, 66, 80),
-    (54, 72, 62),
-    (82, 84, 66),
-    (42, 54, 58),
-    (60, 84, 84),
-    (62, 80, 56),
-)
 _SHALLOW: Colour = (122, 116, 88)
 
 
@@ -30,8 +23,7 @@ def paint_water(rng: np.random.Generator, canvas: Canvas, nearness: Field) -> No
     beach = shore & (slow > 0.55)
     canvas.paint(shore & ~beach, (82, 92, 58), tone=3 * fine)
     canvas.paint(beach, (170, 150, 118), tone=2 * fine, land=BARE_SOIL)
-    colour = _WATERS[rng.integers(len(_WATERS))]
-    canvas.paint(is_water, colour, tone=0.07 * slow + _ripples(rng, grid) + 0.5 * fine, land=WATER)
+    canvas.paint(is_water, canvas.day.water, tone=0.07 * slow + _ripples(rng, grid) + 0.5 * fine, land=WATER)
     shallow = ((nearness - 0.62) / 0.45).clip(0, 1) ** 2
     canvas.tint(is_water, _SHALLOW, opacity=0.75 * shallow + 0.04 * slow)
 
@@ -64,10 +56,9 @@ def paint_paved(rng: np.random.Generator, canvas: Canvas, corridor: Corridor) ->
     slow = smooth_noise(rng, canvas.grid, 14.0)
     lanes = -0.05 * np.exp(-(((distance - half / 2) / np.float32(0.6)) ** 2))
     grain = 0.03 * smooth_noise(rng, canvas.grid, 1.0) + 0.02 * white_noise(rng, canvas.grid)
-    grey = rng.uniform(92, 142)
     canvas.paint(
         is_paved,
-        (grey * 1.01, grey, grey * rng.uniform(0.95, 1.02)),
+        canvas.day.asphalt,
         tone=0.06 * slow + lanes + grain,
         land=ROAD,
     )

@@ -131,4 +131,4 @@ def _crown_light(
     dy = (canvas.grid.y[rows, 0] - trees.y[tree]) / trees.radius[tree]
     up = np.sqrt(np.maximum(1 - dx * dx - dy * dy, 0)) + np.float32(0.35)
     norm = np.sqrt(dx * dx + dy * dy + up * up)
-    return np.float32(0.10) + np.float32(0.85) * canvas.sun.light(dx / norm, dy / norm, up / norm)
+    return np.float32(0.10) + np.float32(0.85) * canvas.day.sun.light(dx / norm, dy / norm, up / norm)

@@ -50,7 +50,10 @@ class Progress(Protocol):
         """Say that ``steps`` more are done; ``note`` is a short state such as the loss."""
 
     def say(self, text: str) -> None:
-        """Say something that the user should know, such as how many points were dropped."""
+        """Say something that the user may want to know, such as how many points are held out."""
+
+    def warn(self, text: str) -> None:
+        """Say what may spoil the result, such as points that were dropped."""
 
 
 class Silence:
@@ -63,4 +66,7 @@ class Silence:
         """Say nothing."""
 
     def say(self, text: str) -> None:
+        """Say nothing."""
+
+    def warn(self, text: str) -> None:
         """Say nothing."""

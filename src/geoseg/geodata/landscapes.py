@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rasterio.transform import Affine
 
 from geoseg.domain.landscape import LANDSCAPE_CLASSES, invent_landscape
+from geoseg.domain.landscape_day import choose_day
 from geoseg.domain.legend import LandClass, Legend
 from geoseg.domain.ports import Progress
 from geoseg.geodata.legend_files import write_legend
@@ -35,6 +36,8 @@ def write_landscapes(
 ) -> None:
     """Invent one landscape for each seed and write them as a dataset with train and test lists.
 
+    They lie apart on the ground and were photographed on the same day, that of the first seed.
+
     Args:
         folder: Where ``images/``, ``masks/``, a list for each split and ``legend.json`` go.
         seeds: Seeds of the landscapes of each split ("train", "test").
@@ -46,9 +49,10 @@ def write_landscapes(
         OutputError: The folder cannot be written.
     """
     progress.start("Inventing landscapes", sum(map(len, seeds.values())))
-    for place, seed in enumerate(seed for own in seeds.values() for seed in own):
-        scene = invent_landscape(seed, size, size, resolution_m)
-        # Scenes lie apart on the ground, as separate flights would.
+    every = [seed for own in seeds.values() for seed in own]
+    day = choose_day(np.random.default_rng(every[0]))
+    for place, seed in enumerate(every):
+        scene = invent_landscape(seed, size, size, resolution_m, day=day)
         transform = Affine(resolution_m, 0, _WEST + place * _APART_M, 0, -resolution_m, _NORTH)
         _write(folder / "images" / f"scene-{seed}.tif", scene.image, transform)
         _write(folder / "masks" / f"scene-{seed}.tif", scene.mask[None], transform, nodata=255)

@@ -39,12 +39,13 @@ class FitPlan:
         batch: Patches a step, over all processes.
         patch_px: Side of a patch in pixels.
         gamma: Focusing parameter of pfCE.
-        head_rate: Peak learning rate of the head.
-        backbone_rate: Peak learning rate of the backbone.
+        head_rate: Peak learning rate of the head and of what else starts at random.
+        backbone_rate: Peak learning rate of what is pretrained.
         weight_decay: AdamW's decoupled weight decay.
         scale: Largest enlargement and reduction of a patch, >= 1.
         color: Strength of colour changes, in standard deviations.
         average: Half-life-like memory of the weights' moving average, 0..1; 0 keeps the last weights.
+        has_fixed_norms: Whether batch norms keep their statistics, instead of taking each batch's.
         class_weights: Weight of each class in the loss, or None.
         seed: Seed of everything drawn while fitting.
         device: "cpu", "cuda" or "mps".
@@ -63,6 +64,7 @@ class FitPlan:
     scale: float = 1.25
     color: float = 0.2
     average: float = 0.99
+    has_fixed_norms: bool = False
     class_weights: tuple[float, ...] | None = None
     seed: int = 0
     device: str = "cpu"
@@ -113,7 +115,7 @@ class Start:
 
     Attributes:
         network: The network; fitting changes it in place.
-        parameters: Those of its backbone and those of its head, which learn faster.
+        parameters: Those that are pretrained, and those that start at random and learn faster.
         resume: A checkpoint of the same plan and data to go on from.
     """
 
@@ -178,13 +180,15 @@ class _Run:
         torch.manual_seed(plan.seed)
         rates = (plan.backbone_rate, plan.head_rate)
         groups = [{"params": list(p), "lr": r} for p, r in zip(start.parameters, rates, strict=True) if p]
-        optimizer = torch.optim.AdamW(groups, weight_decay=plan.weight_decay)
+        optimizer = torch.optim.AdamW(groups, weight_decay=plan.weight_decay, fused=True)
         network = start.network.to(memory_format=torch.channels_last)
         self.network, self.optimizer = self.fabric.setup(network, optimizer)
         self.schedule = torch.optim.lr_scheduler.PolynomialLR(
             self.optimizer, plan.epochs * self.steps, POLYNOMIAL_POWER
         )
         self.average = Average(network, plan.average)
+        norms = (m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d))
+        self.fixed_norms = list(norms) if plan.has_fixed_norms else []
         self.next_epoch, self.history = 0, list[EpochRecord]()
         self.best_epoch, self.best_score = -1, float("-inf")
         self.best_state: Mapping[str, Tensor] = {}
@@ -251,6 +255,8 @@ class _Run:
     def _step(self, batch: Batch, progress: Progress) -> float:
         plan = self.plan
         self.network.train()
+        for norm in self.fixed_norms:
+            norm.eval()
         valid = self.fabric.to_device(batch.valid)
         images = self.data.normalisation.apply(self.fabric.to_device(batch.pixels), valid)
         images = vary_colors(images, valid, strength=plan.color, generator=torch.default_generator)

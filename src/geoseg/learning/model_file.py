@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -90,13 +90,21 @@ def read_record(path: Path) -> ModelRecord:
         raise _damaged(path, f"record: {error!r}") from error
 
 
-def read_model(path: Path) -> Model:
+def read_model(path: Path, output_stride: int | None = None) -> Model:
     """Read a model file.
+
+    Args:
+        path: The file.
+        output_stride: Pixels per cell of the logits if not as trained: a ResNet trained at 16 can map
+            at 8.
 
     Raises:
         ModelFileError: No such file, damaged, not a model file, or from a newer version.
+        SettingsError: The model cannot map at this output stride.
     """
     record = read_record(path)
+    if output_stride is not None:
+        record = replace(record, architecture=record.architecture.at_stride(output_stride))
     with _opened(path) as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- not a mapping
     network = build_network(record.architecture)
@@ -130,6 +138,7 @@ def _checked(record: ModelRecord) -> ModelRecord:
         "block_style": architecture.block_style in get_args(BlockStyle),
         "output_stride": architecture.output_stride in OUTPUT_STRIDES,
         "patch_px": _is_count(architecture.patch_px),
+        "head_dilation": architecture.head_dilation in (1, 2),
         "classes": architecture.classes == len(record.legend),
         "bands": architecture.bands == bands > 0 and all(map(_is_count, record.bands)),
         "normalisation": len(normalisation.mean) == len(normalisation.deviation) == bands,

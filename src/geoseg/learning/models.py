@@ -9,7 +9,8 @@ patch, so that every tap of every kernel has met image content.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 import torch
@@ -18,6 +19,8 @@ from torch.nn import functional
 from torchvision.models import segmentation
 from torchvision.models.resnet import Bottleneck
 from torchvision.ops import SqueezeExcitation
+
+from geoseg.errors import SettingsError
 
 Backbone = Literal["resnet50", "resnet101", "mobilenet_v3_large"]
 BACKBONES: tuple[Backbone, ...] = ("resnet50", "resnet101", "mobilenet_v3_large")
@@ -43,6 +46,8 @@ class Architecture:
         output_stride: Pixels per cell of the logits, 8 or 16 (MobileNetV3: always 16).
         block_style: Where a ResNet stage strides: on its first block's 3x3 convolution ("pytorch")
             or 1x1 convolution ("caffe", as in He et al., 2016, and weights derived from theirs).
+        head_dilation: Rate of the 3x3 convolution behind the pyramid; more than 1 where the weights
+            were trained at a coarser output stride.
     """
 
     backbone: Backbone = "resnet50"
@@ -51,11 +56,34 @@ class Architecture:
     patch_px: int = 256
     output_stride: int = 8
     block_style: BlockStyle = "pytorch"
+    head_dilation: int = 1
 
     @property
     def cell_px(self) -> int:
         """Side of a cell of the logits in pixels."""
         return 16 if self.backbone == "mobilenet_v3_large" else self.output_stride
+
+    def at_stride(self, output_stride: int) -> Architecture:
+        """Return the architecture with a finer output stride, for the same weights.
+
+        Every kernel keeps its reach on the ground (Chen et al., 2017, section 3.2), so the cells that
+        both have in common keep their logits, but for what is pooled.
+
+        Raises:
+            SettingsError: It would be coarser, or MobileNetV3 was asked for another than 16.
+        """
+        only = 16 if self.backbone == "mobilenet_v3_large" else None
+        if output_stride > self.cell_px or output_stride != (only or output_stride):
+            raise SettingsError(
+                "the model cannot map at this output stride",
+                where="--output-stride",
+                expected=f"{only}, as MobileNetV3 has no other"
+                if only
+                else f"at most {self.cell_px}, as trained",
+                got=output_stride,
+            )
+        spread = self.head_dilation * self.cell_px // output_stride
+        return replace(self, output_stride=output_stride, head_dilation=spread)
 
     @property
     def atrous_rates(self) -> tuple[int, int, int]:
@@ -130,9 +158,22 @@ def build_network(architecture: Architecture) -> DeepLabV3:
     return network
 
 
-def split_parameters(network: DeepLabV3) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Return the parameters of the backbone and those of the head, which learns faster."""
-    return list(network.backbone.parameters()), list(network.classifier.parameters())
+def split_parameters(
+    network: DeepLabV3, missing: Collection[str]
+) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Return the pretrained parameters of the backbone, and those that learn faster.
+
+    These are the head's, and those of the backbone that no weights were found for.
+
+    Args:
+        network: The network.
+        missing: Names of the parameters that no weights were found for.
+    """
+    pretrained, fresh = list[nn.Parameter](), list[nn.Parameter]()
+    for name, parameter in network.named_parameters():
+        is_pretrained = name.startswith("backbone.") and name not in missing
+        (pretrained if is_pretrained else fresh).append(parameter)
+    return pretrained, fresh
 
 
 def _set_strides(backbone: nn.Module, architecture: Architecture) -> None:
@@ -179,6 +220,8 @@ def _fit_pyramid(classifier: nn.Module, architecture: Architecture) -> None:
         convolution = cast(nn.Conv2d, branches.get_submodule(f"{position}.0"))
         convolution.dilation = convolution.padding = (rate, rate)
     branches[4] = LocalPooling(cast(nn.Sequential, branches[4]), architecture.pooled_cells)
+    last = cast(nn.Conv2d, classifier.get_submodule("1"))
+    last.dilation = last.padding = (architecture.head_dilation, architecture.head_dilation)
 
 
 def _take_bands(backbone: nn.Module, bands: int) -> None:

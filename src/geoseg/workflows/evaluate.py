@@ -135,7 +135,7 @@ def _image_names(settings: EvaluateSettings, info: RasterInfo) -> list[str]:
 
 
 def _of_model(settings: EvaluateSettings, progress: Progress) -> _Matrices:
-    model = read_model(settings.subject)
+    model = read_model(settings.subject, settings.output_stride)
     legend = model.record.legend
     inputs = _inputs(settings)
     check_legend(inputs.legend, legend, settings)

@@ -88,7 +88,7 @@ def read_usable_points(
         progress.say(note)
     all_dropped = {**file.dropped, **dropped}
     if all_dropped:
-        progress.say(describe_dropped(all_dropped, len(points) + sum(all_dropped.values())))
+        progress.warn(describe_dropped(all_dropped, len(points) + sum(all_dropped.values())))
     return points, file.legend
 
 

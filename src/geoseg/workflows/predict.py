@@ -47,7 +47,7 @@ def predict(settings: PredictSettings, progress: Progress | None = None) -> list
         OutputError: A result exists already or cannot be written.
     """
     progress = progress or Silence()
-    model = read_model(settings.model)
+    model = read_model(settings.model, settings.output_stride)
     tasks = [_task(raster, settings, model.record) for raster in settings.rasters]
     for task in tasks:
         if not settings.resample:
@@ -126,8 +126,8 @@ def warn_of_resolution(info: RasterInfo, record: ModelRecord, progress: Progress
         return
     factor = info.resolution_m / record.resolution_m
     if max(factor, 1 / factor) > RESOLUTION_TOLERANCE:
-        progress.say(
-            f"Warning: {info.path} has pixels of {info.resolution_m:.3g} m, the model was trained at "
+        progress.warn(
+            f"{info.path} has pixels of {info.resolution_m:.3g} m, the model was trained at "
             f"{record.resolution_m:.3g} m; the map may be poor. --resample computes at the model's resolution."
         )
 

@@ -64,7 +64,7 @@ def sample(settings: SampleSettings, progress: Progress | None = None) -> Sample
     )
     write_points(settings.output, drawn.points, infos, inputs.legend, overwrite=settings.overwrite)
     for text in _describe_shortages(drawn, inputs.legend):
-        progress.say(text)
+        progress.warn(text)
     return SampleResult(drawn.points, inputs.legend, settings.output, drawn.shortages)
 
 

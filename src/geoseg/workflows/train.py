@@ -25,6 +25,7 @@ from geoseg.geodata.rasters import Raster
 from geoseg.learning.devices import choose_device, choose_precision
 from geoseg.learning.fitting import Fit, FitData, FitPlan, Start, fit
 from geoseg.learning.fresh_stages import pass_through
+from geoseg.learning.head_start import start_head
 from geoseg.learning.model_file import ModelRecord, pack_model
 from geoseg.learning.models import Architecture, build_network, split_parameters
 from geoseg.learning.normalisation import Normalisation, measure_normalisation
@@ -80,12 +81,14 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
         progress.say(report.describe())
         start_stem(network, report.missing)
         pass_through(network, report.missing)
+        if settings.head_start and not settings.resume:
+            start_head(network, material.data, plan, missing=report.missing, progress=progress)
         checkpoint = folder.begin(
             _identity(settings, plan, material), resume=settings.resume, overwrite=settings.overwrite
         )
         try:
             fitted = fit(
-                Start(network, split_parameters(network), checkpoint),
+                Start(network, split_parameters(network, report.missing), checkpoint),
                 material.data,
                 plan,
                 progress=progress,
@@ -181,6 +184,7 @@ def _fit_plan(settings: TrainSettings) -> FitPlan:
         gamma=settings.gamma,
         head_rate=settings.head_rate,
         backbone_rate=settings.backbone_rate,
+        has_fixed_norms=settings.head_start,
         seed=settings.seed,
         device=device,
         precision=choose_precision(settings.precision, device),
