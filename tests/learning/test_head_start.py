@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -6,7 +8,7 @@ from torch import nn
 from geoseg.domain.points import make_points
 from geoseg.domain.ports import Silence
 from geoseg.learning.fitting import FitData, FitPlan, read_logits
-from geoseg.learning.head_start import Features, Probe, fit_probe, start_head, write_probe
+from geoseg.learning.head_start import Features, Probe, can_start_head, fit_probe, start_head, write_probe
 from geoseg.learning.models import Architecture, build_network
 from geoseg.learning.normalisation import Normalisation
 
@@ -96,7 +98,8 @@ def test_a_started_network_knows_its_points_before_the_first_step(data):
     network = build_network(Architecture("mobilenet_v3_large", 3, 2, 64))
     plan = FitPlan(patch_px=64, batch=2)
 
-    assert start_head(network, data, plan, missing=set(network.state_dict()), progress=Silence())
+    assert can_start_head(network, data)
+    start_head(network, data, plan, missing=set(network.state_dict()), progress=Silence())
 
     logits, labels = read_logits(network, data.points, data, patch_px=64, batch=2)
     assert (logits.argmax(1) == labels).float().mean() > 0.9
@@ -122,9 +125,9 @@ def test_norms_with_weights_keep_their_statistics(data):
     assert {m.momentum for m in norms.values()} == {0.01}
 
 
-def test_one_class_alone_has_no_probe(data):
+def test_one_class_alone_or_more_than_the_head_has_room_for_have_no_probe(data):
     network = build_network(Architecture("mobilenet_v3_large", 3, 2, 64))
-    alone = FitData(
-        data.sources, data.points.take(np.flatnonzero(data.points.class_id == 0)), data.normalisation, 2
-    )
-    assert not start_head(network, alone, FitPlan(patch_px=64), missing=(), progress=Silence())
+    first = np.flatnonzero(data.points.class_id == 0)
+    assert not can_start_head(network, replace(data, points=data.points.take(first)))
+    assert can_start_head(network, replace(data, classes=128))
+    assert not can_start_head(network, replace(data, classes=129))

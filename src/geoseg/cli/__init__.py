@@ -125,10 +125,13 @@ def train(
     batch: Annotated[int, typer.Option(help="Patches a step.")] = 8,
     patch: Annotated[int, typer.Option(help="Side of a patch in pixels.")] = 256,
     gamma: Annotated[float, typer.Option(help="Focusing parameter; 0 is partial cross-entropy.")] = 2.0,
+    head_start: Annotated[
+        bool, typer.Option(help="Start the head from a linear probe of the backbone's features.")
+    ] = True,
     head_rate: Annotated[
         float, typer.Option(help="Learning rate of the head and of what starts at random.")
-    ] = 1e-3,
-    backbone_rate: Annotated[float, typer.Option(help="Learning rate of what is pretrained.")] = 1e-4,
+    ] = 1e-4,
+    backbone_rate: Annotated[float, typer.Option(help="Learning rate of what is pretrained.")] = 1e-5,
     seed: Seed = 0,
     device: Device = "auto",
     precision: Precision = "auto",

@@ -62,9 +62,15 @@ class Probe:
     bias: Tensor
 
 
+def can_start_head(network: DeepLabV3, data: FitData) -> bool:
+    """Say whether there are two classes at least, and channels enough for all."""
+    room = cast(nn.Conv2d, network.classifier.get_submodule("1")).in_channels
+    return len(np.unique(data.points.with_role(TRAIN).class_id)) > 1 and 2 * data.classes <= room
+
+
 def start_head(
     network: DeepLabV3, data: FitData, plan: FitPlan, *, missing: Collection[str], progress: Progress
-) -> bool:
+) -> None:
     """Fit a linear probe at the training points and write it into the head.
 
     Batch norms without statistics get them from the patches that hold the points.
@@ -75,14 +81,8 @@ def start_head(
         plan: How the network will be fitted.
         missing: Names of the tensors that no weights were found for.
         progress: Told of every step.
-
-    Returns:
-        Whether it was done; one class alone cannot be told apart, and the head has room for 128.
     """
     training = data.points.with_role(TRAIN)
-    room = cast(nn.Conv2d, network.classifier.get_submodule("1")).in_channels
-    if len(np.unique(training.class_id)) < 2 or 2 * data.classes > room:
-        return False
     steps = list(batches(plan_cover(training, plan.patch_px), plan.batch))
     settling = steps[:: -(-len(steps) // SETTLING_BATCHES)]
     progress.start("Starting the head", len(settling) + len(steps))
@@ -100,7 +100,6 @@ def start_head(
     )
     probe = fit_probe(features, data.classes, plan.class_weights)
     write_probe(network.classifier, probe, features.at_cells)
-    return True
 
 
 @contextmanager

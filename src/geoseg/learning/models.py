@@ -26,6 +26,7 @@ Backbone = Literal["resnet50", "resnet101", "mobilenet_v3_large"]
 BACKBONES: tuple[Backbone, ...] = ("resnet50", "resnet101", "mobilenet_v3_large")
 BlockStyle = Literal["pytorch", "caffe"]
 OUTPUT_STRIDES = (8, 16)
+DROPOUT = 0.1
 
 _BUILDERS = {
     "resnet50": segmentation.deeplabv3_resnet50,
@@ -220,6 +221,8 @@ def _fit_pyramid(classifier: nn.Module, architecture: Architecture) -> None:
         convolution = cast(nn.Conv2d, branches.get_submodule(f"{position}.0"))
         convolution.dilation = convolution.padding = (rate, rate)
     branches[4] = LocalPooling(cast(nn.Sequential, branches[4]), architecture.pooled_cells)
+    # torchvision drops half of the channels, which short fits on few points do not recover from.
+    cast(nn.Dropout, classifier.get_submodule("0.project.3")).p = DROPOUT
     last = cast(nn.Conv2d, classifier.get_submodule("1"))
     last.dilation = last.padding = (architecture.head_dilation, architecture.head_dilation)
 

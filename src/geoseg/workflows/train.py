@@ -25,13 +25,13 @@ from geoseg.geodata.rasters import Raster
 from geoseg.learning.devices import choose_device, choose_precision
 from geoseg.learning.fitting import Fit, FitData, FitPlan, Start, fit
 from geoseg.learning.fresh_stages import pass_through
-from geoseg.learning.head_start import start_head
+from geoseg.learning.head_start import can_start_head, start_head
 from geoseg.learning.model_file import ModelRecord, pack_model
-from geoseg.learning.models import Architecture, build_network, split_parameters
+from geoseg.learning.models import Architecture, DeepLabV3, build_network, split_parameters
 from geoseg.learning.normalisation import Normalisation, measure_normalisation
 from geoseg.learning.patches import plan_cover
 from geoseg.learning.stem import start_stem
-from geoseg.learning.weights import load_weights
+from geoseg.learning.weights import WeightsReport, load_weights
 from geoseg.pictures.curves import training_curves
 from geoseg.settings import TrainSettings
 from geoseg.workflows.inputs import Rasters, find_inputs, open_rasters, read_usable_points
@@ -75,18 +75,15 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
         material = _gather(settings, stack, progress)
         plan = _fit_plan(settings)
         architecture = _architecture(settings, material)
-        torch.manual_seed(settings.seed)
-        network = build_network(architecture)
-        report = load_weights(network, settings.weights, settings.backbone)
-        progress.say(report.describe())
-        start_stem(network, report.missing)
-        pass_through(network, report.missing)
-        if settings.head_start and not settings.resume:
-            start_head(network, material.data, plan, missing=report.missing, progress=progress)
+        network, report = _build(settings, architecture, progress)
         checkpoint = folder.begin(
             _identity(settings, plan, material), resume=settings.resume, overwrite=settings.overwrite
         )
         try:
+            if settings.head_start and can_start_head(network, material.data):
+                plan = replace(plan, has_fixed_norms=True)
+                if checkpoint is None:
+                    start_head(network, material.data, plan, missing=report.missing, progress=progress)
             fitted = fit(
                 Start(network, split_parameters(network, report.missing), checkpoint),
                 material.data,
@@ -108,6 +105,19 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
         write_picture(training_curves([asdict(r) for r in fitted.history]), curves, overwrite=True)
         folder.finish()
         return TrainResult(settings.output, record, curves)
+
+
+def _build(
+    settings: TrainSettings, architecture: Architecture, progress: Progress
+) -> tuple[DeepLabV3, WeightsReport]:
+    """Build the network with its weights, and give what has none a gentle start."""
+    torch.manual_seed(settings.seed)
+    network = build_network(architecture)
+    report = load_weights(network, settings.weights, settings.backbone)
+    progress.say(report.describe())
+    start_stem(network, report.missing)
+    pass_through(network, report.missing)
+    return network, report
 
 
 def _check_apart(settings: TrainSettings) -> None:
@@ -184,7 +194,6 @@ def _fit_plan(settings: TrainSettings) -> FitPlan:
         gamma=settings.gamma,
         head_rate=settings.head_rate,
         backbone_rate=settings.backbone_rate,
-        has_fixed_norms=settings.head_start,
         seed=settings.seed,
         device=device,
         precision=choose_precision(settings.precision, device),
