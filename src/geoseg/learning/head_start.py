@@ -30,7 +30,7 @@ from geoseg.learning.sampling import read_at_points
 
 INVERSE_RIDGE = 3e-3
 MOST_POINTS = 20_000
-SETTLING_BATCHES = 16
+SETTLING_BATCHES = 8
 CELLS_A_PATCH = 8
 UNSEEN = 20.0
 # Place in the pyramid, convolution and batch norm of the 1x1 branch and of the pooling branch.
