@@ -249,7 +249,8 @@ class _Run:
             rng=rng,
         )
         rank, world = self.fabric.global_rank, self.fabric.world_size
-        shares = [step[rank::world] for step in batches(plans, self.plan.batch)]
+        # A last step of fewer patches than processes must not leave one of them without work.
+        shares = [step[rank::world] or step[:1] for step in batches(plans, self.plan.batch)]
         return read_ahead(shares, self.data.sources, self.training, patch_px=self.plan.patch_px)
 
     def _step(self, batch: Batch, progress: Progress) -> float:
