@@ -62,13 +62,17 @@ class TrainSettings(Settings):
         points: Point file.
         output: Model file to write.
         split: Which images of a folder to train on.
-        recipe: How to train; "pfce" is DeepLabV3 with partial focal cross-entropy.
+        recipe: How to train; "pfce" is DeepLabV3 with partial focal cross-entropy, "quick" a linear
+            head on layers of the frozen backbone.
         backbone: The network's backbone.
         output_stride: Pixels per cell of the logits; 8 is finer, 16 about three times faster.
         weights: "imagenet", "coco", "none", or the path of a weights file.
         block_style: Where the ResNet of the weights strides; "caffe" for weights derived from He et al.'s.
         head_start: Whether the head starts from a linear probe of the backbone's features, and batch
             norms keep their statistics. Without it, rates ten times higher suit.
+        enlarge: How many times "quick" enlarges the image; 1 is four times faster, 2 maps finer.
+        prior: Where the classes' shares on the land come from: "em" (estimated on unlabelled pixels),
+            "none" (not corrected), "name=share,..." (stated), or a point file drawn at random.
         bands: Bands to use, from 1; None takes all.
         class_column: Column of the point file that holds the class.
         legend: Legend file.
@@ -93,12 +97,14 @@ class TrainSettings(Settings):
     points: Path
     output: Path
     split: str = "train"
-    recipe: Literal["pfce"] = "pfce"
+    recipe: Literal["pfce", "quick"] = "pfce"
     backbone: Literal["resnet50", "resnet101", "mobilenet_v3_large"] = "resnet50"
     output_stride: Literal[8, 16] = 8
     weights: str = "imagenet"
     block_style: Literal["pytorch", "caffe"] = "pytorch"
     head_start: bool = True
+    enlarge: Literal[1, 2] = 2
+    prior: str = "em"
     bands: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None
     class_column: str | None = None
     legend: Path | None = None

@@ -9,8 +9,9 @@ from geoseg.domain.points import CHECK, make_points
 from geoseg.domain.ports import Silence
 from geoseg.errors import TrainingError
 from geoseg.learning.checkpoints import unpack_checkpoint
-from geoseg.learning.fitting import FitData, FitPlan, Start, fit, read_logits
+from geoseg.learning.fitting import FitPlan, Start, fit
 from geoseg.learning.normalisation import Normalisation
+from geoseg.learning.reading import FitData, Reader, read_logits
 
 PLAN = FitPlan(epochs=4, patches=3, batch=2, patch_px=64, head_rate=3e-3, average=0.9)
 
@@ -44,7 +45,8 @@ def test_a_fit_lowers_its_loss_and_learns_its_points(tiny_network, data):
     assert history[-1].loss < 0.2 * history[0].loss
     model = tiny_network()
     model.load_state_dict(fitted.state)
-    logits, labels = read_logits(model, data.points, data, patch_px=64, batch=2)
+    read = read_logits(model, data.points, data, reader=Reader(64, batch=2))
+    logits, labels = read.values, read.label
     assert len(labels) == 24
     assert (logits.argmax(1) == labels).float().mean() >= 0.95
     assert [r.epoch for r in history] == [1, 2, 3, 4, 5, 6]
@@ -86,7 +88,8 @@ def test_the_epoch_kept_is_the_best_on_held_out_points(tiny_network, data):
     model = tiny_network()
     model.load_state_dict(kept.state)
     checks = data.points.with_role(CHECK)
-    logits, labels = read_logits(model, checks, data, patch_px=64, batch=2)
+    read = read_logits(model, checks, data, reader=Reader(64, batch=2))
+    logits, labels = read.values, read.label
     accuracy = float((logits.argmax(1) == labels).float().mean())
     assert accuracy == pytest.approx(kept.history[kept.best_epoch - 1].check_accuracy)
 

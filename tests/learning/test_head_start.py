@@ -7,10 +7,12 @@ from torch import nn
 
 from geoseg.domain.points import make_points
 from geoseg.domain.ports import Silence
-from geoseg.learning.fitting import FitData, FitPlan, read_logits
-from geoseg.learning.head_start import Features, Probe, can_start_head, fit_probe, start_head, write_probe
+from geoseg.learning.fitting import FitPlan
+from geoseg.learning.head_start import Features, can_start_head, probe_features, start_head, write_probe
 from geoseg.learning.models import Architecture, build_network
 from geoseg.learning.normalisation import Normalisation
+from geoseg.learning.probe import Probe
+from geoseg.learning.reading import FitData, Reader, read_logits
 
 
 @pytest.fixture
@@ -66,7 +68,7 @@ def test_a_probe_tells_the_classes_apart_and_leaves_out_those_without_points(pre
         torch.from_numpy(found).float(), torch.from_numpy(labels), torch.ones(300), torch.zeros(0)
     )
 
-    probe = fit_probe(features, 3)
+    probe = probe_features(features, 3)
 
     scores = features.at_points @ probe.weight.T + probe.bias
     assert (scores.argmax(1) == features.labels).float().mean() > 0.95
@@ -78,8 +80,8 @@ def test_points_count_by_their_weights_and_their_class(head):
     found = torch.zeros(100, 4)
     labels = torch.arange(100) % 2
     features = Features(found, labels, torch.where(labels == 1, 3.0, 1.0), torch.zeros(0))
-    assert fit_probe(features, 2).bias.diff() == pytest.approx(np.log(3), abs=1e-2)
-    assert fit_probe(features, 2, (3.0, 1.0)).bias.diff() == pytest.approx(0, abs=1e-2)
+    assert probe_features(features, 2).bias.diff() == pytest.approx(np.log(3), abs=1e-2)
+    assert probe_features(features, 2, (3.0, 1.0)).bias.diff() == pytest.approx(0, abs=1e-2)
 
 
 @pytest.fixture
@@ -101,7 +103,8 @@ def test_a_started_network_knows_its_points_before_the_first_step(data):
     assert can_start_head(network, data)
     start_head(network, data, plan, missing=set(network.state_dict()), progress=Silence())
 
-    logits, labels = read_logits(network, data.points, data, patch_px=64, batch=2)
+    read = read_logits(network, data.points, data, reader=Reader(64, batch=2))
+    logits, labels = read.values, read.label
     assert (logits.argmax(1) == labels).float().mean() > 0.9
 
 

@@ -88,6 +88,11 @@ def test_a_record_that_makes_no_sense_is_damage(hollow, record):
         ("architecture", {"block_style": "c"}),
         ("normalisation", {"mean": [1.0, float("nan"), 1.0]}),
         ("normalisation", {"deviation": [1.0, 0.0, 1.0]}),
+        ("architecture", {"head": "cubic"}),
+        ("architecture", {"enlarge": 10**6}),
+        ("calibration", {"temperature": 0.0}),
+        ("calibration", {"shift": [0.0]}),
+        ("calibration", {"shift": [0.0, float("inf"), 0.0]}),
     ],
 )
 def test_a_forged_record_is_refused_before_a_network_is_built(hollow, part, value):

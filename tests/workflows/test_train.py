@@ -20,8 +20,9 @@ from geoseg.geodata.point_files import read_points, write_points
 from geoseg.geodata.rasters import describe_raster
 from geoseg.learning.model_file import read_record
 from geoseg.settings import SampleSettings, TrainSettings
+from geoseg.workflows.material import gather
 from geoseg.workflows.sample import sample
-from geoseg.workflows.train import _gather, train
+from geoseg.workflows.train import train
 
 
 class Watcher:
@@ -159,7 +160,7 @@ def test_a_damaged_or_hostile_checkpoint_is_refused_and_not_run(settings, stoppe
 
 
 def test_ctrl_c_before_the_first_epoch_ends_says_that_nothing_was_kept(settings, tmp_path):
-    with pytest.raises(StoppedError, match="before the first epoch"):
+    with pytest.raises(StoppedError, match="before there was anything to go on from"):
         train(settings(), Watcher(stop_at=1))
     assert names(tmp_path) == {"m.run"}
     assert "checkpoint.pt" not in names(tmp_path / "m.run")
@@ -229,10 +230,10 @@ def test_points_of_any_format_train_to_the_same_weights(settings, dataset, train
     assert result.record.legend == read_record(trained).legend
 
 
-def gather(settings, watcher=None):
+def gathered(settings, watcher=None):
     """Return what a training would train on, without the training."""
     with ExitStack() as stack:
-        return _gather(settings, stack, watcher or Watcher())
+        return gather(settings, stack, watcher or Watcher(), check_share=settings.check_share)
 
 
 def write_some(points, path: Path, dataset: Path, classes, *, check: int = 0) -> Path:
@@ -245,20 +246,20 @@ def write_some(points, path: Path, dataset: Path, classes, *, check: int = 0) ->
 
 
 def test_a_share_of_each_class_is_held_out(settings):
-    found = gather(settings(check_share=0.4)).data.points
+    found = gathered(settings(check_share=0.4)).data.points
 
     assert found.with_role(TRAIN).counts(3).tolist() == [6, 6, 6]
     assert found.with_role(CHECK).counts(3).tolist() == [4, 4, 4]
 
 
 def test_nothing_is_held_out_when_the_share_is_0(settings):
-    assert len(gather(settings(check_share=0)).data.points.with_role(TRAIN)) == 30
+    assert len(gathered(settings(check_share=0)).data.points.with_role(TRAIN)) == 30
 
 
 def test_roles_in_the_file_come_before_the_share(settings, dataset, points, classes, tmp_path):
     path = write_some(points, tmp_path / "roles.gpkg", dataset, classes, check=7)
 
-    found = gather(settings(points=path)).data.points
+    found = gathered(settings(points=path)).data.points
 
     assert len(found.with_role(CHECK)) == 7
     assert len(found.with_role(TRAIN)) == 23
@@ -269,7 +270,7 @@ def test_a_file_of_check_points_is_used_to_check_only(settings, dataset, points,
     checks = tmp_path / "checks.csv"
     checks.write_text("image,row,col,class\neast,50,5,field\nwest,50,90,water\n")
 
-    found = gather(settings(points=path, check_points=checks)).data.points
+    found = gathered(settings(points=path, check_points=checks)).data.points
 
     held = found.with_role(CHECK)
     assert sorted(zip(held.image.tolist(), held.row.tolist(), held.col.tolist(), strict=True)) == [
@@ -291,7 +292,7 @@ def test_without_a_legend_the_points_bring_theirs(settings, own_dataset, points,
     (own_dataset / "legend.json").unlink()
 
     assert (
-        gather(settings(data=own_dataset)).legend == classes
+        gathered(settings(data=own_dataset)).legend == classes
     )  # names, order and colours, from the GeoPackage
 
 
@@ -301,7 +302,7 @@ def test_without_any_legend_classes_come_from_the_points_in_sorted_order(setting
     path.write_text("image,row,col,class\neast,50,5,field\neast,50,90,water\nwest,50,48,alder\n")
     watcher = Watcher()
 
-    found = gather(settings(data=own_dataset, points=path), watcher).data.points
+    found = gathered(settings(data=own_dataset, points=path), watcher).data.points
 
     assert found.class_id.tolist() == [1, 2, 0]
     assert watcher.said[0] == "The classes come from column 'class': alder, field, water."
@@ -311,7 +312,7 @@ def test_a_class_without_a_point_to_train_on_is_named(settings, tmp_path):
     (tmp_path / "p.csv").write_text("image,row,col,class\neast,50,5,field\nwest,50,90,water\n")
     watcher = Watcher()
 
-    gather(settings(points=tmp_path / "p.csv"), watcher)
+    gathered(settings(points=tmp_path / "p.csv"), watcher)
 
     said = "2 points on 2 raster(s), 0 of them held out (field 1, wood 0, water 1). No point of wood: the map"
     assert watcher.said[0].startswith(said)
@@ -353,7 +354,7 @@ def test_a_disk_that_fills_up_leaves_nothing_half_written(settings, full_disk, t
 
 
 def test_overwrite_starts_an_unfinished_run_anew(settings, stopped):
-    with pytest.raises(StoppedError, match="before the first epoch"):
+    with pytest.raises(StoppedError, match="before there was anything to go on from"):
         train(settings(**TWO_EPOCHS, overwrite=True), Watcher(stop_at=1))
     assert names(stopped.parent) == {"run.json", "tensorboard"}
     assert len(list((stopped.parent / "tensorboard").iterdir())) == 1

@@ -99,7 +99,7 @@ def train(
         Path, typer.Option("--output", "-o", help="Model file to write, such as model.geoseg.")
     ],
     split: Annotated[str, typer.Option(help="Which images of a folder to train on.")] = "train",
-    recipe: Annotated[str, typer.Option(help="How to train: pfce.")] = "pfce",
+    recipe: Annotated[str, typer.Option(help="How to train: pfce, or quick (seconds).")] = "pfce",
     backbone: Annotated[str, typer.Option(help="resnet50, resnet101 or mobilenet_v3_large.")] = "resnet50",
     weights: Annotated[
         str, typer.Option(help="imagenet, coco, none, or the path of a .safetensors or .pth file.")
@@ -132,6 +132,16 @@ def train(
         float, typer.Option(help="Learning rate of the head and of what starts at random.")
     ] = 1e-4,
     backbone_rate: Annotated[float, typer.Option(help="Learning rate of what is pretrained.")] = 1e-5,
+    enlarge: Annotated[
+        int, typer.Option(help="How many times quick enlarges the image: 1, or 2 (finer, slower).")
+    ] = 2,
+    prior: Annotated[
+        str,
+        typer.Option(
+            help="Classes' shares on the land: em (estimated), none (as the points), NAME=SHARE,... or a "
+            "file of points drawn at random."
+        ),
+    ] = "em",
     seed: Seed = 0,
     device: Device = "auto",
     precision: Precision = "auto",
@@ -151,14 +161,14 @@ def train(
     settings = read_settings(TrainSettings, values)
     with progress_bars(quiet) as progress:
         result = run(settings, progress)
-    training = result.record.training
-    chosen = training["history"][training["epoch"] - 1]
     if json_:
-        kept = {k: v for k, v in training.items() if k not in ("history", "settings")}
-        _print_json({"model": str(result.model), "curves": str(result.curves), **kept})
+        kept = {k: v for k, v in result.record.training.items() if k not in ("history", "settings")}
+        curves = {"curves": str(result.curves)} if result.curves else {}
+        _print_json({"model": str(result.model), **curves, **kept})
         return
-    typer.echo(f"{result.model}: weights of epoch {training['epoch']}, loss {chosen['loss']:.4f}.")
-    typer.echo(f"Curves: {result.curves}")
+    typer.echo(f"{result.model}: {result.summary}.")
+    if result.curves:
+        typer.echo(f"Curves: {result.curves}")
     typer.echo(f"Next: geoseg predict {result.model} RASTER.tif -o map.tif")
 
 

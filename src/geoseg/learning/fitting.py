@@ -13,16 +13,16 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from geoseg.domain.accuracy import accuracy
-from geoseg.domain.points import CHECK, TRAIN, Points
-from geoseg.domain.ports import PixelSource, Progress
+from geoseg.domain.points import CHECK, TRAIN
+from geoseg.domain.ports import Progress
 from geoseg.errors import TrainingError
 from geoseg.learning.augmentation import vary_colors
 from geoseg.learning.averaging import Average
 from geoseg.learning.checkpoints import Checkpoint, pack_checkpoint
 from geoseg.learning.loss import EPSILON, PatchPoints, focal_sums
 from geoseg.learning.models import DeepLabV3
-from geoseg.learning.normalisation import Normalisation
 from geoseg.learning.patches import Batch, batches, plan_cover, plan_epoch, read_ahead
+from geoseg.learning.reading import FitData, Reader, read_logits
 from geoseg.learning.sampling import read_at_points
 
 LEAST_PATCHES = 64
@@ -92,21 +92,6 @@ class Fit:
     state: Mapping[str, Tensor]
     best_epoch: int
     history: tuple[EpochRecord, ...]
-
-
-@dataclass(frozen=True)
-class FitData:
-    """What to fit to: rasters by image name, points on them, and the normalisation of their pixels."""
-
-    sources: Mapping[str, PixelSource]
-    points: Points
-    normalisation: Normalisation
-    classes: int
-
-    @property
-    def sizes(self) -> dict[str, tuple[int, int]]:
-        """Height and width of each raster."""
-        return {name: (source.height, source.width) for name, source in self.sources.items()}
 
 
 @dataclass(frozen=True)
@@ -289,9 +274,9 @@ class _Run:
         """Return loss, overall accuracy and mean IoU of the averaged weights on the held-out points."""
         if not len(self.check):
             return float("nan"), float("nan"), float("nan")
-        logits, labels = read_logits(
-            self.average.module, self.check, self.data, patch_px=self.plan.patch_px, batch=self.plan.batch
-        )
+        reader = Reader(self.plan.patch_px, batch=self.plan.batch, device=self.fabric.device.type)
+        read = read_logits(self.average.module, self.check, self.data, reader=reader)
+        logits, labels = read.values, read.label
         total, weight = focal_sums(logits, labels, gamma=0.0)
         confusion = np.zeros((self.data.classes, self.data.classes), np.int64)
         np.add.at(confusion, (labels.numpy(), logits.argmax(1).numpy()), 1)
@@ -304,29 +289,6 @@ class _Run:
             self.best_epoch, self.best_score = record.epoch, score
             state = self.average.module.state_dict()
             self.best_state = {n: t.detach().cpu().clone() for n, t in state.items()}
-
-
-def read_logits(
-    network: torch.nn.Module, points: Points, data: FitData, *, patch_px: int, batch: int
-) -> tuple[Tensor, Tensor]:
-    """Return logits (P, C) at the points, in float32 on the CPU, and their labels (P,).
-
-    The points are read from a fixed grid of patches, so their order is that of the grid.
-    """
-    device = next(network.parameters()).device
-    plans = list(batches(plan_cover(points, patch_px), batch))
-    size = (patch_px, patch_px)
-    logits, labels = [], []
-    network.eval()
-    with torch.inference_mode():
-        for one in read_ahead(plans, data.sources, points, patch_px=patch_px):
-            images = data.normalisation.apply(one.pixels.to(device), one.valid.to(device))
-            at = one.points.to(device)
-            maps = network(images.to(memory_format=torch.channels_last))
-            found = read_at_points(maps, index=at.index, row=at.row, col=at.col, size=size)
-            logits.append(found.cpu())
-            labels.append(at.label.cpu())
-    return torch.cat(logits), torch.cat(labels)
 
 
 def _sums(logits: Tensor, points: PatchPoints, plan: FitPlan) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,6 @@ network maps sensibly before its first step.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,23 +15,21 @@ from typing import cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 from geoseg.domain.points import TRAIN
 from geoseg.domain.ports import Progress
-from geoseg.learning.fitting import FitData, FitPlan
+from geoseg.learning.fitting import FitPlan
 from geoseg.learning.models import DeepLabV3
 from geoseg.learning.patches import Batch, PatchPlan, batches, plan_cover, read_ahead
+from geoseg.learning.probe import Probe, fit_probe
+from geoseg.learning.reading import FitData
 from geoseg.learning.sampling import read_at_points
 
 INVERSE_RIDGE = 3e-3
 MOST_POINTS = 20_000
 SETTLING_BATCHES = 8
 CELLS_A_PATCH = 8
-UNSEEN = 20.0
 # Place in the pyramid, convolution and batch norm of the 1x1 branch and of the pooling branch.
 _BRANCHES = ((0, ("0.convs.0.0", "0.convs.0.1")), (4, ("0.convs.4.1", "0.convs.4.2")))
 
@@ -52,14 +49,6 @@ class Features:
     labels: Tensor
     weights: Tensor
     at_cells: Tensor
-
-
-@dataclass(frozen=True)
-class Probe:
-    """A linear classifier of features: scores are ``features @ weight.T + bias``, of shape (C, F) and (C,)."""
-
-    weight: Tensor
-    bias: Tensor
 
 
 def can_start_head(network: DeepLabV3, data: FitData) -> bool:
@@ -98,7 +87,7 @@ def start_head(
     features = Features(
         *(torch.cat(columns) for columns in zip(*(vars(p).values() for p in parts), strict=True))
     )
-    probe = fit_probe(features, data.classes, plan.class_weights)
+    probe = probe_features(features, data.classes, plan.class_weights)
     write_probe(network.classifier, probe, features.at_cells)
 
 
@@ -145,37 +134,15 @@ def _read_features(
         yield Features(found.cpu(), batch.points.label, batch.points.weight, cells[chosen])
 
 
-def fit_probe(features: Features, classes: int, class_weights: Sequence[float] | None = None) -> Probe:
-    """Fit a multinomial logistic regression with a ridge on standardised features.
-
-    Classes without a point get no weight and a low bias. Of more than 20,000 points an even choice is used.
-    """
+def probe_features(features: Features, classes: int, class_weights: Sequence[float] | None = None) -> Probe:
+    """Fit a probe to the features at the points; of more than 20,000 points an even choice is used."""
     every = slice(None, None, -(-len(features.labels) // MOST_POINTS))
-    found, labels = features.at_points[every].double().numpy(), features.labels[every].numpy()
+    labels = features.labels[every].numpy()
     weights = features.weights[every].double().numpy()
     if class_weights is not None:
         weights = weights * np.asarray(class_weights)[labels]
-    mean, deviation = found.mean(axis=0), found.std(axis=0)
-    deviation[deviation == 0] = 1
-    model = LogisticRegression(C=INVERSE_RIDGE, max_iter=300, tol=1e-3)
-    with warnings.catch_warnings():
-        # A start need not be the very optimum.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit((found - mean) / deviation, labels, weights)
-    slope, bias = _of_each_class(model, classes)
-    slope = slope / deviation
-    return Probe(torch.from_numpy(slope).float(), torch.from_numpy(bias - slope @ mean).float())
-
-
-def _of_each_class(
-    model: LogisticRegression, classes: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    slope, bias = model.coef_, model.intercept_
-    if len(model.classes_) == 2:
-        slope, bias = np.concatenate([-slope, slope]) / 2, np.concatenate([-bias, bias]) / 2
-    every_slope, every_bias = np.zeros((classes, slope.shape[1])), np.full(classes, -UNSEEN)
-    every_slope[model.classes_], every_bias[model.classes_] = slope, bias
-    return every_slope, every_bias
+    found = features.at_points[every].double().numpy()
+    return fit_probe(found, labels, weights, classes=classes, inverse_ridge=INVERSE_RIDGE)
 
 
 @torch.no_grad()

@@ -39,4 +39,4 @@ class TorchPredictor:
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._is_bf16):
             logits = self._network(images.to(memory_format=torch.channels_last))
         full = functional.interpolate(logits.float(), pixels.shape[-2:], mode="bilinear", align_corners=False)
-        return full.softmax(dim=1).cpu().numpy()
+        return self._record.calibration.apply(full).softmax(dim=1).cpu().numpy()

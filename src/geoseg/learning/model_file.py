@@ -11,22 +11,25 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from geoseg.domain.legend import Legend, legend_from_records
 from geoseg.errors import LegendError, ModelFileError
+from geoseg.learning.calibration import Calibration
+from geoseg.learning.layers import build_layer_network
 from geoseg.learning.models import (
     BACKBONES,
+    ENLARGEMENTS,
     OUTPUT_STRIDES,
     Architecture,
     BlockStyle,
-    DeepLabV3,
+    Head,
     build_network,
 )
 from geoseg.learning.normalisation import Normalisation
@@ -47,6 +50,7 @@ class ModelRecord:
         normalisation: Statistics of those bands.
         resolution_m: Ground resolution of the training rasters in metres, or None.
         training: The training record: settings, points, history; JSON values.
+        calibration: What turns its logits into probabilities.
     """
 
     recipe: str
@@ -57,13 +61,14 @@ class ModelRecord:
     normalisation: Normalisation
     resolution_m: float | None
     training: Mapping[str, Any]
+    calibration: Calibration = field(default_factory=Calibration)
 
 
 @dataclass(frozen=True)
 class Model:
     """A network with its record, and the SHA-256 of the file it came from ("" before it is saved)."""
 
-    network: DeepLabV3
+    network: nn.Module
     record: ModelRecord
     sha256: str = ""
 
@@ -107,12 +112,17 @@ def read_model(path: Path, output_stride: int | None = None) -> Model:
         record = replace(record, architecture=record.architecture.at_stride(output_stride))
     with _opened(path) as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- not a mapping
-    network = build_network(record.architecture)
+    network = build_any(record.architecture)
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:
         raise _damaged(path, "tensors that do not fit its record") from error
     return Model(network.eval(), record, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def build_any(architecture: Architecture) -> nn.Module:
+    """Build the network that an architecture asks for, with random weights."""
+    return (build_layer_network if architecture.head == "linear" else build_network)(architecture)
 
 
 def _record(content: Mapping[str, Any]) -> ModelRecord:
@@ -125,13 +135,20 @@ def _record(content: Mapping[str, Any]) -> ModelRecord:
             "normalisation": Normalisation(
                 tuple(content["normalisation"]["mean"]), tuple(content["normalisation"]["deviation"])
             ),
+            "calibration": _calibration(content.get("calibration", {})),
         }
     )
 
 
+def _calibration(content: Mapping[str, Any]) -> Calibration:
+    """Read a calibration; files of earlier versions have none."""
+    shift = content.get("shift")
+    return Calibration(content.get("temperature", 1.0), None if shift is None else tuple(shift))
+
+
 def _checked(record: ModelRecord) -> ModelRecord:
     """Return the record if its parts fit together; a network as large as a forged one may ask for is not built."""
-    architecture, normalisation = record.architecture, record.normalisation
+    architecture, normalisation, calibration = record.architecture, record.normalisation, record.calibration
     bands = len(record.bands)
     fits = {
         "backbone": architecture.backbone in BACKBONES,
@@ -139,9 +156,14 @@ def _checked(record: ModelRecord) -> ModelRecord:
         "output_stride": architecture.output_stride in OUTPUT_STRIDES,
         "patch_px": _is_count(architecture.patch_px),
         "head_dilation": architecture.head_dilation in (1, 2),
+        "head": architecture.head in get_args(Head),
+        "enlarge": architecture.enlarge in ENLARGEMENTS,
         "classes": architecture.classes == len(record.legend),
         "bands": architecture.bands == bands > 0 and all(map(_is_count, record.bands)),
         "normalisation": len(normalisation.mean) == len(normalisation.deviation) == bands,
+        "temperature": 0 < calibration.temperature < math.inf,
+        "shift": calibration.shift is None or len(calibration.shift) == len(record.legend),
+        "finite shift": all(map(math.isfinite, calibration.shift or ())),
         "mean": all(map(math.isfinite, normalisation.mean)),
         "deviation": all(0 < d < math.inf for d in normalisation.deviation),
     }

@@ -25,7 +25,9 @@ from geoseg.errors import SettingsError
 Backbone = Literal["resnet50", "resnet101", "mobilenet_v3_large"]
 BACKBONES: tuple[Backbone, ...] = ("resnet50", "resnet101", "mobilenet_v3_large")
 BlockStyle = Literal["pytorch", "caffe"]
+Head = Literal["aspp", "linear"]
 OUTPUT_STRIDES = (8, 16)
+ENLARGEMENTS = (1, 2)
 DROPOUT = 0.1
 
 _BUILDERS = {
@@ -49,6 +51,8 @@ class Architecture:
             or 1x1 convolution ("caffe", as in He et al., 2016, and weights derived from theirs).
         head_dilation: Rate of the 3x3 convolution behind the pyramid; more than 1 where the weights
             were trained at a coarser output stride.
+        head: DeepLabV3's pyramid ("aspp"), or one linear layer on several layers ("linear").
+        enlarge: How many times the network enlarges the image first; only with a linear head.
     """
 
     backbone: Backbone = "resnet50"
@@ -58,6 +62,8 @@ class Architecture:
     output_stride: int = 8
     block_style: BlockStyle = "pytorch"
     head_dilation: int = 1
+    head: Head = "aspp"
+    enlarge: int = 1
 
     @property
     def cell_px(self) -> int:

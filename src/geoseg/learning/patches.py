@@ -45,11 +45,15 @@ class Turn:
 
 @dataclass(frozen=True)
 class PatchPlan:
-    """Where a patch is read and how it is turned: a square ``window`` scaled to the patch size."""
+    """Where a patch is read and how it is turned: a square ``window`` scaled to the patch size.
+
+    Points in its outer ``margin`` pixels are not carried.
+    """
 
     image: str
     window: Window
     turn: Turn = Turn()
+    margin: int = 0
 
 
 @dataclass(frozen=True)
@@ -99,15 +103,19 @@ def plan_epoch(
     return plans
 
 
-def plan_cover(points: Points, patch_px: int) -> list[PatchPlan]:
-    """Return the cells of a fixed grid that hold points: every point once, nothing turned or scaled."""
+def plan_cover(points: Points, patch_px: int, margin: int = 0) -> list[PatchPlan]:
+    """Return the cells of a fixed grid that hold points: every point once, nothing turned or scaled.
+
+    Around each cell of ``patch_px`` a margin of context is read.
+    """
     cells = sorted(
         {
             (str(image), int((row + 0.5) // patch_px), int((col + 0.5) // patch_px))
             for image, row, col in zip(points.image, points.row, points.col, strict=True)
         }
     )
-    return [PatchPlan(i, Window(r * patch_px, c * patch_px, patch_px, patch_px)) for i, r, c in cells]
+    windows = [(i, Window(r * patch_px, c * patch_px, patch_px, patch_px)) for i, r, c in cells]
+    return [PatchPlan(image, window.padded(margin), margin=margin) for image, window in windows]
 
 
 def _place(position: float, *, side: int, size: int, rng: np.random.Generator) -> int:
@@ -164,7 +172,8 @@ def _points_in(
     side = plan.window.height
     # Distances from the window's north-west corner; the first pixel's centre lies half a pixel in.
     down, across = points.row - plan.window.row + 0.5, points.col - plan.window.col + 0.5
-    is_inside = (down >= 0) & (down < side) & (across >= 0) & (across < side)
+    first, last = plan.margin, side - plan.margin
+    is_inside = (down >= first) & (down < last) & (across >= first) & (across < last)
     inside = np.flatnonzero(is_inside & (points.image == plan.image))
     zoom = patch_px / side
     row, col = down[inside] * zoom - 0.5, across[inside] * zoom - 0.5

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torchvision.models import get_weight
 
 from geoseg.errors import ModelFileError, SettingsError
-from geoseg.learning.models import Backbone, DeepLabV3, adapt_first_convolution
+from geoseg.learning.models import Backbone, adapt_first_convolution
 
 _IMAGENET = {
     "resnet50": "ResNet50_Weights.IMAGENET1K_V2",
@@ -53,7 +53,7 @@ class WeightsReport:
         """Return one line for people."""
         if not self.loaded:
             return f"Weights: {self.source}; all parameters start at random."
-        missing = [n for n in self.missing if not n.startswith("classifier.")]
+        missing = [n for n in self.missing if n.startswith("backbone.")]
         text = f"Weights: {self.source}, {self.loaded} tensors"
         if missing:
             text += f"; {len(missing)} of the backbone not found, start at random: {_shorten(missing)}"
@@ -62,7 +62,7 @@ class WeightsReport:
         return text + (f"; {len(self.unused)} not used." if self.unused else ".")
 
 
-def load_weights(network: DeepLabV3, weights: str, backbone: Backbone) -> WeightsReport:
+def load_weights(network: nn.Module, weights: str, backbone: Backbone) -> WeightsReport:
     """Load pretrained weights into ``network``; partial state dicts are accepted and reported.
 
     Args:

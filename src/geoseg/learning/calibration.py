@@ -1,0 +1,193 @@
+"""What turns logits into honest probabilities of the land: a temperature, and a shift for the classes' shares.
+
+Points are drawn by class, land is not: where each class has as many points, a network learns that all
+are equally frequent, and overestimates the rare ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+from torch import Tensor
+
+from geoseg.domain.accuracy import accuracy
+
+STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+LEAST_RECALL = 0.5
+"""What share of its producer's accuracy a class must keep when the prior is corrected."""
+_LEAST_SHARE = 1e-6
+_DRAWS = 200
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Probabilities are ``softmax(logits / temperature + shift)``; without a shift, classes keep their odds."""
+
+    temperature: float = 1.0
+    shift: tuple[float, ...] | None = None
+
+    def apply(self, logits: Tensor) -> Tensor:
+        """Return calibrated logits of the shape of the logits (N, C, ...)."""
+        if self.temperature == 1.0 and self.shift is None:
+            return logits
+        scaled = logits / self.temperature
+        if self.shift is None:
+            return scaled
+        return scaled + logits.new_tensor(self.shift).view(-1, *[1] * (logits.dim() - 2))
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Logits (P, C) at points that the model was not fitted to, with their class ids and weights (P,)."""
+
+    logits: NDArray[np.floating]
+    labels: NDArray[np.int64]
+    weights: NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class PriorReport:
+    """What was found of the classes' shares.
+
+    Attributes:
+        point_shares: Share of each class among the points.
+        land_shares: Share of each class on the land, as estimated or stated.
+        strength: Power of their ratio that the probabilities are multiplied by.
+        expected_miou: Mean IoU by strength that the held-out points lead one to expect.
+    """
+
+    point_shares: tuple[float, ...]
+    land_shares: tuple[float, ...]
+    strength: float
+    expected_miou: Mapping[str, float]
+
+
+def fit_temperature(held_out: HeldOut) -> float:
+    """Return the temperature of least cross-entropy, between 1/20 and 20.
+
+    Guo et al., "On calibration of modern neural networks", ICML 2017.
+    """
+
+    def loss(log_temperature: float) -> float:
+        return cross_entropy(held_out, float(np.exp(log_temperature)))
+
+    found = minimize_scalar(loss, bounds=(-np.log(20), np.log(20)), method="bounded")
+    return float(np.exp(found.x))
+
+
+def cross_entropy(held_out: HeldOut, temperature: float = 1.0) -> float:
+    """Return the weighted mean cross-entropy of the labels in nats."""
+    logs = log_softmax(held_out.logits.astype(np.float64) / temperature, axis=1)
+    own = logs[np.arange(len(logs)), held_out.labels]
+    return float(-np.average(own, weights=held_out.weights))
+
+
+def estimate_shares(probabilities: Array, point_shares: Array, iterations: int = 500) -> Array:
+    """Estimate the shares of the classes among unlabelled pixels by expectation maximisation.
+
+    Saerens et al., "Adjusting the outputs of a classifier to new a priori probabilities", Neural
+    Computation 14 (2002). The probabilities must be calibrated.
+
+    Args:
+        probabilities: Of the unlabelled pixels (U, C), under the shares of the points.
+        point_shares: Shares of the classes among the points (C,); classes of share 0 stay so.
+        iterations: Steps at most.
+
+    Returns:
+        Shares (C,) that sum to 1.
+    """
+    seen = point_shares > 0
+    shares, likelihood = point_shares[seen], probabilities[:, seen] / point_shares[seen]
+    for _ in range(iterations):
+        joint = likelihood * shares
+        new = (joint / joint.sum(axis=1, keepdims=True)).mean(axis=0)
+        change, shares = np.abs(new - shares).max(), new
+        if change < _LEAST_SHARE:
+            break
+    every = np.zeros(len(point_shares))
+    every[seen] = shares
+    return every
+
+
+def correct_prior(
+    held_out: HeldOut, temperature: float, *, point_shares: Array, land_shares: Array
+) -> tuple[Calibration, PriorReport]:
+    """Shift the odds towards the classes' shares on the land, as far as the held-out points support it.
+
+    Odds are multiplied by (land share / point share) to the power of a strength (Menon et al.,
+    "Long-tail learning via logit adjustment", ICLR 2021). The held-out points promise a mean IoU for
+    each strength when each class is weighted by its share on the land. The least strength is taken
+    whose promise is within a standard error of the best one. A strength that costs any class
+    more than half of its held-out points is not considered, so no class can vanish; a class that has
+    none keeps its odds.
+
+    Args:
+        held_out: Points that the model was not fitted to.
+        temperature: What calibrates the logits.
+        point_shares: Shares of the classes among the points that it was fitted to (C,).
+        land_shares: Shares on the land (C,).
+
+    Returns:
+        The calibration, and what it rests on.
+    """
+    least = np.maximum(land_shares, _LEAST_SHARE)
+    tested = np.bincount(held_out.labels, held_out.weights, len(point_shares)) > 0
+    known = tested & (point_shares > 0)
+    ratio = np.zeros(len(point_shares))
+    ratio[known] = np.log(least[known] / point_shares[known])
+    scaled = held_out.logits.astype(np.float64) / temperature
+    promises = {s: _Promise((scaled + s * ratio).argmax(axis=1), held_out, least) for s in STRENGTHS}
+    strength = _least_good_strength(promises, held_out.weights)
+    report = PriorReport(
+        tuple(point_shares.tolist()),
+        tuple(land_shares.tolist()),
+        strength,
+        {str(s): round(promise.miou(held_out.weights), 4) for s, promise in promises.items()},
+    )
+    return Calibration(temperature, tuple((strength * ratio).tolist())), report
+
+
+@dataclass(frozen=True)
+class _Promise:
+    """What held-out points, mapped for these classes (P,), promise for land with these shares (C,)."""
+
+    mapped: NDArray[np.intp]
+    held_out: HeldOut
+    land_shares: Array
+
+    def rates(self, weights: NDArray[np.floating]) -> Array:
+        """Return for each true class (rows) the share of its points that each class is mapped for (C, C)."""
+        classes = len(self.land_shares)
+        cells = np.bincount(self.held_out.labels * classes + self.mapped, weights, classes * classes)
+        table = cells.reshape(classes, classes)
+        total = table.sum(axis=1, keepdims=True)
+        rates: Array = np.divide(table, total, out=np.zeros_like(table), where=total > 0)
+        return rates
+
+    def miou(self, weights: NDArray[np.floating]) -> float:
+        return miou_of_shares(self.rates(weights), self.land_shares)
+
+
+def _least_good_strength(promises: Mapping[float, _Promise], weights: NDArray[np.floating]) -> float:
+    """Return the least strength within a bootstrapped standard error of the best (Breiman et al., 1984)."""
+    least = LEAST_RECALL * np.diag(promises[0.0].rates(weights))
+    kept = {s: p for s, p in promises.items() if (np.diag(p.rates(weights)) >= least).all()}
+    rng, count = np.random.default_rng(len(weights)), len(weights)
+    draws = [weights * np.bincount(rng.integers(count, size=count), minlength=count) for _ in range(_DRAWS)]
+    scores = {s: np.array([p.miou(w) for w in (weights, *draws)]) for s, p in kept.items()}
+    best = max(scores.values(), key=lambda score: float(score[0]))
+    return min(s for s, score in scores.items() if best[0] - score[0] <= (best - score)[1:].std())
+
+
+def miou_of_shares(rates: Array, shares: Array) -> float:
+    """Return the mean IoU of land with these class shares (C,) when classes are mapped at these rates (C, C)."""
+    land = rates * shares[:, None]
+    # In parts of a billion: accuracy counts pixels.
+    return float(accuracy(np.round(land * 1e9).astype(np.int64)).miou)

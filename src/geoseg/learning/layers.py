@@ -1,0 +1,92 @@
+"""A frozen backbone with a linear head on several of its layers.
+
+Hypercolumns (Hariharan et al., CVPR 2015): fine layers keep edges, coarse ones know what a place is. A
+linear head commutes with bilinear upsampling, so the map costs the backbone and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from geoseg.learning.models import Architecture, build_network
+from geoseg.learning.probe import Probe
+
+LAYERS = {
+    "resnet50": ("relu", "layer1", "layer2", "layer3"),
+    "resnet101": ("relu", "layer1", "layer2", "layer3"),
+    "mobilenet_v3_large": ("1", "3", "6", "12"),
+}
+"""The layers read of each backbone: the last ones of strides 2, 4, 8, and 16 (8 where dilated)."""
+
+
+class LayerNetwork(nn.Module):
+    """A backbone up to the last layer read, and a 1x1 convolution on each layer.
+
+    Args:
+        backbone: Its stages by name, in their order.
+        layers: Names of the stages read; the last one is the last stage.
+        enlarge: How many times the image is enlarged before the backbone sees it.
+        classes: C.
+    """
+
+    def __init__(self, backbone: nn.ModuleDict, layers: Sequence[str], *, enlarge: int, classes: int) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.enlarge = enlarge
+        self._layers = tuple(layers)
+        self.heads = nn.ModuleList()
+        with torch.no_grad():
+            channels = [layer.shape[1] for layer in self.features(torch.zeros(1, self._bands(), 64, 64))]
+        for position, width in enumerate(channels):
+            self.heads.append(nn.Conv2d(width, classes, 1, bias=position == 0))
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Return the layers read (N, F_i, h_i, w_i) of images (N, B, H, W)."""
+        if self.enlarge > 1:
+            images = functional.interpolate(
+                images, scale_factor=self.enlarge, mode="bilinear", align_corners=False
+            ).contiguous(memory_format=torch.channels_last)
+        found, last = [], images
+        for name, stage in self.backbone.items():
+            last = stage(last)
+            if name in self._layers:
+                found.append(last)
+        return found
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits (N, C, H, W) of images (N, B, H, W), in float32."""
+        size = images.shape[-2:]
+        layers = self.features(images)
+        with torch.autocast(images.device.type, enabled=False):
+            maps = [head(layer.float()) for head, layer in zip(self.heads, layers, strict=True)]
+            full = [functional.interpolate(m, size, mode="bilinear", align_corners=False) for m in maps]
+        return torch.stack(full).sum(dim=0)
+
+    @torch.no_grad()
+    def write(self, probe: Probe) -> None:
+        """Let the heads give the scores of a probe of all layers' features side by side."""
+        heads = [cast(nn.Conv2d, head) for head in self.heads]
+        parts = torch.split(probe.weight, [head.in_channels for head in heads], dim=1)
+        for head, part in zip(heads, parts, strict=True):
+            head.weight.copy_(part[:, :, None, None])
+        assert heads[0].bias is not None
+        heads[0].bias.copy_(probe.bias)
+
+    def _bands(self) -> int:
+        return next(m for m in self.backbone.modules() if isinstance(m, nn.Conv2d)).in_channels
+
+
+def build_layer_network(architecture: Architecture) -> LayerNetwork:
+    """Build the network with random weights (drawn from torch's generator), in evaluation mode."""
+    whole = build_network(replace(architecture, classes=2)).backbone.eval()
+    layers = LAYERS[architecture.backbone]
+    stages = list(whole.named_children())
+    last = [name for name, _ in stages].index(layers[-1])
+    backbone = nn.ModuleDict(dict(stages[: last + 1]))
+    return LayerNetwork(backbone, layers, enlarge=architecture.enlarge, classes=architecture.classes).eval()

@@ -1,0 +1,102 @@
+"""Linear probes: multinomial logistic regression on features read at labelled points."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor
+
+UNSEEN = 20.0
+"""How far below the others the score of a class without points lies."""
+_MOST_ITERATIONS = 300
+
+Floats = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A linear classifier of features: scores are ``features @ weight.T + bias``, of shape (C, F) and (C,)."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def scores(self, features: Tensor) -> Tensor:
+        """Return scores (P, C) of features (P, F)."""
+        return features @ self.weight.T + self.bias
+
+
+@dataclass(frozen=True)
+class Standardised:
+    """Features (P, F) of mean 0 and deviation 1, as coordinates (P, K) in the space that they span.
+
+    A ridge keeps a linear fit inside that space, so with fewer points than features the fit in
+    coordinates is the same fit, and faster.
+
+    Attributes:
+        coordinates: (P, K) with K = min(P, F).
+        mean: Of the features (F,).
+        deviation: Of the features (F,); 1 where a feature does not vary.
+        axes: The coordinates' directions (F, K), or None when they are the features themselves.
+    """
+
+    coordinates: Floats
+    mean: Floats
+    deviation: Floats
+    axes: Floats | None
+
+    def to_probe(self, weight: Floats, bias: Floats) -> Probe:
+        """Return the probe of features for weights (C, K) and biases (C,) of coordinates."""
+        slope = (weight if self.axes is None else weight @ self.axes.T) / self.deviation
+        return Probe(torch.from_numpy(slope).float(), torch.from_numpy(bias - slope @ self.mean).float())
+
+
+def standardise(features: Floats) -> Standardised:
+    """Standardise features (P, F), in their own precision."""
+    mean, deviation = features.mean(axis=0), features.std(axis=0)
+    deviation = np.where(deviation == 0, 1, deviation).astype(features.dtype)
+    standard = (features - mean) / deviation
+    if len(standard) >= standard.shape[1]:
+        return Standardised(standard, mean, deviation, None)
+    axes, upper = np.linalg.qr(standard.T)
+    return Standardised(upper.T, mean, deviation, axes)
+
+
+def fit_probe(
+    features: Floats, labels: NDArray[np.int64], weights: Floats, *, classes: int, inverse_ridge: float
+) -> Probe:
+    """Fit a multinomial logistic regression with a ridge on standardised features.
+
+    Args:
+        features: (P, F); the fit computes in their precision.
+        labels: Class ids (P,), of two classes at least. Classes without a point get no weight and a low bias.
+        weights: Point weights (P,).
+        classes: C.
+        inverse_ridge: What the sum of the points' losses counts against half the squared weights.
+    """
+    standard = standardise(features)
+    return standard.to_probe(
+        *fit_linear(standard.coordinates, labels, weights, classes=classes, inverse_ridge=inverse_ridge)
+    )
+
+
+def fit_linear(
+    values: Floats, labels: NDArray[np.int64], weights: Floats, *, classes: int, inverse_ridge: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Fit weights (C, K) and biases (C,) as :func:`fit_probe` does, to values (P, K) as they are."""
+    model = LogisticRegression(C=inverse_ridge, max_iter=_MOST_ITERATIONS, tol=1e-3)
+    with warnings.catch_warnings():
+        # The last digits of the optimum do not matter.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(values, labels, weights)
+    slope, bias = model.coef_, model.intercept_
+    if len(model.classes_) == 2:
+        slope, bias = np.concatenate([-slope, slope]) / 2, np.concatenate([-bias, bias]) / 2
+    every_slope, every_bias = np.zeros((classes, slope.shape[1])), np.full(classes, -UNSEEN)
+    every_slope[model.classes_], every_bias[model.classes_] = slope, bias
+    return every_slope, every_bias

@@ -1,0 +1,155 @@
+"""Reading what a network makes of rasters at points: its logits, or the layers of its backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from geoseg.domain.legend import UNLABELLED
+from geoseg.domain.points import Points, join_points, make_points
+from geoseg.domain.ports import PixelSource, Progress, Silence
+from geoseg.domain.windows import grid
+from geoseg.learning.normalisation import Normalisation
+from geoseg.learning.patches import batches, plan_cover, read_ahead
+from geoseg.learning.sampling import read_at_points
+
+UNLABELLED_CELLS = 200
+UNLABELLED_PER_CELL = 100
+
+
+@dataclass(frozen=True)
+class FitData:
+    """What to fit to: rasters by image name, points on them, and the normalisation of their pixels."""
+
+    sources: Mapping[str, PixelSource]
+    points: Points
+    normalisation: Normalisation
+    classes: int
+
+    @property
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """Height and width of each raster."""
+        return {name: (source.height, source.width) for name, source in self.sources.items()}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was read at P points, on the CPU.
+
+    Attributes:
+        values: (P, F), float32.
+        label: The points' class ids (P,), int64.
+        weight: The points' weights (P,).
+        cell: Number of the grid cell that each point lies in (P,), int64.
+        valid: Whether the raster is valid at each point (P,).
+    """
+
+    values: Tensor
+    label: Tensor
+    weight: Tensor
+    cell: Tensor
+    valid: Tensor
+
+    def take(self, chosen: Tensor) -> Reading:
+        """Return the points where ``chosen`` (P,) is true."""
+        return Reading(*(column[chosen] for column in vars(self).values()))
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How a network reads rasters.
+
+    Attributes:
+        patch_px: Side of the cells it reads.
+        margin_px: Context read around each cell.
+        batch: Cells read together.
+        device: Where to compute.
+        is_bf16: Whether convolutions compute in bfloat16.
+    """
+
+    patch_px: int
+    margin_px: int = 0
+    batch: int = 8
+    device: str = "cpu"
+    is_bf16: bool = False
+
+
+def read_maps(
+    maps: Callable[[Tensor], Sequence[Tensor]],
+    points: Points,
+    data: FitData,
+    *,
+    reader: Reader,
+    progress: Progress | None = None,
+) -> Reading:
+    """Read maps (N, F_i, h_i, w_i) of patches at the points; the maps' channels come side by side.
+
+    The points are read from a fixed grid of cells, so their order is that of the grid.
+
+    Args:
+        maps: From normalised patches (N, B, H, W) to maps.
+        points: Where to read, P > 0.
+        data: Rasters and their normalisation.
+        reader: How to read.
+        progress: Told of every cell.
+    """
+    progress, device = progress or Silence(), torch.device(reader.device)
+    plans = plan_cover(points, reader.patch_px, reader.margin_px)
+    side = reader.patch_px + 2 * reader.margin_px
+    parts = list[tuple[Tensor, ...]]()
+    progress.start("Reading features", len(plans))
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=reader.is_bf16):
+        steps = list(batches(plans, reader.batch))
+        for step, one in enumerate(read_ahead(steps, data.sources, points, patch_px=side)):
+            images = data.normalisation.apply(one.pixels.to(device), one.valid.to(device))
+            at, here = one.points.to(device), one.points
+            found = [
+                read_at_points(m, index=at.index, row=at.row, col=at.col, size=(side, side))
+                for m in maps(images.to(memory_format=torch.channels_last))
+            ]
+            valid = one.valid[here.index, (here.row + 0.5).long(), (here.col + 0.5).long()]
+            cell = here.index + step * reader.batch
+            parts.append((torch.cat(found, dim=1).cpu(), here.label, here.weight, cell, valid))
+            progress.advance(len(one.pixels))
+    return Reading(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+
+
+def read_logits(
+    network: nn.Module,
+    points: Points,
+    data: FitData,
+    *,
+    reader: Reader,
+    progress: Progress | None = None,
+) -> Reading:
+    """Read a network's logits (P, C) at the points, on the device that it is on; it is set to evaluate."""
+    network.eval()
+    return read_maps(lambda images: [network(images)], points, data, reader=reader, progress=progress)
+
+
+def draw_unlabelled(sizes: Mapping[str, tuple[int, int]], patch_px: int, seed: int) -> Points:
+    """Draw pixels evenly from the land, to learn the classes' shares from; their class is 255.
+
+    At most 200 cells of the grid, with probabilities as their areas, and 100 pixels from each.
+
+    Args:
+        sizes: Height and width of each raster by image name.
+        patch_px: Side of the cells.
+        seed: Seed of the draw.
+    """
+    rng = np.random.default_rng([seed, UNLABELLED_CELLS])
+    cells = [(name, cell) for name in sorted(sizes) for cell in grid(*sizes[name], patch_px)]
+    area = np.array([cell.height * cell.width for _, cell in cells], np.float64)
+    count = min(UNLABELLED_CELLS, len(cells))
+    drawn = []
+    for chosen in np.sort(rng.choice(len(cells), count, replace=False, p=area / area.sum())):
+        name, cell = cells[chosen]
+        row = cell.row + rng.integers(cell.height, size=UNLABELLED_PER_CELL)
+        col = cell.col + rng.integers(cell.width, size=UNLABELLED_PER_CELL)
+        label = np.full(UNLABELLED_PER_CELL, UNLABELLED)
+        drawn.append(make_points(name, row.astype(np.float64), col.astype(np.float64), label))
+    return join_points(drawn)

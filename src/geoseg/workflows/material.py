@@ -1,0 +1,82 @@
+"""What a training is made from: rasters, points on them, and the statistics of their pixels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import numpy as np
+
+from geoseg.domain.legend import Legend
+from geoseg.domain.points import CHECK, TRAIN, Points, hold_out, join_points
+from geoseg.domain.ports import Progress
+from geoseg.errors import PointsError
+from geoseg.geodata.rasters import Raster
+from geoseg.learning.normalisation import Normalisation, measure_normalisation
+from geoseg.learning.patches import plan_cover
+from geoseg.learning.reading import FitData
+from geoseg.settings import TrainSettings
+from geoseg.workflows.inputs import Rasters, find_inputs, open_rasters, read_usable_points
+
+NORMALISATION_WINDOWS = 256
+
+
+@dataclass(frozen=True)
+class Material:
+    """What there is to train on."""
+
+    rasters: Rasters
+    legend: Legend
+    data: FitData
+
+
+def gather(settings: TrainSettings, stack: ExitStack, progress: Progress, *, check_share: float) -> Material:
+    """Open the rasters, read the points, and hold out a share of them unless some are held out already."""
+    split = settings.split if settings.data.is_dir() else None
+    inputs = find_inputs(settings.data, split=split, legend=settings.legend)
+    rasters = open_rasters(inputs.images, settings.bands, stack)
+    points, legend = read_usable_points(
+        settings.points,
+        rasters,
+        legend=inputs.legend,
+        class_column=settings.class_column,
+        progress=progress,
+    )
+    if settings.check_points is not None:
+        checks, _ = read_usable_points(
+            settings.check_points,
+            rasters,
+            legend=legend,
+            class_column=settings.class_column,
+            progress=progress,
+        )
+        checks = replace(checks, role=np.full(len(checks), CHECK))
+        points = join_points([points.with_role(TRAIN), checks])
+    elif not len(points.with_role(CHECK)):
+        points = hold_out(points, check_share, settings.seed)
+    progress.say(_describe(points, legend))
+    normalisation = _normalisation(rasters.sources, points, settings.patch)
+    return Material(rasters, legend, FitData(rasters.sources, points, normalisation, len(legend)))
+
+
+def _describe(points: Points, legend: Legend) -> str:
+    counts = points.counts(len(legend))
+    without = [
+        n for n, c in zip(legend.names, points.with_role(TRAIN).counts(len(legend)), strict=True) if not c
+    ]
+    if len(without) == len(legend):
+        raise PointsError("no point is left to train on", hint="Lower --check-share, or add points.")
+    text = ", ".join(f"{n} {c}" for n, c in zip(legend.names, counts, strict=True))
+    held, images = len(points.with_role(CHECK)), len(np.unique(points.image))
+    note = f" No point of {', '.join(without)}: the map will not show it." if without else ""
+    return f"{len(points)} points on {images} raster(s), {held} of them held out ({text}).{note}"
+
+
+def _normalisation(sources: Mapping[str, Raster], points: Points, patch_px: int) -> Normalisation:
+    """Measure band statistics over the patches that hold points, at most some hundreds of them."""
+    cells = plan_cover(points, patch_px)
+    every = math.ceil(len(cells) / NORMALISATION_WINDOWS)
+    return measure_normalisation(sources[c.image].read(c.window) for c in islice(cells, 0, None, every))

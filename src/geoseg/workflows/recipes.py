@@ -1,0 +1,220 @@
+"""The recipes: ways from points to a trained network, one function each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from geoseg.domain.points import CHECK, TRAIN
+from geoseg.domain.ports import Progress
+from geoseg.learning.calibration import Calibration, HeldOut
+from geoseg.learning.devices import choose_device, choose_precision
+from geoseg.learning.fitting import EpochRecord, FitPlan, Start, fit
+from geoseg.learning.fresh_stages import pass_through
+from geoseg.learning.head_start import can_start_head, start_head
+from geoseg.learning.layers import build_layer_network
+from geoseg.learning.models import Architecture, build_network, split_parameters
+from geoseg.learning.quick import fit_quick
+from geoseg.learning.reading import Reader, draw_unlabelled, read_logits
+from geoseg.learning.stem import start_stem
+from geoseg.learning.weights import WeightsReport, load_weights
+from geoseg.settings import TrainSettings
+from geoseg.workflows.material import Material
+from geoseg.workflows.prior import calibrate
+from geoseg.workflows.run_folder import RunFolder
+
+NOT_OF_THE_RUN = {"resume", "overwrite", "output", "device", "processes"}
+# The patch over what is read around a cell.
+_MARGINS_A_PATCH = 4
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a recipe is given."""
+
+    settings: TrainSettings
+    material: Material
+    folder: RunFolder
+    progress: Progress
+
+    @property
+    def device(self) -> str:
+        """Where to compute."""
+        return choose_device(self.settings.device)
+
+    @property
+    def precision(self) -> Literal["float32", "bf16"]:
+        """In what to compute."""
+        return choose_precision(self.settings.precision, self.device)
+
+    @property
+    def architecture(self) -> Architecture:
+        """DeepLabV3 as the settings ask for it."""
+        return Architecture(
+            backbone=self.settings.backbone,
+            bands=len(self.material.rasters.bands),
+            classes=len(self.material.legend),
+            patch_px=self.settings.patch,
+            output_stride=self.settings.output_stride,
+            block_style=self.settings.block_style,
+        )
+
+    @property
+    def reader(self) -> Reader:
+        """How cells are read with context around them."""
+        patch = self.settings.patch
+        margin = max(32, patch // _MARGINS_A_PATCH // 32 * 32)
+        return Reader(patch, margin, self.settings.batch, self.device, self.precision == "bf16")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a recipe gives: a network's state, how it is calibrated, and its story.
+
+    Attributes:
+        state: The network's tensors.
+        architecture: The network.
+        calibration: What turns its logits into probabilities.
+        summary: What became of it, in a few words.
+        training: What the record says beside settings and points; JSON values.
+        history: The epochs, where there are any.
+    """
+
+    state: Mapping[str, Tensor]
+    architecture: Architecture
+    calibration: Calibration
+    summary: str
+    training: Mapping[str, Any]
+    history: tuple[EpochRecord, ...] = field(default=())
+
+
+def pfce(job: Job) -> Trained:
+    """Fine-tune DeepLabV3 with partial focal cross-entropy at the points; held-out points choose the epoch."""
+    settings, data = job.settings, job.material.data
+    plan = _fit_plan(job)
+    torch.manual_seed(settings.seed)
+    network = build_network(job.architecture)
+    report = _load(network, settings, job.progress)
+    checkpoint = job.folder.begin(_identity(job), resume=settings.resume, overwrite=settings.overwrite)
+    if settings.head_start and can_start_head(network, data):
+        plan = replace(plan, has_fixed_norms=True)
+        if checkpoint is None:
+            start_head(network, data, plan, missing=report.missing, progress=job.progress)
+    fitted = fit(
+        Start(network, split_parameters(network, report.missing), checkpoint),
+        data,
+        plan,
+        progress=job.progress,
+        after_epoch=job.folder.after_epoch,
+    )
+    network.load_state_dict(fitted.state)
+    calibration, prior = _calibrate_network(job, network)
+    chosen = fitted.history[fitted.best_epoch - 1]
+    return Trained(
+        fitted.state,
+        job.architecture,
+        calibration,
+        f"weights of epoch {fitted.best_epoch}, loss {chosen.loss:.4f}",
+        {
+            "epoch": fitted.best_epoch,
+            "final_loss": fitted.history[-1].loss,
+            "history": [{k: v for k, v in asdict(r).items() if math.isfinite(v)} for r in fitted.history],
+            "weights": report.describe(),
+            "prior": prior,
+        },
+        fitted.history,
+    )
+
+
+def quick(job: Job) -> Trained:
+    """Fit a linear head to several layers of a frozen backbone, read at the points."""
+    settings, data = job.settings, job.material.data
+    data = replace(data, points=data.points.with_role(TRAIN))
+    architecture = replace(job.architecture, head="linear", enlarge=settings.enlarge)
+    torch.manual_seed(settings.seed)
+    network = build_layer_network(architecture)
+    report = _load(network, settings, job.progress)
+    job.folder.begin(_identity(job), resume=False, overwrite=settings.overwrite)
+    network.to(torch.device(job.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
+    fitted = fit_quick(network, data, job.reader, seed=settings.seed, progress=job.progress)
+    validation = fitted.validation
+    calibration, prior = calibrate(
+        job.settings, job.material, validation.held_out, unlabelled=fitted.unlabelled, progress=job.progress
+    )
+    tried = {str(ridge): loss for ridge, loss in validation.losses.items()}
+    left_out = tried.get(str(validation.inverse_ridge))
+    return Trained(
+        network.state_dict(),
+        architecture,
+        calibration,
+        f"loss {fitted.loss:.4f}" + (f", {left_out:.4f} at points left out" if left_out else ""),
+        {
+            "final_loss": fitted.loss,
+            "history": [],
+            "inverse_ridge": validation.inverse_ridge,
+            "left_out_losses": tried,
+            "weights": report.describe(),
+            "prior": prior,
+        },
+    )
+
+
+def _load(network: nn.Module, settings: TrainSettings, progress: Progress) -> WeightsReport:
+    """Load the weights, and give what has none a gentle start."""
+    report = load_weights(network, settings.weights, settings.backbone)
+    progress.say(report.describe())
+    start_stem(network, report.missing)
+    pass_through(network, report.missing)
+    return report
+
+
+def _calibrate_network(job: Job, network: nn.Module) -> tuple[Calibration, dict[str, Any]]:
+    """Calibrate a network on its held-out points and on random unlabelled pixels."""
+    data = job.material.data
+    checks = data.points.with_role(CHECK)
+    if job.settings.prior == "none" or not len(checks):
+        return calibrate(job.settings, job.material, None, unlabelled=None, progress=job.progress)
+    network.to(torch.device(job.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
+    held_out = read_logits(network, checks, data, reader=job.reader, progress=job.progress)
+    pixels = draw_unlabelled(data.sizes, job.reader.patch_px, job.settings.seed)
+    unlabelled = read_logits(network, pixels, data, reader=job.reader, progress=job.progress)
+    return calibrate(
+        job.settings,
+        job.material,
+        HeldOut(held_out.values.numpy(), held_out.label.numpy(), held_out.weight.numpy()),
+        unlabelled=unlabelled.take(unlabelled.valid).values.numpy(),
+        progress=job.progress,
+    )
+
+
+def _fit_plan(job: Job) -> FitPlan:
+    settings = job.settings
+    return FitPlan(
+        epochs=settings.epochs,
+        patches=settings.patches,
+        batch=settings.batch,
+        patch_px=settings.patch,
+        gamma=settings.gamma,
+        head_rate=settings.head_rate,
+        backbone_rate=settings.backbone_rate,
+        seed=settings.seed,
+        device=job.device,
+        precision=job.precision,
+        processes=settings.processes,
+    )
+
+
+def _identity(job: Job) -> dict[str, Any]:
+    """Return what makes a run the same run: settings, precision, and the points as training sees them."""
+    chosen = job.settings.model_dump(mode="json", exclude=NOT_OF_THE_RUN)
+    return {
+        **chosen,
+        "precision": job.precision,
+        "points_sha256": job.material.data.points.digest(),
+        "legend": job.material.legend.to_records(),
+    }

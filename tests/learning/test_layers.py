@@ -1,0 +1,68 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.nn import functional
+
+from geoseg.learning.layers import LAYERS, build_layer_network
+from geoseg.learning.models import BACKBONES, Architecture, build_network
+from geoseg.learning.probe import Probe
+
+ARCHITECTURE = Architecture("resnet50", 3, 4, 64, head="linear")
+
+
+@pytest.fixture
+def linear():
+    torch.manual_seed(0)
+    return build_layer_network(ARCHITECTURE)
+
+
+@pytest.mark.parametrize("enlarge", [1, 2])
+def test_logits_are_the_probe_of_all_layers_upsampled(enlarge):
+    torch.manual_seed(0)
+    network = build_layer_network(replace(ARCHITECTURE, enlarge=enlarge))
+    images = torch.randn(1, 3, 64, 96)
+    with torch.inference_mode():
+        layers = network.features(images)
+        full = torch.cat(
+            [functional.interpolate(f, (64, 96), mode="bilinear", align_corners=False) for f in layers], 1
+        )
+        probe = Probe(torch.randn(4, full.shape[1]) / 40, torch.randn(4))
+        network.write(probe)
+        expected = probe.scores(full.movedim(1, -1)).movedim(-1, 1)
+        torch.testing.assert_close(network(images), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_an_enlarged_image_gives_finer_layers(linear):
+    torch.manual_seed(0)
+    fine = build_layer_network(replace(ARCHITECTURE, enlarge=2))
+    images = torch.zeros(1, 3, 64, 64)
+    with torch.inference_mode():
+        sizes = [[f.shape[-1] for f in network.features(images)] for network in (linear, fine)]
+    assert sizes == [[32, 16, 8, 8], [64, 32, 16, 16]]
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_every_backbone_has_layers_to_read(backbone):
+    network = build_layer_network(Architecture(backbone, 4, 3, 64, head="linear"))
+    with torch.inference_mode():
+        assert len(network.features(torch.zeros(1, 4, 64, 64))) == len(LAYERS[backbone])
+        assert network(torch.zeros(2, 4, 64, 64)).shape == (2, 3, 64, 64)
+
+
+def test_its_layers_are_those_of_the_whole_network(linear):
+    torch.manual_seed(1)
+    whole = build_network(replace(ARCHITECTURE, head="aspp")).eval()
+    own = linear.state_dict()
+    linear.load_state_dict({n: t for n, t in whole.state_dict().items() if n in own}, strict=False)
+    images = torch.randn(1, 3, 64, 64)
+    seen = {}
+    whole.backbone["layer3"].register_forward_hook(lambda _m, _i, out: seen.update(out=out))
+    with torch.inference_mode():
+        whole(images)
+        torch.testing.assert_close(linear.features(images)[-1], seen["out"])
+
+
+def test_logits_are_float32_where_the_backbone_computes_in_bf16(linear):
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        assert linear(torch.randn(1, 3, 64, 64)).dtype == torch.float32

@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+import torch
+
+from geoseg.domain.points import make_points
+from geoseg.domain.ports import Silence
+from geoseg.errors import TrainingError
+from geoseg.learning.layers import build_layer_network
+from geoseg.learning.models import Architecture
+from geoseg.learning.normalisation import Normalisation
+from geoseg.learning.quick import Sample, cross_validate, fit_quick, folds_by_place
+from geoseg.learning.reading import FitData, Reader, read_logits
+
+READER = Reader(64, 32)
+
+
+@pytest.fixture
+def data(source):
+    """Dark land in the west, bright land in the east, with points on both in nine cells."""
+    rng = np.random.default_rng(0)
+    pixels = np.full((3, 192, 192), 60.0, np.float32)
+    pixels[:, :, 96:] = 190
+    pixels += rng.normal(0, 12, pixels.shape).astype(np.float32)
+    row, col = rng.uniform(2, 189, 60), rng.uniform(2, 189, 60)
+    points = make_points("a", row, col, (col >= 96).astype(int))
+    return FitData({"a": source(pixels)}, points, Normalisation((125.0,) * 3, (65.0,) * 3), 3)
+
+
+@pytest.fixture
+def linear():
+    torch.manual_seed(0)
+    return build_layer_network(Architecture("mobilenet_v3_large", 3, 3, 64, 16, head="linear"))
+
+
+def test_a_quick_fit_maps_its_points(data, linear):
+    fitted = fit_quick(linear, data, READER, seed=0, progress=Silence())
+
+    read = read_logits(linear, data.points, data, reader=READER)
+    assert (read.values.argmax(1) == read.label).float().mean() > 0.9
+    assert fitted.loss < 0.5
+    assert fitted.unlabelled.shape == (100 * 9, 3)
+    held_out = fitted.validation.held_out
+    assert (held_out.logits.argmax(1) == held_out.labels).mean() > 0.8
+
+
+def test_points_in_another_order_give_the_same_map(data, linear):
+    one = fit_quick(linear, data, READER, seed=0, progress=Silence()).probe
+    turned = FitData(data.sources, data.points.take(np.arange(60)[::-1]), data.normalisation, 3)
+    other = fit_quick(linear, turned, READER, seed=0, progress=Silence()).probe
+    features = torch.randn(50, one.weight.shape[1])
+    torch.testing.assert_close(one.scores(features), other.scores(features), atol=0.05, rtol=0.05)
+
+
+def test_a_class_without_points_is_never_mapped(data, linear):
+    fit_quick(linear, data, READER, seed=0, progress=Silence())
+    assert not (read_logits(linear, data.points, data, reader=READER).values.argmax(1) == 2).any()
+
+
+def test_one_class_alone_cannot_be_fitted(data, linear):
+    alone = FitData(data.sources, data.points.take(data.points.class_id == 1), data.normalisation, 3)
+    with pytest.raises(TrainingError, match="all of one class; expected points of two classes"):
+        fit_quick(linear, alone, READER, seed=0, progress=Silence())
+
+
+def test_a_place_is_left_out_as_a_whole():
+    labels, places = np.arange(60) % 3, np.arange(60) // 6
+    for fit, left in folds_by_place(labels, places):
+        assert not set(places[fit]) & set(places[left])
+    every = np.concatenate([left for _, left in folds_by_place(labels, places)])
+    assert sorted(every) == list(range(60))
+
+
+def test_points_of_a_class_in_one_place_alone_are_left_out_one_by_one():
+    labels = np.array([0, 1] * 10 + [2] * 6)
+    places = np.append(np.arange(20) // 4, np.full(6, 1))
+    folds = folds_by_place(labels, places)
+    left = np.concatenate([left for _, left in folds])
+    assert {20, 21, 22, 23, 24, 25} <= set(left)
+    assert all(set(labels[out]) <= set(labels[fit]) for fit, out in folds)
+
+
+@pytest.mark.parametrize("labels", [[0, 1], [0, 0, 0]])
+def test_too_few_points_to_leave_any_out_are_not_validated(labels):
+    labels = np.array(labels)
+    assert folds_by_place(labels, np.zeros(len(labels), int)) is None
+    sample = Sample(np.eye(len(labels)), labels, np.ones(len(labels)), np.zeros(len(labels), int))
+    found = cross_validate(sample, 2, Silence())
+    assert (found.held_out, found.losses) == (None, {})
+
+
+@pytest.mark.parametrize(("noise", "least", "most"), [(0.05, 1e-2, 1e-1), (30, 1e-4, 1e-3)])
+def test_the_ridge_follows_the_noise(noise, least, most):
+    rng = np.random.default_rng(0)
+    labels = np.arange(120) % 2
+    values = rng.normal(0, noise, (120, 300))
+    values[:, 0] += labels
+    sample = Sample(values / values.std(0), labels, np.ones(120), np.arange(120) // 4)
+    found = cross_validate(sample, 2, Silence())
+    assert least <= found.inverse_ridge <= most
+    assert found.losses[found.inverse_ridge] == min(found.losses.values())

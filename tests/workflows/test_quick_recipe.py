@@ -1,0 +1,133 @@
+"""The quick recipe and the prior, through the train verb."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import rasterio
+
+from geoseg.errors import SettingsError
+from geoseg.learning.model_file import read_model, read_record
+from geoseg.settings import EvaluateSettings, PredictSettings, TrainSettings
+from geoseg.workflows.evaluate import evaluate
+from geoseg.workflows.predict import predict
+from geoseg.workflows.train import train
+
+
+class Watcher:
+    def __init__(self):
+        self.said = []
+
+    def start(self, what, total):
+        pass
+
+    def advance(self, steps=1, note=""):
+        pass
+
+    def say(self, text):
+        self.said.append(text)
+
+    warn = say
+
+
+@pytest.fixture
+def settings(dataset, points, cheap, tmp_path):
+    def make(**options):
+        own = {"data": dataset, "points": points, "output": tmp_path / "m.geoseg", "recipe": "quick"}
+        return TrainSettings(**{**cheap, **own, **options})
+
+    return make
+
+
+def test_quick_makes_a_model_file_that_every_verb_takes(settings, dataset, tmp_path):
+    result = train(settings())
+
+    record = read_record(result.model)
+    assert (record.recipe, record.architecture.head, record.architecture.enlarge) == ("quick", "linear", 2)
+    assert result.curves is None
+    assert result.summary.startswith("loss 0.")
+    assert json.loads((tmp_path / "m.run" / "run.json").read_text())["recipe"] == "quick"
+    scores = evaluate(EvaluateSettings(subject=result.model, data=dataset))
+    assert scores.accuracy.miou > 0.5
+    raster = dataset / "images" / "north.tif"
+    [mapped] = predict(PredictSettings(model=result.model, rasters=(raster,), output=tmp_path / "map.tif"))
+    with rasterio.open(mapped.class_map) as file:
+        assert set(np.unique(file.read(1))) <= {0, 1, 2, 255}
+
+
+def test_quick_fits_to_all_points(settings):
+    assert train(settings()).record.training["points_held_out"] == 0
+
+
+def test_the_same_points_give_the_same_model(settings, tmp_path):
+    one, other = train(settings()).model, train(settings(output=tmp_path / "n.geoseg")).model
+    assert read_record(one).calibration == read_record(other).calibration
+    states = [read_model(path).network.state_dict() for path in (one, other)]
+    assert all((states[0][name] == states[1][name]).all() for name in states[0])
+
+
+def test_the_record_tells_what_was_done_with_the_prior(settings):
+    watcher = Watcher()
+    record = train(settings(), watcher).record
+
+    prior = record.training["prior"]
+    assert prior["source"] == "em"
+    assert sum(prior["land_shares"]) == pytest.approx(1)
+    assert any(text.startswith("Classes on the land: field ") for text in watcher.said)
+    ratio = np.log(np.array(prior["land_shares"]) / prior["point_shares"])
+    np.testing.assert_allclose(record.calibration.shift, prior["strength"] * ratio, atol=1e-6)
+
+
+def test_stated_shares_are_taken_as_they_are(settings):
+    record = train(settings(prior="field=2, wood=1, water=1")).record
+    assert record.training["prior"]["land_shares"] == (0.5, 0.25, 0.25)
+
+
+def test_shares_come_from_a_random_sample_of_points(settings, points):
+    record = train(settings(prior=str(points))).record
+    np.testing.assert_allclose(record.training["prior"]["land_shares"], [1 / 3] * 3)
+    assert record.calibration.shift == pytest.approx((0, 0, 0))
+
+
+def test_without_a_prior_the_odds_stay_those_of_the_points(settings):
+    watcher = Watcher()
+    record = train(settings(prior="none"), watcher).record
+    assert record.calibration.shift is None
+    assert "The classes keep the odds of the points (as asked)." in watcher.said
+
+
+@pytest.mark.parametrize(
+    "prior", ["field=1", "field=1,wood=1,lake=1", "field=a,wood=1,water=1", "field=-1,wood=1,water=1"]
+)
+def test_shares_of_other_classes_or_none_are_refused(settings, prior):
+    with pytest.raises(
+        SettingsError, match=r"--prior: the classes' shares cannot be used; expected .*field=0\.2"
+    ):
+        train(settings(prior=prior))
+
+
+def test_pfce_corrects_its_prior_by_the_points_held_out(settings):
+    record = train(settings(recipe="pfce", check_share=0.4)).record
+    assert record.training["prior"]["source"] == "em"
+    assert len(record.calibration.shift) == 3
+
+
+def test_pfce_says_when_nothing_was_held_out_to_correct_by(settings):
+    watcher = Watcher()
+    record = train(settings(recipe="pfce", check_share=0), watcher).record
+    assert record.calibration.shift is None
+    assert any("no point was held out to calibrate by" in text for text in watcher.said)
+
+
+def test_the_prior_changes_the_odds_and_nothing_else(settings, dataset, tmp_path):
+    plain = train(settings(prior="none")).model
+    stated = train(settings(prior="field=8,wood=1,water=1", output=tmp_path / "n.geoseg")).model
+    shares = []
+    for model in (plain, stated):
+        output = tmp_path / f"{model.stem}.tif"
+        predict(PredictSettings(model=model, rasters=(dataset / "images" / "north.tif",), output=output))
+        with rasterio.open(output) as file:
+            shares.append((file.read(1) == 0).mean())
+    assert shares[1] >= shares[0]
