@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from geoseg.settings import (
         DemoSettings,
         EvaluateSettings,
+        ExperimentSettings,
         PictureSettings,
         PredictSettings,
         SampleSettings,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     )
     from geoseg.workflows.demo import demo
     from geoseg.workflows.evaluate import evaluate
+    from geoseg.workflows.experiment import experiment
     from geoseg.workflows.info import info
     from geoseg.workflows.picture import picture
     from geoseg.workflows.predict import predict
@@ -34,6 +36,7 @@ __version__ = version("geoseg-pointai")
 __all__ = [
     "DemoSettings",
     "EvaluateSettings",
+    "ExperimentSettings",
     "GeoSegError",
     "PictureSettings",
     "PredictSettings",
@@ -42,6 +45,7 @@ __all__ = [
     "__version__",
     "demo",
     "evaluate",
+    "experiment",
     "info",
     "picture",
     "predict",

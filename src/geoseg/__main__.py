@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from geoseg.cli import app
+from geoseg.cli.experiments import spread_lists
 from geoseg.errors import GeoSegError
 
 STOPPED = 130
@@ -13,7 +14,7 @@ STOPPED = 130
 def main() -> None:
     """Run the command line; a fault that the user can act on becomes one line and an exit code."""
     try:
-        app()
+        app(spread_lists(sys.argv[1:]))
     except GeoSegError as error:
         # What libraries say, and error messages quote, may run over several lines.
         sys.stderr.write(f"Error: {' '.join(str(error).split())}\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -22,16 +23,37 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class SampleSettings(Settings):
-    """Draw points from the masks of a dataset.
+class Protocol(Settings):
+    """How a person who labels is simulated.
+
+    Attributes:
+        scope: What N points per class count for; None: "tile" when ``tile`` is given, else "image".
+        tile: Side of a tile in pixels.
+        places: Where a point may lie: any "pixel" of its class; "component" gives each connected component the
+            same chance; "interior" keeps ``margin`` from other classes; "centre" is the middle of a component.
+        margin: Distance of "interior" from the edge of the class, in pixels.
+        jitter: How far a "centre" may be missed, in pixels, without leaving the class.
+        location_error: How far points lie from where they should, 1 to this many pixels; 0 for exact ones.
+        wrong_share: Share of the points with the label of another class.
+    """
+
+    scope: Literal["tile", "image", "total"] | None = None
+    tile: Annotated[int, Field(ge=8)] | None = None
+    places: Literal["pixel", "component", "interior", "centre"] = "pixel"
+    margin: Annotated[int, Field(ge=1, le=100)] = 3
+    jitter: Annotated[float, Field(ge=0, le=100)] = 2.0
+    location_error: Annotated[float, Field(ge=0, le=100)] = 0.0
+    wrong_share: Share = 0.0
+
+
+class SampleSettings(Protocol):
+    """Draw points from the masks of a dataset, as a protocol says.
 
     Attributes:
         data: Folder of ``images/`` and ``masks/``.
         output: Point file to write (.gpkg, .geojson, .csv).
         split: Name of the list of images (``train`` reads ``train.txt``); None takes all images.
         per_class: N, the points per class and per tile, image or in total.
-        scope: What N counts for; None: "tile" when ``tile`` is given, else "image".
-        tile: Side of a tile in pixels.
         seed: Seed of the draw.
         legend: Legend file, when the folder has none.
         overwrite: Whether an existing output may be replaced.
@@ -41,8 +63,6 @@ class SampleSettings(Settings):
     output: Path
     split: str | None = None
     per_class: Count = 10
-    scope: Literal["tile", "image", "total"] | None = None
-    tile: Annotated[int, Field(ge=8)] | None = None
     seed: Seed = 0
     legend: Path | None = None
     overwrite: bool = False
@@ -59,11 +79,12 @@ class TrainSettings(Settings):
 
     Attributes:
         data: A raster, or a folder of ``images/`` with split lists.
-        points: Point file.
+        points: Point file; None only for the recipe "full".
         output: Model file to write.
         split: Which images of a folder to train on.
         recipe: How to train; "pfce" is DeepLabV3 with partial focal cross-entropy, "quick" a linear
-            head on layers of the frozen backbone.
+            head on layers of the frozen backbone, "forest" a random forest on colour and texture,
+            "full" the network of "pfce" on all labels of the masks, as a ceiling.
         backbone: The network's backbone.
         output_stride: Pixels per cell of the logits; 8 is finer, 16 about three times faster.
         weights: "imagenet", "coco", "none", or the path of a weights file.
@@ -94,10 +115,10 @@ class TrainSettings(Settings):
     """
 
     data: Path
-    points: Path
     output: Path
+    points: Path | None = None
     split: str = "train"
-    recipe: Literal["pfce", "quick"] = "pfce"
+    recipe: Literal["pfce", "quick", "forest", "full"] = "pfce"
     backbone: Literal["resnet50", "resnet101", "mobilenet_v3_large"] = "resnet50"
     output_stride: Literal[8, 16] = 8
     weights: str = "imagenet"
@@ -123,6 +144,14 @@ class TrainSettings(Settings):
     processes: Count = 1
     resume: bool = False
     overwrite: bool = False
+
+    @model_validator(mode="after")
+    def _points_fit_recipe(self) -> Self:
+        if self.points is None and self.recipe != "full":
+            raise ValueError("--points is needed, except with --recipe full")
+        if self.points is not None and self.recipe == "full":
+            raise ValueError("--recipe full takes all labels of the masks, and no --points")
+        return self
 
 
 class PredictSettings(Settings):
@@ -193,6 +222,31 @@ class EvaluateSettings(Settings):
     overwrite: bool = False
 
 
+ExperimentRecipe = Literal["forest", "partial-ce", "pfce", "quick", "full"]
+
+
+class TrainingOptions(Settings):
+    """What all trainings of an experiment share; as in :class:`TrainSettings`."""
+
+    backbone: Literal["resnet50", "resnet101", "mobilenet_v3_large"] = "resnet50"
+    output_stride: Literal[8, 16] = 8
+    weights: str = "imagenet"
+    block_style: Literal["pytorch", "caffe"] = "pytorch"
+    head_start: bool = True
+    enlarge: Literal[1, 2] = 2
+    prior: str = "em"
+    bands: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None
+    check_share: Share = 0.2
+    epochs: Count = 25
+    patches: Annotated[int, Field(ge=0)] = 0
+    batch: Count = 8
+    patch: Annotated[int, Field(ge=64, multiple_of=32)] = 256
+    head_rate: Annotated[float, Field(gt=0)] = 1e-4
+    backbone_rate: Annotated[float, Field(gt=0)] = 1e-5
+    device: Device = "auto"
+    precision: Precision = "auto"
+
+
 class PictureSettings(Settings):
     """Draw maps beside their images and the truth.
 
@@ -215,6 +269,36 @@ class PictureSettings(Settings):
     title: str = ""
     legend: Path | None = None
     overwrite: bool = False
+
+
+class ExperimentSettings(Settings):
+    """Compare recipes and budgets on a dataset.
+
+    Attributes:
+        data: Folder of ``images/``, ``masks/``, split lists and a legend.
+        output: Folder of results; what is there already is not computed again.
+        recipes: What to compare: "forest", "partial-ce" (pfCE with gamma 0), "pfce", "quick", "full".
+        per_class: Budgets: points per class, one run each.
+        seeds: Draws of the points, 0, 1, 2 ...; "full" has no points and runs once.
+        protocol: How the points are drawn.
+        train_split: Which images to train on.
+        test_split: Which images to score on.
+        background: Class left out of the second mean IoU; None: "background" if there is one.
+        training: Settings of every training.
+        keep_models: Whether to keep the model files.
+    """
+
+    data: Path
+    output: Path
+    recipes: Annotated[tuple[ExperimentRecipe, ...], Field(min_length=1)] = ("forest", "quick", "pfce")
+    per_class: Annotated[tuple[Count, ...], Field(min_length=1)] = (10, 50)
+    seeds: Count = 3
+    protocol: Protocol = Protocol()
+    train_split: str = "train"
+    test_split: str = "test"
+    background: str | None = None
+    training: TrainingOptions = TrainingOptions()
+    keep_models: bool = False
 
 
 class DemoSettings(Settings):
@@ -254,8 +338,30 @@ def read_settings(kind: type[_Settings], values: dict[str, Any]) -> _Settings:
         return kind(**values)
     except ValidationError as error:
         first = error.errors()[0]
-        name = "--" + str(first["loc"][0]).replace("_", "-") if first["loc"] else None
+        named = [part for part in first["loc"] if isinstance(part, str)]
+        name = "--" + named[-1].replace("_", "-") if named else None
         text = first["msg"].removeprefix("Value error, ")
         raise SettingsError(
             text[:1].lower() + text[1:], where=name, got=first["input"] if first["loc"] else None
         ) from error
+
+
+def read_protocol(text: str, *, scope: str | None, tile: int | None) -> dict[str, Any]:
+    """Return a protocol's settings: one of its ways to place points, or what a JSON file says.
+
+    Raises:
+        SettingsError: The file cannot be read.
+    """
+    values: dict[str, Any] = {"places": text}
+    if text.endswith(".json"):
+        try:
+            values = dict(json.loads(Path(text).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise SettingsError(
+                "the protocol cannot be read",
+                where=text,
+                expected='a JSON object such as {"scope": "tile", "tile": 256, "places": "pixel"}',
+                got=error,
+            ) from error
+    given = {"scope": scope, "tile": tile}
+    return values | {name: value for name, value in given.items() if value is not None}

@@ -8,8 +8,9 @@ from geoseg.errors import TrainingError
 from geoseg.learning.layers import build_layer_network
 from geoseg.learning.models import Architecture
 from geoseg.learning.normalisation import Normalisation
-from geoseg.learning.quick import Sample, cross_validate, fit_quick, folds_by_place
+from geoseg.learning.quick import cross_validate, fit_quick
 from geoseg.learning.reading import FitData, Reader, read_logits
+from geoseg.learning.validation import Sample
 
 READER = Reader(64, 32)
 
@@ -62,27 +63,9 @@ def test_one_class_alone_cannot_be_fitted(data, linear):
         fit_quick(linear, alone, READER, seed=0, progress=Silence())
 
 
-def test_a_place_is_left_out_as_a_whole():
-    labels, places = np.arange(60) % 3, np.arange(60) // 6
-    for fit, left in folds_by_place(labels, places):
-        assert not set(places[fit]) & set(places[left])
-    every = np.concatenate([left for _, left in folds_by_place(labels, places)])
-    assert sorted(every) == list(range(60))
-
-
-def test_points_of_a_class_in_one_place_alone_are_left_out_one_by_one():
-    labels = np.array([0, 1] * 10 + [2] * 6)
-    places = np.append(np.arange(20) // 4, np.full(6, 1))
-    folds = folds_by_place(labels, places)
-    left = np.concatenate([left for _, left in folds])
-    assert {20, 21, 22, 23, 24, 25} <= set(left)
-    assert all(set(labels[out]) <= set(labels[fit]) for fit, out in folds)
-
-
 @pytest.mark.parametrize("labels", [[0, 1], [0, 0, 0]])
 def test_too_few_points_to_leave_any_out_are_not_validated(labels):
     labels = np.array(labels)
-    assert folds_by_place(labels, np.zeros(len(labels), int)) is None
     sample = Sample(np.eye(len(labels)), labels, np.ones(len(labels)), np.zeros(len(labels), int))
     found = cross_validate(sample, 2, Silence())
     assert (found.held_out, found.losses) == (None, {})

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
+
+from geoseg.cli.experiments import experiment
+from geoseg.cli.options import (
+    ClassColumn,
+    Data,
+    Device,
+    Json,
+    LegendFile,
+    OutputStride,
+    Overwrite,
+    Precision,
+    Quiet,
+    Seed,
+    Window,
+    given,
+    numbers,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from geoseg.workflows.demo import DemoResult
@@ -21,21 +38,6 @@ app = typer.Typer(
 )
 points_app = typer.Typer(help="Work with labelled points.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(points_app, name="points")
-
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress, only warnings.")]
-Device = Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda or mps.")]
-Precision = Annotated[str, typer.Option(help="In what to compute: auto, float32 or bf16.")]
-LegendFile = Annotated[Optional[Path], typer.Option(help="Legend file (JSON).")]  # noqa: UP045
-ClassColumn = Annotated[Optional[str], typer.Option(help="Column of the point file that holds the class.")]  # noqa: UP045
-Seed = Annotated[int, typer.Option(help="Seed; the same seed gives the same result.")]
-Data = Annotated[Path, typer.Argument(help="Folder of images/ and masks/ with split lists.")]
-OutputStride = Annotated[
-    Optional[int],  # noqa: UP045
-    typer.Option(help="Pixels per cell of the logits: 8 maps finer with a model trained at 16."),
-]
-Window = Annotated[int, typer.Option(help="Side of the windows in pixels; more is read around them.")]
 
 
 def _version(wanted: bool) -> None:
@@ -66,6 +68,11 @@ def points_sample(
         typer.Option(help="What they count for: tile, image or total. [default: image; tile with --tile]"),
     ] = None,
     tile: Annotated[Optional[int], typer.Option(help="Side of a tile in pixels.")] = None,  # noqa: UP045
+    places: Annotated[str, typer.Option(help="Where: pixel, component, interior or centre.")] = "pixel",
+    margin: Annotated[int, typer.Option(help="Distance of interior from other classes in pixels.")] = 3,
+    jitter: Annotated[float, typer.Option(help="How far a centre may be missed, in pixels.")] = 2.0,
+    location_error: Annotated[float, typer.Option(help="Misplace points by 1 to this many pixels.")] = 0.0,
+    wrong_share: Annotated[float, typer.Option(help="Share of the points with a wrong label.")] = 0.0,
     seed: Seed = 0,
     legend: LegendFile = None,
     json_: Json = False,
@@ -77,7 +84,7 @@ def points_sample(
     from geoseg.settings import SampleSettings, read_settings
     from geoseg.workflows.sample import sample
 
-    settings = read_settings(SampleSettings, _given(locals(), without=("json_", "quiet")))
+    settings = read_settings(SampleSettings, given(locals(), without=("json_", "quiet")))
     with progress_bars(quiet) as progress:
         result = sample(settings, progress)
     names, points = result.legend.names, result.points
@@ -85,7 +92,7 @@ def points_sample(
     record = {"output": str(result.output), "points_total": len(points), "points_by_class": counts}
     record["images"], record["sha256"] = len(set(points.image.tolist())), points.digest()
     if json_:
-        _print_json(record)
+        print_json(record)
         return
     parts = ", ".join(f"{name} {count}" for name, count in counts.items())
     typer.echo(f"{len(points)} points on {record['images']} image(s) in {result.output}: {parts}.")
@@ -94,12 +101,18 @@ def points_sample(
 @app.command()
 def train(
     data: Annotated[Path, typer.Argument(help="A raster, or a folder of images/ with split lists.")],
-    points: Annotated[Path, typer.Option(help="Point file: GeoPackage, GeoJSON, Shapefile or CSV.")],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Model file to write, such as model.geoseg.")
     ],
+    points: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Point file: GeoPackage, GeoJSON, Shapefile or CSV."),
+    ] = None,
     split: Annotated[str, typer.Option(help="Which images of a folder to train on.")] = "train",
-    recipe: Annotated[str, typer.Option(help="How to train: pfce, or quick (seconds).")] = "pfce",
+    recipe: Annotated[
+        str,
+        typer.Option(help="How to train: pfce, quick (minutes), forest (no network), or full (all masks)."),
+    ] = "pfce",
     backbone: Annotated[str, typer.Option(help="resnet50, resnet101 or mobilenet_v3_large.")] = "resnet50",
     weights: Annotated[
         str, typer.Option(help="imagenet, coco, none, or the path of a .safetensors or .pth file.")
@@ -156,15 +169,15 @@ def train(
     from geoseg.settings import TrainSettings, read_settings
     from geoseg.workflows.train import train as run
 
-    values = _given(locals(), without=("json_", "quiet"))
-    values["bands"] = _numbers(bands) if bands is not None else None
+    values = given(locals(), without=("json_", "quiet"))
+    values["bands"] = numbers(bands) if bands is not None else None
     settings = read_settings(TrainSettings, values)
     with progress_bars(quiet) as progress:
         result = run(settings, progress)
     if json_:
         kept = {k: v for k, v in result.record.training.items() if k not in ("history", "settings")}
         curves = {"curves": str(result.curves)} if result.curves else {}
-        _print_json({"model": str(result.model), **curves, **kept})
+        print_json({"model": str(result.model), **curves, **kept})
         return
     typer.echo(f"{result.model}: {result.summary}.")
     if result.curves:
@@ -197,11 +210,11 @@ def predict(
     from geoseg.settings import PredictSettings, read_settings
     from geoseg.workflows.predict import predict as run
 
-    settings = read_settings(PredictSettings, _given(locals(), without=("json_", "quiet")))
+    settings = read_settings(PredictSettings, given(locals(), without=("json_", "quiet")))
     with progress_bars(quiet) as progress:
         results = run(settings, progress)
     if json_:
-        _print_json({"maps": [_plain(vars(r)) for r in results]})
+        print_json({"maps": [_plain(vars(r)) for r in results]})
         return
     for result in results:
         typer.echo(f"{result.raster} -> {result.class_map}")
@@ -231,11 +244,11 @@ def evaluate(
     from geoseg.settings import EvaluateSettings, read_settings
     from geoseg.workflows.evaluate import evaluate as run
 
-    settings = read_settings(EvaluateSettings, _given(locals(), without=("json_", "quiet")))
+    settings = read_settings(EvaluateSettings, given(locals(), without=("json_", "quiet")))
     with progress_bars(quiet) as progress:
         result = run(settings, progress)
     if json_:
-        _print_json(result.to_record())
+        print_json(result.to_record())
         return
     _print_scores(result)
 
@@ -257,7 +270,7 @@ def picture(
     from geoseg.settings import PictureSettings, read_settings
     from geoseg.workflows.picture import picture as run
 
-    settings = read_settings(PictureSettings, _given(locals(), without=("quiet",)))
+    settings = read_settings(PictureSettings, given(locals(), without=("quiet",)))
     with progress_bars(quiet) as progress:
         typer.echo(run(settings, progress))
 
@@ -272,11 +285,14 @@ def info(
 
     record = run(path)
     if json_:
-        _print_json(record)
+        print_json(record)
         return
     for name, value in record.items():
         if name != "training":
             typer.echo(f"{name}: {', '.join(map(str, value)) if isinstance(value, list) else value}")
+
+
+app.command()(experiment)
 
 
 @app.command()
@@ -294,30 +310,17 @@ def demo(
     from geoseg.settings import DemoSettings, read_settings
     from geoseg.workflows.demo import demo as run
 
-    settings = read_settings(DemoSettings, _given(locals(), without=("json_", "quiet")))
+    settings = read_settings(DemoSettings, given(locals(), without=("json_", "quiet")))
     with progress_bars(quiet) as progress:
         result = run(settings, progress)
     if json_:
-        _print_json(result.record)
+        print_json(result.record)
         return
     _print_demo(result)
 
 
-def _given(values: dict[str, Any], without: tuple[str, ...]) -> dict[str, Any]:
-    """Return a command's options by name (called with its ``locals()``, before or after its imports)."""
-    return {k: v for k, v in values.items() if k not in without and not callable(v)}
-
-
-def _numbers(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
     return {k: str(v) if isinstance(v, Path) else v for k, v in values.items()}
-
-
-def _print_json(record: dict[str, Any]) -> None:
-    typer.echo(json.dumps(record, indent=2, allow_nan=False))
 
 
 def _print_scores(result: Evaluation) -> None:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from geoseg.domain.legend import Legend, legend_from_records
 from geoseg.errors import LegendError, ModelFileError
 from geoseg.learning.calibration import Calibration
+from geoseg.learning.forest import ForestNetwork, trees_of
 from geoseg.learning.layers import build_layer_network
 from geoseg.learning.models import (
     BACKBONES,
@@ -112,17 +113,25 @@ def read_model(path: Path, output_stride: int | None = None) -> Model:
         record = replace(record, architecture=record.architecture.at_stride(output_stride))
     with _opened(path) as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- not a mapping
-    network = build_any(record.architecture)
     try:
-        network.load_state_dict(tensors)
-    except RuntimeError as error:
+        network = build_any(record.architecture, tensors)
+    except (RuntimeError, ValueError) as error:
         raise _damaged(path, "tensors that do not fit its record") from error
     return Model(network.eval(), record, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
-def build_any(architecture: Architecture) -> nn.Module:
-    """Build the network that an architecture asks for, with random weights."""
-    return (build_layer_network if architecture.head == "linear" else build_network)(architecture)
+def build_any(architecture: Architecture, tensors: Mapping[str, Tensor]) -> nn.Module:
+    """Build the network that an architecture asks for, of these tensors.
+
+    Raises:
+        RuntimeError: They do not fit.
+        ValueError: They make no forest.
+    """
+    if architecture.head == "forest":
+        return ForestNetwork(trees_of(tensors), architecture.bands)
+    network = (build_layer_network if architecture.head == "linear" else build_network)(architecture)
+    network.load_state_dict(tensors)
+    return network
 
 
 def _record(content: Mapping[str, Any]) -> ModelRecord:

@@ -25,7 +25,7 @@ from geoseg.errors import SettingsError
 Backbone = Literal["resnet50", "resnet101", "mobilenet_v3_large"]
 BACKBONES: tuple[Backbone, ...] = ("resnet50", "resnet101", "mobilenet_v3_large")
 BlockStyle = Literal["pytorch", "caffe"]
-Head = Literal["aspp", "linear"]
+Head = Literal["aspp", "linear", "forest"]
 OUTPUT_STRIDES = (8, 16)
 ENLARGEMENTS = (1, 2)
 DROPOUT = 0.1
@@ -51,7 +51,8 @@ class Architecture:
             or 1x1 convolution ("caffe", as in He et al., 2016, and weights derived from theirs).
         head_dilation: Rate of the 3x3 convolution behind the pyramid; more than 1 where the weights
             were trained at a coarser output stride.
-        head: DeepLabV3's pyramid ("aspp"), or one linear layer on several layers ("linear").
+        head: DeepLabV3's pyramid ("aspp"), one linear layer on several layers ("linear"), or no network at
+            all but a random forest ("forest").
         enlarge: How many times the network enlarges the image first; only with a linear head.
     """
 

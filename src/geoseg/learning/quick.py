@@ -6,31 +6,20 @@ by cross-validation over places; the points left out calibrate its confidence an
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
-import numpy as np
-from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold
-
-from geoseg.domain.legend import UNLABELLED
-from geoseg.domain.points import join_points
 from geoseg.domain.ports import Progress
-from geoseg.errors import TrainingError
 from geoseg.learning.calibration import HeldOut, cross_entropy, fit_temperature
 from geoseg.learning.layers import LayerNetwork
 from geoseg.learning.probe import Probe, fit_linear, standardise
-from geoseg.learning.reading import FitData, Reader, Reading, draw_unlabelled, read_maps
+from geoseg.learning.reading import FitData, Reader, read_labelled_and_not
+from geoseg.learning.validation import Floats, Folds, Sample, folds_by_place, leave_out, to_sample
 
-FOLDS = 5
 INVERSE_RIDGES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 FALLBACK_INVERSE_RIDGE = 1e-3
 """For points too few to leave any out."""
 MOST_VALIDATED = 5_000
-
-Labels = NDArray[np.int64]
-Floats = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -50,7 +39,7 @@ class Validation:
 
 @dataclass(frozen=True)
 class QuickFit:
-    """A probe of the layers, what it rests on, and its scores at random unlabelled pixels (U, C)."""
+    """A probe of the layers, what it rests on, its scores at unlabelled pixels (U, C), and its training loss."""
 
     probe: Probe
     validation: Validation
@@ -67,48 +56,23 @@ def fit_quick(
         network: The network; its heads are changed.
         data: Rasters and points; all points are used.
         reader: How to read the rasters.
-        seed: Seed of the folds and of the unlabelled pixels.
+        seed: Seed of the unlabelled pixels.
         progress: Told of every step.
 
     Raises:
         TrainingError: The points are of fewer than two classes.
     """
-    if len(np.unique(data.points.class_id)) < 2:
-        raise TrainingError("the points are all of one class", expected="points of two classes or more")
-    every = join_points([data.points, draw_unlabelled(data.sizes, reader.patch_px, seed)])
-    reading = read_maps(network.features, every, data, reader=reader, progress=progress)
-    labelled, unlabelled = _split(reading)
-    standard = standardise(labelled.values.numpy())
-    sample = Sample(
-        standard.coordinates,
-        labelled.label.numpy(),
-        labelled.weight.double().numpy(),
-        labelled.cell.numpy(),
+    labelled, unlabelled = read_labelled_and_not(
+        network.features, data, reader=reader, seed=seed, progress=progress
     )
+    sample = to_sample(labelled)
+    standard = standardise(sample.values)
+    sample = replace(sample, values=standard.coordinates)
     validation = cross_validate(sample, data.classes, progress)
     probe = standard.to_probe(*_fit(sample, data.classes, validation.inverse_ridge))
     network.write(probe)
     own = HeldOut(probe.scores(labelled.values).numpy(), sample.labels, sample.weights)
     return QuickFit(probe, validation, probe.scores(unlabelled.values).numpy(), cross_entropy(own))
-
-
-def _split(reading: Reading) -> tuple[Reading, Reading]:
-    is_unlabelled = reading.label == UNLABELLED
-    return reading.take(~is_unlabelled), reading.take(is_unlabelled & reading.valid)
-
-
-@dataclass(frozen=True)
-class Sample:
-    """P points to fit to: values (P, K), class ids, weights, and the number of each one's place (P,)."""
-
-    values: Floats
-    labels: Labels
-    weights: Floats
-    places: Labels
-
-    def take(self, chosen: Labels | slice) -> Sample:
-        """Return the points chosen."""
-        return Sample(*(column[chosen] for column in vars(self).values()))
 
 
 def _fit(sample: Sample, classes: int, inverse_ridge: float) -> tuple[Floats, Floats]:
@@ -144,42 +108,9 @@ def cross_validate(sample: Sample, classes: int, progress: Progress) -> Validati
     return best
 
 
-def _leave_out(
-    sample: Sample, folds: Sequence[tuple[Labels, Labels]], *, classes: int, inverse_ridge: float
-) -> HeldOut:
-    logits = []
-    for fit, left in folds:
-        slope, bias = _fit(sample.take(fit), classes, inverse_ridge)
-        logits.append(sample.values[left] @ slope.T + bias)
-    every = sample.take(np.concatenate([left for _, left in folds]))
-    return HeldOut(np.concatenate(logits), every.labels, every.weights)
+def _leave_out(sample: Sample, folds: Folds, *, classes: int, inverse_ridge: float) -> HeldOut:
+    def fit_and_score(fitted: Sample, values: Floats) -> Floats:
+        slope, bias = _fit(fitted, classes, inverse_ridge)
+        return values @ slope.T + bias
 
-
-def folds_by_place(labels: Labels, places: Labels) -> list[tuple[Labels, Labels]] | None:
-    """Return up to five pairs of positions to fit to and to leave out, or None when there are too few points.
-
-    Places stay whole, but for classes that only one place has: their points count as places of their own.
-
-    Args:
-        labels: Class ids (P,).
-        places: Number of the place of each point (P,).
-    """
-    single = [k for k in np.unique(labels) if len(np.unique(places[labels == k])) == 1]
-    alone = np.isin(labels, single)
-    places = np.where(alone, places.max() + 1 + np.arange(len(places)), places)
-    count = min(FOLDS, len(np.unique(places)), int(np.bincount(labels).max()))
-    if count < 2:
-        return None
-    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=0)
-    with warnings.catch_warnings():
-        # Classes with fewer points than folds are left out in some of them.
-        warnings.simplefilter("ignore", UserWarning)
-        pairs = list(splitter.split(labels, labels, places))
-    kept = [(fit, _of_classes(labels, left, fit)) for fit, left in pairs]
-    usable = [(fit, left) for fit, left in kept if len(left) and len(np.unique(labels[fit])) > 1]
-    return usable or None
-
-
-def _of_classes(labels: Labels, left: Labels, fit: Labels) -> Labels:
-    """Return those left out whose class is among those that are fitted to."""
-    return left[np.isin(labels[left], labels[fit])]
+    return leave_out(sample, folds, fit_and_score)

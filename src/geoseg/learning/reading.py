@@ -13,6 +13,7 @@ from geoseg.domain.legend import UNLABELLED
 from geoseg.domain.points import Points, join_points, make_points
 from geoseg.domain.ports import PixelSource, Progress, Silence
 from geoseg.domain.windows import grid
+from geoseg.errors import TrainingError
 from geoseg.learning.normalisation import Normalisation
 from geoseg.learning.patches import batches, plan_cover, read_ahead
 from geoseg.learning.sampling import read_at_points
@@ -153,3 +154,24 @@ def draw_unlabelled(sizes: Mapping[str, tuple[int, int]], patch_px: int, seed: i
         label = np.full(UNLABELLED_PER_CELL, UNLABELLED)
         drawn.append(make_points(name, row.astype(np.float64), col.astype(np.float64), label))
     return join_points(drawn)
+
+
+def read_labelled_and_not(
+    maps: Callable[[Tensor], Sequence[Tensor]],
+    data: FitData,
+    *,
+    reader: Reader,
+    seed: int,
+    progress: Progress | None = None,
+) -> tuple[Reading, Reading]:
+    """Read maps at the labelled points and at random unlabelled pixels, in one pass over the cells.
+
+    Raises:
+        TrainingError: The points are of fewer than two classes.
+    """
+    if len(np.unique(data.points.class_id)) < 2:
+        raise TrainingError("the points are all of one class", expected="points of two classes or more")
+    every = join_points([data.points, draw_unlabelled(data.sizes, reader.patch_px, seed)])
+    reading = read_maps(maps, every, data, reader=reader, progress=progress)
+    is_unlabelled = reading.label == UNLABELLED
+    return reading.take(~is_unlabelled), reading.take(is_unlabelled & reading.valid)

@@ -10,18 +10,20 @@ from itertools import islice
 
 import numpy as np
 
-from geoseg.domain.legend import Legend
-from geoseg.domain.points import CHECK, TRAIN, Points, hold_out, join_points
+from geoseg.domain.legend import UNLABELLED, Legend
+from geoseg.domain.points import CHECK, TRAIN, Points, hold_out, join_points, make_points
 from geoseg.domain.ports import Progress
-from geoseg.errors import PointsError
+from geoseg.errors import LegendError, PointsError
+from geoseg.geodata.masks import read_mask
 from geoseg.geodata.rasters import Raster
 from geoseg.learning.normalisation import Normalisation, measure_normalisation
 from geoseg.learning.patches import plan_cover
 from geoseg.learning.reading import FitData
 from geoseg.settings import TrainSettings
-from geoseg.workflows.inputs import Rasters, find_inputs, open_rasters, read_usable_points
+from geoseg.workflows.inputs import Inputs, Rasters, find_inputs, open_rasters, read_usable_points
 
 NORMALISATION_WINDOWS = 256
+_EVERY_PX = 2
 
 
 @dataclass(frozen=True)
@@ -35,16 +37,20 @@ class Material:
 
 def gather(settings: TrainSettings, stack: ExitStack, progress: Progress, *, check_share: float) -> Material:
     """Open the rasters, read the points, and hold out a share of them unless some are held out already."""
+    is_full = settings.points is None
     split = settings.split if settings.data.is_dir() else None
-    inputs = find_inputs(settings.data, split=split, legend=settings.legend)
+    inputs = find_inputs(settings.data, split=split, legend=settings.legend, masks_needed=is_full)
     rasters = open_rasters(inputs.images, settings.bands, stack)
-    points, legend = read_usable_points(
-        settings.points,
-        rasters,
-        legend=inputs.legend,
-        class_column=settings.class_column,
-        progress=progress,
-    )
+    if settings.points is None:
+        points, legend = _all_labels(inputs, rasters)
+    else:
+        points, legend = read_usable_points(
+            settings.points,
+            rasters,
+            legend=inputs.legend,
+            class_column=settings.class_column,
+            progress=progress,
+        )
     if settings.check_points is not None:
         checks, _ = read_usable_points(
             settings.check_points,
@@ -60,6 +66,19 @@ def gather(settings: TrainSettings, stack: ExitStack, progress: Progress, *, che
     progress.say(_describe(points, legend))
     normalisation = _normalisation(rasters.sources, points, settings.patch)
     return Material(rasters, legend, FitData(rasters.sources, points, normalisation, len(legend)))
+
+
+def _all_labels(inputs: Inputs, rasters: Rasters) -> tuple[Points, Legend]:
+    """Return a point on every fourth labelled pixel of the masks: more than the cells of any network."""
+    if inputs.legend is None:
+        raise LegendError("this folder has no legend", where="--recipe full", hint="Name one with --legend.")
+    parts = []
+    for name, info in rasters.infos.items():
+        mask = read_mask(inputs.masks[name], inputs.legend, info)
+        row, col = np.nonzero(mask[::_EVERY_PX, ::_EVERY_PX] != UNLABELLED)
+        row, col = row * _EVERY_PX, col * _EVERY_PX
+        parts.append(make_points(name, row.astype(np.float64), col.astype(np.float64), mask[row, col]))
+    return join_points(parts), inputs.legend
 
 
 def _describe(points: Points, legend: Legend) -> str:

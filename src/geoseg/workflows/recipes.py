@@ -15,6 +15,7 @@ from geoseg.domain.ports import Progress
 from geoseg.learning.calibration import Calibration, HeldOut
 from geoseg.learning.devices import choose_device, choose_precision
 from geoseg.learning.fitting import EpochRecord, FitPlan, Start, fit
+from geoseg.learning.forest import fit_forest
 from geoseg.learning.fresh_stages import pass_through
 from geoseg.learning.head_start import can_start_head, start_head
 from geoseg.learning.layers import build_layer_network
@@ -131,6 +132,12 @@ def pfce(job: Job) -> Trained:
     )
 
 
+def full(job: Job) -> Trained:
+    """Fine-tune DeepLabV3 with cross-entropy at all labels of the masks, from a random head: the ceiling."""
+    chosen = {"gamma": 0.0, "head_start": False, "prior": "none"}
+    return pfce(replace(job, settings=job.settings.model_copy(update=chosen)))
+
+
 def quick(job: Job) -> Trained:
     """Fit a linear head to several layers of a frozen backbone, read at the points."""
     settings, data = job.settings, job.material.data
@@ -161,6 +168,24 @@ def quick(job: Job) -> Trained:
             "weights": report.describe(),
             "prior": prior,
         },
+    )
+
+
+def forest(job: Job) -> Trained:
+    """Fit a random forest to colour and texture at the points."""
+    settings, data = job.settings, job.material.data
+    data = replace(data, points=data.points.with_role(TRAIN))
+    job.folder.begin(_identity(job), resume=False, overwrite=settings.overwrite)
+    fitted = fit_forest(data, job.reader, seed=settings.seed, progress=job.progress)
+    calibration, prior = calibrate(
+        settings, job.material, fitted.held_out, unlabelled=fitted.unlabelled, progress=job.progress
+    )
+    return Trained(
+        fitted.network.state_dict(),
+        replace(job.architecture, head="forest"),
+        calibration,
+        f"{len(fitted.network.get_buffer('roots'))} trees, loss {fitted.loss:.4f}",
+        {"final_loss": fitted.loss, "history": [], "prior": prior},
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from geoseg.domain.annotators import Annotator, Candidates, err
 from geoseg.domain.legend import Legend
 from geoseg.domain.points import Points, Sample, Shortage, sample_points
 from geoseg.domain.ports import Progress, Silence
@@ -54,18 +55,26 @@ def sample(settings: SampleSettings, progress: Progress | None = None) -> Sample
     for name, info in infos.items():
         masks[name] = read_mask(inputs.masks[name], inputs.legend, info)
         progress.advance()
+    annotator = Annotator(
+        places=settings.places,
+        margin_px=settings.margin,
+        jitter_px=settings.jitter,
+        location_error_px=settings.location_error,
+        wrong_share=settings.wrong_share,
+    )
     drawn = sample_points(
-        masks,
+        Candidates(masks, annotator, per_class=settings.per_class, seed=settings.seed),
         per_class=settings.per_class,
         scope=settings.scope or ("tile" if settings.tile else "image"),
         classes=len(inputs.legend),
         seed=settings.seed,
         tile_px=settings.tile or DEFAULT_TILE_PX,
     )
-    write_points(settings.output, drawn.points, infos, inputs.legend, overwrite=settings.overwrite)
+    points = err(drawn.points, masks, annotator, classes=len(inputs.legend), seed=settings.seed)
+    write_points(settings.output, points, infos, inputs.legend, overwrite=settings.overwrite)
     for text in _describe_shortages(drawn, inputs.legend):
         progress.warn(text)
-    return SampleResult(drawn.points, inputs.legend, settings.output, drawn.shortages)
+    return SampleResult(points, inputs.legend, settings.output, drawn.shortages)
 
 
 def _describe_shortages(drawn: Sample, legend: Legend) -> Sequence[str]:

@@ -21,10 +21,10 @@ from geoseg.pictures.curves import training_curves
 from geoseg.settings import TrainSettings
 from geoseg.workflows.material import Material, gather
 from geoseg.workflows.pictures import write_picture
-from geoseg.workflows.recipes import Job, Trained, pfce, quick
+from geoseg.workflows.recipes import Job, Trained, forest, full, pfce, quick
 from geoseg.workflows.run_folder import RunFolder
 
-RECIPES = {"pfce": pfce, "quick": quick}
+RECIPES = {"pfce": pfce, "quick": quick, "forest": forest, "full": full}
 
 
 @dataclass(frozen=True)

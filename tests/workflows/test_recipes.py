@@ -1,4 +1,4 @@
-"""The quick recipe and the prior, through the train verb."""
+"""The recipes that cross-validate, and the prior, through the train verb."""
 
 from __future__ import annotations
 
@@ -57,8 +57,18 @@ def test_quick_makes_a_model_file_that_every_verb_takes(settings, dataset, tmp_p
         assert set(np.unique(file.read(1))) <= {0, 1, 2, 255}
 
 
-def test_quick_fits_to_all_points(settings):
-    assert train(settings()).record.training["points_held_out"] == 0
+@pytest.mark.parametrize("recipe", ["quick", "forest"])
+def test_what_cross_validates_fits_to_all_points(settings, recipe):
+    assert train(settings(recipe=recipe)).record.training["points_held_out"] == 0
+
+
+def test_a_forest_is_a_model_as_any_other(settings, dataset):
+    result = train(settings(recipe="forest"))
+
+    record = read_record(result.model)
+    assert (record.recipe, record.architecture.head) == ("forest", "forest")
+    assert result.summary.startswith("200 trees, loss 0.")
+    assert evaluate(EvaluateSettings(subject=result.model, data=dataset)).accuracy.miou > 0.5
 
 
 def test_the_same_points_give_the_same_model(settings, tmp_path):

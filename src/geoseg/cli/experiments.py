@@ -1,0 +1,89 @@
+"""The command ``geoseg experiment``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from geoseg.cli.options import Data, Device, Json, Precision, Quiet, given, numbers, print_json
+
+
+def experiment(
+    data: Data,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder of results; finished runs are kept.")
+    ],
+    recipes: Annotated[
+        list[str], typer.Option(help="What to compare: forest partial-ce pfce quick full.")
+    ] = ["forest", "quick", "pfce"],  # noqa: B006 -- typer copies it
+    per_class: Annotated[list[int], typer.Option(help="Budgets: points per class.")] = [10, 50],  # noqa: B006
+    scope: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="What they count for: tile, image or total. [default: image; tile with --tile]"),
+    ] = None,
+    tile: Annotated[Optional[int], typer.Option(help="Side of a tile in pixels.")] = None,  # noqa: UP045
+    protocol: Annotated[
+        str, typer.Option(help="How points are drawn: pixel, component, interior, centre, or a JSON file.")
+    ] = "pixel",
+    seeds: Annotated[int, typer.Option(help="Draws of the points.")] = 3,
+    train_split: Annotated[str, typer.Option(help="Images to train on.")] = "train",
+    test_split: Annotated[str, typer.Option(help="Images to score on.")] = "test",
+    background: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Class left out of the second mIoU. [default: background, if there is one]"),
+    ] = None,
+    backbone: Annotated[str, typer.Option(help="resnet50, resnet101 or mobilenet_v3_large.")] = "resnet50",
+    weights: Annotated[str, typer.Option(help="imagenet, coco, none, or a path.")] = "imagenet",
+    block_style: Annotated[str, typer.Option(help="pytorch or caffe.")] = "pytorch",
+    output_stride: Annotated[int, typer.Option(help="8, or 16 (faster).")] = 8,
+    head_start: Annotated[bool, typer.Option(help="Start heads from a linear probe.")] = True,
+    enlarge: Annotated[int, typer.Option(help="How many times quick enlarges the image: 1 or 2.")] = 2,
+    prior: Annotated[str, typer.Option(help="em, none or NAME=SHARE,...")] = "em",
+    bands: Annotated[Optional[str], typer.Option(help="Bands to use, such as 1,2,3. [default: all]")] = None,  # noqa: UP045
+    check_share: Annotated[float, typer.Option(help="Share of the points that pfce holds out.")] = 0.2,
+    epochs: Annotated[int, typer.Option(help="Epochs.")] = 25,
+    patches: Annotated[int, typer.Option(help="Patches an epoch.")] = 0,
+    batch: Annotated[int, typer.Option(help="Patches a step.")] = 8,
+    patch: Annotated[int, typer.Option(help="Side of a patch in pixels.")] = 256,
+    head_rate: Annotated[float, typer.Option(help="Learning rate of the head.")] = 1e-4,
+    backbone_rate: Annotated[float, typer.Option(help="Learning rate of what is pretrained.")] = 1e-5,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    keep_models: Annotated[bool, typer.Option("--keep-models", help="Keep the model files.")] = False,
+    json_: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compare recipes and budgets on a dataset; runs that are done are not done again."""
+    from geoseg.cli.show import print_table, progress_bars
+    from geoseg.settings import ExperimentSettings, TrainingOptions, read_protocol, read_settings
+    from geoseg.workflows.experiment import experiment as run
+
+    values = given(locals(), without=("json_", "quiet", "protocol", "scope", "tile"))
+    values["bands"] = numbers(bands) if bands is not None else None
+    training = {name: values.pop(name) for name in TrainingOptions.model_fields}
+    values["protocol"] = read_protocol(protocol, scope=scope, tile=tile)
+    settings = read_settings(ExperimentSettings, {**values, "training": training})
+    with progress_bars(quiet) as progress:
+        summary = run(settings, progress)
+    if json_:
+        print_json(dict(summary.record))
+        return
+    print_table(summary.header, summary.rows)
+    typer.echo(f"\nEverything is in {summary.folder}/; read summary.md first.")
+
+
+def spread_lists(arguments: Sequence[str]) -> list[str]:
+    """Repeat an option of ``experiment`` that takes several values before each of them, as click reads it."""
+    if not arguments or arguments[0] != "experiment":
+        return list(arguments)
+    spread, option = list[str](), ""
+    for argument in arguments:
+        if argument.startswith("-"):
+            option = argument if argument in ("--recipes", "--per-class") else ""
+        elif option and spread[-1] != option:
+            spread.append(option)
+        spread.append(argument)
+    return spread

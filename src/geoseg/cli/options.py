@@ -1,0 +1,39 @@
+"""What the commands share: their common options, and how values pass from them to settings."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress, only warnings.")]
+Device = Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda or mps.")]
+Precision = Annotated[str, typer.Option(help="In what to compute: auto, float32 or bf16.")]
+LegendFile = Annotated[Optional[Path], typer.Option(help="Legend file (JSON).")]  # noqa: UP045
+ClassColumn = Annotated[Optional[str], typer.Option(help="Column of the point file that holds the class.")]  # noqa: UP045
+Seed = Annotated[int, typer.Option(help="Seed; the same seed gives the same result.")]
+Data = Annotated[Path, typer.Argument(help="Folder of images/ and masks/ with split lists.")]
+OutputStride = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(help="Pixels per cell of the logits: 8 maps finer with a model trained at 16."),
+]
+Window = Annotated[int, typer.Option(help="Side of the windows in pixels; more is read around them.")]
+
+
+def given(values: dict[str, Any], without: tuple[str, ...]) -> dict[str, Any]:
+    """Return a command's options by name (called with its ``locals()``, before or after its imports)."""
+    return {k: v for k, v in values.items() if k not in without and not callable(v)}
+
+
+def numbers(text: str) -> list[str]:
+    """Return the parts of a list with commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def print_json(record: dict[str, Any]) -> None:
+    """Print a record for scripts."""
+    typer.echo(json.dumps(record, indent=2, allow_nan=False))

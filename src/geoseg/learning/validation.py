@@ -1,0 +1,86 @@
+"""Cross-validation over places: points are judged by fits that saw nothing near them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedGroupKFold
+
+from geoseg.learning.calibration import HeldOut
+from geoseg.learning.reading import Reading
+
+FOLDS = 5
+
+Labels = NDArray[np.int64]
+Floats = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """P points to fit to: values (P, K), class ids, weights, and the number of each one's place (P,)."""
+
+    values: Floats
+    labels: Labels
+    weights: Floats
+    places: Labels
+
+    def take(self, chosen: Labels | slice) -> Sample:
+        """Return the points chosen."""
+        return Sample(*(column[chosen] for column in vars(self).values()))
+
+
+def to_sample(reading: Reading) -> Sample:
+    """Return what was read at labelled points; the cells are the places."""
+    return Sample(
+        reading.values.numpy(), reading.label.numpy(), reading.weight.double().numpy(), reading.cell.numpy()
+    )
+
+
+Folds = Sequence[tuple[Labels, Labels]]
+
+
+def folds_by_place(labels: Labels, places: Labels) -> Folds | None:
+    """Return up to five pairs of positions to fit to and to leave out, or None when there are too few points.
+
+    Places stay whole, but for classes that only one place has: their points count as places of their own.
+
+    Args:
+        labels: Class ids (P,).
+        places: Number of the place of each point (P,).
+    """
+    single = [k for k in np.unique(labels) if len(np.unique(places[labels == k])) == 1]
+    alone = np.isin(labels, single)
+    places = np.where(alone, places.max() + 1 + np.arange(len(places)), places)
+    count = min(FOLDS, len(np.unique(places)), int(np.bincount(labels).max()))
+    if count < 2:
+        return None
+    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=0)
+    with warnings.catch_warnings():
+        # Classes with fewer points than folds are left out in some of them.
+        warnings.simplefilter("ignore", UserWarning)
+        pairs = list(splitter.split(labels, labels, places))
+    kept = [(fit, _of_classes(labels, left, fit)) for fit, left in pairs]
+    usable = [(fit, left) for fit, left in kept if len(left) and len(np.unique(labels[fit])) > 1]
+    return usable or None
+
+
+def _of_classes(labels: Labels, left: Labels, fit: Labels) -> Labels:
+    """Return those left out whose class is among those that are fitted to."""
+    return left[np.isin(labels[left], labels[fit])]
+
+
+def leave_out(sample: Sample, folds: Folds, fit_and_score: Callable[[Sample, Floats], Floats]) -> HeldOut:
+    """Return the logits at the points of each fold from a fit to the other folds.
+
+    Args:
+        sample: The points.
+        folds: Positions to fit to and to leave out.
+        fit_and_score: From points to fit to, and values (Q, K), to logits (Q, C).
+    """
+    logits = [fit_and_score(sample.take(fit), sample.values[left]) for fit, left in folds]
+    every = sample.take(np.concatenate([left for _, left in folds]))
+    return HeldOut(np.concatenate(logits), every.labels, every.weights)

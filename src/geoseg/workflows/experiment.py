@@ -1,0 +1,211 @@
+"""Compare recipes and budgets on a dataset: stored points, resumable runs, one summary."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from geoseg.domain.accuracy import accuracy, accuracy_record
+from geoseg.domain.legend import Legend
+from geoseg.domain.ports import Progress, Silence
+from geoseg.errors import LegendError, OutputError
+from geoseg.geodata.outputs import check_output, write_json
+from geoseg.settings import (
+    EvaluateSettings,
+    ExperimentSettings,
+    PredictSettings,
+    SampleSettings,
+    TrainSettings,
+)
+from geoseg.workflows.evaluate import evaluate
+from geoseg.workflows.inputs import Inputs, find_inputs
+from geoseg.workflows.methods import METHODS
+from geoseg.workflows.predict import predict
+from geoseg.workflows.sample import sample
+from geoseg.workflows.summary import Summary, summarise
+from geoseg.workflows.train import train
+
+# Where a result comes from, not what it is.
+_NOT_OF_THE_RESULT = {"device", "precision"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One cell of the grid; full supervision has no budget."""
+
+    recipe: str
+    per_class: int | None
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Name of its files."""
+        return self.recipe if self.per_class is None else f"{self.recipe}-{self.per_class}-seed{self.seed}"
+
+    def describe(self) -> str:
+        """Return what it is, for people."""
+        budget = "all labels" if self.per_class is None else f"{self.per_class} points per class"
+        return f"{self.recipe}, {budget}, seed {self.seed}"
+
+
+def experiment(settings: ExperimentSettings, progress: Progress | None = None) -> Summary:
+    """Run every recipe with every budget and draw of points that has no result yet, and sum up.
+
+    ``points/`` holds the point files, ``runs/`` one result file for each run, ``maps/`` the maps of the
+    test images, ``work/`` what an unfinished run needs to go on. The summary needs the result files alone.
+
+    Raises:
+        OutputError: The folder holds results of other settings; the difference is named.
+        DatasetError: The folder, a list, an image or a mask is missing.
+        LegendError: There is no legend.
+    """
+    progress = progress or Silence()
+    tested = find_inputs(settings.data, split=settings.test_split, legend=None, masks_needed=True)
+    if tested.legend is None:
+        raise LegendError("this folder has no legend", where=settings.data, expected="legend.json")
+    _check_same(settings, tested.legend)
+    grid = runs(settings)
+    for place, run in enumerate(grid, start=1):
+        progress.say(f"Run {place}/{len(grid)}: {run.describe()}")
+        path = settings.output / "runs" / f"{run.name}.json"
+        if not path.exists():
+            write_json(path, _carry_out(run, settings, tested, progress=progress))
+    return summarise(settings, progress)
+
+
+def runs(settings: ExperimentSettings) -> list[Run]:
+    """Return the runs of the grid; every recipe meets the same draws."""
+    grid = []
+    for recipe in settings.recipes:
+        if recipe == "full":
+            grid.append(Run(recipe, None, 0))
+            continue
+        grid += [Run(recipe, n, seed) for n in settings.per_class for seed in range(settings.seeds)]
+    return grid
+
+
+def _check_same(settings: ExperimentSettings, legend: Legend) -> None:
+    """Store what all results of the folder have in common, or make sure that it is the same."""
+    path = settings.output / "experiment.json"
+    now = {
+        "data": settings.data.resolve().name,
+        "legend": legend.to_records(),
+        "protocol": settings.protocol.model_dump(mode="json"),
+        "train_split": settings.train_split,
+        "test_split": settings.test_split,
+        "training": settings.training.model_dump(mode="json", exclude=_NOT_OF_THE_RESULT),
+    }
+    if not path.exists():
+        check_output(path, overwrite=False)
+        write_json(path, now)
+        return
+    before = _read(path)
+    now, before = _flat(json.loads(json.dumps(now))), _flat(before)
+    differing = sorted(k for k in now.keys() | before.keys() if now.get(k) != before.get(k))
+    if differing:
+        first = differing[0]
+        raise OutputError(
+            f"the results here are of other settings; they differ in {', '.join(differing)}",
+            where=settings.output,
+            expected=f"{first} = {before.get(first)}",
+            got=f"{first} = {now.get(first)}",
+            hint="Give the settings it was begun with, or another folder.",
+        )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise OutputError("this file of the experiment cannot be read", where=path, got=error) from error
+
+
+def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
+    nested = {k: v for k, v in record.items() if isinstance(v, dict)}
+    inner = {name: value for part in nested.values() for name, value in part.items()}
+    return {k: v for k, v in record.items() if k not in nested} | inner
+
+
+def _carry_out(
+    run: Run, settings: ExperimentSettings, tested: Inputs, *, progress: Progress
+) -> dict[str, Any]:
+    """Draw points unless they are drawn, train, map the test images, score; return the result."""
+    assert tested.legend is not None
+    points = None if run.per_class is None else _points(run, settings, progress)
+    model = settings.output / "work" / run.name / "model.geoseg"
+    model.parent.mkdir(parents=True, exist_ok=True)
+    common = settings.training.model_dump() | {
+        "data": settings.data,
+        "points": points,
+        "output": model,
+        "split": settings.train_split,
+        "seed": run.seed,
+        "resume": True,
+        "overwrite": True,
+    }
+    trained = train(
+        METHODS[run.recipe](TrainSettings(**{**common, "recipe": "full" if points is None else "pfce"})),
+        progress,
+    )
+    started = time.monotonic()
+    maps = settings.output / "maps" / run.name
+    # A folder that is there says that one raster goes into a folder too.
+    maps.mkdir(parents=True, exist_ok=True)
+    device, precision = settings.training.device, settings.training.precision
+    predict(
+        PredictSettings(
+            model=model,
+            rasters=tuple(tested.images.values()),
+            output=maps,
+            device=device,
+            precision=precision,
+            overwrite=True,
+        ),
+        progress,
+    )
+    mapped = time.monotonic() - started
+    confusions = {
+        name: evaluate(
+            EvaluateSettings(subject=maps / f"{name}.tif", truth=tested.masks[name])
+        ).accuracy.confusion
+        for name in tested.images
+    }
+    if not settings.keep_models:
+        shutil.rmtree(model.parent)
+    training, names = trained.record.training, tested.legend.names
+    kept = ("points_sha256", "points_total", "points_by_class", "final_loss", "history", "prior", "versions")
+    return {
+        "recipe": run.recipe,
+        "per_class": run.per_class,
+        "seed": run.seed,
+        "points_per_image": training["points_total"] / len(training["points_by_image"]),
+        **{name: training[name] for name in kept},
+        "seconds": {"train": training["seconds"], "map": round(mapped, 1)},
+        **accuracy_record(accuracy(np.sum(list(confusions.values()), axis=0)), names),
+        "images": {n: accuracy_record(accuracy(matrix), names) for n, matrix in confusions.items()},
+    }
+
+
+def _points(run: Run, settings: ExperimentSettings, progress: Progress) -> Path:
+    assert run.per_class is not None
+    path = settings.output / "points" / f"{run.per_class}-seed{run.seed}.gpkg"
+    if not path.exists():
+        sample(
+            SampleSettings(
+                **settings.protocol.model_dump(),
+                data=settings.data,
+                output=path,
+                split=settings.train_split,
+                per_class=run.per_class,
+                seed=run.seed,
+            ),
+            progress,
+        )
+    return path

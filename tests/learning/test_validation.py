@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+
+from geoseg.learning.validation import Sample, folds_by_place, leave_out
+
+
+def test_a_place_is_left_out_as_a_whole():
+    labels, places = np.arange(60) % 3, np.arange(60) // 6
+    for fit, left in folds_by_place(labels, places):
+        assert not set(places[fit]) & set(places[left])
+    every = np.concatenate([left for _, left in folds_by_place(labels, places)])
+    assert sorted(every) == list(range(60))
+
+
+def test_points_of_a_class_in_one_place_alone_are_left_out_one_by_one():
+    labels = np.array([0, 1] * 10 + [2] * 6)
+    places = np.append(np.arange(20) // 4, np.full(6, 1))
+    folds = folds_by_place(labels, places)
+    left = np.concatenate([left for _, left in folds])
+    assert {20, 21, 22, 23, 24, 25} <= set(left)
+    assert all(set(labels[out]) <= set(labels[fit]) for fit, out in folds)
+
+
+@pytest.mark.parametrize("labels", [[0, 1], [0, 0, 0]])
+def test_too_few_points_make_no_folds(labels):
+    assert folds_by_place(np.array(labels), np.zeros(len(labels), int)) is None
+
+
+def test_points_left_out_are_scored_by_a_fit_that_did_not_see_them():
+    labels, places = np.arange(40) % 2, np.arange(40) // 4
+    sample = Sample(np.arange(40.0)[:, None], labels, np.arange(40) + 1.0, places)
+
+    def was_seen(fitted, values):
+        return np.isin(values[:, 0], fitted.values[:, 0])[:, None].astype(float)
+
+    held_out = leave_out(sample, folds_by_place(labels, places), was_seen)
+
+    assert held_out.logits.shape == (40, 1)
+    assert not held_out.logits.any()
+    assert sorted(held_out.weights) == sorted(sample.weights)
