@@ -16,6 +16,7 @@ from geoseg.settings import Settings, TrainSettings, read_settings
 VERBS = {
     "demo": "DemoSettings",
     "evaluate": "EvaluateSettings",
+    "experiment": "ExperimentSettings",
     "predict": "PredictSettings",
     "sample": "SampleSettings",
     "train": "TrainSettings",

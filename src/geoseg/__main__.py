@@ -14,7 +14,8 @@ STOPPED = 130
 def main() -> None:
     """Run the command line; a fault that the user can act on becomes one line and an exit code."""
     try:
-        app(spread_lists(sys.argv[1:]))
+        sys.argv[1:] = spread_lists(sys.argv[1:])
+        app()
     except GeoSegError as error:
         # What libraries say, and error messages quote, may run over several lines.
         sys.stderr.write(f"Error: {' '.join(str(error).split())}\n")

@@ -226,7 +226,27 @@ ExperimentRecipe = Literal["forest", "partial-ce", "pfce", "quick", "full"]
 
 
 class TrainingOptions(Settings):
-    """What all trainings of an experiment share; as in :class:`TrainSettings`."""
+    """What all trainings of an experiment share; as in :class:`TrainSettings`.
+
+    Attributes:
+        backbone: The network's backbone.
+        output_stride: Pixels per cell of the logits.
+        weights: "imagenet", "coco", "none", or a path.
+        block_style: Where the ResNet of the weights strides.
+        head_start: Whether heads start from a linear probe.
+        enlarge: How many times "quick" enlarges the image.
+        prior: Where the classes' shares on the land come from.
+        bands: Bands to use, from 1; None takes all.
+        check_share: Share of the points that "pfce" holds out.
+        epochs: Epochs.
+        patches: Patches an epoch; 0 chooses by how far the points spread.
+        batch: Patches a step.
+        patch: Side of a patch in pixels.
+        head_rate: Peak learning rate of the head.
+        backbone_rate: Peak learning rate of pretrained stages.
+        device: Where to compute.
+        precision: In what to compute.
+    """
 
     backbone: Literal["resnet50", "resnet101", "mobilenet_v3_large"] = "resnet50"
     output_stride: Literal[8, 16] = 8
@@ -299,6 +319,20 @@ class ExperimentSettings(Settings):
     background: str | None = None
     training: TrainingOptions = TrainingOptions()
     keep_models: bool = False
+
+
+class LandCoverSettings(Settings):
+    """Fetch LandCover.ai v1.
+
+    Attributes:
+        output: Folder to make.
+        archive: Its zip, if it is on this disk already.
+        url: Where to download it from.
+    """
+
+    output: Path
+    archive: Path | None = None
+    url: str = "https://landcover.ai.linuxpolska.com/download/landcover.ai.v1.zip"
 
 
 class DemoSettings(Settings):

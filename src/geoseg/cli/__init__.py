@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from geoseg.cli.data import data_app
 from geoseg.cli.experiments import experiment
 from geoseg.cli.options import (
     ClassColumn,
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 points_app = typer.Typer(help="Work with labelled points.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(points_app, name="points")
+app.add_typer(data_app, name="data")
 
 
 def _version(wanted: bool) -> None:

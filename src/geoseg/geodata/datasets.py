@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from geoseg.domain.legend import Legend
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.domain.legend import UNLABELLED, Legend
+from geoseg.domain.windows import grid
 from geoseg.errors import DatasetError
 from geoseg.geodata.legend_files import read_legend
 
 RASTER_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".vrt")
+TILE_PX = 512
+"""Side of the tiles that LandCover.ai's lists name."""
 _NAMED_AT_MOST = 5
 
 
@@ -23,12 +29,14 @@ class Dataset:
         images: Raster files by image name (file stem), in the order of the names.
         masks: Masks by the same names; an image without a mask is not in it.
         legend: The legend that was given, else that of ``legend.json``, else None.
+        tiles: Where the list names tiles: the numbers of each image's tiles in it.
     """
 
     folder: Path
     images: Mapping[str, Path]
     masks: Mapping[str, Path]
     legend: Legend | None
+    tiles: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
 
 def is_dataset(path: str | Path) -> bool:
@@ -44,6 +52,7 @@ def open_dataset(
     Args:
         folder: Holds ``images/``, and if there are any ``masks/`` (the same stems), ``<split>.txt``
             (stems, one a line; blank lines and those that begin with # are skipped) and ``legend.json``.
+            A line ``<stem>_<number>`` is one 512-px tile of an image, numbered as in LandCover.ai.
         split: Which list of stems to take; None takes every image.
         legend: Comes before the folder's own.
         masks_needed: Whether an image without a mask is an error.
@@ -54,13 +63,15 @@ def open_dataset(
         LegendError: ``legend.json`` is not a legend.
     """
     folder = Path(folder)
-    images = _images(folder)
+    images, tiles = _images(folder), dict[str, list[int]]()
     if split is not None:
-        images = _chosen(images, _stems_of_split(folder, split), folder / f"{split}.txt")
+        stems = _stems_of_split(folder, split)
+        tiles = _tiles(stems, images)
+        images = _chosen(images, list(tiles) or stems, folder / f"{split}.txt")
     masks = {stem: path for stem, path in _rasters(folder / "masks").items() if stem in images}
     if masks_needed:
         _check_masks(folder, images, masks)
-    return Dataset(folder, images, masks, legend or _own_legend(folder))
+    return Dataset(folder, images, masks, legend or _own_legend(folder), tiles)
 
 
 def _images(folder: Path) -> dict[str, Path]:
@@ -98,6 +109,36 @@ def _stems_of_split(folder: Path, split: str) -> list[str]:
     if not stems:
         raise DatasetError("the split lists no image", where=path, expected="file stems, one a line")
     return stems
+
+
+def _tiles(stems: Sequence[str], images: Mapping[str, Path]) -> dict[str, list[int]]:
+    """Return the numbers of the tiles that a list names, by image; none if it does not name tiles alone."""
+    tiles = dict[str, list[int]]()
+    for stem in stems:
+        image, _, number = stem.rpartition("_")
+        if stem in images or image not in images or not number.isdecimal():
+            return {}
+        tiles.setdefault(image, []).append(int(number))
+    return {image: sorted(set(numbers)) for image, numbers in tiles.items()}
+
+
+def keep_tiles(mask: NDArray[np.uint8], numbers: Sequence[int], *, where: Path) -> NDArray[np.uint8]:
+    """Return a mask (H, W) with 255 outside some tiles of 512 px.
+
+    Tiles are numbered row by row over the whole grid, those cut by the border too, which are never used.
+
+    Raises:
+        DatasetError: The image has no such tile, or it is cut.
+    """
+    kept = np.full_like(mask, UNLABELLED)
+    cells = list(grid(mask.shape[0], mask.shape[1], TILE_PX))
+    for number in numbers:
+        if number >= len(cells) or (cells[number].height, cells[number].width) != (TILE_PX, TILE_PX):
+            raise DatasetError("the image has no such whole tile", where=where, got=f"tile {number}")
+        cell = cells[number]
+        box = np.s_[cell.row : cell.row + TILE_PX, cell.col : cell.col + TILE_PX]
+        kept[box] = mask[box]
+    return kept
 
 
 def _chosen(images: Mapping[str, Path], stems: Sequence[str], where: Path) -> dict[str, Path]:

@@ -153,7 +153,7 @@ def _of_model(settings: EvaluateSettings, progress: Progress) -> _Matrices:
             if points is not None:
                 matrices[name] = _against_points(strips, points.on_image(name), len(legend))
             else:
-                mask = read_mask(inputs.masks[name], legend, rasters.infos[name])
+                mask = inputs.read_truth(name, legend, rasters.infos[name])
                 matrices[name] = _against_mask(strips, mask, len(legend))
     return legend, matrices
 

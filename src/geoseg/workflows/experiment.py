@@ -11,20 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from geoseg.domain.accuracy import accuracy, accuracy_record
+from geoseg.domain.accuracy import accuracy, accuracy_record, confusion_matrix
 from geoseg.domain.legend import Legend
 from geoseg.domain.ports import Progress, Silence
 from geoseg.errors import LegendError, OutputError
+from geoseg.geodata.class_maps import read_class_map
 from geoseg.geodata.outputs import check_output, write_json
 from geoseg.settings import (
-    EvaluateSettings,
     ExperimentSettings,
     PredictSettings,
     SampleSettings,
     TrainSettings,
 )
-from geoseg.workflows.evaluate import evaluate
 from geoseg.workflows.inputs import Inputs, find_inputs
 from geoseg.workflows.methods import METHODS
 from geoseg.workflows.predict import predict
@@ -171,12 +171,7 @@ def _carry_out(
         progress,
     )
     mapped = time.monotonic() - started
-    confusions = {
-        name: evaluate(
-            EvaluateSettings(subject=maps / f"{name}.tif", truth=tested.masks[name])
-        ).accuracy.confusion
-        for name in tested.images
-    }
+    confusions = {name: _compare(maps / f"{name}.tif", name, tested) for name in tested.images}
     if not settings.keep_models:
         shutil.rmtree(model.parent)
     training, names = trained.record.training, tested.legend.names
@@ -209,3 +204,11 @@ def _points(run: Run, settings: ExperimentSettings, progress: Progress) -> Path:
             progress,
         )
     return path
+
+
+def _compare(path: Path, name: str, tested: Inputs) -> NDArray[np.int64]:
+    """Return the confusion matrix (C, C + 1) of a map of a test image."""
+    assert tested.legend is not None
+    class_ids, info, _ = read_class_map(path)
+    truth = tested.read_truth(name, tested.legend, info)
+    return confusion_matrix(truth, class_ids, len(tested.legend))

@@ -4,28 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from geoseg.domain.legend import Legend
 from geoseg.domain.points import Points
 from geoseg.domain.ports import Progress
 from geoseg.errors import RasterError
 from geoseg.geodata.audit import audit_points, describe_dropped
-from geoseg.geodata.datasets import open_dataset
+from geoseg.geodata.datasets import keep_tiles, open_dataset
 from geoseg.geodata.grids import RasterInfo
 from geoseg.geodata.legend_files import read_legend
+from geoseg.geodata.masks import read_mask
 from geoseg.geodata.point_files import read_points
 from geoseg.geodata.rasters import Raster, describe_raster, open_raster
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Rasters by image name, their masks where there are any, and the legend that came with them."""
+    """Rasters by image name, their masks and legend where there are any, and their tiles if the split lists some."""
 
     images: Mapping[str, Path]
     masks: Mapping[str, Path]
     legend: Legend | None
+    tiles: Mapping[str, Sequence[int]] = field(default_factory=dict)
+
+    def read_truth(self, name: str, legend: Legend, info: RasterInfo) -> NDArray[np.uint8]:
+        """Read an image's mask (H, W); where the split lists tiles, 255 outside them."""
+        mask = read_mask(self.masks[name], legend, info)
+        return keep_tiles(mask, self.tiles[name], where=self.masks[name]) if name in self.tiles else mask
 
 
 def find_inputs(data: Path, *, split: str | None, legend: Path | None, masks_needed: bool = False) -> Inputs:
@@ -38,7 +48,7 @@ def find_inputs(data: Path, *, split: str | None, legend: Path | None, masks_nee
     own = read_legend(legend) if legend is not None else None
     if data.is_dir() or masks_needed:
         dataset = open_dataset(data, split=split, legend=own, masks_needed=masks_needed)
-        return Inputs(dataset.images, dataset.masks, dataset.legend)
+        return Inputs(dataset.images, dataset.masks, dataset.legend, dataset.tiles)
     return Inputs({data.stem: data}, {}, own)
 
 

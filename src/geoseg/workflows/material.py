@@ -14,7 +14,6 @@ from geoseg.domain.legend import UNLABELLED, Legend
 from geoseg.domain.points import CHECK, TRAIN, Points, hold_out, join_points, make_points
 from geoseg.domain.ports import Progress
 from geoseg.errors import LegendError, PointsError
-from geoseg.geodata.masks import read_mask
 from geoseg.geodata.rasters import Raster
 from geoseg.learning.normalisation import Normalisation, measure_normalisation
 from geoseg.learning.patches import plan_cover
@@ -74,7 +73,7 @@ def _all_labels(inputs: Inputs, rasters: Rasters) -> tuple[Points, Legend]:
         raise LegendError("this folder has no legend", where="--recipe full", hint="Name one with --legend.")
     parts = []
     for name, info in rasters.infos.items():
-        mask = read_mask(inputs.masks[name], inputs.legend, info)
+        mask = inputs.read_truth(name, inputs.legend, info)
         row, col = np.nonzero(mask[::_EVERY_PX, ::_EVERY_PX] != UNLABELLED)
         row, col = row * _EVERY_PX, col * _EVERY_PX
         parts.append(make_points(name, row.astype(np.float64), col.astype(np.float64), mask[row, col]))

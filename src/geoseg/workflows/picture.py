@@ -14,7 +14,6 @@ from geoseg.domain.windows import Window
 from geoseg.errors import LegendError, RasterError
 from geoseg.geodata.class_maps import read_class_map
 from geoseg.geodata.grids import RasterInfo, check_same_grid
-from geoseg.geodata.masks import read_mask
 from geoseg.geodata.outputs import check_output
 from geoseg.geodata.rasters import describe_raster, open_raster
 from geoseg.pictures.comparison import comparison_figure
@@ -54,7 +53,7 @@ def picture(settings: PictureSettings, progress: Progress | None = None) -> Path
 
 def _row(name: str, info: RasterInfo, inputs: Inputs, *, settings: PictureSettings) -> list[Panel]:
     assert inputs.legend is not None
-    truth = read_mask(inputs.masks[name], inputs.legend, info) if name in inputs.masks else None
+    truth = inputs.read_truth(name, inputs.legend, info) if name in inputs.masks else None
     maps = [_map_panel(folder / f"{name}.tif", info, truth, legend=inputs.legend) for folder in settings.maps]
     last = [Panel("truth", "", truth, None, None)] if truth is not None else []
     return [Panel(name, "", None, photograph(info.path), None), *maps, *last]

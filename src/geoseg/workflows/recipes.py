@@ -70,7 +70,9 @@ class Job:
         """How cells are read with context around them."""
         patch = self.settings.patch
         margin = max(32, patch // _MARGINS_A_PATCH // 32 * 32)
-        return Reader(patch, margin, self.settings.batch, self.device, self.precision == "bf16")
+        # On a CPU large batches only leave the cache.
+        batch = 1 if self.device == "cpu" else self.settings.batch
+        return Reader(patch, margin, batch, self.device, self.precision == "bf16")
 
 
 @dataclass(frozen=True)

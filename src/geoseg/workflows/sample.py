@@ -11,7 +11,6 @@ from geoseg.domain.legend import Legend
 from geoseg.domain.points import Points, Sample, Shortage, sample_points
 from geoseg.domain.ports import Progress, Silence
 from geoseg.errors import LegendError
-from geoseg.geodata.masks import read_mask
 from geoseg.geodata.outputs import check_output
 from geoseg.geodata.point_files import write_points
 from geoseg.settings import SampleSettings
@@ -53,7 +52,7 @@ def sample(settings: SampleSettings, progress: Progress | None = None) -> Sample
     progress.start("Reading masks", len(infos))
     masks = {}
     for name, info in infos.items():
-        masks[name] = read_mask(inputs.masks[name], inputs.legend, info)
+        masks[name] = inputs.read_truth(name, inputs.legend, info)
         progress.advance()
     annotator = Annotator(
         places=settings.places,
