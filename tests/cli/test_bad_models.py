@@ -10,6 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from geoseg.learning.model_file import FORMAT
+
 SETTINGS, MODEL = 2, 7
 
 
@@ -25,12 +27,16 @@ class Evil:
 
 def test_a_model_file_from_the_future_is_refused(geoseg, model, raster, tmp_path, assert_fails, files):
     future = tmp_path / "future.geoseg"
-    save_file(load_file(model), future, {"geoseg_format": "2", "geoseg_record": "{}"})
+    save_file(load_file(model), future, {"geoseg_format": str(FORMAT + 1), "geoseg_record": "{}"})
 
     outcome = geoseg("predict", future, raster, "-o", tmp_path / "map.tif")
 
     assert_fails(
-        outcome, MODEL, f"{future}: this model file is from a newer version", "got format 2", "Update"
+        outcome,
+        MODEL,
+        f"{future}: this model file is from a newer version",
+        f"got format {FORMAT + 1}",
+        "Update",
     )
     assert files(tmp_path) == {"future.geoseg"}
 

@@ -46,7 +46,7 @@ def test_points_sample_says_where_a_class_was_rare(geoseg, dataset, tmp_path):
 
     outcome = geoseg("points", "sample", dataset, *asked)
 
-    assert "Class 'field' has fewer than 9000 labelled pixels in 1 place(s)" in outcome.err
+    assert "Class 'field' has fewer than 9000 pixels to label in 1 place(s)" in outcome.err
 
 
 def test_train_on_a_dataset_with_weights_and_bands(geoseg, dataset, points, weights, cheaply, tmp_path):

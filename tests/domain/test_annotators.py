@@ -112,3 +112,10 @@ def test_a_careful_annotator_does_not_err():
     points = _points()
     same = err(points, {"a": np.zeros((50, 50), np.uint8)}, Annotator(), classes=2, seed=0)
     assert same.digest() == points.digest()
+
+
+def test_budgets_of_tiles_look_for_components_in_each_tile():
+    masks = {"a": np.zeros((40, 60), np.uint8)}
+    for places, expected in (("centre", 6), ("component", 6 * 3)):
+        kept = Candidates(masks, Annotator(places), per_class=3, seed=0, tile_px=20)["a"]
+        assert (kept == 0).sum() == expected

@@ -115,7 +115,7 @@ def test_a_full_disk_keeps_what_came(server, tmp_path, full_disk):
 
 def test_a_page_or_server_that_is_not_there_is_named(server, tmp_path):
     server.url += "x"
-    with pytest.raises(DatasetError, match="404"):
+    with pytest.raises(DatasetError, match=r"the server has no such file.*404"):
         _get(server, tmp_path / "file.zip")
     with pytest.raises(DatasetError, match="broke off"):
         download("http://127.0.0.1:9/file.zip", tmp_path / "f", sha256=SHA256, progress=Silence())

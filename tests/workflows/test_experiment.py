@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
-from geoseg.errors import DatasetError, OutputError
+from geoseg.errors import DatasetError, OutputError, SettingsError
 from geoseg.geodata.masks import read_mask
 from geoseg.learning.model_file import read_model
 from geoseg.settings import ExperimentSettings, Protocol, SampleSettings, TrainingOptions, TrainSettings
@@ -59,7 +59,7 @@ def test_every_recipe_meets_the_same_stored_points(done):
     assert len(results) == 8
     by_draw = {}
     for result in results:
-        by_draw.setdefault((result["per_class"], result["seed"]), set()).add(result["points_sha256"])
+        by_draw.setdefault((result["per_class"], result["seed"]), set()).add(result["drawn_sha256"])
     assert all(len(hashes) == 1 for hashes in by_draw.values())
     assert len(set.union(*by_draw.values())) == 4
     assert {r["points_total"] for r in results} == {12, 24}
@@ -166,3 +166,25 @@ def test_nothing_dense_reaches_a_method_that_learns_from_points(dataset, cheap, 
         assert states[0].keys() == states[1].keys()
         for name, value in states[0].items():
             assert (value == states[1][name]) is True or (value == states[1][name]).all(), name
+
+
+def test_a_model_without_a_result_is_mapped_not_trained_again(dataset, cheap, folder):
+    protocol = Protocol(scope="total")
+    (folder / "runs" / "quick-8-seed1.json").unlink()
+    experiment(_settings(dataset, cheap, folder, protocol=protocol, keep_models=True))
+    (folder / "runs" / "quick-8-seed1.json").unlink()
+    watcher = Watcher()
+    experiment(_settings(dataset, cheap, folder, protocol=protocol), watcher)
+    assert not any("Weights" in text for text in watcher.said)
+    assert (folder / "runs" / "quick-8-seed1.json").exists()
+
+
+def test_other_images_and_unknown_classes_are_refused(dataset, cheap, folder, tmp_path):
+    data = shutil.copytree(dataset, tmp_path / dataset.name)
+    (data / "train.txt").write_text("east\n")
+    with pytest.raises(OutputError, match="differ in train_images"):
+        experiment(_settings(data, cheap, folder, protocol=Protocol(scope="total")))
+    with pytest.raises(SettingsError, match="--background: there is no such class"):
+        experiment(_settings(dataset, cheap, folder, background="sky"))
+    with pytest.raises(ValueError, match="--tile goes with --scope tile"):
+        Protocol(scope="image", tile=512)

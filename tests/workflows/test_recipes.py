@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from geoseg.errors import SettingsError
+from geoseg.errors import PointsError, SettingsError
 from geoseg.learning.model_file import read_model, read_record
 from geoseg.settings import EvaluateSettings, PredictSettings, TrainSettings
 from geoseg.workflows.evaluate import evaluate
@@ -141,3 +141,21 @@ def test_the_prior_changes_the_odds_and_nothing_else(settings, dataset, tmp_path
         with rasterio.open(output) as file:
             shares.append((file.read(1) == 0).mean())
     assert shares[1] >= shares[0]
+
+
+def test_a_wrong_prior_is_named_before_anything_is_fitted(settings, tmp_path):
+    watcher = Watcher()
+    with pytest.raises(PointsError, match="emm"):
+        train(settings(recipe="pfce", prior="emm"), watcher)
+    assert not any("Weights" in text for text in watcher.said)
+
+
+def test_land_without_a_valid_pixel_leaves_the_odds_alone(settings, dataset, monkeypatch):
+    watcher = Watcher()
+    from geoseg.learning import reading
+
+    monkeypatch.setattr(reading, "UNLABELLED_PER_CELL", 0)
+    for recipe in ("quick", "forest"):
+        record = train(settings(recipe=recipe, overwrite=True), watcher).record
+        assert record.calibration.shift is None
+    assert any("no valid pixel was found" in text for text in watcher.said)

@@ -25,8 +25,9 @@ def landcover_ai(
         typer.Option(help="landcover.ai.v1.zip, if it is on this disk already."),
     ] = None,
     url: Annotated[
-        str, typer.Option(help="Where to download it from.")
-    ] = "https://landcover.ai.linuxpolska.com/download/landcover.ai.v1.zip",
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Where to download it from. [default: its publisher]"),
+    ] = None,
     json_: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -35,7 +36,8 @@ def landcover_ai(
     from geoseg.settings import LandCoverSettings, read_settings
     from geoseg.workflows.data import landcover_ai as run
 
-    settings = read_settings(LandCoverSettings, given(locals(), without=("json_", "quiet")))
+    values = {k: v for k, v in given(locals(), without=("json_", "quiet")).items() if v is not None}
+    settings = read_settings(LandCoverSettings, values)
     with progress_bars(quiet) as progress:
         report = run(settings, progress)
     if json_:
@@ -45,4 +47,5 @@ def landcover_ai(
     typer.echo(
         f"{report.images} orthophotos, {report.area_km2:.2f} km2 in {settings.output}. {report.licence}"
     )
-    typer.echo(f"Next: geoseg experiment {settings.output} --scope tile --tile 512 -o results")
+    splits = "--train-split orthophoto-train --test-split orthophoto-test"
+    typer.echo(f"Next: geoseg experiment {settings.output} {splits} -o results")

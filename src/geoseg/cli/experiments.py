@@ -72,6 +72,7 @@ def experiment(
         print_json(dict(summary.record))
         return
     print_table(summary.header, summary.rows)
+    typer.echo(f"\n{summary.note}")
     typer.echo(f"\nEverything is in {summary.folder}/; read summary.md first.")
 
 

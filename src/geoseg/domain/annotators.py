@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from geoseg.domain.legend import UNLABELLED
 from geoseg.domain.points import Points, join_points
+from geoseg.domain.windows import grid
 
 Mask = NDArray[np.uint8]
 Places = Literal["pixel", "component", "interior", "centre"]
@@ -46,21 +47,35 @@ class Candidates(Mapping[str, Mask]):
         annotator: Who labels.
         per_class: Points per class wanted; a component stands for no more of its pixels than these.
         seed: Seed of the choice among a component's pixels.
+        tile_px: Where budgets count for tiles: their side. A component ends at the border of its tile.
     """
 
-    def __init__(self, masks: Mapping[str, Mask], annotator: Annotator, *, per_class: int, seed: int) -> None:
+    def __init__(
+        self,
+        masks: Mapping[str, Mask],
+        annotator: Annotator,
+        *,
+        per_class: int,
+        seed: int,
+        tile_px: int | None = None,
+    ) -> None:
         self._masks, self._annotator = masks, annotator
-        self._per_class, self._seed = per_class, seed
+        self._per_class, self._seed, self._tile_px = per_class, seed, tile_px
 
     def __getitem__(self, image: str) -> Mask:
         mask = self._masks[image]
         if self._annotator.places == "interior":
             return _interior(mask, self._annotator.margin_px)
-        if self._annotator.places == "centre":
-            return _centres(mask)
-        if self._annotator.places == "component":
-            return _some_of_each_component(mask, self._per_class, _rng(self._seed, image))
-        return mask
+        if self._annotator.places == "pixel":
+            return mask
+        rng, kept = _rng(self._seed, image), np.empty_like(mask)
+        for cell in grid(mask.shape[0], mask.shape[1], self._tile_px or max(mask.shape)):
+            box = np.s_[cell.row : cell.row + cell.height, cell.col : cell.col + cell.width]
+            if self._annotator.places == "centre":
+                kept[box] = _centres(mask[box])
+            else:
+                kept[box] = _some_of_each_component(mask[box], self._per_class, rng)
+        return kept
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._masks)

@@ -61,5 +61,5 @@ def bootstrap_interval(
     for _ in range(draws):
         times = np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names))
         scores.append(np.mean([accuracy(np.tensordot(times, s, axes=1)).miou for s in stacks]))
-    low, high = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.nanquantile(scores, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import stat
+import zlib
 from pathlib import Path, PurePosixPath
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
@@ -26,8 +27,8 @@ def unpack(archive: Path, folder: Path, progress: Progress) -> None:
             or are larger than any disk should take.
         OutputError: The folder is not empty, or the disk is too small.
     """
-    if folder.exists() and any(folder.iterdir()):
-        raise OutputError("the folder is not empty", where=folder, hint="Name one that is not there yet.")
+    folder = folder.resolve()
+    check_empty(folder)
     aside = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(aside, ignore_errors=True)
     try:
@@ -41,7 +42,7 @@ def unpack(archive: Path, folder: Path, progress: Progress) -> None:
         if folder.exists():
             folder.rmdir()
         aside.replace(folder)
-    except BadZipFile as error:
+    except (BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
         raise DatasetError("the archive is damaged", where=archive, expected="a zip", got=error) from error
     except OSError as error:
         raise OutputError(
@@ -49,6 +50,16 @@ def unpack(archive: Path, folder: Path, progress: Progress) -> None:
         ) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def check_empty(folder: Path) -> None:
+    """Make sure that a folder is empty, or is not there.
+
+    Raises:
+        OutputError: Something is in it, or it is a file.
+    """
+    if folder.is_file() or (folder.exists() and any(folder.iterdir())):
+        raise OutputError("the folder is not empty", where=folder, hint="Name one that is not there yet.")
 
 
 def _check(members: list[ZipInfo], archive: Path, folder: Path) -> None:

@@ -7,7 +7,7 @@ from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import cast
 from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from urllib.request import Request, build_opener
 
 from geoseg.domain.ports import Progress
 from geoseg.errors import DatasetError, OutputError
@@ -57,10 +57,13 @@ def _fetch(url: str, part: Path, progress: Progress) -> None:
     if not url.startswith(("http://", "https://")):
         raise DatasetError("this is no web address", where=url, expected="http:// or https://")
     try:
-        answer = cast(HTTPResponse, urlopen(request, timeout=_TIMEOUT_S))
+        # An opener of its own: the shared one keeps the proxies of the first call in the process.
+        answer = cast(HTTPResponse, build_opener().open(request, timeout=_TIMEOUT_S))
     except HTTPError as error:
         if error.code == _RANGE_IS_DONE:
             return  # all of it is here; the checksum tells whether it is right
+        if 400 <= error.code < 500:
+            raise DatasetError("the server has no such file", where=url, got=error) from error
         raise
     with answer:
         goes_on = answer.status == 206

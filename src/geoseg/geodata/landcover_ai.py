@@ -26,7 +26,6 @@ from geoseg.geodata.masks import read_mask
 from geoseg.geodata.outputs import write_text
 from geoseg.geodata.rasters import describe_raster
 
-URL = "https://landcover.ai.linuxpolska.com/download/landcover.ai.v1.zip"
 SHA256 = "dd448287ff3a76291f2b159084b8a265f2ba4559bb80b0551fc8c6c0eb149a4b"
 LICENCE = "LandCover.ai is licensed under CC BY-NC-SA 4.0: name its authors, no commercial use, share alike."
 LEGEND = Legend(
@@ -78,16 +77,16 @@ def prepare(folder: Path, progress: Progress, published: Published) -> Report:
     Raises:
         DatasetError: Something is missing or is not as published.
     """
-    write_legend(folder / "legend.json", LEGEND, overwrite=True)
-    dataset = open_dataset(folder, masks_needed=True)
+    dataset = open_dataset(folder, legend=LEGEND, masks_needed=True)
     infos = {name: describe_raster(path) for name, path in dataset.images.items()}
     _check_images(folder, infos, published)
     for split, count in published.tiles.items():
         found = sum(map(len, open_dataset(folder, split=split).tiles.values()))
         _expect(folder / f"{split}.txt", f"{count} tiles", f"{found} tiles", is_right=found == count)
+    counts = _count(dataset, infos, progress)
     for split, names in split_by_orthophoto(list(infos)).items():
         write_text(folder / f"orthophoto-{split}.txt", "\n".join(names) + "\n")
-    counts = _count(dataset, infos, progress)
+    write_legend(folder / "legend.json", LEGEND, overwrite=True)
     area = sum(i.height * i.width * (i.resolution_m or 0) ** 2 for i in infos.values()) / 1e6
     shares = dict(zip(LEGEND.names, (counts / counts.sum()).tolist(), strict=True))
     return Report(len(infos), area, shares)
@@ -118,7 +117,7 @@ def _expect(where: Path, expected: str, got: object, *, is_right: bool) -> None:
             where=where,
             expected=expected,
             got=got,
-            hint="Remove the folder and unpack the archive again.",
+            hint="Name a folder that is not there yet, and the archive is unpacked into it.",
         )
 
 

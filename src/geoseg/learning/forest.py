@@ -80,6 +80,8 @@ class ForestNetwork(nn.Module):
     def vote(self, values: Floats) -> Floats:
         """Return the mean class shares (P, C) of features (P, F), float32, none of them 0."""
         values = np.ascontiguousarray(values, np.float32)
+        if not len(values):
+            return np.zeros((0, self.get_buffer("shares").shape[1]), np.float32)
         # The trees release Python's lock.
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
             total = sum(pool.map(lambda tree: tree.predict(values), self._trees))
@@ -142,6 +144,8 @@ def _blurred(images: Tensor, deviation: float) -> Tensor:
 def _check(trees: Trees, features: int) -> None:
     """Make sure that every walk ends inside its tree: children come after their parents and before the next root."""
     count = len(trees.left)
+    if trees.shares.ndim != 2 or any(column.ndim != 1 for column in list(vars(trees).values())[:-1]):
+        raise ValueError("these nodes are no trees")
     lengths = {len(column) for column in (trees.feature, trees.threshold, trees.right, trees.shares)}
     roots = trees.roots
     if lengths != {count} or not len(roots) or roots[0] != 0 or not bool((roots.diff() > 0).all()):

@@ -35,7 +35,7 @@ from geoseg.learning.models import (
 )
 from geoseg.learning.normalisation import Normalisation
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def read_record(path: Path) -> ModelRecord:
     _check_format(path, metadata)
     try:
         return _checked(_record(json.loads(metadata["geoseg_record"])))
-    except (KeyError, TypeError, ValueError, RecursionError, LegendError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError, LegendError) as error:
         raise _damaged(path, f"record: {error!r}") from error
 
 
@@ -115,7 +115,7 @@ def read_model(path: Path, output_stride: int | None = None) -> Model:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- not a mapping
     try:
         network = build_any(record.architecture, tensors)
-    except (RuntimeError, ValueError) as error:
+    except (IndexError, RuntimeError, TypeError, ValueError) as error:
         raise _damaged(path, "tensors that do not fit its record") from error
     return Model(network.eval(), record, hashlib.sha256(path.read_bytes()).hexdigest())
 
@@ -128,7 +128,10 @@ def build_any(architecture: Architecture, tensors: Mapping[str, Tensor]) -> nn.M
         ValueError: They make no forest.
     """
     if architecture.head == "forest":
-        return ForestNetwork(trees_of(tensors), architecture.bands)
+        trees = trees_of(tensors)
+        if trees.shares.shape[-1] != architecture.classes:
+            raise ValueError("the forest has other classes")
+        return ForestNetwork(trees, architecture.bands)
     network = (build_layer_network if architecture.head == "linear" else build_network)(architecture)
     network.load_state_dict(tensors)
     return network
@@ -144,7 +147,7 @@ def _record(content: Mapping[str, Any]) -> ModelRecord:
             "normalisation": Normalisation(
                 tuple(content["normalisation"]["mean"]), tuple(content["normalisation"]["deviation"])
             ),
-            "calibration": _calibration(content.get("calibration", {})),
+            "calibration": _calibration(content.get("calibration") or {}),
         }
     )
 

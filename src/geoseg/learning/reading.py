@@ -20,6 +20,7 @@ from geoseg.learning.sampling import read_at_points
 
 UNLABELLED_CELLS = 200
 UNLABELLED_PER_CELL = 100
+MOST_POINTS = 50_000
 
 
 @dataclass(frozen=True)
@@ -166,12 +167,15 @@ def read_labelled_and_not(
 ) -> tuple[Reading, Reading]:
     """Read maps at the labelled points and at random unlabelled pixels, in one pass over the cells.
 
+    Of more than 50,000 points an even choice is read.
+
     Raises:
         TrainingError: The points are of fewer than two classes.
     """
     if len(np.unique(data.points.class_id)) < 2:
         raise TrainingError("the points are all of one class", expected="points of two classes or more")
-    every = join_points([data.points, draw_unlabelled(data.sizes, reader.patch_px, seed)])
+    points = data.points.take(np.arange(0, len(data.points), -(-len(data.points) // MOST_POINTS)))
+    every = join_points([points, draw_unlabelled(data.sizes, reader.patch_px, seed)])
     reading = read_maps(maps, every, data, reader=reader, progress=progress)
     is_unlabelled = reading.label == UNLABELLED
     return reading.take(~is_unlabelled), reading.take(is_unlabelled & reading.valid)

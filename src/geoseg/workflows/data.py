@@ -6,7 +6,7 @@ from pathlib import Path
 
 from geoseg.domain.ports import Progress, Silence
 from geoseg.errors import DatasetError
-from geoseg.geodata.archives import unpack
+from geoseg.geodata.archives import check_empty, unpack
 from geoseg.geodata.downloads import check_sum, download
 from geoseg.geodata.landcover_ai import PUBLISHED, Published, Report, prepare
 from geoseg.settings import LandCoverSettings
@@ -27,6 +27,7 @@ def landcover_ai(settings: LandCoverSettings, progress: Progress | None = None) 
 def fetch(settings: LandCoverSettings, published: Published, progress: Progress) -> Report:
     """Do so for an archive with this checksum and these contents."""
     if not (settings.output / "images").is_dir():
+        check_empty(settings.output)
         unpack(_archive(settings, published.sha256, progress), settings.output, progress)
     return prepare(settings.output, progress, published)
 
@@ -38,6 +39,8 @@ def _archive(settings: LandCoverSettings, sha256: str, progress: Progress) -> Pa
         check_sum(settings.archive, sha256, progress)
         return settings.archive
     path = settings.output.parent / "landcover.ai.v1.zip"
-    if not path.exists():
+    if path.exists():
+        check_sum(path, sha256, progress)
+    else:
         download(settings.url, path, sha256=sha256, progress=progress)
     return path

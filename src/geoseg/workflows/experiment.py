@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.domain.accuracy import accuracy, accuracy_record, confusion_matrix
-from geoseg.domain.legend import Legend
 from geoseg.domain.ports import Progress, Silence
 from geoseg.errors import LegendError, OutputError
 from geoseg.geodata.class_maps import read_class_map
 from geoseg.geodata.outputs import check_output, write_json
+from geoseg.learning.model_file import read_record
 from geoseg.settings import (
     ExperimentSettings,
     PredictSettings,
@@ -29,7 +29,7 @@ from geoseg.workflows.inputs import Inputs, find_inputs
 from geoseg.workflows.methods import METHODS
 from geoseg.workflows.predict import predict
 from geoseg.workflows.sample import sample
-from geoseg.workflows.summary import Summary, summarise
+from geoseg.workflows.summary import Summary, check_background, summarise
 from geoseg.workflows.train import train
 
 # Where a result comes from, not what it is.
@@ -70,7 +70,9 @@ def experiment(settings: ExperimentSettings, progress: Progress | None = None) -
     tested = find_inputs(settings.data, split=settings.test_split, legend=None, masks_needed=True)
     if tested.legend is None:
         raise LegendError("this folder has no legend", where=settings.data, expected="legend.json")
-    _check_same(settings, tested.legend)
+    trained_on = find_inputs(settings.data, split=settings.train_split, legend=None, masks_needed=True)
+    check_background(settings, tested.legend.names)
+    _check_same(settings, trained_on, tested)
     grid = runs(settings)
     for place, run in enumerate(grid, start=1):
         progress.say(f"Run {place}/{len(grid)}: {run.describe()}")
@@ -91,12 +93,15 @@ def runs(settings: ExperimentSettings) -> list[Run]:
     return grid
 
 
-def _check_same(settings: ExperimentSettings, legend: Legend) -> None:
+def _check_same(settings: ExperimentSettings, trained_on: Inputs, tested: Inputs) -> None:
     """Store what all results of the folder have in common, or make sure that it is the same."""
     path = settings.output / "experiment.json"
+    assert tested.legend is not None
     now = {
         "data": settings.data.resolve().name,
-        "legend": legend.to_records(),
+        "legend": tested.legend.to_records(),
+        "train_images": _names(trained_on),
+        "test_images": _names(tested),
         "protocol": settings.protocol.model_dump(mode="json"),
         "train_split": settings.train_split,
         "test_split": settings.test_split,
@@ -118,6 +123,11 @@ def _check_same(settings: ExperimentSettings, legend: Legend) -> None:
             got=f"{first} = {now.get(first)}",
             hint="Give the settings it was begun with, or another folder.",
         )
+
+
+def _names(inputs: Inputs) -> list[str]:
+    """Return the images of a split, and behind those that it lists tiles of their number."""
+    return [f"{n} ({len(inputs.tiles[n])} tiles)" if n in inputs.tiles else n for n in inputs.images]
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -142,7 +152,7 @@ def _carry_out(
     model = settings.output / "work" / run.name / "model.geoseg"
     model.parent.mkdir(parents=True, exist_ok=True)
     common = settings.training.model_dump() | {
-        "data": settings.data,
+        "data": settings.data.resolve(),
         "points": points,
         "output": model,
         "split": settings.train_split,
@@ -150,10 +160,9 @@ def _carry_out(
         "resume": True,
         "overwrite": True,
     }
-    trained = train(
-        METHODS[run.recipe](TrainSettings(**{**common, "recipe": "full" if points is None else "pfce"})),
-        progress,
-    )
+    wanted = METHODS[run.recipe](TrainSettings(**{**common, "recipe": "full" if points is None else "pfce"}))
+    # A model without a result is of a run that was stopped while it mapped.
+    training = read_record(model).training if model.exists() else train(wanted, progress).record.training
     started = time.monotonic()
     maps = settings.output / "maps" / run.name
     # A folder that is there says that one raster goes into a folder too.
@@ -174,8 +183,17 @@ def _carry_out(
     confusions = {name: _compare(maps / f"{name}.tif", name, tested) for name in tested.images}
     if not settings.keep_models:
         shutil.rmtree(model.parent)
-    training, names = trained.record.training, tested.legend.names
-    kept = ("points_sha256", "points_total", "points_by_class", "final_loss", "history", "prior", "versions")
+    names = tested.legend.names
+    kept = (
+        "points_sha256",
+        "drawn_sha256",
+        "points_total",
+        "points_by_class",
+        "final_loss",
+        "history",
+        "prior",
+        "versions",
+    )
     return {
         "recipe": run.recipe,
         "per_class": run.per_class,
@@ -190,7 +208,7 @@ def _carry_out(
 
 def _points(run: Run, settings: ExperimentSettings, progress: Progress) -> Path:
     assert run.per_class is not None
-    path = settings.output / "points" / f"{run.per_class}-seed{run.seed}.gpkg"
+    path = settings.output.resolve() / "points" / f"{run.per_class}-seed{run.seed}.gpkg"
     if not path.exists():
         sample(
             SampleSettings(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geoseg.domain.legend import UNLABELLED, Legend
 from geoseg.domain.points import CHECK, TRAIN, Points, hold_out, join_points, make_points
@@ -20,18 +21,21 @@ from geoseg.learning.patches import plan_cover
 from geoseg.learning.reading import FitData
 from geoseg.settings import TrainSettings
 from geoseg.workflows.inputs import Inputs, Rasters, find_inputs, open_rasters, read_usable_points
+from geoseg.workflows.shares import stated_shares
 
 NORMALISATION_WINDOWS = 256
 _EVERY_PX = 2
+_MOST_LABELS = 4_000_000
 
 
 @dataclass(frozen=True)
 class Material:
-    """What there is to train on."""
+    """What there is to train on, and the classes' shares on the land where they are known."""
 
     rasters: Rasters
     legend: Legend
     data: FitData
+    shares: NDArray[np.float64] | None
 
 
 def gather(settings: TrainSettings, stack: ExitStack, progress: Progress, *, check_share: float) -> Material:
@@ -64,18 +68,24 @@ def gather(settings: TrainSettings, stack: ExitStack, progress: Progress, *, che
         points = hold_out(points, check_share, settings.seed)
     progress.say(_describe(points, legend))
     normalisation = _normalisation(rasters.sources, points, settings.patch)
-    return Material(rasters, legend, FitData(rasters.sources, points, normalisation, len(legend)))
+    shares = stated_shares(settings, rasters, legend, progress=progress)
+    return Material(rasters, legend, FitData(rasters.sources, points, normalisation, len(legend)), shares)
 
 
 def _all_labels(inputs: Inputs, rasters: Rasters) -> tuple[Points, Legend]:
-    """Return a point on every fourth labelled pixel of the masks: more than the cells of any network."""
+    """Return a point on every fourth labelled pixel of the masks, or on fewer: four million at most.
+
+    These are more than a network's cells of 8 px.
+    """
     if inputs.legend is None:
         raise LegendError("this folder has no legend", where="--recipe full", hint="Name one with --legend.")
+    pixels = sum(info.height * info.width for info in rasters.infos.values())
+    every = max(_EVERY_PX, math.ceil(math.sqrt(pixels / _MOST_LABELS)))
     parts = []
     for name, info in rasters.infos.items():
         mask = inputs.read_truth(name, inputs.legend, info)
-        row, col = np.nonzero(mask[::_EVERY_PX, ::_EVERY_PX] != UNLABELLED)
-        row, col = row * _EVERY_PX, col * _EVERY_PX
+        row, col = np.nonzero(mask[::every, ::every] != UNLABELLED)
+        row, col = row * every, col * every
         parts.append(make_points(name, row.astype(np.float64), col.astype(np.float64), mask[row, col]))
     return join_points(parts), inputs.legend
 

@@ -29,7 +29,8 @@ from geoseg.workflows.material import Material
 from geoseg.workflows.prior import calibrate
 from geoseg.workflows.run_folder import RunFolder
 
-NOT_OF_THE_RUN = {"resume", "overwrite", "output", "device", "processes"}
+# The prior is corrected when all is fitted.
+NOT_OF_THE_RUN = {"resume", "overwrite", "output", "device", "processes", "prior"}
 # The patch over what is read around a cell.
 _MARGINS_A_PATCH = 4
 
@@ -136,8 +137,11 @@ def pfce(job: Job) -> Trained:
 
 def full(job: Job) -> Trained:
     """Fine-tune DeepLabV3 with cross-entropy at all labels of the masks, from a random head: the ceiling."""
-    chosen = {"gamma": 0.0, "head_start": False, "prior": "none"}
-    return pfce(replace(job, settings=job.settings.model_copy(update=chosen)))
+    chosen = {"gamma": 0.0, "head_start": False, "head_rate": 1e-3, "backbone_rate": 1e-4, "prior": "none"}
+    settings = job.settings.model_copy(update=chosen)
+    trained = pfce(replace(job, settings=settings))
+    own = {"settings": settings.model_dump(mode="json")}
+    return replace(trained, training={**trained.training, **own})
 
 
 def quick(job: Job) -> Trained:
@@ -148,7 +152,7 @@ def quick(job: Job) -> Trained:
     torch.manual_seed(settings.seed)
     network = build_layer_network(architecture)
     report = _load(network, settings, job.progress)
-    job.folder.begin(_identity(job), resume=False, overwrite=settings.overwrite)
+    job.folder.begin(_identity(job), resume=False, overwrite=settings.overwrite or settings.resume)
     network.to(torch.device(job.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
     fitted = fit_quick(network, data, job.reader, seed=settings.seed, progress=job.progress)
     validation = fitted.validation
@@ -177,7 +181,7 @@ def forest(job: Job) -> Trained:
     """Fit a random forest to colour and texture at the points."""
     settings, data = job.settings, job.material.data
     data = replace(data, points=data.points.with_role(TRAIN))
-    job.folder.begin(_identity(job), resume=False, overwrite=settings.overwrite)
+    job.folder.begin(_identity(job), resume=False, overwrite=settings.overwrite or settings.resume)
     fitted = fit_forest(data, job.reader, seed=settings.seed, progress=job.progress)
     calibration, prior = calibrate(
         settings, job.material, fitted.held_out, unlabelled=fitted.unlabelled, progress=job.progress

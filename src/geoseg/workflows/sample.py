@@ -61,13 +61,15 @@ def sample(settings: SampleSettings, progress: Progress | None = None) -> Sample
         location_error_px=settings.location_error,
         wrong_share=settings.wrong_share,
     )
+    scope = settings.scope or ("tile" if settings.tile else "image")
+    tile_px = (settings.tile or DEFAULT_TILE_PX) if scope == "tile" else None
     drawn = sample_points(
-        Candidates(masks, annotator, per_class=settings.per_class, seed=settings.seed),
+        Candidates(masks, annotator, per_class=settings.per_class, seed=settings.seed, tile_px=tile_px),
         per_class=settings.per_class,
-        scope=settings.scope or ("tile" if settings.tile else "image"),
+        scope=scope,
         classes=len(inputs.legend),
         seed=settings.seed,
-        tile_px=settings.tile or DEFAULT_TILE_PX,
+        tile_px=tile_px or DEFAULT_TILE_PX,
     )
     points = err(drawn.points, masks, annotator, classes=len(inputs.legend), seed=settings.seed)
     write_points(settings.output, points, infos, inputs.legend, overwrite=settings.overwrite)
@@ -85,7 +87,7 @@ def _describe_shortages(drawn: Sample, legend: Legend) -> Sequence[str]:
             least = min(s.found for s in short)
             places = "in total" if not short[0].image else f"in {len(short)} place(s)"
             texts.append(
-                f"Class {land_class.name!r} has fewer than {short[0].asked} labelled pixels {places} "
+                f"Class {land_class.name!r} has fewer than {short[0].asked} pixels to label {places} "
                 f"(the fewest: {least}); all there are were taken."
             )
     return texts

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from geoseg.domain.ports import Progress
 from geoseg.domain.replication import bootstrap_interval, miou_without, spread, total
-from geoseg.errors import OutputError
+from geoseg.errors import OutputError, SettingsError
 from geoseg.geodata.outputs import write_json, write_text
 from geoseg.pictures.budgets import Score, budget_figure, class_figure
 from geoseg.pictures.curves import training_curves
@@ -41,18 +41,20 @@ PUBLISHED = (
 )
 _NOTE = (
     "Scores are of one confusion matrix over all test images. ± is the standard deviation over draws of the points; "
-    "the interval is a bootstrap over the test images. The rows 'as published' are of DeepLabV3 (ResNet50) on "
+    "the interval is a bootstrap over the test images. The final loss is each recipe's own: pfCE for pfce, cross-entropy "
+    "for the others; only equal recipes compare. The rows 'as published' are of DeepLabV3 (ResNet50) on "
     "LandCover.ai; their split, seeds, number of images and whether the budget is per image or in total are not known."
 )
 
 
 @dataclass(frozen=True)
 class Summary:
-    """The folder of an experiment, its table, and its record as in ``summary.json``."""
+    """The folder of an experiment, its table, how to read it, and its record as in ``summary.json``."""
 
     folder: Path
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
+    note: str
     record: Mapping[str, Any]
 
 
@@ -86,7 +88,7 @@ def summarise(settings: ExperimentSettings, progress: Progress) -> Summary:
     write_json(folder / "summary.json", record)
     write_text(folder / "summary.md", _markdown(rows, scope))
     _draw(settings, entries, groups, names=names, progress=progress)
-    return Summary(folder, HEADER, rows, record)
+    return Summary(folder, HEADER, rows, _NOTE, record)
 
 
 def _groups(folder: Path) -> list[_Group]:
@@ -94,12 +96,28 @@ def _groups(folder: Path) -> list[_Group]:
     for path in sorted((folder / "runs").glob("*.json")):
         try:
             result = json.loads(path.read_text(encoding="utf-8"))
+            _ = result["images"], result["iou"], result["seed"], result["drawn_sha256"]
             found.setdefault((result["recipe"], result["per_class"]), []).append(result)
         except (OSError, ValueError, KeyError, TypeError) as error:
             hint = "Remove it, and its run is done again."
             raise OutputError("this result cannot be read", where=path, got=error, hint=hint) from error
     order = sorted(found, key=lambda key: (key[1] or math.inf, key[0]))
     return [_Group(recipe, n, sorted(found[recipe, n], key=lambda r: r["seed"])) for recipe, n in order]
+
+
+def check_background(settings: ExperimentSettings, names: Sequence[str]) -> None:
+    """Make sure that the class to leave out is there.
+
+    Raises:
+        SettingsError: It is not.
+    """
+    if settings.background is not None and settings.background not in names:
+        raise SettingsError(
+            "there is no such class",
+            where="--background",
+            expected=", ".join(names),
+            got=settings.background,
+        )
 
 
 def _background(settings: ExperimentSettings, names: Sequence[str]) -> int | None:
@@ -115,7 +133,8 @@ def _entry(group: _Group, background: int | None) -> dict[str, Any]:
     confusions = group.confusions
     scores = [total(c) for c in confusions]
     miou = spread([s.miou for s in scores])
-    others = spread([miou_without(s, background) for s in scores])
+    without = [miou_without(s, background) for s in scores] if background is not None else [math.nan]
+    others = spread(without)
     overall = spread([s.overall_accuracy for s in scores])
     low, high = bootstrap_interval(confusions)
     first = group.results[0]
@@ -125,15 +144,15 @@ def _entry(group: _Group, background: int | None) -> dict[str, Any]:
         "per_class": group.per_class,
         "points_per_image": _mean(group, "points_per_image"),
         "points_total": round(_mean(group, "points_total")),
-        "points_sha256": [r["points_sha256"] for r in group.results],
+        "points_sha256": [r["drawn_sha256"] for r in group.results],
         "draws": len(group.results),
         "final_loss": _mean(group, "final_loss"),
-        "miou": miou.mean,
+        "miou": _number(miou.mean),
         "miou_deviation": _number(miou.deviation),
-        "miou_interval": [low, high],
-        "miou_without_background": others.mean,
+        "miou_interval": [_number(low), _number(high)],
+        "miou_without_background": _number(others.mean),
         "miou_without_background_deviation": _number(others.deviation),
-        "overall_accuracy": overall.mean,
+        "overall_accuracy": _number(overall.mean),
         "overall_accuracy_deviation": _number(overall.deviation),
         "iou": dict(zip(first["iou"], [_number(v) for v in iou], strict=True)),
         "seconds": {k: float(np.mean([r["seconds"][k] for r in group.results])) for k in ("train", "map")},
@@ -150,8 +169,10 @@ def _number(value: float) -> float | None:
 
 def _row(entry: Mapping[str, Any]) -> list[str]:
     def percent(name: str) -> str:
-        deviation = entry[f"{name}_deviation"]
-        return f"{100 * entry[name]:.1f}" + ("" if deviation is None else f" ± {100 * deviation:.1f}")
+        score, deviation = entry[name], entry[f"{name}_deviation"]
+        if score is None:
+            return "-"
+        return f"{100 * score:.1f}" + ("" if deviation is None else f" ± {100 * deviation:.1f}")
 
     low, high = entry["miou_interval"]
     is_full = entry["per_class"] is None
@@ -163,7 +184,7 @@ def _row(entry: Mapping[str, Any]) -> list[str]:
         str(entry["draws"]),
         f"{entry['final_loss']:.4f}",
         percent("miou"),
-        f"{100 * low:.1f} to {100 * high:.1f}",
+        "-" if low is None else f"{100 * low:.1f} to {100 * high:.1f}",
         percent("miou_without_background"),
         percent("overall_accuracy"),
         f"{entry['seconds']['train']:.0f}",
@@ -209,7 +230,11 @@ def _draw(
 def _scores(recipe: str, entries: Sequence[Mapping[str, Any]]) -> list[Score]:
     own = [e for e in entries if e["recipe"] == recipe]
     return [
-        Score(e["points_total"], e["miou"], math.nan if e["miou_deviation"] is None else e["miou_deviation"])
+        Score(
+            e["points_total"],
+            math.nan if e["miou"] is None else e["miou"],
+            math.nan if e["miou_deviation"] is None else e["miou_deviation"],
+        )
         for e in own
     ]
 

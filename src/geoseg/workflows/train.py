@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from geoseg.domain.points import CHECK
+from geoseg.domain.points import CHECK, TRAIN
 from geoseg.domain.ports import Progress, Silence
 from geoseg.errors import OutputError, StoppedError
 from geoseg.geodata.outputs import check_output, whole_file
@@ -100,6 +100,7 @@ def _training_record(settings: TrainSettings, material: Material, trained: Train
     return {
         "settings": settings.model_dump(mode="json"),
         "points_sha256": points.digest(),
+        "drawn_sha256": replace(points, role=np.full(len(points), TRAIN)).digest(),
         "points_total": len(points),
         "points_held_out": len(points.with_role(CHECK)),
         "points_by_class": dict(zip(names, counts, strict=True)),

@@ -1,0 +1,29 @@
+"""Validated settings of each verb, read once at the door."""
+
+from geoseg.settings.base import Count, Device, Precision, Seed, Settings, Share, read_settings
+from geoseg.settings.experiments import DemoSettings, ExperimentRecipe, ExperimentSettings, LandCoverSettings
+from geoseg.settings.maps import EvaluateSettings, PictureSettings, PredictSettings
+from geoseg.settings.sampling import Protocol, SampleSettings, read_protocol
+from geoseg.settings.training import TrainingOptions, TrainSettings
+
+__all__ = [
+    "Count",
+    "DemoSettings",
+    "Device",
+    "EvaluateSettings",
+    "ExperimentRecipe",
+    "ExperimentSettings",
+    "LandCoverSettings",
+    "PictureSettings",
+    "Precision",
+    "PredictSettings",
+    "Protocol",
+    "SampleSettings",
+    "Seed",
+    "Settings",
+    "Share",
+    "TrainSettings",
+    "TrainingOptions",
+    "read_protocol",
+    "read_settings",
+]

@@ -1,0 +1,42 @@
+"""What all settings share, and how a door reads them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from geoseg.errors import SettingsError
+
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["auto", "float32", "bf16"]
+
+
+class Settings(BaseModel):
+    """What all settings share: frozen, and no unknown names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+_Settings = TypeVar("_Settings", bound=Settings)
+
+
+def read_settings(kind: type[_Settings], values: dict[str, Any]) -> _Settings:
+    """Validate values from a door.
+
+    Raises:
+        SettingsError: A value is not right; the message names its option.
+    """
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        named = [part for part in first["loc"] if isinstance(part, str)]
+        name = "--" + named[-1].replace("_", "-") if named else None
+        text = first["msg"].removeprefix("Value error, ")
+        raise SettingsError(
+            text[:1].lower() + text[1:], where=name, got=first["input"] if first["loc"] else None
+        ) from error

@@ -1,0 +1,102 @@
+"""How maps are made, scored and drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from geoseg.settings.base import Count, Device, Precision, Settings
+
+
+class PredictSettings(Settings):
+    """Predict class maps.
+
+    Attributes:
+        model: Model file.
+        rasters: Rasters to predict.
+        output: Class map to write, or a folder when there are several rasters.
+        confidence: Confidence raster to write too, or a folder likewise.
+        window: Side of the windows in pixels; more is read around them.
+        batch: Windows predicted together.
+        output_stride: Pixels per cell of the logits, if not as trained.
+        resample: Whether to compute at the model's ground resolution.
+        area: Polygon file; pixels outside become nodata.
+        device: Where to compute.
+        precision: In what to compute.
+        overwrite: Whether existing outputs may be replaced.
+    """
+
+    model: Path
+    rasters: Annotated[tuple[Path, ...], Field(min_length=1)]
+    output: Path
+    confidence: Path | None = None
+    window: Annotated[int, Field(ge=32, le=8192)] = 512
+    batch: Count = 1
+    output_stride: Literal[8, 16] | None = None
+    resample: bool = False
+    area: Path | None = None
+    device: Device = "auto"
+    precision: Precision = "auto"
+    overwrite: bool = False
+
+
+class EvaluateSettings(Settings):
+    """Score a class map or a model.
+
+    Attributes:
+        subject: A class map or a model file.
+        data: For a model: a dataset folder with masks, or a raster when ``points`` are given.
+        split: Which images of the folder.
+        truth: For a class map: the mask to compare with.
+        points: Point file to compare with instead of masks.
+        role: Which points of the file count: all, or those held out ("check").
+        class_column: Column of the point file that holds the class.
+        legend: Legend file, when neither the map nor the folder has one.
+        picture: Confusion-matrix picture to write (.png).
+        window: Side of the windows in pixels.
+        output_stride: Pixels per cell of the logits, if not as trained.
+        device: Where to compute.
+        precision: In what to compute.
+        overwrite: Whether an existing picture may be replaced.
+    """
+
+    subject: Path
+    data: Path | None = None
+    split: str | None = "test"
+    truth: Path | None = None
+    points: Path | None = None
+    role: Literal["all", "train", "check"] = "all"
+    class_column: str | None = None
+    legend: Path | None = None
+    picture: Path | None = None
+    window: Annotated[int, Field(ge=32, le=8192)] = 512
+    output_stride: Literal[8, 16] | None = None
+    device: Device = "auto"
+    precision: Precision = "auto"
+    overwrite: bool = False
+
+
+class PictureSettings(Settings):
+    """Draw maps beside their images and the truth.
+
+    Attributes:
+        data: Folder of ``images/`` and, where there are any, ``masks/``.
+        maps: Folders of class maps, named as the images, as ``predict`` writes them.
+        output: Picture to write (.png).
+        split: Name of the list of images; None takes all.
+        rows: Images to draw at most.
+        title: Line above all.
+        legend: Legend file, when the folder has none.
+        overwrite: Whether an existing picture may be replaced.
+    """
+
+    data: Path
+    maps: Annotated[tuple[Path, ...], Field(min_length=1)]
+    output: Path
+    split: str | None = None
+    rows: Count = 5
+    title: str = ""
+    legend: Path | None = None
+    overwrite: bool = False

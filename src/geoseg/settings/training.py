@@ -1,0 +1,132 @@
+"""How a model is trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from geoseg.settings.base import Count, Device, Precision, Seed, Settings, Share
+
+
+class TrainSettings(Settings):
+    """Train a model from points.
+
+    Attributes:
+        data: A raster, or a folder of ``images/`` with split lists.
+        points: Point file; None only for the recipe "full".
+        output: Model file to write.
+        split: Which images of a folder to train on.
+        recipe: How to train; "pfce" is DeepLabV3 with partial focal cross-entropy, "quick" a linear
+            head on layers of the frozen backbone, "forest" a random forest on colour and texture,
+            "full" the network of "pfce" on all labels of the masks, as a ceiling.
+        backbone: The network's backbone.
+        output_stride: Pixels per cell of the logits; 8 is finer, 16 about three times faster.
+        weights: "imagenet", "coco", "none", or the path of a weights file.
+        block_style: Where the ResNet of the weights strides; "caffe" for weights derived from He et al.'s.
+        head_start: Whether the head starts from a linear probe of the backbone's features, and batch
+            norms keep their statistics. Without it, rates ten times higher suit.
+        enlarge: How many times "quick" enlarges the image; 1 is four times faster, 2 maps finer.
+        prior: Where the classes' shares on the land come from: "em" (estimated on unlabelled pixels),
+            "none" (not corrected), "name=share,..." (stated), or a point file drawn at random.
+        bands: Bands to use, from 1; None takes all.
+        class_column: Column of the point file that holds the class.
+        legend: Legend file.
+        check_share: Share of each class's points held out to choose the epoch.
+        check_points: Point file to choose the epoch by, instead of a share.
+        epochs: Epochs.
+        patches: Patches an epoch; 0 chooses by how far the points spread.
+        batch: Patches a step.
+        patch: Side of a patch in pixels, a multiple of 32.
+        gamma: Focusing parameter of the loss.
+        head_rate: Peak learning rate of the head, and of stages that start at random.
+        backbone_rate: Peak learning rate of pretrained stages.
+        seed: Seed of the fit.
+        device: Where to compute.
+        precision: In what to compute.
+        processes: Processes (or GPUs) to share the work.
+        resume: Whether to go on from the last checkpoint.
+        overwrite: Whether an existing output may be replaced.
+    """
+
+    data: Path
+    output: Path
+    points: Path | None = None
+    split: str = "train"
+    recipe: Literal["pfce", "quick", "forest", "full"] = "pfce"
+    backbone: Literal["resnet50", "resnet101", "mobilenet_v3_large"] = "resnet50"
+    output_stride: Literal[8, 16] = 8
+    weights: str = "imagenet"
+    block_style: Literal["pytorch", "caffe"] = "pytorch"
+    head_start: bool = True
+    enlarge: Literal[1, 2] = 2
+    prior: str = "em"
+    bands: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None
+    class_column: str | None = None
+    legend: Path | None = None
+    check_share: Share = 0.2
+    check_points: Path | None = None
+    epochs: Count = 25
+    patches: Annotated[int, Field(ge=0)] = 0
+    batch: Count = 8
+    patch: Annotated[int, Field(ge=64, multiple_of=32)] = 256
+    gamma: Annotated[float, Field(ge=0)] = 2.0
+    head_rate: Annotated[float, Field(gt=0)] = 1e-4
+    backbone_rate: Annotated[float, Field(gt=0)] = 1e-5
+    seed: Seed = 0
+    device: Device = "auto"
+    precision: Precision = "auto"
+    processes: Count = 1
+    resume: bool = False
+    overwrite: bool = False
+
+    @model_validator(mode="after")
+    def _points_fit_recipe(self) -> Self:
+        if self.points is None and self.recipe != "full":
+            raise ValueError("--points is needed, except with --recipe full")
+        if self.points is not None and self.recipe == "full":
+            raise ValueError("--recipe full takes all labels of the masks, and no --points")
+        return self
+
+
+class TrainingOptions(Settings):
+    """What all trainings of an experiment share; as in :class:`TrainSettings`.
+
+    Attributes:
+        backbone: The network's backbone.
+        output_stride: Pixels per cell of the logits.
+        weights: "imagenet", "coco", "none", or a path.
+        block_style: Where the ResNet of the weights strides.
+        head_start: Whether heads start from a linear probe.
+        enlarge: How many times "quick" enlarges the image.
+        prior: Where the classes' shares on the land come from.
+        bands: Bands to use, from 1; None takes all.
+        check_share: Share of the points that "pfce" holds out.
+        epochs: Epochs.
+        patches: Patches an epoch; 0 chooses by how far the points spread.
+        batch: Patches a step.
+        patch: Side of a patch in pixels.
+        head_rate: Peak learning rate of the head.
+        backbone_rate: Peak learning rate of pretrained stages.
+        device: Where to compute.
+        precision: In what to compute.
+    """
+
+    backbone: Literal["resnet50", "resnet101", "mobilenet_v3_large"] = "resnet50"
+    output_stride: Literal[8, 16] = 8
+    weights: str = "imagenet"
+    block_style: Literal["pytorch", "caffe"] = "pytorch"
+    head_start: bool = True
+    enlarge: Literal[1, 2] = 2
+    prior: str = "em"
+    bands: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None
+    check_share: Share = 0.2
+    epochs: Count = 25
+    patches: Annotated[int, Field(ge=0)] = 0
+    batch: Count = 8
+    patch: Annotated[int, Field(ge=64, multiple_of=32)] = 256
+    head_rate: Annotated[float, Field(gt=0)] = 1e-4
+    backbone_rate: Annotated[float, Field(gt=0)] = 1e-5
+    device: Device = "auto"
+    precision: Precision = "auto"

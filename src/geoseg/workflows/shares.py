@@ -1,0 +1,58 @@
+"""The classes' shares on the land where the user states them, or counted on a random sample of points."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.domain.legend import Legend
+from geoseg.domain.ports import Progress
+from geoseg.errors import SettingsError
+from geoseg.settings import TrainSettings
+from geoseg.workflows.inputs import Rasters, read_usable_points
+
+
+def stated_shares(
+    settings: TrainSettings, rasters: Rasters, legend: Legend, *, progress: Progress
+) -> NDArray[np.float64] | None:
+    """Return shares (C,) that sum to 1, or None where they are to be estimated or not to be used.
+
+    Raises:
+        SettingsError: The shares stated are not of this legend's classes.
+        PointsError: The random sample cannot be read.
+    """
+    if settings.prior in ("em", "none"):
+        return None
+    path = Path(settings.prior)
+    if path.is_file() or "=" not in settings.prior:
+        sample, _ = read_usable_points(
+            path, rasters, legend=legend, class_column=settings.class_column, progress=progress
+        )
+        return normalise(sample.counts(len(legend)))
+    parts = [part.partition("=") for part in settings.prior.split(",")]
+    given = {name.strip(): _number(text) for name, _, text in parts}
+    if given.keys() != set(legend.names) or min(given.values()) < 0 or sum(given.values()) <= 0:
+        raise SettingsError(
+            "the classes' shares cannot be used",
+            where="--prior",
+            expected=f"a share for each class, such as {','.join(f'{n}=0.2' for n in legend.names)}",
+            got=settings.prior,
+        )
+    return normalise(np.array([given[name] for name in legend.names]))
+
+
+def normalise(amounts: NDArray[Any]) -> NDArray[np.float64]:
+    """Return amounts as shares of their sum."""
+    shares: NDArray[np.float64] = amounts / amounts.sum()
+    return shares
+
+
+def _number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        return -1.0
+    return value if np.isfinite(value) else -1.0
