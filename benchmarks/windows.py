@@ -51,6 +51,7 @@ def compare(model_path: Path, data: Path, *, split: str, sizes: list[int] | None
     """Predict every image of the split at every window size and compare the maps."""
     model = read_model(model_path)
     patch_px, classes = model.record.architecture.patch_px, len(model.record.legend)
+    context_px = model.record.context_px or patch_px // 2
     sizes = sizes or [patch_px, 2 * patch_px, 4 * patch_px]
     inputs = find_inputs(data, split=split, legend=None, masks_needed=True)
     device = choose_device("auto")
@@ -63,7 +64,7 @@ def compare(model_path: Path, data: Path, *, split: str, sizes: list[int] | None
         rasters = open_rasters(inputs.images, model.record.bands, stack)
         for name, source in rasters.sources.items():
             truth = read_mask(inputs.masks[name], model.record.legend, rasters.infos[name])
-            maps = {size: _predict(source, predictor, size=size, patch_px=patch_px) for size in sizes}
+            maps = {size: _predict(source, predictor, size=size, context_px=context_px) for size in sizes}
             valid = maps[sizes[0]] != 255
             pixels += int(valid.sum())
             matrices = {size: confusion_matrix(truth, maps[size], classes) for size in sizes}
@@ -84,12 +85,12 @@ def _entry(matrices: dict[int, np.ndarray], agreement: dict[tuple[int, int], flo
     }
 
 
-def _predict(source: PixelSource, predictor: TorchPredictor, *, size: int, patch_px: int) -> np.ndarray:
-    plan = plan_windows(size, patch_px)
+def _predict(source: PixelSource, predictor: TorchPredictor, *, size: int, context_px: int) -> np.ndarray:
+    plan = plan_windows(size, context_px)
     progress = Lines()
     progress.start(f"Windows of {size} px", count_windows(source, plan))
     strips = predict_strips(source, predictor, plan, progress=progress)
-    return np.concatenate([strip.class_ids() for strip in strips])
+    return np.concatenate([strip.class_ids for strip in strips])
 
 
 if __name__ == "__main__":

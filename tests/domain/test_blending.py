@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geoseg.domain.blending import StripBlender, jobs, spans
+from geoseg.domain.blending import Blender, jobs, spans
 
 EDGES = [1, 2, 31, 32, 33, 63, 64, 65, 127, 128, 129, 511, 512, 513]
 
@@ -26,18 +26,20 @@ def test_spans_follow_each_other_and_their_weights_sum_to_one(length, core, half
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 200), (200, 1), (63, 65), (130, 257)])
-def test_constant_probabilities_stay_constant(height, width):
+def test_constant_probabilities_stay_constant_and_every_pixel_is_finished_once(height, width):
     constant = np.array([0.25, 0.75], np.float32)[:, None, None]
-    blender, tops = StripBlender(2, width), []
+    blender, finished = Blender(2, width, 16), np.zeros((height, width), int)
     for rows in spans(height, 64, 16):
-        blender.begin(rows)
         for job in jobs(rows, width, core=64, half_band=16):
-            blender.add(job, np.broadcast_to(constant, (2, job.window.height, job.window.width)))
-        window, probabilities = blender.finish(rows)
-        tops.append((window.row, window.height))
-        np.testing.assert_allclose(probabilities, np.broadcast_to(constant, probabilities.shape), atol=1e-6)
-    assert sum(rows for _, rows in tops) == height
-    assert all(a + n == b for (a, n), (b, _) in pairwise(tops))
+            window = job.window
+            done, probabilities = blender.add(
+                job, np.broadcast_to(constant, (2, window.height, window.width))
+            )
+            finished[done.row : done.row + done.height, done.col : done.col + done.width] += 1
+            np.testing.assert_allclose(
+                probabilities, np.broadcast_to(constant, probabilities.shape), atol=1e-6
+            )
+    assert (finished == 1).all()
 
 
 def test_the_weights_of_a_border_are_what_they_are_by_hand():
@@ -47,14 +49,12 @@ def test_the_weights_of_a_border_are_what_they_are_by_hand():
     np.testing.assert_allclose(second.weights()[:4], [0.125, 0.375, 0.625, 0.875])
 
 
-def test_no_strip_is_taller_than_a_core_and_its_bands_however_tall_the_raster():
-    blender, width = StripBlender(2, 70), 70
+def test_only_the_bands_are_kept_however_tall_the_raster():
+    blender, width = Blender(2, 70, 16), 70
     for rows in spans(5000, 64, 16):
-        blender.begin(rows)
         for job in jobs(rows, width, core=64, half_band=16):
             blender.add(job, np.ones((2, job.window.height, job.window.width), np.float32))
-        _, probabilities = blender.finish(rows)
         held = [array for array in vars(blender).values() if isinstance(array, np.ndarray)]
-        assert probabilities.shape[1] <= 64 + 2 * 16
-        # Between strips the band alone is kept, and it does not hold on to the strip.
-        assert all(array.shape[1] <= 2 * 16 and array.base is None for array in held)
+        assert sum(array.size for array in held) <= 2 * 2 * 16 * (width + 96)
+        # They do not hold on to the window.
+        assert all(array.base is None for array in held)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from geoseg.domain.ports import Silence
-from geoseg.domain.prediction import count_windows, plan_windows, predict_strips
+from geoseg.domain.prediction import count_strips, count_windows, plan_windows, predict_strips
 from geoseg.domain.windows import Window
 
 
@@ -49,9 +49,9 @@ class BrightOrDark:
 
 def _predict(pixels, window, predictor=None, batch=2):
     predictor = predictor or BrightOrDark()
-    plan = plan_windows(window, 64, batch=batch)
+    plan = plan_windows(window, 32, batch=batch)
     strips = list(predict_strips(ArraySource(pixels), predictor, plan, progress=Silence()))
-    return np.concatenate([s.class_ids() for s in strips]), np.concatenate([s.confidence() for s in strips])
+    return np.concatenate([s.class_ids for s in strips]), np.concatenate([s.confidence for s in strips])
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 150), (150, 1), (40, 50), (97, 201), (300, 130)])
@@ -60,7 +60,7 @@ def test_a_map_of_single_pixels_is_right_whatever_the_window(shape, window):
     pixels = np.random.default_rng(0).uniform(0, 1, (1, *shape)).astype(np.float32)
     class_ids, confidence = _predict(pixels, window)
     assert np.array_equal(class_ids, (pixels[0] > 0.5).astype(np.uint8))
-    np.testing.assert_allclose(confidence, np.maximum(pixels[0], 1 - pixels[0]), atol=1e-5)
+    np.testing.assert_allclose(confidence / 254, np.maximum(pixels[0], 1 - pixels[0]), atol=0.502 / 254)
 
 
 def test_the_window_and_the_batch_change_no_pixel():
@@ -72,7 +72,7 @@ def test_the_window_and_the_batch_change_no_pixel():
 
 
 def test_strips_come_from_north_to_south_and_tile_the_raster():
-    source, plan = ArraySource(np.zeros((1, 333, 70), np.float32)), plan_windows(64, 64)
+    source, plan = ArraySource(np.zeros((1, 333, 70), np.float32)), plan_windows(64, 32)
     windows = [s.window for s in predict_strips(source, BrightOrDark(), plan, progress=Silence())]
     assert windows[0].row == 0
     assert all(a.row + a.height == b.row for a, b in pairwise(windows))
@@ -88,7 +88,7 @@ def test_nodata_in_is_nodata_out_and_changes_no_neighbour():
     class_ids, confidence = _predict(holes, 32)
     is_hole = np.isnan(holes[0])
     assert (class_ids[is_hole] == 255).all()
-    assert np.isnan(confidence[is_hole]).all()
+    assert (confidence[is_hole] == 255).all()
     assert np.array_equal(class_ids[~is_hole], whole[~is_hole])
 
 
@@ -109,14 +109,14 @@ def test_every_window_is_counted():
         def advance(self, steps=1, note=""):
             counted.append(steps)
 
-    source, plan = ArraySource(np.zeros((1, 200, 140), np.float32)), plan_windows(64, 64)
+    source, plan = ArraySource(np.zeros((1, 200, 140), np.float32)), plan_windows(64, 32)
     list(predict_strips(source, BrightOrDark(), plan, progress=Counter()))
     assert sum(counted) == count_windows(source, plan)
 
 
 def test_inputs_begin_on_a_common_grid_so_that_windows_agree():
     for window in (32, 100, 256, 512, 1000):
-        plan = plan_windows(window, 256)
+        plan = plan_windows(window, 128)
         assert plan.core_px % 32 == plan.context_px % 32 == (plan.context_px - plan.half_band_px) % 16 == 0
         assert plan.core_px >= window
         assert plan.context_px == 128
@@ -131,10 +131,74 @@ def test_inputs_are_read_from_aligned_places_with_context_on_all_sides(window):
             read.append(window)
             return super().read(window)
 
-    plan = plan_windows(window, 64)
+    plan = plan_windows(window, 32)
     source = Noted(np.zeros((1, 333, 150), np.float32))
     list(predict_strips(source, BrightOrDark(), plan, progress=Silence()))
     assert len(read) == count_windows(source, plan)
     assert {edge % 32 for w in read for edge in (w.row, w.col, w.height, w.width)} == {0}
-    assert min(w.row for w in read) <= -(plan.context_px - plan.half_band_px)
-    assert max(w.row + w.height for w in read) >= 333 + plan.context_px - plan.half_band_px
+    # Beyond the raster 32 px are enough; inside it every core has its context.
+    assert (min(w.row for w in read), max(w.row + w.height for w in read)) == (-32, 352 + 32)
+    assert all(
+        w.height >= plan.core_px + 2 * (plan.context_px - plan.half_band_px)
+        for w in read
+        if w.row > 0 and w.row + w.height < 352
+    )
+
+
+@pytest.mark.parametrize("strips", [range(1), range(1, 3), range(4, 6), range(6)])
+def test_any_range_of_strips_has_the_pixels_of_the_whole(strips):
+    pixels = np.random.default_rng(0).uniform(0, 1, (1, 370, 90)).astype(np.float32)
+
+    class Blurred(BrightOrDark):
+        def probabilities(self, pixels, valid):
+            mean = (pixels + np.roll(pixels, 3, axis=2)) / 2
+            return super().probabilities(mean, np.ones_like(valid))
+
+    source, plan = ArraySource(pixels), plan_windows(64, 32)
+    whole = list(predict_strips(source, Blurred(), plan, progress=Silence()))
+    assert len(whole) == count_strips(source, plan) == 6
+    part = list(predict_strips(source, Blurred(), plan, progress=Silence(), strips=strips))
+    assert [s.number for s in part] == list(strips)
+    for found in part:
+        expected = whole[found.number]
+        assert found.window == expected.window
+        assert np.array_equal(found.class_ids, expected.class_ids)
+        assert np.array_equal(found.confidence, expected.confidence)
+
+
+def test_probabilities_are_kept_when_asked_for():
+    pixels = np.random.default_rng(0).uniform(0, 1, (1, 100, 90)).astype(np.float32)
+    pixels[:, :10, :10] = np.nan
+    strips = predict_strips(
+        ArraySource(pixels), BrightOrDark(), plan_windows(64, 32), progress=Silence(), has_probabilities=True
+    )
+    found = np.concatenate([s.probabilities for s in strips], axis=1)
+    expected = np.where(np.isnan(pixels[0]), 255, np.rint(pixels[0] * 254))
+    assert found.shape == (2, 100, 90)
+    assert np.abs(found[1] - expected).max() <= 1
+    assert (found[0][np.isnan(pixels[0])] == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("context", "enlarge", "core"), [(64, 1, 800), (32, 1, 800), (96, 1, 1216), (64, 2, 608)]
+)
+def test_the_window_is_chosen_so_that_context_costs_a_third_at_most(context, enlarge, core):
+    plan = plan_windows(None, context, enlarge=enlarge)
+    assert plan.core_px == core
+    if enlarge == 1:
+        assert ((plan.core_px + 2 * plan.context_px) / plan.core_px) ** 2 <= 1.35
+
+
+def test_a_break_in_the_raster_is_told_where_the_strips_are_taken():
+    class Broken(ArraySource):
+        def read(self, window):
+            if window.row > 150:
+                raise OSError("block lost")
+            return super().read(window)
+
+    strips = predict_strips(
+        Broken(np.zeros((1, 400, 70), np.float32)), BrightOrDark(), plan_windows(64, 32), progress=Silence()
+    )
+    assert next(strips).number == 0
+    with pytest.raises(OSError, match="block lost"):
+        list(strips)

@@ -205,7 +205,7 @@ def test_grids_turned_against_each_other_are_refused(write_raster, legend, out) 
 def test_confidence_is_stored_in_steps_of_1_254_with_that_scale(write_raster, out) -> None:
     info = describe_raster(write_raster(np.zeros((1, 4))))
     with confidence_writer(out / "confidence.tif", info, overwrite=False) as writer:
-        writer.write(Window(0, 0, 1, 4), np.array([[0, 0.5, 1, np.nan]], np.float32))
+        writer.write(Window(0, 0, 1, 4), np.array([[0, 127, 254, 255]], np.uint8))
     with rasterio.open(out / "confidence.tif") as dataset:
         assert dataset.read(1).tolist() == [[0, 127, 254, 255]]
         assert (dataset.scales, dataset.nodata) == ((1 / 254,), 255)
@@ -216,7 +216,7 @@ def test_confidence_is_stored_in_steps_of_1_254_with_that_scale(write_raster, ou
 
 def test_overviews_of_confidence_are_averages(write_raster, out) -> None:
     info = describe_raster(write_raster(np.zeros((512, 512))))
-    values = np.tile(np.array([[0, 1], [1, np.nan]], np.float32), (256, 256))
+    values = np.tile(np.array([[0, 254], [254, 255]], np.uint8), (256, 256))
     with confidence_writer(out / "confidence.tif", info, overwrite=False) as writer:
         writer.write(Window(0, 0, 512, 512), values)
     with rasterio.open(out / "confidence.tif", overview_level=0) as overview:

@@ -196,7 +196,13 @@ def predict(
         Optional[Path],  # noqa: UP045
         typer.Option(help="Write the confidence too; a folder for several rasters."),
     ] = None,
-    window: Window = 512,
+    also: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="Write beside each map too: probabilities polygons areas style stac."),
+    ] = None,
+    min_area: Annotated[float, typer.Option(help="Leave out polygons smaller than so many m2.")] = 0.0,
+    simplify: Annotated[float, typer.Option(help="Simplify outlines of polygons by so many metres.")] = 0.0,
+    window: Window = None,
     batch: Annotated[int, typer.Option(help="Windows predicted together.")] = 1,
     resample: Annotated[bool, typer.Option("--resample", help="Compute at the model's resolution.")] = False,
     area: Annotated[Optional[Path], typer.Option(help="Polygon file; outside becomes nodata.")] = None,  # noqa: UP045
@@ -212,14 +218,15 @@ def predict(
     from geoseg.settings import PredictSettings, read_settings
     from geoseg.workflows.predict import predict as run
 
-    settings = read_settings(PredictSettings, given(locals(), without=("json_", "quiet")))
+    values = given(locals(), without=("json_", "quiet")) | {"also": also or []}
+    settings = read_settings(PredictSettings, values)
     with progress_bars(quiet) as progress:
         results = run(settings, progress)
     if json_:
         print_json({"maps": [_plain(vars(r)) for r in results]})
         return
     for result in results:
-        typer.echo(f"{result.raster} -> {result.class_map}")
+        typer.echo(f"{result.raster} -> {', '.join(map(str, result.files.values()))}")
 
 
 @app.command()
@@ -233,7 +240,7 @@ def evaluate(
     class_column: ClassColumn = None,
     legend: LegendFile = None,
     picture: Annotated[Optional[Path], typer.Option(help="Draw the confusion matrix (.png).")] = None,  # noqa: UP045
-    window: Window = 512,
+    window: Window = None,
     output_stride: OutputStride = None,
     device: Device = "auto",
     precision: Precision = "auto",

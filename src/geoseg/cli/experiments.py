@@ -77,13 +77,13 @@ def experiment(
 
 
 def spread_lists(arguments: Sequence[str]) -> list[str]:
-    """Repeat an option of ``experiment`` that takes several values before each of them, as click reads it."""
-    if not arguments or arguments[0] != "experiment":
+    """Repeat an option that takes several values before each of them, as click reads it."""
+    if not arguments or arguments[0] not in ("experiment", "predict"):
         return list(arguments)
     spread, option = list[str](), ""
     for argument in arguments:
         if argument.startswith("-"):
-            option = argument if argument in ("--recipes", "--per-class") else ""
+            option = argument if argument in ("--recipes", "--per-class", "--also") else ""
         elif option and spread[-1] != option:
             spread.append(option)
         spread.append(argument)

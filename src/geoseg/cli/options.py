@@ -21,7 +21,10 @@ OutputStride = Annotated[
     Optional[int],  # noqa: UP045
     typer.Option(help="Pixels per cell of the logits: 8 maps finer with a model trained at 16."),
 ]
-Window = Annotated[int, typer.Option(help="Side of the windows in pixels; more is read around them.")]
+Window = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(help="Side of the windows in pixels; more is read around them. [default: by the model]"),
+]
 
 
 def given(values: dict[str, Any], without: tuple[str, ...]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Blending of overlapping windows into strips, without a score array of the whole raster.
+"""Blending of overlapping windows, without a score array of the whole raster or of a strip.
 
 A raster is cut into cores of a fixed size. Each core is predicted with context around it; neighbouring
 predictions are mixed by weights that ramp linearly across a band centred on the border of their
@@ -67,53 +67,67 @@ def spans(length: int, core: int, half_band: int) -> list[Span]:
 
 @dataclass(frozen=True)
 class Job:
-    """One prediction: the window it answers for, and the weights (h, w) it is mixed with."""
+    """One prediction: the rows and the columns it answers for."""
 
-    window: Window
-    weights: NDArray[np.float32]
+    rows: Span
+    cols: Span
+
+    @property
+    def window(self) -> Window:
+        """The core and its bands."""
+        return Window(
+            self.rows.start - self.rows.before,
+            self.cols.start - self.cols.before,
+            self.rows.length,
+            self.cols.length,
+        )
+
+    @property
+    def weights(self) -> NDArray[np.float32]:
+        """The weights (h, w) it is mixed with."""
+        return np.outer(self.rows.weights(), self.cols.weights())
 
 
 def jobs(rows: Span, width: int, *, core: int, half_band: int) -> Iterator[Job]:
     """Yield the predictions of one strip from west to east."""
-    down = rows.weights()
     for cols in spans(width, core, half_band):
-        across = cols.weights()
-        window = Window(rows.start - rows.before, cols.start - cols.before, len(down), len(across))
-        yield Job(window, np.outer(down, across))
+        yield Job(rows, cols)
 
 
-class StripBlender:
-    """Sums weighted probabilities strip by strip; only the blended band is kept between strips.
+class Blender:
+    """Sums weighted probabilities, window by window from west to east and from north to south.
+
+    A pixel is finished when the last window that covers it is added. Kept are one band across the raster and one
+    beside the last window: classes x 2 ``half_band`` x (width + core) float32 numbers, whatever the height.
 
     Args:
         classes: C.
         width: Width of the raster in pixels.
+        half_band: As in :func:`spans`.
     """
 
-    def __init__(self, classes: int, width: int) -> None:
-        self._classes, self._width = classes, width
-        self._carried = np.zeros((classes, 0, width), np.float32)
-        self._sum = self._carried
-        self._top = 0
+    def __init__(self, classes: int, width: int, half_band: int) -> None:
+        self._below = np.zeros((classes, 2 * half_band, width), np.float32)
+        self._beside = np.zeros((classes, 0, 0), np.float32)
 
-    def begin(self, rows: Span) -> None:
-        """Begin the strip of ``rows``, on top of what the strip before left in the band."""
-        self._top = rows.start - rows.before
-        self._sum = np.zeros((self._classes, rows.length, self._width), np.float32)
-        self._sum[:, : self._carried.shape[1]] = self._carried
+    def add(self, job: Job, probabilities: NDArray[np.float32]) -> tuple[Window, NDArray[np.float32]]:
+        """Add the probabilities (C, h, w) of the next window.
 
-    def add(self, job: Job, probabilities: NDArray[np.float32]) -> None:
-        """Add the probabilities (C, h, w) of one window."""
-        top = job.window.row - self._top
-        left = job.window.col
-        box = np.s_[:, top : top + job.window.height, left : left + job.window.width]
-        self._sum[box] += job.weights * probabilities
-
-    def finish(self, rows: Span) -> tuple[Window, NDArray[np.float32]]:
-        """Return the finished window of the strip and its probabilities (C, h, W); keep the rest."""
-        height = self._sum.shape[1] - 2 * rows.after
-        done = self._sum[:, :height]
-        # A copy, so that the band does not keep the whole strip in memory.
-        self._carried = self._sum[:, height:].copy()
-        self._sum = self._carried
-        return Window(self._top, 0, height, self._width), done
+        Returns:
+            The window that it finishes, and the probabilities (C, h', w') there.
+        """
+        rows, cols = job.rows, job.cols
+        mixed = probabilities * job.weights
+        if cols.before:
+            mixed[:, :, : 2 * cols.before] += self._beside
+        width, height = cols.length - 2 * cols.after, rows.length - 2 * rows.after
+        # A copy, so that the band does not keep the whole window in memory.
+        self._beside = mixed[:, :, width:].copy()
+        done = mixed[:, :, :width]
+        start = cols.start - cols.before
+        across = np.s_[:, :, start : start + width]
+        if rows.before:
+            done[:, : 2 * rows.before] += self._below[across]
+        if rows.after:
+            self._below[across] = done[:, height:]
+        return Window(rows.start - rows.before, start, height, width), done[:, :height]

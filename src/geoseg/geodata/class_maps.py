@@ -1,4 +1,4 @@
-"""Write and read class maps, and the confidence that goes with them."""
+"""Write and read class maps, and the confidence and probabilities that go with them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 
-from geoseg.domain.legend import UNLABELLED, Legend
-from geoseg.domain.windows import Window
+from geoseg.domain.legend import Legend
+from geoseg.domain.prediction import STEPS
 from geoseg.geodata.categories import (
     CLASS_NAMES_TAG,
     color_table,
@@ -25,32 +25,6 @@ from geoseg.geodata.masks import read_mask
 from geoseg.geodata.opening import describe, open_upright
 from geoseg.geodata.rasters import open_raster
 
-CONFIDENCE_STEPS = 254
-"""A confidence of 1 is stored as this; the band's scale is its inverse."""
-
-
-class ClassMapWriter:
-    """Takes the class ids of a map, window by window."""
-
-    def __init__(self, band: BandWriter) -> None:
-        self._band = band
-
-    def write(self, window: Window, class_ids: NDArray[np.uint8]) -> None:
-        """Write class ids (h, w), 255 for none; what sticks out of the raster is dropped."""
-        self._band.write(window, class_ids)
-
-
-class ConfidenceWriter:
-    """Takes the confidence of a map, window by window."""
-
-    def __init__(self, band: BandWriter) -> None:
-        self._band = band
-
-    def write(self, window: Window, confidence: NDArray[np.float32]) -> None:
-        """Write probabilities 0..1 (h, w), NaN for none; what sticks out of the raster is dropped."""
-        steps = np.round(np.clip(confidence, 0, 1) * CONFIDENCE_STEPS)
-        self._band.write(window, np.where(np.isnan(steps), UNLABELLED, steps).astype(np.uint8))
-
 
 @contextmanager
 def class_map_writer(
@@ -61,8 +35,8 @@ def class_map_writer(
     overwrite: bool,
     like: RasterInfo | None = None,
     bands: Sequence[int] | None = None,
-) -> Iterator[ClassMapWriter]:
-    """Yield a writer of class ids; when the block ends well, the map appears at ``path``.
+) -> Iterator[BandWriter]:
+    """Yield a writer of class ids (h, w); when the block ends well, the map appears at ``path``.
 
     The map is a Cloud Optimized GeoTIFF: uint8, nodata 255, colours and class names of the legend,
     overviews by mode, CRS and transform of the raster. Windows never written are nodata.
@@ -80,14 +54,14 @@ def class_map_writer(
         OutputError: The file exists, or cannot be written; nothing of it is left.
     """
     style = BandStyle(
-        description="class",
+        descriptions=("class",),
         overviews="MODE",
         tags={CLASS_NAMES_TAG: names_tag(legend)},
         colors=color_table(legend),
         sidecar=sidecar_xml(legend),
     )
-    with _band_writer(path, info, style, overwrite=overwrite, like=like, bands=bands) as band:
-        yield ClassMapWriter(band)
+    with _band_writer(path, info, style, overwrite=overwrite, like=like, bands=bands) as writer:
+        yield writer
 
 
 @contextmanager
@@ -98,16 +72,32 @@ def confidence_writer(
     overwrite: bool,
     like: RasterInfo | None = None,
     bands: Sequence[int] | None = None,
-) -> Iterator[ConfidenceWriter]:
-    """Yield a writer of confidence; when the block ends well, the raster appears at ``path``.
+) -> Iterator[BandWriter]:
+    """Yield a writer of confidence (h, w) in steps of 1/254; when the block ends well, the raster appears at ``path``.
 
     The raster is a Cloud Optimized GeoTIFF like the class map's: uint8 0..254 with the band's scale
     set to 1/254 (so that GIS programs show 0..1), nodata 255, overviews by average. The arguments and
     errors are those of ``class_map_writer``.
     """
-    style = BandStyle(description="confidence", overviews="AVERAGE", tags={}, scale=1 / CONFIDENCE_STEPS)
-    with _band_writer(path, info, style, overwrite=overwrite, like=like, bands=bands) as band:
-        yield ConfidenceWriter(band)
+    style = BandStyle(descriptions=("confidence",), overviews="AVERAGE", tags={}, scale=1 / STEPS)
+    with _band_writer(path, info, style, overwrite=overwrite, like=like, bands=bands) as writer:
+        yield writer
+
+
+@contextmanager
+def probabilities_writer(
+    path: Path,
+    info: RasterInfo,
+    legend: Legend,
+    *,
+    overwrite: bool,
+    like: RasterInfo | None = None,
+    bands: Sequence[int] | None = None,
+) -> Iterator[BandWriter]:
+    """Yield a writer of the probabilities (C, h, w) of all classes, one band each, as ``confidence_writer`` does."""
+    style = BandStyle(descriptions=legend.names, overviews="AVERAGE", tags={}, scale=1 / STEPS)
+    with _band_writer(path, info, style, overwrite=overwrite, like=like, bands=bands) as writer:
+        yield writer
 
 
 def read_class_map(path: Path) -> tuple[NDArray[np.uint8], RasterInfo, Legend | None]:

@@ -1,4 +1,4 @@
-"""Write one uint8 band block by block, and finish it as a Cloud Optimized GeoTIFF."""
+"""Write uint8 bands block by block, and finish them as a Cloud Optimized GeoTIFF."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class BandStyle:
     """What makes a class map differ from a confidence raster.
 
     Attributes:
-        description: Name of the band.
+        descriptions: Names of the bands.
         overviews: GDAL's resampling of the overviews, "MODE" or "AVERAGE".
         tags: Dataset tags.
         scale: What a stored value is multiplied with to get its meaning.
@@ -41,7 +41,7 @@ class BandStyle:
         sidecar: Text of the ``.aux.xml``.
     """
 
-    description: str
+    descriptions: tuple[str, ...]
     overviews: str
     tags: Mapping[str, str]
     scale: float = 1.0
@@ -50,28 +50,29 @@ class BandStyle:
 
 
 class BandWriter:
-    """Takes the blocks of one band, in any order; what is never written stays nodata (255)."""
+    """Takes the blocks of all bands, in any order; what is never written stays nodata (255)."""
 
     def __init__(self, dataset: DatasetWriter) -> None:
         self._dataset = dataset
         self._filled: set[tuple[int, int]] = set()
 
     def write(self, window: Window, values: NDArray[np.uint8]) -> None:
-        """Write values (h, w) at ``window``; what sticks out of the raster is dropped.
+        """Write values (h, w), or (bands, h, w), at ``window``; what sticks out of the raster is dropped.
 
         Every pixel is written once at most: a block that was filled and then emptied counts as lost.
 
         Raises:
             ValueError: The values are not as large as the window.
         """
-        if values.shape != (window.height, window.width):
+        values = values if values.ndim == 3 else values[None]
+        if values.shape != (self._dataset.count, window.height, window.width):
             raise ValueError(f"values {values.shape} do not fit window {window}")
         part = window.clipped(self._dataset.height, self._dataset.width)
         if not part.height or not part.width:
             return
         top, left = part.row - window.row, part.col - window.col
-        inside = values[top : top + part.height, left : left + part.width]
-        self._dataset.write(inside.astype(np.uint8, copy=False), 1, window=_box(part))
+        inside = values[:, top : top + part.height, left : left + part.width]
+        self._dataset.write(inside.astype(np.uint8, copy=False), window=_box(part))
         self._note_filled(part, inside)
 
     def filled_blocks(self) -> frozenset[tuple[int, int]]:
@@ -83,7 +84,7 @@ class BandWriter:
         for row in range(window.row // _BLOCK_PX, -(-bottom // _BLOCK_PX)):
             for col in range(window.col // _BLOCK_PX, -(-right // _BLOCK_PX)):
                 top, left = row * _BLOCK_PX - window.row, col * _BLOCK_PX - window.col
-                block = values[max(top, 0) : top + _BLOCK_PX, max(left, 0) : left + _BLOCK_PX]
+                block = values[:, max(top, 0) : top + _BLOCK_PX, max(left, 0) : left + _BLOCK_PX]
                 if (block != UNLABELLED).any():
                     self._filled.add((row, col))
 
@@ -127,10 +128,10 @@ def cog_writer(
 @contextmanager
 def _stored(path: Path, info: RasterInfo, style: BandStyle) -> Iterator[BandWriter]:
     """Yield the writer of a plain GeoTIFF, and make sure afterwards that all of it is on the disk."""
-    with _created(path, info) as dataset:
-        dataset.descriptions = (style.description,)
+    with _created(path, info, len(style.descriptions)) as dataset:
+        dataset.descriptions = style.descriptions
         dataset.update_tags(**style.tags)
-        dataset.scales = (style.scale,)
+        dataset.scales = (style.scale,) * dataset.count
         if style.colors is not None:
             dataset.write_colormap(1, dict(style.colors))
         writer = BandWriter(dataset)
@@ -138,7 +139,7 @@ def _stored(path: Path, info: RasterInfo, style: BandStyle) -> Iterator[BandWrit
     _check_stored(path, writer.filled_blocks())
 
 
-def _created(path: Path, info: RasterInfo) -> DatasetWriter:
+def _created(path: Path, info: RasterInfo, bands: int) -> DatasetWriter:
     place = {"transform": info.affine} if info.transform != IDENTITY else {}
     with plain_files_welcome():
         return rasterio.open(
@@ -147,7 +148,7 @@ def _created(path: Path, info: RasterInfo) -> DatasetWriter:
             driver="GTiff",
             height=info.height,
             width=info.width,
-            count=1,
+            count=bands,
             dtype="uint8",
             crs=info.crs,
             nodata=UNLABELLED,
@@ -164,7 +165,7 @@ def _check_stored(path: Path, filled: frozenset[tuple[int, int]]) -> None:
     """Read the file through: when GDAL closes a file on a full disk, rasterio hears nothing of it."""
     with _reopened(path) as dataset:
         for block, box in dataset.block_windows(1):
-            is_empty = bool((dataset.read(1, window=box) == UNLABELLED).all())
+            is_empty = bool((dataset.read(window=box) == UNLABELLED).all())
             if is_empty and block in filled:
                 raise OSError("a block was lost while writing")
 
@@ -172,7 +173,7 @@ def _check_stored(path: Path, filled: frozenset[tuple[int, int]]) -> None:
 def _finish(work: Path, partial: Path, style: BandStyle) -> None:
     with _reopened(work) as dataset:
         block_px = _block_px(dataset)
-        stored = dataset.checksum(1)
+        stored = [dataset.checksum(band) for band in dataset.indexes]
     rasterio.shutil.copy(
         work,
         partial,
@@ -184,7 +185,7 @@ def _finish(work: Path, partial: Path, style: BandStyle) -> None:
         BIGTIFF="IF_SAFER",
     )
     with _reopened(partial) as dataset:
-        if dataset.checksum(1) != stored:
+        if [dataset.checksum(band) for band in dataset.indexes] != stored:
             raise OSError("the finished file does not hold what was written")
     if style.sidecar is not None:
         partial.with_name(f"{partial.name}.aux.xml").write_text(style.sidecar, encoding="utf-8")
@@ -210,7 +211,7 @@ def _regridded(
         for window in grid(like.height, like.width, _BLOCK_PX):
             values = _nearest(source, window, between)
             if mask is not None:
-                values[~mask.read(window)[1]] = UNLABELLED
+                values[:, ~mask.read(window)[1]] = UNLABELLED
             writer.write(window, values)
     work.unlink()
     return target
@@ -222,8 +223,8 @@ def _nearest(source: DatasetReader, window: Window, between: Affine) -> NDArray[
     rows = np.clip(np.floor(rows * between.e + between.f), 0, source.height - 1).astype(np.intp)
     cols = np.clip(np.floor(cols * between.a + between.c), 0, source.width - 1).astype(np.intp)
     box = Window(rows.min(), cols.min(), int(np.ptp(rows)) + 1, int(np.ptp(cols)) + 1)
-    values: NDArray[np.uint8] = source.read(1, window=_box(box))
-    return values[np.ix_(rows - box.row, cols - box.col)]
+    values: NDArray[np.uint8] = source.read(window=_box(box))
+    return values[:, (rows - box.row)[:, None], cols - box.col]
 
 
 def _reopened(path: Path) -> DatasetReader:

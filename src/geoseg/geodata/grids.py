@@ -14,6 +14,7 @@ from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 from rasterio.warp import transform as warp_points
 
+from geoseg.domain.windows import Window
 from geoseg.errors import RasterError
 
 _Places = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -99,6 +100,18 @@ def ground_steps_m(info: RasterInfo) -> tuple[float, float] | None:
         return measured or nominal
     faithful = all(abs(m / n - 1) <= _TRUE_TO_SCALE for m, n in zip(measured, nominal, strict=True))
     return nominal if faithful else measured
+
+
+def pixel_m2(info: RasterInfo, window: Window) -> float | None:
+    """Return what a pixel in the middle of a window covers, in square metres; None without a CRS."""
+    part = replace(
+        info,
+        height=window.height,
+        width=window.width,
+        transform=tuple((info.affine @ Affine.translation(window.col, window.row))[:6]),
+    )
+    steps = ground_steps_m(part)
+    return None if steps is None else steps[0] * steps[1]
 
 
 def with_resolution(info: RasterInfo) -> RasterInfo:

@@ -68,7 +68,7 @@ def whole_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
     """
     path = Path(path)
     check_output(path, overwrite=overwrite)
-    partial = path.with_name(f".{path.stem}.partial-{os.getpid()}{path.suffix}")
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}{path.suffix}")
     try:
         yield partial
         _put_in_place(partial, path)

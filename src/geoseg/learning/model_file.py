@@ -52,6 +52,7 @@ class ModelRecord:
         resolution_m: Ground resolution of the training rasters in metres, or None.
         training: The training record: settings, points, history; JSON values.
         calibration: What turns its logits into probabilities.
+        context_px: What it needs to see around a pixel, as measured; None: not measured.
     """
 
     recipe: str
@@ -63,6 +64,7 @@ class ModelRecord:
     resolution_m: float | None
     training: Mapping[str, Any]
     calibration: Calibration = field(default_factory=Calibration)
+    context_px: int | None = None
 
 
 @dataclass(frozen=True)
@@ -173,6 +175,7 @@ def _checked(record: ModelRecord) -> ModelRecord:
         "classes": architecture.classes == len(record.legend),
         "bands": architecture.bands == bands > 0 and all(map(_is_count, record.bands)),
         "normalisation": len(normalisation.mean) == len(normalisation.deviation) == bands,
+        "context": record.context_px is None or _is_count(record.context_px),
         "temperature": 0 < calibration.temperature < math.inf,
         "shift": calibration.shift is None or len(calibration.shift) == len(record.legend),
         "finite shift": all(map(math.isfinite, calibration.shift or ())),

@@ -9,6 +9,9 @@ from pydantic import Field
 
 from geoseg.settings.base import Count, Device, Precision, Settings
 
+Product = Literal["probabilities", "polygons", "areas", "style", "stac"]
+Window = Annotated[int, Field(ge=32, le=8192)] | None
+
 
 class PredictSettings(Settings):
     """Predict class maps.
@@ -18,7 +21,10 @@ class PredictSettings(Settings):
         rasters: Rasters to predict.
         output: Class map to write, or a folder when there are several rasters.
         confidence: Confidence raster to write too, or a folder likewise.
-        window: Side of the windows in pixels; more is read around them.
+        also: What else to write beside each map.
+        min_area: Square metres below which polygons are left out.
+        simplify: Metres by which outlines of polygons may be simplified.
+        window: Side of the windows in pixels; more is read around them. None chooses.
         batch: Windows predicted together.
         output_stride: Pixels per cell of the logits, if not as trained.
         resample: Whether to compute at the model's ground resolution.
@@ -32,7 +38,10 @@ class PredictSettings(Settings):
     rasters: Annotated[tuple[Path, ...], Field(min_length=1)]
     output: Path
     confidence: Path | None = None
-    window: Annotated[int, Field(ge=32, le=8192)] = 512
+    also: tuple[Product, ...] = ()
+    min_area: Annotated[float, Field(ge=0)] = 0.0
+    simplify: Annotated[float, Field(ge=0)] = 0.0
+    window: Window = None
     batch: Count = 1
     output_stride: Literal[8, 16] | None = None
     resample: bool = False
@@ -55,7 +64,7 @@ class EvaluateSettings(Settings):
         class_column: Column of the point file that holds the class.
         legend: Legend file, when neither the map nor the folder has one.
         picture: Confusion-matrix picture to write (.png).
-        window: Side of the windows in pixels.
+        window: Side of the windows in pixels; None chooses.
         output_stride: Pixels per cell of the logits, if not as trained.
         device: Where to compute.
         precision: In what to compute.
@@ -71,7 +80,7 @@ class EvaluateSettings(Settings):
     class_column: str | None = None
     legend: Path | None = None
     picture: Path | None = None
-    window: Annotated[int, Field(ge=32, le=8192)] = 512
+    window: Window = None
     output_stride: Literal[8, 16] | None = None
     device: Device = "auto"
     precision: Precision = "auto"

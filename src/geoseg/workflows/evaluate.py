@@ -14,7 +14,7 @@ from geoseg.domain.accuracy import Accuracy, accuracy, accuracy_record, confusio
 from geoseg.domain.legend import UNLABELLED, Legend
 from geoseg.domain.points import Points
 from geoseg.domain.ports import Progress, Silence
-from geoseg.domain.prediction import Strip, WindowPlan, count_windows, plan_windows, predict_strips
+from geoseg.domain.prediction import Strip, WindowPlan, count_windows, predict_strips
 from geoseg.errors import LegendError, PointsError, SettingsError
 from geoseg.geodata.class_maps import read_class_map
 from geoseg.geodata.grids import RasterInfo
@@ -36,7 +36,7 @@ from geoseg.workflows.inputs import (
     read_usable_points,
 )
 from geoseg.workflows.pictures import write_picture
-from geoseg.workflows.predict import check_bands, warn_of_resolution
+from geoseg.workflows.predict import check_bands, plan_for, warn_of_resolution
 
 RASTER_SUFFIXES = {".tif", ".tiff", ".png", ".vrt", ".img"}
 
@@ -195,14 +195,14 @@ def check_legend(given: Legend | None, own: Legend, settings: EvaluateSettings) 
 def _predictor(settings: EvaluateSettings, model: Model) -> tuple[TorchPredictor, WindowPlan]:
     device = choose_device(settings.device)
     predictor = TorchPredictor(model, device, choose_precision(settings.precision, device))
-    return predictor, plan_windows(settings.window, model.record.architecture.patch_px)
+    return predictor, plan_for(model.record, settings.window)
 
 
 def _against_mask(strips: Iterable[Strip], mask: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
     total = np.zeros((classes, classes + 1), np.int64)
     for strip in strips:
         rows = slice(strip.window.row, strip.window.row + strip.window.height)
-        total += confusion_matrix(mask[rows], strip.class_ids(), classes)
+        total += confusion_matrix(mask[rows], strip.class_ids, classes)
     return total
 
 
@@ -212,7 +212,7 @@ def _against_points(strips: Iterable[Strip], points: Points, classes: int) -> ND
     for strip in strips:
         top = strip.window.row
         inside = (rows >= top) & (rows < top + strip.window.height)
-        mapped = strip.class_ids()[rows[inside] - top, cols[inside]]
+        mapped = strip.class_ids[rows[inside] - top, cols[inside]]
         total += confusion_matrix(points.class_id[inside], mapped, classes)
     return total
 

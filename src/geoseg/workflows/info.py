@@ -38,6 +38,7 @@ def _of_model(path: Path, record: ModelRecord) -> dict[str, Any]:
         "bands": list(record.bands),
         "dtype": record.dtype,
         "resolution_m": record.resolution_m,
+        "context_px": record.context_px,
         "epochs": len(history),
         "last_epoch": history[-1] if history else None,
         "training": training,

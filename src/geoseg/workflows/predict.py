@@ -2,49 +2,67 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from geoseg.domain.legend import UNLABELLED
-from geoseg.domain.ports import Predictor, Progress, Silence
-from geoseg.domain.prediction import WindowPlan, count_windows, plan_windows, predict_strips
-from geoseg.errors import OutputError, RasterError
-from geoseg.geodata.areas import read_area
-from geoseg.geodata.class_maps import ClassMapWriter, ConfidenceWriter, class_map_writer, confidence_writer
+from geoseg.domain.ports import Progress, Silence
+from geoseg.domain.prediction import WindowPlan, plan_windows
+from geoseg.errors import GeoSegError, OutputError, RasterError, StoppedError
 from geoseg.geodata.grids import RasterInfo
 from geoseg.geodata.outputs import check_output
-from geoseg.geodata.rasters import describe_raster, open_raster
-from geoseg.learning.devices import choose_device, choose_precision
+from geoseg.geodata.rasters import describe_raster
+from geoseg.geodata.strips import StripStore
+from geoseg.learning.description import mlm_properties
+from geoseg.learning.devices import Precision, choose_device, choose_precision
 from geoseg.learning.inference import TorchPredictor
-from geoseg.learning.model_file import ModelRecord, read_model
+from geoseg.learning.model_file import Model, ModelRecord, read_model
 from geoseg.settings import PredictSettings
+from geoseg.workflows.mapping import Engine, Task, map_raster, pixels_by_class
 
 RESOLUTION_TOLERANCE = 2.0
+_ENDINGS = {
+    "probabilities": {"probabilities": ".probabilities.tif"},
+    "polygons": {"polygons": ".gpkg"},
+    "areas": {"areas": ".areas.json", "areas_csv": ".areas.csv"},
+    "style": {"style": ".qml"},
+    "stac": {"stac": ".stac.json"},
+}
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """One raster's results: the files written, and the pixels of each class by id (255: nodata)."""
+    """One raster's results.
+
+    Attributes:
+        raster: The raster.
+        class_map: Its class map.
+        confidence: Its confidence raster, if it was asked for.
+        pixels: Pixels of each class by id (255: nodata).
+        areas: What each class covers: id, name, pixels, hectares, share.
+        files: Every file written, by role.
+    """
 
     raster: Path
     class_map: Path
     confidence: Path | None
     pixels: dict[int, int]
+    areas: list[dict[str, Any]]
+    files: dict[str, Path]
 
 
 def predict(settings: PredictSettings, progress: Progress | None = None) -> list[Prediction]:
     """Predict the class map of one raster or several and write each as a cloud-optimised GeoTIFF.
 
-    All inputs and outputs are checked before the first raster is predicted. Without ``overwrite``,
-    several rasters go on where an earlier call stopped only by naming those that are missing.
+    All inputs and outputs are checked before the first raster is predicted. A map that was stopped, by a kill or
+    a full disk even, goes on from its finished strips when the call is repeated. Of several rasters one that breaks
+    midway does not keep the others from being mapped.
 
     Raises:
         ModelFileError: The model file cannot be used.
         RasterError: A raster cannot be read, or lacks a band that the model was trained on.
-        OutputError: A result exists already or cannot be written.
+        OutputError: A result exists already or cannot be written, or an unfinished map of other settings is there.
+        StoppedError: The user stopped it; finished strips are kept.
     """
     progress = progress or Silence()
     model = read_model(settings.model, settings.output_stride)
@@ -53,23 +71,80 @@ def predict(settings: PredictSettings, progress: Progress | None = None) -> list
         if not settings.resample:
             warn_of_resolution(task.info, model.record, progress)
     _check_names(tasks, settings)
+    engine = _engine(settings, model, tasks)
+    made, failed = list[Prediction](), list[GeoSegError]()
+    for task in tasks:
+        try:
+            records = map_raster(task, engine, settings=settings, progress=progress)
+        except StoppedError:
+            raise
+        except GeoSegError as error:
+            if len(tasks) == 1:
+                raise
+            progress.warn(str(error))
+            failed.append(error)
+            continue
+        made.append(_prediction(task, records))
+    if failed:
+        raise type(failed[0])(
+            f"{len(failed)} of {len(tasks)} rasters could not be mapped, the others are",
+            where=settings.output,
+            got=failed[0],
+            hint="Mend what is named and repeat the command with the rasters that are missing.",
+        )
+    return made
+
+
+def plan_for(record: ModelRecord, window: int | None, batch: int = 1) -> WindowPlan:
+    """Plan windows for a model: its measured context, or half a patch where none is known."""
+    architecture = record.architecture
+    context = record.context_px or architecture.patch_px // 2
+    return plan_windows(window, context, batch=batch, enlarge=architecture.enlarge)
+
+
+def _engine(settings: PredictSettings, model: Model, tasks: list[Task]) -> Engine:
+    record = model.record
     device = choose_device(settings.device)
-    predictor = TorchPredictor(model, device, choose_precision(settings.precision, device))
-    plan = plan_windows(settings.window, model.record.architecture.patch_px, settings.batch)
-    return [
-        _predict_raster(task, predictor, plan, record=model.record, settings=settings, progress=progress)
-        for task in tasks
-    ]
+    precision = choose_precision(_pinned(settings.precision, tasks), device)
+    return Engine(
+        predictor=TorchPredictor(model, device, precision),
+        plan=plan_for(record, settings.window, settings.batch),
+        legend=record.legend,
+        bands=record.bands,
+        resolution_m=record.resolution_m if settings.resample else None,
+        identity={
+            "model_sha256": model.sha256,
+            "device": device,
+            "precision": precision,
+            "output_stride": record.architecture.output_stride,
+        },
+        description=mlm_properties(model),
+    )
 
 
-@dataclass(frozen=True)
-class _Task:
-    info: RasterInfo
-    class_map: Path
-    confidence: Path | None
+def _pinned(wish: Precision, tasks: list[Task]) -> Precision:
+    """Return the precision that an unfinished map was begun in, where the user leaves the choice."""
+    if wish != "auto":
+        return wish
+    for task in tasks:
+        begun = StripStore(task.files["class_map"]).identity()
+        if begun is not None and begun.get("precision") in ("float32", "bf16"):
+            return "bf16" if begun["precision"] == "bf16" else "float32"
+    return wish
 
 
-def _task(raster: Path, settings: PredictSettings, record: ModelRecord) -> _Task:
+def _prediction(task: Task, records: list[dict[str, Any]]) -> Prediction:
+    return Prediction(
+        raster=task.info.path,
+        class_map=task.files["class_map"],
+        confidence=task.files.get("confidence"),
+        pixels=pixels_by_class(records),
+        areas=records,
+        files=dict(task.files),
+    )
+
+
+def _task(raster: Path, settings: PredictSettings, record: ModelRecord) -> Task:
     info = describe_raster(raster)
     check_bands(info, record, settings.model)
     if settings.resample and record.resolution_m is None:
@@ -79,21 +154,31 @@ def _task(raster: Path, settings: PredictSettings, record: ModelRecord) -> _Task
             expected="a model trained on georeferenced rasters",
             hint="Leave out --resample.",
         )
+    if settings.min_area and info.crs is None:
+        raise RasterError(
+            "areas are not known on a raster without a CRS", where=raster, hint="Leave out --min-area."
+        )
+    files = _files(raster, settings)
+    for path in files.values():
+        check_output(path, overwrite=settings.overwrite)
+    return Task(info, files)
+
+
+def _files(raster: Path, settings: PredictSettings) -> dict[str, Path]:
+    """Return the files to make by role."""
     is_folder = len(settings.rasters) > 1 or settings.output.is_dir()
     name = f"{raster.stem}.tif"
-    class_map = settings.output / name if is_folder else settings.output
-    confidence = settings.confidence
-    if confidence is not None and is_folder:
-        confidence = confidence / name
-    for path in (class_map, confidence):
-        if path is not None:
-            check_output(path, overwrite=settings.overwrite)
-    return _Task(info, class_map, confidence)
+    files = {"class_map": settings.output / name if is_folder else settings.output}
+    if settings.confidence is not None:
+        files["confidence"] = settings.confidence / name if is_folder else settings.confidence
+    for what in settings.also:
+        files |= {role: files["class_map"].with_suffix(e) for role, e in _ENDINGS[what].items()}
+    return files
 
 
-def _check_names(tasks: list[_Task], settings: PredictSettings) -> None:
+def _check_names(tasks: list[Task], settings: PredictSettings) -> None:
     """Refuse two results of one name, and results that would replace what is read."""
-    outputs = [p.resolve() for t in tasks for p in (t.class_map, t.confidence) if p is not None]
+    outputs = [path.resolve() for task in tasks for path in task.files.values()]
     inputs = [settings.model, settings.area, *settings.rasters]
     taken = {p.resolve() for p in inputs if p is not None}
     for path in outputs:
@@ -130,47 +215,3 @@ def warn_of_resolution(info: RasterInfo, record: ModelRecord, progress: Progress
             f"{info.path} has pixels of {info.resolution_m:.3g} m, the model was trained at "
             f"{record.resolution_m:.3g} m; the map may be poor. --resample computes at the model's resolution."
         )
-
-
-def _predict_raster(
-    task: _Task,
-    predictor: Predictor,
-    plan: WindowPlan,
-    *,
-    record: ModelRecord,
-    settings: PredictSettings,
-    progress: Progress,
-) -> Prediction:
-    counts = np.zeros(256, np.int64)
-    resolution_m = record.resolution_m if settings.resample else None
-    with ExitStack() as stack:
-        source = stack.enter_context(
-            open_raster(task.info.path, bands=record.bands, resolution_m=resolution_m)
-        )
-        area = read_area(settings.area, source.info) if settings.area else None
-        writers = _open_writers(task, source.info, record, settings=settings, stack=stack)
-        progress.start(f"Predicting {task.info.path.name}", count_windows(source, plan))
-        for strip in predict_strips(source, predictor, plan, progress=progress):
-            inside = np.True_ if area is None else area.inside(strip.window)
-            class_ids = np.where(inside, strip.class_ids(), UNLABELLED).astype(np.uint8)
-            counts += np.bincount(class_ids.ravel(), minlength=256)
-            writers[0].write(strip.window, class_ids)
-            if writers[1] is not None:
-                writers[1].write(strip.window, np.where(inside, strip.confidence(), np.float32(np.nan)))
-    found = {int(k): int(n) for k, n in enumerate(counts) if n}
-    return Prediction(task.info.path, task.class_map, task.confidence, found)
-
-
-def _open_writers(
-    task: _Task, grid: RasterInfo, record: ModelRecord, *, settings: PredictSettings, stack: ExitStack
-) -> tuple[ClassMapWriter, ConfidenceWriter | None]:
-    like = task.info if settings.resample else None
-    class_map = class_map_writer(
-        task.class_map, grid, record.legend, overwrite=settings.overwrite, like=like, bands=record.bands
-    )
-    if task.confidence is None:
-        return stack.enter_context(class_map), None
-    confidence = confidence_writer(
-        task.confidence, grid, overwrite=settings.overwrite, like=like, bands=record.bands
-    )
-    return stack.enter_context(class_map), stack.enter_context(confidence)

@@ -11,12 +11,14 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+import torch
 
 from geoseg.domain.points import CHECK, TRAIN
 from geoseg.domain.ports import Progress, Silence
 from geoseg.errors import OutputError, StoppedError
 from geoseg.geodata.outputs import check_output, whole_file
-from geoseg.learning.model_file import ModelRecord, pack_model
+from geoseg.learning.context import measure_context
+from geoseg.learning.model_file import ModelRecord, build_any, pack_model
 from geoseg.pictures.curves import training_curves
 from geoseg.settings import TrainSettings
 from geoseg.workflows.material import Material, gather
@@ -63,14 +65,15 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
         check_share = settings.check_share if settings.recipe == "pfce" else 0.0
         material = gather(settings, stack, progress, check_share=check_share)
         try:
-            trained = RECIPES[settings.recipe](Job(settings, material, folder, progress))
+            job = Job(settings, material, folder, progress)
+            trained = RECIPES[settings.recipe](job)
         except KeyboardInterrupt as error:
             raise _interrupted(folder, settings) from error
         training = {
             **_training_record(settings, material, trained),
             "seconds": round(time.monotonic() - started, 1),
         }
-        record = _record(settings, material, trained, training=training)
+        record = _record(settings, material, trained, training=training, context_px=_context(job, trained))
         with whole_file(settings.output, overwrite=settings.overwrite) as partial:
             partial.write_bytes(pack_model(trained.state, record))
         curves = _draw_curves(trained, folder)
@@ -110,8 +113,19 @@ def _training_record(settings: TrainSettings, material: Material, trained: Train
     }
 
 
+def _context(job: Job, trained: Trained) -> int:
+    network = build_any(trained.architecture, trained.state)
+    network.to(torch.device(job.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return measure_context(network, trained.calibration, job.material.data, reader=job.reader)
+
+
 def _record(
-    settings: TrainSettings, material: Material, trained: Trained, *, training: dict[str, Any]
+    settings: TrainSettings,
+    material: Material,
+    trained: Trained,
+    *,
+    training: dict[str, Any],
+    context_px: int,
 ) -> ModelRecord:
     resolutions = [i.resolution_m for i in material.rasters.infos.values() if i.resolution_m is not None]
     return ModelRecord(
@@ -124,6 +138,7 @@ def _record(
         resolution_m=median(resolutions) if resolutions else None,
         training=training,
         calibration=trained.calibration,
+        context_px=context_px,
     )
 
 

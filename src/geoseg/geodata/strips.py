@@ -1,0 +1,138 @@
+"""The finished strips of a map that is being made: one small file each, so that a stop loses one strip at most."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from geoseg.domain.prediction import Strip
+from geoseg.domain.windows import Window
+from geoseg.errors import OutputError
+from geoseg.geodata.outputs import whole_file, write_json
+
+
+class StripStore:
+    """Keeps finished strips beside the map they will become; ``map.tif`` has ``map.tif.parts/``.
+
+    Every file in it appears whole or not at all, so several processes may fill one store.
+
+    Args:
+        path: The map.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.with_name(f"{path.name}.parts")
+        self._identity = self.path / "run.json"
+
+    def identity(self) -> dict[str, Any] | None:
+        """Return what the strips are of, or None without any.
+
+        Raises:
+            OutputError: It cannot be read.
+        """
+        if not self._identity.exists():
+            return None
+        try:
+            return dict(json.loads(self._identity.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise OutputError(
+                "what this unfinished map is of cannot be read",
+                where=self._identity,
+                got=error,
+                hint="Use --overwrite to start anew.",
+            ) from error
+
+    def begin(self, identity: Mapping[str, Any], *, overwrite: bool) -> None:
+        """Go on with the strips that are there if they are of the same map, or start anew.
+
+        Args:
+            identity: What must be alike for the strips to be of one map; JSON values.
+            overwrite: Whether strips of another map may be thrown away.
+
+        Raises:
+            OutputError: There are strips of another map.
+        """
+        now = json.loads(json.dumps(identity))
+        before = now if not self._identity.exists() else self._readable(overwrite=overwrite)
+        differing = sorted(k for k in now.keys() | before.keys() if now.get(k) != before.get(k))
+        if differing and not overwrite:
+            raise OutputError(
+                f"an unfinished map of other settings lies here; they differ in {', '.join(differing)}",
+                where=self.path,
+                expected=f"{differing[0]} = {before.get(differing[0])}",
+                got=f"{differing[0]} = {now.get(differing[0])}",
+                hint="Repeat the command that began it, or use --overwrite to start anew.",
+            )
+        if differing:
+            self.clear()
+        write_json(self._identity, now)
+
+    def _readable(self, *, overwrite: bool) -> dict[str, Any]:
+        try:
+            return self.identity() or {}
+        except OutputError:
+            if overwrite:
+                return {}
+            raise
+
+    def finished(self) -> set[int]:
+        """Return the numbers of the strips that are there."""
+        return {int(path.stem) for path in self.path.glob("[0-9]*.npz")}
+
+    def write(self, strip: Strip) -> None:
+        """Keep a strip.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        arrays: dict[str, Any] = {"class_ids": strip.class_ids, "confidence": strip.confidence}
+        if strip.probabilities is not None:
+            arrays["probabilities"] = strip.probabilities
+        arrays["row"] = np.array(strip.window.row)
+        with whole_file(self._file(strip.number), overwrite=True) as partial, partial.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+
+    def read(self, number: int) -> Strip:
+        """Return a strip that is there.
+
+        Raises:
+            OutputError: It is damaged; it is removed, so that the next call makes it again.
+        """
+        path = self._file(number)
+        try:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                class_ids = arrays["class_ids"]
+                window = Window(int(arrays["row"]), 0, *class_ids.shape)
+                probabilities = arrays.get("probabilities")
+                return Strip(number, window, class_ids, arrays["confidence"], probabilities)
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            path.unlink(missing_ok=True)
+            raise OutputError(
+                "a finished strip was damaged and is gone",
+                where=path,
+                got=error,
+                hint="Repeat the command; it is made again.",
+            ) from error
+
+    def strips(self, count: int) -> Iterator[Strip]:
+        """Yield the first ``count`` strips."""
+        for number in range(count):
+            yield self.read(number)
+
+    def clear(self) -> None:
+        """Remove all."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def clear_if_empty(self) -> None:
+        """Remove the folder when no strip is finished."""
+        if not self.finished():
+            self.clear()
+
+    def _file(self, number: int) -> Path:
+        return self.path / f"{number:06d}.npz"

@@ -1,0 +1,79 @@
+"""Finished strips are kept whole, and only for the map they are of."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from geoseg.domain.prediction import Strip
+from geoseg.domain.windows import Window
+from geoseg.errors import OutputError
+from geoseg.geodata.strips import StripStore
+
+IDENTITY = {"model_sha256": "abc", "core_px": 64}
+
+
+def strip(number: int, probabilities: bool = False) -> Strip:
+    rng = np.random.default_rng(number)
+    chosen = rng.integers(0, 3, (4, 6), np.uint8)
+    sure = rng.integers(0, 255, (4, 6), np.uint8)
+    return Strip(
+        number, Window(4 * number, 0, 4, 6), chosen, sure, np.stack([sure] * 3) if probabilities else None
+    )
+
+
+@pytest.mark.parametrize("probabilities", [False, True])
+def test_a_strip_comes_back_as_it_was(tmp_path, probabilities) -> None:
+    store = StripStore(tmp_path / "map.tif")
+    store.begin(IDENTITY, overwrite=False)
+    store.write(strip(2, probabilities))
+    found, expected = store.read(2), strip(2, probabilities)
+    assert found.window == expected.window
+    assert np.array_equal(found.class_ids, expected.class_ids)
+    assert np.array_equal(found.confidence, expected.confidence)
+    assert (found.probabilities is not None) == probabilities
+    assert store.finished() == {2}
+
+
+def test_the_same_map_goes_on_and_another_is_refused_by_name(tmp_path) -> None:
+    store = StripStore(tmp_path / "map.tif")
+    store.begin(IDENTITY, overwrite=False)
+    store.write(strip(0))
+    store.begin(IDENTITY, overwrite=False)
+    assert store.finished() == {0}
+    with pytest.raises(
+        OutputError, match=r"differ in core_px; expected core_px = 64; got core_px = 96.*--overwrite"
+    ):
+        store.begin({**IDENTITY, "core_px": 96}, overwrite=False)
+    assert store.finished() == {0}
+    store.begin({**IDENTITY, "core_px": 96}, overwrite=True)
+    assert store.finished() == set()
+
+
+def test_what_cannot_be_read_is_refused_until_it_may_be_replaced(tmp_path) -> None:
+    store = StripStore(tmp_path / "map.tif")
+    store.begin(IDENTITY, overwrite=False)
+    (store.path / "run.json").write_text("{")
+    with pytest.raises(OutputError, match=r"run\.json.*cannot be read.*--overwrite"):
+        store.begin(IDENTITY, overwrite=False)
+    store.begin(IDENTITY, overwrite=True)
+    assert store.identity() == IDENTITY
+
+
+def test_a_damaged_strip_is_made_again_next_time(tmp_path) -> None:
+    store = StripStore(tmp_path / "map.tif")
+    store.begin(IDENTITY, overwrite=False)
+    store.write(strip(0))
+    file = store.path / "000000.npz"
+    file.write_bytes(file.read_bytes()[:50])
+    with pytest.raises(OutputError, match=r"000000\.npz.*damaged.*Repeat the command"):
+        store.read(0)
+    assert store.finished() == set()
+
+
+def test_a_store_without_strips_leaves_nothing(tmp_path) -> None:
+    store = StripStore(tmp_path / "map.tif")
+    store.begin(IDENTITY, overwrite=False)
+    store.clear_if_empty()
+    assert list(tmp_path.iterdir()) == []
+    assert store.identity() is None
