@@ -93,7 +93,7 @@ def test_predict_with_confidence_and_window(geoseg, model, raster, tmp_path):
     outcome = geoseg("predict", model, raster, *made)
 
     assert outcome.code == 0
-    assert outcome.out == f"{raster} -> {tmp_path / 'map.tif'}\n"
+    assert outcome.out == f"{raster} -> {tmp_path / 'map.tif'}, {tmp_path / 'confidence.tif'}\n"
     assert "Predicting north.tif: 4/4" in outcome.err
     with rasterio.open(tmp_path / "map.tif") as mapped, rasterio.open(tmp_path / "confidence.tif") as sure:
         assert mapped.shape == sure.shape == (96, 96)

@@ -68,7 +68,7 @@ def test_the_file_appears_only_at_the_end_and_takes_its_sidecar_along(tmp_path: 
         partial.with_name(partial.name + ".aux.xml").write_text("names")
         assert not path.exists()
         assert partial.parent == tmp_path
-        assert partial.name == f".map.partial-{os.getpid()}.tif"
+        assert partial.name == f".map.tif.partial-{os.getpid()}.tif"
     assert names(tmp_path) == ["map.tif", "map.tif.aux.xml"]
     assert path.read_text() == "new"
 

@@ -329,7 +329,11 @@ def demo(
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    return {k: str(v) if isinstance(v, Path) else v for k, v in values.items()}
+    """Return values as JSON has them: paths become text."""
+    return {
+        k: str(v) if isinstance(v, Path) else _plain(v) if isinstance(v, dict) else v
+        for k, v in values.items()
+    }
 
 
 def _print_scores(result: Evaluation) -> None:

@@ -156,6 +156,7 @@ def _created(path: Path, info: RasterInfo, bands: int) -> DatasetWriter:
             blockxsize=_BLOCK_PX,
             blockysize=_BLOCK_PX,
             compress="deflate",
+            zlevel=1,
             BIGTIFF="IF_SAFER",
             **place,
         )
@@ -182,6 +183,7 @@ def _finish(work: Path, partial: Path, style: BandStyle) -> None:
         PREDICTOR="NO" if style.colors is not None else "STANDARD",
         BLOCKSIZE=block_px,
         OVERVIEW_RESAMPLING=style.overviews,
+        NUM_THREADS="ALL_CPUS",
         BIGTIFF="IF_SAFER",
     )
     with _reopened(partial) as dataset:

@@ -7,9 +7,10 @@ import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geoseg.domain.prediction import Strip
 from geoseg.domain.windows import Window
@@ -96,7 +97,7 @@ class StripStore:
             arrays["probabilities"] = strip.probabilities
         arrays["row"] = np.array(strip.window.row)
         with whole_file(self._file(strip.number), overwrite=True) as partial, partial.open("wb") as file:
-            np.savez_compressed(file, **arrays)
+            _pack(file, arrays)
 
     def read(self, number: int) -> Strip:
         """Return a strip that is there.
@@ -136,3 +137,11 @@ class StripStore:
 
     def _file(self, number: int) -> Path:
         return self.path / f"{number:06d}.npz"
+
+
+def _pack(file: BinaryIO, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays as ``numpy.savez_compressed`` does, at the fastest level: class ids shrink well at any."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, values in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asarray(values, order="C"), allow_pickle=False)
