@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         DemoSettings,
         EvaluateSettings,
         ExperimentSettings,
+        ExportSettings,
         PictureSettings,
         PredictSettings,
         SampleSettings,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from geoseg.workflows.demo import demo
     from geoseg.workflows.evaluate import evaluate
     from geoseg.workflows.experiment import experiment
+    from geoseg.workflows.export import export
     from geoseg.workflows.info import info
     from geoseg.workflows.picture import picture
     from geoseg.workflows.predict import predict
@@ -37,6 +39,7 @@ __all__ = [
     "DemoSettings",
     "EvaluateSettings",
     "ExperimentSettings",
+    "ExportSettings",
     "GeoSegError",
     "PictureSettings",
     "PredictSettings",
@@ -46,6 +49,7 @@ __all__ = [
     "demo",
     "evaluate",
     "experiment",
+    "export",
     "info",
     "picture",
     "predict",

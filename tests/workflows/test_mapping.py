@@ -58,9 +58,10 @@ class After:
 
 
 def test_the_ranges_that_are_missing() -> None:
-    assert list(missing_ranges(set(), 3)) == [range(3)]
-    assert list(missing_ranges({0, 1, 4}, 7)) == [range(2, 4), range(5, 7)]
-    assert list(missing_ranges({0, 1, 2}, 3)) == []
+    assert list(missing_ranges(set(), range(3))) == [range(3)]
+    assert list(missing_ranges({0, 1, 4}, range(7))) == [range(2, 4), range(5, 7)]
+    assert list(missing_ranges({0, 1, 2}, range(3))) == []
+    assert list(missing_ranges({0, 5}, range(4, 8))) == [range(4, 5), range(6, 8)]
 
 
 @pytest.mark.parametrize("windows", [3, 9, 17])
@@ -188,3 +189,16 @@ def test_a_minimum_area_needs_a_place_on_the_ground(model, write_tiff, tmp_path)
     plain = write_tiff(tmp_path / "plain.tif", np.ones((3, 40, 40), np.uint8), crs=None)
     with pytest.raises(RasterError, match=r"plain\.tif.*without a CRS.*--min-area"):
         predict(settings(model, plain, tmp_path / "map.tif", also=("polygons",), min_area=10))
+
+
+def test_the_backend_it_was_begun_with_is_kept_and_gives_the_same_map(model, tall, tmp_path) -> None:
+    exact, path = tmp_path / "torch.tif", tmp_path / "map.tif"
+    predict(settings(model, tall, exact))
+    with pytest.raises(StoppedError):
+        predict(settings(model, tall, path, backend="openvino"), After(9))
+    with pytest.raises(
+        OutputError, match=r"differ in backend; expected backend = openvino; got backend = torch"
+    ):
+        predict(settings(model, tall, path))
+    predict(settings(model, tall, path, backend="auto"))
+    assert (read_class_map(exact)[0] == read_class_map(path)[0]).mean() >= 0.999

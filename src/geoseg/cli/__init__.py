@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from geoseg.cli.data import data_app
 from geoseg.cli.experiments import experiment
+from geoseg.cli.maps import export, predict
 from geoseg.cli.options import (
     ClassColumn,
     Data,
@@ -188,48 +189,6 @@ def train(
 
 
 @app.command()
-def predict(
-    model: Annotated[Path, typer.Argument(help="Model file.")],
-    rasters: Annotated[list[Path], typer.Argument(help="Rasters to predict.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Class map; a folder for several rasters.")],
-    confidence: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="Write the confidence too; a folder for several rasters."),
-    ] = None,
-    also: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option(help="Write beside each map too: probabilities polygons areas style stac."),
-    ] = None,
-    min_area: Annotated[float, typer.Option(help="Leave out polygons smaller than so many m2.")] = 0.0,
-    simplify: Annotated[float, typer.Option(help="Simplify outlines of polygons by so many metres.")] = 0.0,
-    window: Window = None,
-    batch: Annotated[int, typer.Option(help="Windows predicted together.")] = 1,
-    resample: Annotated[bool, typer.Option("--resample", help="Compute at the model's resolution.")] = False,
-    area: Annotated[Optional[Path], typer.Option(help="Polygon file; outside becomes nodata.")] = None,  # noqa: UP045
-    output_stride: OutputStride = None,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    json_: Json = False,
-    quiet: Quiet = False,
-    overwrite: Overwrite = False,
-) -> None:
-    """Predict class maps as cloud-optimised GeoTIFFs."""
-    from geoseg.cli.show import progress_bars
-    from geoseg.settings import PredictSettings, read_settings
-    from geoseg.workflows.predict import predict as run
-
-    values = given(locals(), without=("json_", "quiet")) | {"also": also or []}
-    settings = read_settings(PredictSettings, values)
-    with progress_bars(quiet) as progress:
-        results = run(settings, progress)
-    if json_:
-        print_json({"maps": [_plain(vars(r)) for r in results]})
-        return
-    for result in results:
-        typer.echo(f"{result.raster} -> {', '.join(map(str, result.files.values()))}")
-
-
-@app.command()
 def evaluate(
     subject: Annotated[Path, typer.Argument(help="A class map or a model file.")],
     data: Annotated[Optional[Path], typer.Argument(help="For a model: dataset folder, or a raster.")] = None,  # noqa: UP045
@@ -301,6 +260,8 @@ def info(
             typer.echo(f"{name}: {', '.join(map(str, value)) if isinstance(value, list) else value}")
 
 
+app.command()(predict)
+app.command()(export)
 app.command()(experiment)
 
 
@@ -326,14 +287,6 @@ def demo(
         print_json(result.record)
         return
     _print_demo(result)
-
-
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    """Return values as JSON has them: paths become text."""
-    return {
-        k: str(v) if isinstance(v, Path) else _plain(v) if isinstance(v, dict) else v
-        for k, v in values.items()
-    }
 
 
 def _print_scores(result: Evaluation) -> None:

@@ -2,7 +2,7 @@
 
 from geoseg.settings.base import Count, Device, Precision, Seed, Settings, Share, read_settings
 from geoseg.settings.experiments import DemoSettings, ExperimentRecipe, ExperimentSettings, LandCoverSettings
-from geoseg.settings.maps import EvaluateSettings, PictureSettings, PredictSettings
+from geoseg.settings.maps import EvaluateSettings, ExportSettings, PictureSettings, PredictSettings
 from geoseg.settings.sampling import Protocol, SampleSettings, read_protocol
 from geoseg.settings.training import TrainingOptions, TrainSettings
 
@@ -13,6 +13,7 @@ __all__ = [
     "EvaluateSettings",
     "ExperimentRecipe",
     "ExperimentSettings",
+    "ExportSettings",
     "LandCoverSettings",
     "PictureSettings",
     "Precision",

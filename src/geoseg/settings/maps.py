@@ -29,6 +29,9 @@ class PredictSettings(Settings):
         output_stride: Pixels per cell of the logits, if not as trained.
         resample: Whether to compute at the model's ground resolution.
         area: Polygon file; pixels outside become nodata.
+        backend: What computes: "torch", "onnx" (ONNX Runtime), "openvino", or "auto" for the fastest installed.
+        processes: Processes of this machine that share the strips.
+        scheduler: Address of a Dask scheduler whose workers share the strips instead.
         device: Where to compute.
         precision: In what to compute.
         overwrite: Whether existing outputs may be replaced.
@@ -46,8 +49,27 @@ class PredictSettings(Settings):
     output_stride: Literal[8, 16] | None = None
     resample: bool = False
     area: Path | None = None
+    backend: Literal["auto", "torch", "onnx", "openvino"] = "torch"
+    processes: Count = 1
+    scheduler: str | None = None
     device: Device = "auto"
     precision: Precision = "auto"
+    overwrite: bool = False
+
+
+class ExportSettings(Settings):
+    """Export a model for other programs.
+
+    Attributes:
+        model: Model file.
+        output: ONNX file to write.
+        tile: Side of the images that it takes, a multiple of 32.
+        overwrite: Whether an existing file may be replaced.
+    """
+
+    model: Path
+    output: Path
+    tile: Annotated[int, Field(ge=64, le=4096)] = 512
     overwrite: bool = False
 
 

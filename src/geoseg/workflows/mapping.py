@@ -44,10 +44,9 @@ class Task:
 
 @dataclass(frozen=True)
 class Engine:
-    """What maps rasters: a predictor, how it cuts them, and what the maps say of it.
+    """How rasters are mapped, and what the maps say of it.
 
     Attributes:
-        predictor: The model on its device.
         plan: How rasters are cut.
         legend: The classes.
         bands: Bands that the model takes.
@@ -56,7 +55,6 @@ class Engine:
         description: What a STAC item says of the model.
     """
 
-    predictor: Predictor
     plan: WindowPlan
     legend: Legend
     bands: tuple[int, ...]
@@ -65,9 +63,46 @@ class Engine:
     description: Mapping[str, Any]
 
 
-def map_raster(
-    task: Task, engine: Engine, *, settings: PredictSettings, progress: Progress
-) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Work:
+    """One raster's map: what is to be made, how, and what the user asked for."""
+
+    task: Task
+    engine: Engine
+    settings: PredictSettings
+
+    @property
+    def store(self) -> StripStore:
+        """Where its finished strips are kept."""
+        return StripStore(self.task.files["class_map"])
+
+    def open(self) -> Raster:
+        """Open its raster as the model takes it."""
+        engine = self.engine
+        return open_raster(self.task.info.path, bands=engine.bands, resolution_m=engine.resolution_m)
+
+    def begin(self) -> None:
+        """Prepare the store.
+
+        Raises:
+            OutputError: Strips of other settings are there.
+        """
+        path, area = self.task.info.path, self.settings.area
+        state = path.stat() if path.exists() else None
+        identity = {
+            "raster": str(path.resolve()),
+            "raster_bytes": state.st_size if state else None,
+            "raster_changed_ns": state.st_mtime_ns if state else None,
+            "area_sha256": sha256(area.read_bytes()).hexdigest() if area else None,
+            "probabilities": "probabilities" in self.task.files,
+            "resolution_m": self.engine.resolution_m,
+            **asdict(self.engine.plan),
+            **self.engine.identity,
+        }
+        self.store.begin(identity, overwrite=self.settings.overwrite)
+
+
+def map_raster(work: Work, predictor: Predictor, progress: Progress) -> list[dict[str, Any]]:
     """Predict the strips that are missing, then write every file; return the classes' areas.
 
     Raises:
@@ -75,114 +110,83 @@ def map_raster(
         OutputError: Something cannot be written, or an unfinished map of other settings is there.
         StoppedError: The user stopped it; finished strips are kept.
     """
-    store = StripStore(task.files["class_map"])
+    store = work.store
     with ExitStack() as stack:
-        source = stack.enter_context(
-            open_raster(task.info.path, bands=engine.bands, resolution_m=engine.resolution_m)
-        )
+        source = stack.enter_context(work.open())
         stack.callback(store.clear_if_empty)
-        store.begin(_identity(task, engine, settings), overwrite=settings.overwrite)
+        work.begin()
         try:
-            _fill(store, source, task, engine=engine, settings=settings, progress=progress)
-            records = _write_files(store, source, task, engine=engine, settings=settings, progress=progress)
+            _fill(work, source, predictor, progress=progress)
+            records = _write_files(work, source, progress)
         except KeyboardInterrupt as error:
             done = len(store.finished())
             if not done:
                 raise
             raise StoppedError(
-                f"stopped; {done} of {count_strips(source, engine.plan)} strips of this raster are finished",
-                where=task.info.path,
+                f"stopped; {done} of {count_strips(source, work.engine.plan)} strips of this raster are finished",
+                where=work.task.info.path,
                 hint="Repeat the command to go on.",
             ) from error
         store.clear()
     return records
 
 
-def missing_ranges(finished: set[int], count: int) -> Iterator[range]:
+def missing_ranges(finished: set[int], within: range) -> Iterator[range]:
     """Yield the unbroken ranges of strips that are not finished."""
-    edges = [-1, *sorted(k for k in finished if k < count), count]
+    edges = [within.start - 1, *sorted(k for k in finished if k in within), within.stop]
     for before, after in pairwise(edges):
         if after - before > 1:
             yield range(before + 1, after)
 
 
-def _identity(task: Task, engine: Engine, settings: PredictSettings) -> dict[str, Any]:
-    """Return what makes a map the same map."""
-    path = task.info.path
-    state = path.stat() if path.exists() else None
-    return {
-        "raster": str(path.resolve()),
-        "raster_bytes": state.st_size if state else None,
-        "raster_changed_ns": state.st_mtime_ns if state else None,
-        "area_sha256": sha256(settings.area.read_bytes()).hexdigest() if settings.area else None,
-        "probabilities": "probabilities" in task.files,
-        "resolution_m": engine.resolution_m,
-        **asdict(engine.plan),
-        **engine.identity,
-    }
+def make_strips(work: Work, part: range, predictor: Predictor, *, source: Raster, progress: Progress) -> None:
+    """Predict the strips of a range and keep each when it is finished."""
+    area = read_area(work.settings.area, source.info) if work.settings.area else None
+    strips = predict_strips(
+        source,
+        predictor,
+        work.engine.plan,
+        progress=progress,
+        strips=part,
+        has_probabilities="probabilities" in work.task.files,
+    )
+    for strip in strips:
+        work.store.write(strip if area is None else strip.masked(area.inside(strip.window)))
 
 
-def _fill(
-    store: StripStore,
-    source: Raster,
-    task: Task,
-    *,
-    engine: Engine,
-    settings: PredictSettings,
-    progress: Progress,
-) -> None:
-    area = read_area(settings.area, source.info) if settings.area else None
-    count = count_strips(source, engine.plan)
-    missing = list(missing_ranges(store.finished(), count))
-    if sum(map(len, missing)) < count:
-        progress.say(
-            f"{task.info.path.name}: going on; {count - sum(map(len, missing))} of {count} strips are there"
-        )
-    windows = sum(count_windows(source, engine.plan, part) for part in missing)
-    progress.start(f"Predicting {task.info.path.name}", windows)
+def _fill(work: Work, source: Raster, predictor: Predictor, *, progress: Progress) -> None:
+    plan, name = work.engine.plan, work.task.info.path.name
+    count = count_strips(source, plan)
+    missing = list(missing_ranges(work.store.finished(), range(count)))
+    left = sum(map(len, missing))
+    if left < count:
+        progress.say(f"{name}: going on; {count - left} of {count} strips are there")
+    progress.start(f"Predicting {name}", sum(count_windows(source, plan, part) for part in missing))
     for part in missing:
-        strips = predict_strips(
-            source,
-            engine.predictor,
-            engine.plan,
-            progress=progress,
-            strips=part,
-            has_probabilities="probabilities" in task.files,
-        )
-        for strip in strips:
-            store.write(strip if area is None else strip.masked(area.inside(strip.window)))
+        make_strips(work, part, predictor, source=source, progress=progress)
 
 
-def _write_files(
-    store: StripStore,
-    source: Raster,
-    task: Task,
-    *,
-    engine: Engine,
-    settings: PredictSettings,
-    progress: Progress,
-) -> list[dict[str, Any]]:
-    count = count_strips(source, engine.plan)
-    progress.start(f"Writing {task.files['class_map'].name}", count)
+def _write_files(work: Work, source: Raster, progress: Progress) -> list[dict[str, Any]]:
+    count = count_strips(source, work.engine.plan)
+    progress.start(f"Writing {work.task.files['class_map'].name}", count)
     areas = ClassAreas()
     with ExitStack() as stack:
-        writes = [stack.enter_context(w) for w in _writers(task, source.info, engine, settings=settings)]
-        for strip in store.strips(count):
+        writes = [stack.enter_context(writer) for writer in _writers(work, source.info)]
+        for strip in work.store.strips(count):
             areas.add(strip.class_ids, pixel_m2(source.info, strip.window))
             for write in writes:
                 write(strip)
             progress.advance()
-    records = areas.to_records(engine.legend)
-    _write_tables(records, task, engine, settings=settings)
+    records = areas.to_records(work.engine.legend)
+    _write_tables(work, records)
     return records
 
 
-def _writers(
-    task: Task, grid: RasterInfo, engine: Engine, *, settings: PredictSettings
-) -> Iterator[AbstractContextManager[Write]]:
+def _writers(work: Work, grid: RasterInfo) -> Iterator[AbstractContextManager[Write]]:
     """Yield what writes each file as the strips come; a file appears when its context ends well."""
-    files, legend = task.files, engine.legend
-    like = task.info if engine.resolution_m is not None else None
+    files, engine, settings = work.task.files, work.engine, work.settings
+    legend = engine.legend
+    like = work.task.info if engine.resolution_m is not None else None
     options: dict[str, Any] = {"overwrite": settings.overwrite, "like": like, "bands": engine.bands}
     yield _of_band(class_map_writer(files["class_map"], grid, legend, **options), "class_ids")
     if "confidence" in files:
@@ -208,19 +212,17 @@ def _of_polygons(
         yield polygons.write
 
 
-def _write_tables(
-    records: list[dict[str, Any]], task: Task, engine: Engine, *, settings: PredictSettings
-) -> None:
-    files = task.files
+def _write_tables(work: Work, records: list[dict[str, Any]]) -> None:
+    files, legend, overwrite = work.task.files, work.engine.legend, work.settings.overwrite
     if "areas" in files:
-        write_json(files["areas"], {"classes": records}, overwrite=settings.overwrite)
-        write_text(files["areas_csv"], _csv(records), overwrite=settings.overwrite)
+        write_json(files["areas"], {"classes": records}, overwrite=overwrite)
+        write_text(files["areas_csv"], _csv(records), overwrite=overwrite)
     if "style" in files:
-        write_text(files["style"], qgis_style(engine.legend), overwrite=settings.overwrite)
+        write_text(files["style"], qgis_style(legend), overwrite=overwrite)
     if "stac" in files:
         described = {role: path for role, path in files.items() if role != "stac"}
-        item = stac_item(task.info, engine.legend, described, model=engine.description)
-        write_json(files["stac"], item, overwrite=settings.overwrite)
+        item = stac_item(work.task.info, legend, described, model=work.engine.description)
+        write_json(files["stac"], item, overwrite=overwrite)
 
 
 def _csv(records: list[dict[str, Any]]) -> str:

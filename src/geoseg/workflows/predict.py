@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast, get_args
 
-from geoseg.domain.ports import Progress, Silence
+from geoseg.domain.ports import Predictor, Progress, Silence
 from geoseg.domain.prediction import WindowPlan, plan_windows
 from geoseg.errors import GeoSegError, OutputError, RasterError, StoppedError
 from geoseg.geodata.grids import RasterInfo
 from geoseg.geodata.outputs import check_output
 from geoseg.geodata.rasters import describe_raster
 from geoseg.geodata.strips import StripStore
+from geoseg.learning.backends import Backend, build_predictor, fastest_backend
 from geoseg.learning.description import mlm_properties
 from geoseg.learning.devices import Precision, choose_device, choose_precision
-from geoseg.learning.inference import TorchPredictor
 from geoseg.learning.model_file import Model, ModelRecord, read_model
 from geoseg.settings import PredictSettings
-from geoseg.workflows.mapping import Engine, Task, map_raster, pixels_by_class
+from geoseg.workflows.mapping import Engine, Task, Work, map_raster, pixels_by_class
+from geoseg.workflows.spreading import spread_strips
 
 RESOLUTION_TOLERANCE = 2.0
 _ENDINGS = {
@@ -62,6 +63,7 @@ def predict(settings: PredictSettings, progress: Progress | None = None) -> list
         ModelFileError: The model file cannot be used.
         RasterError: A raster cannot be read, or lacks a band that the model was trained on.
         OutputError: A result exists already or cannot be written, or an unfinished map of other settings is there.
+        SettingsError: A backend, or a worker's version of this package, does not fit.
         StoppedError: The user stopped it; finished strips are kept.
     """
     progress = progress or Silence()
@@ -71,20 +73,23 @@ def predict(settings: PredictSettings, progress: Progress | None = None) -> list
         if not settings.resample:
             warn_of_resolution(task.info, model.record, progress)
     _check_names(tasks, settings)
-    engine = _engine(settings, model, tasks)
+    engine, predictor = _engine(settings, model, tasks, progress=progress)
+    works = [Work(task, engine, settings) for task in tasks]
+    if settings.processes > 1 or settings.scheduler is not None:
+        spread_strips(works, progress=progress)
     made, failed = list[Prediction](), list[GeoSegError]()
-    for task in tasks:
+    for work in works:
         try:
-            records = map_raster(task, engine, settings=settings, progress=progress)
+            records = map_raster(work, predictor, progress)
         except StoppedError:
             raise
         except GeoSegError as error:
-            if len(tasks) == 1:
+            if len(works) == 1:
                 raise
             progress.warn(str(error))
             failed.append(error)
             continue
-        made.append(_prediction(task, records))
+        made.append(_prediction(work.task, records))
     if failed:
         raise type(failed[0])(
             f"{len(failed)} of {len(tasks)} rasters could not be mapped, the others are",
@@ -102,35 +107,56 @@ def plan_for(record: ModelRecord, window: int | None, batch: int = 1) -> WindowP
     return plan_windows(window, context, batch=batch, enlarge=architecture.enlarge)
 
 
-def _engine(settings: PredictSettings, model: Model, tasks: list[Task]) -> Engine:
+def _engine(
+    settings: PredictSettings, model: Model, tasks: list[Task], *, progress: Progress
+) -> tuple[Engine, Predictor]:
     record = model.record
     device = choose_device(settings.device)
-    precision = choose_precision(_pinned(settings.precision, tasks), device)
-    return Engine(
-        predictor=TorchPredictor(model, device, precision),
-        plan=plan_for(record, settings.window, settings.batch),
+    begun = _begun(tasks)
+    precision = choose_precision(_pinned_precision(settings, begun), device)
+    plan = plan_for(record, settings.window, settings.batch)
+    backend = _pinned_backend(settings, begun)
+    if backend == "auto":
+        side = plan.core_px + 2 * plan.context_px
+        backend, predictor, note = fastest_backend(model, device=device, precision=precision, side_px=side)
+        progress.say(note)
+    else:
+        predictor = build_predictor(model, backend, device=device, precision=precision)
+    engine = Engine(
+        plan=plan,
         legend=record.legend,
         bands=record.bands,
         resolution_m=record.resolution_m if settings.resample else None,
         identity={
             "model_sha256": model.sha256,
+            "backend": backend,
             "device": device,
             "precision": precision,
             "output_stride": record.architecture.output_stride,
         },
         description=mlm_properties(model),
     )
+    return engine, predictor
 
 
-def _pinned(wish: Precision, tasks: list[Task]) -> Precision:
-    """Return the precision that an unfinished map was begun in, where the user leaves the choice."""
-    if wish != "auto":
-        return wish
-    for task in tasks:
-        begun = StripStore(task.files["class_map"]).identity()
-        if begun is not None and begun.get("precision") in ("float32", "bf16"):
-            return "bf16" if begun["precision"] == "bf16" else "float32"
-    return wish
+def _begun(tasks: list[Task]) -> dict[str, Any]:
+    """Return what the first unfinished map of these was begun with; empty without any."""
+    found = (StripStore(task.files["class_map"]).identity() for task in tasks)
+    return next((identity for identity in found if identity is not None), {})
+
+
+def _pinned_precision(settings: PredictSettings, begun: dict[str, Any]) -> Precision:
+    """Return the precision that a map was begun in, where the user leaves the choice."""
+    pinned = begun.get("precision")
+    return pinned if settings.precision == "auto" and pinned in ("float32", "bf16") else settings.precision
+
+
+def _pinned_backend(settings: PredictSettings, begun: dict[str, Any]) -> Backend | Literal["auto"]:
+    """Return the backend that a map was begun with, where the user leaves the choice."""
+    pinned: Any = begun.get("backend")
+    if settings.backend == "auto" and pinned in get_args(Backend):
+        return cast(Backend, pinned)
+    return settings.backend
 
 
 def _prediction(task: Task, records: list[dict[str, Any]]) -> Prediction:

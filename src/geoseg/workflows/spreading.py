@@ -1,0 +1,165 @@
+"""Strips of maps spread over processes or machines, by Dask."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from geoseg.domain.ports import Predictor, Progress, Silence
+from geoseg.domain.prediction import count_strips
+from geoseg.errors import SettingsError
+from geoseg.learning.backends import Backend, ExactPrecision, build_predictor
+from geoseg.learning.model_file import read_model
+from geoseg.settings import PredictSettings
+from geoseg.workflows.mapping import Work, make_strips, missing_ranges
+
+PACKAGE = "geoseg-pointai"
+CHUNKS_A_WORKER = 4
+MOST_STRIPS = 8
+RETRIES = 2
+
+
+def spread_strips(works: Sequence[Work], *, progress: Progress) -> None:
+    """Make the missing strips of all maps on workers; each keeps the strips it finishes.
+
+    The workers write to the folder of the map, which they must see under the same path. A range of strips that fails is
+    tried again elsewhere; what fails for good is left, and tried once more where the maps are put together.
+
+    Raises:
+        SettingsError: Dask is not installed, no worker is there, or one has another version of this package.
+        OutputError: An unfinished map of other settings is there.
+    """
+    if find_spec("distributed") is None:
+        raise SettingsError(
+            "spreading work needs Dask", where="--processes", hint="pip install geoseg-pointai[cluster]"
+        )
+    from distributed import as_completed
+
+    settings = works[0].settings
+    with _connected(settings) as client:
+        _check_versions(client)
+        workers = len(client.scheduler_info(n_workers=-1)["workers"])
+        threads = max(1, (os.cpu_count() or 1) // settings.processes) if settings.scheduler is None else None
+        futures = {
+            client.submit(make_on_worker, work, part, threads=threads, pure=False, retries=RETRIES): (
+                work,
+                part,
+            )
+            for work in works
+            for part in _chunks(work, workers)
+        }
+        progress.start("Predicting strips on workers", sum(len(part) for _, part in futures.values()))
+        for future in as_completed(list(futures)):
+            work, part = futures[future]
+            error = future.exception()
+            if error is not None:
+                named = f"strips {part.start} to {part.stop - 1}"
+                progress.warn(f"{work.task.info.path}: {named} failed on workers: {error}")
+                continue
+            progress.advance(len(part), f"on {future.result()}")
+
+
+def make_on_worker(work: Work, part: range, *, threads: int | None) -> str:
+    """Make a range of strips in this process; return the name of its machine and its number.
+
+    Args:
+        work: The map.
+        part: Numbers of the strips.
+        threads: Threads to compute with; None leaves it.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    known, settings = work.engine.identity, work.settings
+    predictor = _predictor(
+        settings.model,
+        output_stride=settings.output_stride,
+        backend=known["backend"],
+        device=known["device"],
+        precision=known["precision"],
+    )
+    with work.open() as source:
+        for missing in missing_ranges(work.store.finished(), part):
+            make_strips(work, missing, predictor, source=source, progress=Silence())
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+@lru_cache(maxsize=1)
+def _predictor(
+    path: Path, *, output_stride: Any, backend: Backend, device: str, precision: ExactPrecision
+) -> Predictor:
+    """Read the model once a process."""
+    return build_predictor(read_model(path, output_stride), backend, device=device, precision=precision)
+
+
+def _chunks(work: Work, workers: int) -> list[range]:
+    """Cut the missing strips into ranges; each costs one strip more than it has, so they are not too short."""
+    work.begin()
+    with work.open() as source:
+        count = count_strips(source, work.engine.plan)
+    missing = list(missing_ranges(work.store.finished(), range(count)))
+    total = sum(map(len, missing))
+    length = min(MOST_STRIPS, max(1, total // (CHUNKS_A_WORKER * max(1, workers))))
+    return [
+        range(first, min(first + length, part.stop))
+        for part in missing
+        for first in range(part.start, part.stop, length)
+    ]
+
+
+@contextmanager
+def _connected(settings: PredictSettings) -> Iterator[Any]:
+    from distributed import Client, LocalCluster
+
+    if settings.scheduler is None:
+        with (
+            LocalCluster(
+                n_workers=settings.processes, threads_per_worker=1, processes=True, dashboard_address=None
+            ) as cluster,
+            Client(cluster) as client,
+        ):
+            yield client
+        return
+    try:
+        client = Client(settings.scheduler, timeout="20s")
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            "no scheduler answers there",
+            where="--scheduler",
+            expected="the address of a Dask scheduler, such as tcp://host:8786",
+            got=settings.scheduler,
+            hint="Start one with `dask scheduler`, and workers with `dask worker tcp://host:8786 --nthreads 1`.",
+        ) from error
+    with client:
+        yield client
+
+
+def _check_versions(client: Any) -> None:
+    own = version(PACKAGE)
+    found: Mapping[str, str] = client.run(_version)
+    if not found:
+        raise SettingsError(
+            "the scheduler has no workers", where="--scheduler", hint="Start some with `dask worker`."
+        )
+    other = {address: theirs for address, theirs in found.items() if theirs != own}
+    if other:
+        address, theirs = next(iter(other.items()))
+        raise SettingsError(
+            "a worker has another version of this package",
+            where=address,
+            expected=f"{PACKAGE} {own}",
+            got=theirs,
+            hint="Install the same version on every machine.",
+        )
+
+
+def _version() -> str:
+    return version(PACKAGE)
