@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import struct
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,10 @@ from geoseg.geodata.grids import IDENTITY, RasterInfo, with_resolution
 # GDAL would keep up to 5 % of the machine's memory in blocks that it has read or written, so that memory
 # seems to grow with the raster. 128 MB hold a row of 512-px blocks of a raster 200,000 px wide.
 os.environ.setdefault("GDAL_CACHEMAX", "128")
+os.environ.setdefault("GDAL_HTTP_MAX_RETRY", "3")
+os.environ.setdefault("GDAL_HTTP_RETRY_DELAY", "1")
+# Nobody lists the folder of a remote file to look for sidecars.
+_REMOTE = rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR")
 
 _EXIF_ORIENTATION = 0x0112
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -137,17 +142,24 @@ def _masked_bands(dataset: DatasetReader, bands: list[int]) -> list[int]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[DatasetReader]:
-    if not path.exists():
+    url = remote_url(path)
+    if url is None and not path.exists():
         raise RasterError("no such file", where=path, hint="Check the path.")
     if path.is_dir():
         raise RasterError("this is a folder", where=path, expected="a raster file")
     try:
-        with plain_files_welcome():
-            dataset = rasterio.open(path)
+        with plain_files_welcome(), _REMOTE if url else nullcontext():
+            dataset = rasterio.open(f"/vsicurl/{url}" if url else path)
     except (RasterioError, CPLE_BaseError) as error:
         raise _not_opened(path, error) from error
     with dataset:
         yield dataset
+
+
+def remote_url(path: Path) -> str | None:
+    """Return the address of a raster that is read over HTTP by ranges, or None for a file of this machine."""
+    found = re.fullmatch(r"(https?):/{1,2}([^/].*)", str(path))
+    return f"{found[1]}://{found[2]}" if found else None
 
 
 def _not_opened(path: Path, error: Exception) -> RasterError:
