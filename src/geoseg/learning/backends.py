@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from geoseg.domain.ports import Predictor
 from geoseg.errors import ModelFileError, SettingsError
+from geoseg.learning.devices import give_memory_back
 from geoseg.learning.inference import TorchPredictor
 from geoseg.learning.model_file import Model
 
@@ -59,6 +60,7 @@ class CompiledPredictor:
 
     def __init__(self, model: Model, compute: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> None:
         self._record, self._compute = model.record, compute
+        give_memory_back()
 
     @property
     def classes(self) -> int:

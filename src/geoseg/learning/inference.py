@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from geoseg.learning.devices import give_memory_back
 from geoseg.learning.model_file import Model
 
 
@@ -23,6 +24,8 @@ class TorchPredictor:
 
     def __init__(self, model: Model, device: str, precision: Literal["float32", "bf16"]) -> None:
         self._record = model.record
+        if device == "cpu":
+            give_memory_back()
         self._device, self._is_bf16 = torch.device(device), precision == "bf16"
         self._network = model.network.to(self._device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
