@@ -132,17 +132,48 @@ def test_inputs_are_read_from_aligned_places_with_context_on_all_sides(window):
             return super().read(window)
 
     plan = plan_windows(window, 32)
-    source = Noted(np.zeros((1, 333, 150), np.float32))
-    list(predict_strips(source, BrightOrDark(), plan, progress=Silence()))
+    source, predictor = Noted(np.zeros((1, 333, 150), np.float32)), BrightOrDark()
+    list(predict_strips(source, predictor, plan, progress=Silence()))
     assert len(read) == count_windows(source, plan)
-    assert {edge % 32 for w in read for edge in (w.row, w.col, w.height, w.width)} == {0}
-    # Beyond the raster 32 px are enough; inside it every core has its context.
-    assert (min(w.row for w in read), max(w.row + w.height for w in read)) == (-32, 352 + 32)
+    assert {edge % 32 for w in read for edge in (w.row, w.col)} == {0}
+    assert {side % 32 for valid in predictor.sent for side in valid.shape[1:]} == {0}
+    # What lies beyond the raster is not read.
+    assert (min(w.row for w in read), max(w.row + w.height for w in read)) == (0, 333)
+    # Inside it every core has its context.
     assert all(
         w.height >= plan.core_px + 2 * (plan.context_px - plan.half_band_px)
         for w in read
-        if w.row > 0 and w.row + w.height < 352
+        if w.row > 0 and w.row + w.height < 333
     )
+
+
+@pytest.mark.parametrize("window", [32, 64, 256])
+def test_beyond_its_edges_the_raster_is_reflected_whatever_the_window(window):
+    rows = np.linspace(0, 1, 70, dtype=np.float32)
+    seen = []
+
+    class Noted(BrightOrDark):
+        def probabilities(self, pixels, valid):
+            assert valid.all()
+            seen.append(pixels[0, 0, :, 0])
+            return super().probabilities(pixels, valid)
+
+    source = ArraySource(np.repeat(rows[None, :, None], 40, axis=2))
+    list(predict_strips(source, Noted(), plan_windows(window, 32), progress=Silence()))
+    # 32 px to the north, and to the south as many after the next multiple of 32: rows 70 to 127.
+    np.testing.assert_array_equal(seen[0][:33], rows[32::-1])
+    np.testing.assert_array_equal(seen[-1][-58:], rows[68:10:-1])
+
+
+def test_a_raster_narrower_than_the_margin_is_reflected_again_and_again():
+    class Noted(BrightOrDark):
+        def probabilities(self, pixels, valid):
+            np.testing.assert_array_equal(pixels[0, 0, :, 0], np.resize([0, 1], 96))
+            return super().probabilities(pixels, valid)
+
+    source = ArraySource(np.array([[[0.0] * 2, [1.0] * 2]], np.float32))
+    (strip,) = predict_strips(source, Noted(), plan_windows(64, 32), progress=Silence())
+    np.testing.assert_array_equal(strip.class_ids, [[0, 0], [1, 1]])
 
 
 @pytest.mark.parametrize("strips", [range(1), range(1, 3), range(4, 6), range(6)])

@@ -119,7 +119,7 @@ def predict_strips(
     """Predict a raster from north to south and yield each strip when it is finished.
 
     Reading, the network and what the caller does with the strips go on at the same time. Every pixel is read with
-    its context, nothing is kept of finished strips. Peak memory, beside the network's own: 4 classes x 64 x width
+    its context, reflected at the raster's edges; nothing is kept of finished strips. Peak memory, beside the network's own: 4 classes x 64 x width
     bytes for the blended band and 4 core x width for two strips (with probabilities 2 core x width a class more),
     and three windows on either side of the network. It does not depend on the height.
 
@@ -228,7 +228,21 @@ def _questions(rows: Sequence[Span], source: PixelSource, plan: WindowPlan) -> I
         for group in _batches(along, source, plan):
             inputs = [_input_window(job, source, plan) for job in group]
             boxes = [_box(job.window, window) for job, window in zip(group, inputs, strict=True)]
-            yield _Question(group, boxes, [source.read(window) for window in inputs])
+            yield _Question(group, boxes, [_read_reflected(source, window) for window in inputs])
+
+
+def _read_reflected(source: PixelSource, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Read a window, beyond the raster what lies as far inside it: a border to nothing is nothing that land has."""
+    inside = window.clipped(source.height, source.width)
+    pixels, valid = source.read(inside)
+    if inside == window:
+        return pixels, valid
+    north, west = inside.row - window.row, inside.col - window.col
+    beyond = (
+        (north, window.height - inside.height - north),
+        (west, window.width - inside.width - west),
+    )
+    return np.pad(pixels, ((0, 0), *beyond), "reflect"), np.pad(valid, beyond, "reflect")
 
 
 def _predict(question: _Question, predictor: Predictor) -> Iterator[_Answer]:
@@ -247,7 +261,7 @@ def _predict(question: _Question, predictor: Predictor) -> Iterator[_Answer]:
 def _input_window(job: Job, source: PixelSource, plan: WindowPlan) -> Window:
     """Return what is read for a window: the window and its context, out to aligned rows and columns.
 
-    Beyond the raster there is nothing to see; a narrow margin is kept there, the same for every window.
+    Beyond the raster there is nothing new to see; a narrow margin is kept there, the same for every window.
     """
     wanted = job.window.padded(plan.context_px - plan.half_band_px)
     row, height = _input_span(wanted.row, wanted.height, source.height)
