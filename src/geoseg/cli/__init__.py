@@ -177,6 +177,8 @@ def train(
     settings = read_settings(TrainSettings, values)
     with progress_bars(quiet) as progress:
         result = run(settings, progress)
+    if result.rank > 0:
+        return
     if json_:
         kept = {k: v for k, v in result.record.training.items() if k not in ("history", "settings")}
         curves = {"curves": str(result.curves)} if result.curves else {}

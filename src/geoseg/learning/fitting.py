@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 import numpy as np
@@ -22,6 +22,7 @@ from geoseg.learning.checkpoints import Checkpoint, pack_checkpoint
 from geoseg.learning.loss import EPSILON, PatchPoints, focal_sums
 from geoseg.learning.models import DeepLabV3
 from geoseg.learning.patches import Batch, batches, plan_cover, plan_epoch, read_ahead
+from geoseg.learning.processes import join_processes
 from geoseg.learning.reading import FitData, Reader, read_logits
 from geoseg.learning.sampling import read_at_points
 
@@ -50,7 +51,6 @@ class FitPlan:
         seed: Seed of everything drawn while fitting.
         device: "cpu", "cuda" or "mps".
         precision: "float32" or "bf16".
-        processes: Processes (devices) that share each step.
     """
 
     epochs: int = 25
@@ -69,7 +69,6 @@ class FitPlan:
     seed: int = 0
     device: str = "cpu"
     precision: Literal["float32", "bf16"] = "float32"
-    processes: int = 1
 
 
 @dataclass(frozen=True)
@@ -116,6 +115,7 @@ def fit(
     *,
     progress: Progress,
     after_epoch: Callable[[EpochRecord, Callable[[], bytes]], None] | None = None,
+    fabric: Fabric | None = None,
 ) -> Fit:
     """Fit a network to labelled points with partial focal cross-entropy.
 
@@ -127,15 +127,18 @@ def fit(
         data: Rasters and points.
         plan: How to fit.
         progress: Told of every step.
-        after_epoch: Called after each epoch with its record and a function that packs a checkpoint.
+        after_epoch: Called after each epoch with its record and a function that packs a checkpoint; in the first
+            process only.
+        fabric: The processes that share each step (see :func:`join_processes`); None: this one alone. Every point
+            counts the same in whichever process it falls.
 
     Returns:
-        The fitted state. Resumed or not, it is the same to the bit on one CPU.
+        The fitted state, the same in every process. Resumed or not, it is the same to the bit on one CPU.
 
     Raises:
         TrainingError: There are no training points, or the loss is no longer finite.
     """
-    run = _Run(start, data, plan)
+    run = _Run(start, data, plan, fabric=fabric or join_processes(plan.device, plan.precision))
     progress.start("Training", plan.epochs * run.steps)
     progress.advance(run.next_epoch * run.steps)
     while run.next_epoch < plan.epochs:
@@ -148,20 +151,14 @@ def fit(
 class _Run:
     """The state of one fit between epochs."""
 
-    def __init__(self, start: Start, data: FitData, plan: FitPlan) -> None:
-        self.plan, self.data = plan, data
+    def __init__(self, start: Start, data: FitData, plan: FitPlan, *, fabric: Fabric) -> None:
+        self.plan, self.data, self.fabric = plan, data, fabric
         self.training, self.check = data.points.with_role(TRAIN), data.points.with_role(CHECK)
         if not len(self.training):
             raise TrainingError("there is no point to train on", expected="at least one point of role train")
         cells = len(plan_cover(self.training, plan.patch_px))
         self.patches = plan.patches or max(LEAST_PATCHES, cells)
         self.steps = -(-self.patches // plan.batch)
-        self.fabric = Fabric(
-            accelerator=plan.device,
-            devices=plan.processes,
-            precision="bf16-mixed" if plan.precision == "bf16" else "32-true",
-        )
-        self.fabric.launch()
         torch.manual_seed(plan.seed)
         rates = (plan.backbone_rate, plan.head_rate)
         groups = [{"params": list(p), "lr": r} for p, r in zip(start.parameters, rates, strict=True) if p]
@@ -234,9 +231,12 @@ class _Run:
             rng=rng,
         )
         rank, world = self.fabric.global_rank, self.fabric.world_size
-        # A last step of fewer patches than processes must not leave one of them without work.
-        shares = [step[rank::world] or step[:1] for step in batches(plans, self.plan.batch)]
-        return read_ahead(shares, self.data.sources, self.training, patch_px=self.plan.patch_px)
+        steps = list(batches(plans, self.plan.batch))
+        # In a last step of fewer patches than processes, one without work looks at a patch whose points do not count.
+        shares = [step[rank::world] or step[:1] for step in steps]
+        read = read_ahead(shares, self.data.sources, self.training, patch_px=self.plan.patch_px)
+        for step, batch in zip(steps, read, strict=True):
+            yield batch if rank < len(step) else replace(batch, points=batch.points.weightless())
 
     def _step(self, batch: Batch, progress: Progress) -> float:
         plan = self.plan

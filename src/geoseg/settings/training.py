@@ -45,7 +45,7 @@ class TrainSettings(Settings):
         seed: Seed of the fit.
         device: Where to compute.
         precision: In what to compute.
-        processes: Processes (or GPUs) to share the work.
+        processes: Processes (or GPUs) of this machine that share each step of "pfce" or "full".
         resume: Whether to go on from the last checkpoint.
         overwrite: Whether an existing output may be replaced.
     """

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from geoseg.domain.points import CHECK, TRAIN
@@ -37,12 +38,13 @@ _MARGINS_A_PATCH = 4
 
 @dataclass(frozen=True)
 class Job:
-    """What a recipe is given."""
+    """What a recipe is given; ``fabric`` is the processes that share the work, where there are several."""
 
     settings: TrainSettings
     material: Material
     folder: RunFolder
     progress: Progress
+    fabric: Fabric | None = None
 
     @property
     def device(self) -> str:
@@ -115,6 +117,7 @@ def pfce(job: Job) -> Trained:
         plan,
         progress=job.progress,
         after_epoch=job.folder.after_epoch,
+        fabric=job.fabric,
     )
     network.load_state_dict(fitted.state)
     calibration, prior = _calibrate_network(job, network)
@@ -236,7 +239,6 @@ def _fit_plan(job: Job) -> FitPlan:
         seed=settings.seed,
         device=job.device,
         precision=job.precision,
-        processes=settings.processes,
     )
 
 

@@ -19,9 +19,14 @@ from geoseg.learning.fitting import EpochRecord
 
 
 class RunFolder:
-    """Keeps what a run needs to be resumed and read later; ``model.geoseg`` has ``model.run/``."""
+    """Keeps what a run needs to be resumed and read later; ``model.geoseg`` has ``model.run/``.
 
-    def __init__(self, model: Path) -> None:
+    Args:
+        model: The model file.
+        is_read_only: Whether another process writes here; this one only reads what it goes on from.
+    """
+
+    def __init__(self, model: Path, *, is_read_only: bool = False) -> None:
         self.path = model.with_suffix(".run")
         if self.path == model:
             raise OutputError(
@@ -33,6 +38,7 @@ class RunFolder:
         self._identity = self.path / "run.json"
         self._log = self.path / "log.jsonl"
         self._board: SummaryWriter | None = None
+        self._is_read_only = is_read_only
 
     def begin(self, identity: Mapping[str, Any], *, resume: bool, overwrite: bool) -> Checkpoint | None:
         """Prepare the folder and return the checkpoint to go on from, if there is one and it is wanted.
@@ -48,6 +54,8 @@ class RunFolder:
             ModelFileError: The checkpoint is damaged.
         """
         checkpoint = self._resumed(identity) if resume and self.checkpoint.exists() else None
+        if self._is_read_only:
+            return checkpoint
         if checkpoint is None:
             self._clear(may=resume or overwrite)
             write_json(self._identity, dict(identity))

@@ -12,13 +12,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 
 from geoseg.domain.points import CHECK, TRAIN
 from geoseg.domain.ports import Progress, Silence
-from geoseg.errors import OutputError, StoppedError
+from geoseg.errors import OutputError, SettingsError, StoppedError, TrainingError
 from geoseg.geodata.outputs import check_output, whole_file
 from geoseg.learning.context import measure_context
+from geoseg.learning.devices import choose_device, choose_precision
 from geoseg.learning.model_file import ModelRecord, build_any, pack_model
+from geoseg.learning.processes import is_one_of_many, join_processes
 from geoseg.pictures.curves import training_curves
 from geoseg.settings import TrainSettings
 from geoseg.workflows.material import Material, gather
@@ -27,16 +30,27 @@ from geoseg.workflows.recipes import Job, Trained, forest, full, pfce, quick
 from geoseg.workflows.run_folder import RunFolder
 
 RECIPES = {"pfce": pfce, "quick": quick, "forest": forest, "full": full}
+SHARED_RECIPES = ("pfce", "full")
+"""Those whose work several processes can share."""
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """The model file written, its record, what became of it, and the training curves' picture if it has any."""
+    """What a training gave.
+
+    Attributes:
+        model: The model file.
+        record: Its record.
+        summary: What became of it, in a few words.
+        curves: The training curves' picture, if there is one.
+        rank: Number of this process among those that shared the work; the first, 0, wrote the files.
+    """
 
     model: Path
     record: ModelRecord
     summary: str
     curves: Path | None
+    rank: int = 0
 
 
 def train(settings: TrainSettings, progress: Progress | None = None) -> TrainResult:
@@ -46,10 +60,12 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
     the log (JSONL and TensorBoard), the training curves and, until the model is written, the last
     checkpoint.
 
+    With several processes, the call returns in each of them when the files are there.
+
     Raises:
         PointsError: The point file cannot be read or used.
         RasterError: A raster cannot be read.
-        SettingsError: The device or the weights are not to be had.
+        SettingsError: The device or the weights are not to be had, or the recipe has no use for several processes.
         ModelFileError: The weights file or the checkpoint cannot be used.
         TrainingError: Training cannot start or go on.
         OutputError: The model file exists or cannot be written.
@@ -59,13 +75,16 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
     started = time.monotonic()
     _check_apart(settings)
     check_output(settings.output, overwrite=settings.overwrite)
+    fabric = _join(settings)
+    rank = 0 if fabric is None else fabric.global_rank
+    progress = progress if rank == 0 else Silence()
     with ExitStack() as stack:
-        folder = stack.enter_context(RunFolder(settings.output))
+        folder = stack.enter_context(RunFolder(settings.output, is_read_only=rank > 0))
         # What chooses by cross-validation holds nothing out.
         check_share = settings.check_share if settings.recipe == "pfce" else 0.0
         material = gather(settings, stack, progress, check_share=check_share)
         try:
-            job = Job(settings, material, folder, progress)
+            job = Job(settings, material, folder, progress, fabric)
             trained = RECIPES[settings.recipe](job)
         except KeyboardInterrupt as error:
             raise _interrupted(folder, settings) from error
@@ -74,19 +93,39 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
             "seconds": round(time.monotonic() - started, 1),
         }
         record = _record(settings, material, trained, training=training, context_px=_context(job, trained))
-        with whole_file(settings.output, overwrite=settings.overwrite) as partial:
-            partial.write_bytes(pack_model(trained.state, record))
-        curves = _draw_curves(trained, folder)
-        folder.finish()
-        return TrainResult(settings.output, record, trained.summary, curves)
+        curves = folder.path / "curves.png" if trained.history else None
+        if rank == 0:
+            with whole_file(settings.output, overwrite=settings.overwrite) as partial:
+                partial.write_bytes(pack_model(trained.state, record))
+            if curves is not None:
+                write_picture(training_curves([asdict(r) for r in trained.history]), curves, overwrite=True)
+            folder.finish()
+        _wait(fabric)
+        return TrainResult(settings.output, record, trained.summary, curves, rank)
 
 
-def _draw_curves(trained: Trained, folder: RunFolder) -> Path | None:
-    if not trained.history:
+def _join(settings: TrainSettings) -> Fabric | None:
+    """Return the processes that share the work, or None where there is one."""
+    if settings.processes == 1 and not is_one_of_many():
         return None
-    curves = folder.path / "curves.png"
-    write_picture(training_curves([asdict(r) for r in trained.history]), curves, overwrite=True)
-    return curves
+    if settings.recipe not in SHARED_RECIPES:
+        raise SettingsError(
+            f"the recipe {settings.recipe} runs in one process",
+            where="--processes",
+            expected=f"1, or a recipe of {', '.join(SHARED_RECIPES)}",
+        )
+    device = choose_device(settings.device)
+    return join_processes(device, choose_precision(settings.precision, device), settings.processes)
+
+
+def _wait(fabric: Fabric | None) -> None:
+    """Wait until all processes are here."""
+    if fabric is None:
+        return
+    try:
+        fabric.barrier()
+    except RuntimeError as error:
+        raise TrainingError("another process of this training ended early", got=error) from error
 
 
 def _check_apart(settings: TrainSettings) -> None:
