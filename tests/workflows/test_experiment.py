@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from geoseg.errors import DatasetError, OutputError, SettingsError
 from geoseg.geodata.masks import read_mask
@@ -109,12 +110,20 @@ def test_finished_runs_are_not_done_again(dataset, cheap, folder):
     assert (after["miou"], after["points_sha256"]) == (before["miou"], before["points_sha256"])
 
 
+def _size(path):
+    with Image.open(path) as picture:
+        return picture.size
+
+
 def test_the_grid_can_grow(dataset, cheap, folder):
     wider = _settings(
         dataset, cheap, folder, protocol=Protocol(scope="total"), recipes=("full",), per_class=(4,)
     )
+    before = _size(folder / "comparison-4.png")
     summary = experiment(wider)
     assert summary.record["results"][-1]["recipe"] == "full"
+    # One more map beside those of the earlier commands.
+    assert _size(folder / "comparison-4.png") != before
     assert (folder / "curves-full.png").exists()
     assert [r.name for r in runs(wider)] == ["full"]
 

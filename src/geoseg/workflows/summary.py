@@ -223,8 +223,9 @@ def _draw(
         if history:
             name = group.recipe if group.per_class is None else f"{group.recipe}-{group.per_class}"
             write_picture(training_curves(history), folder / f"curves-{name}.png", overwrite=True)
+    recipes = list(dict.fromkeys(group.recipe for group in groups))
     for n in sorted({e["per_class"] for e in budgets}):
-        _compare(settings, n, progress=progress)
+        _compare(settings, n, recipes=recipes, progress=progress)
 
 
 def _scores(recipe: str, entries: Sequence[Mapping[str, Any]]) -> list[Score]:
@@ -252,9 +253,11 @@ def _panels(entries: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[
     return panels
 
 
-def _compare(settings: ExperimentSettings, per_class: int, *, progress: Progress) -> None:
+def _compare(
+    settings: ExperimentSettings, per_class: int, *, recipes: Sequence[str], progress: Progress
+) -> None:
     """Draw the test images, their maps by every method from the first draw of points, and the truth."""
-    wanted = [f"{recipe}-{per_class}-seed0" if recipe != "full" else recipe for recipe in settings.recipes]
+    wanted = [f"{recipe}-{per_class}-seed0" if recipe != "full" else recipe for recipe in recipes]
     maps = tuple(p for p in (settings.output / "maps" / name for name in wanted) if p.is_dir())
     if maps:
         picture(
