@@ -118,11 +118,13 @@ def read_bands(
     box = RasterioWindow(window.col, window.row, window.width, window.height)
     try:
         values = dataset.read(bands, window=box)
-        masked = _masked_bands(dataset, bands)
-        masks = dataset.read_masks(masked, window=box) if masked else np.ones((1, 1, 1))
+        masks = [dataset.read_masks(band, window=box) for band in _masked_bands(dataset, bands)]
+        masks += [dataset.read(band, window=box) for band in _alpha_bands(dataset, bands)]
     except (RasterioError, CPLE_BaseError, OSError) as error:
         raise _damaged(path, error) from error
-    valid: NDArray[np.bool_] = np.broadcast_to((masks != 0).all(axis=0), values.shape[1:]).copy()
+    valid = np.ones(values.shape[1:], np.bool_)
+    for mask in masks:
+        valid &= mask > 0
     for band, stored in zip(bands, values, strict=True):
         nodata = dataset.nodatavals[band - 1]
         if nodata is not None:
@@ -132,12 +134,21 @@ def read_bands(
 
 
 def _masked_bands(dataset: DatasetReader, bands: list[int]) -> list[int]:
-    """Return the bands whose masks tell anything: one of them where they share a mask."""
+    """Return the bands whose masks tell more than alpha does: one of them where they share a mask."""
     flags = {band: {flag.name for flag in dataset.mask_flag_enums[band - 1]} for band in bands}
-    if any(dataset.colorinterp[band - 1] is ColorInterp.alpha for band in bands):
-        flags = {band: names for band, names in flags.items() if "alpha" not in names}
-    shared = [band for band, names in flags.items() if "per_dataset" in names][:1]
-    return shared + [band for band, names in flags.items() if not names & {"all_valid", "per_dataset"}]
+    shared = [band for band, names in flags.items() if "per_dataset" in names and "alpha" not in names][:1]
+    # Of a nodata value beside an alpha band rasterio would warn that one hides the other; read_bands heeds both.
+    known = {"all_valid", "per_dataset"} | ({"nodata"} if ColorInterp.alpha in dataset.colorinterp else set())
+    return shared + [band for band, names in flags.items() if not names & known]
+
+
+def _alpha_bands(dataset: DatasetReader, bands: list[int]) -> list[int]:
+    """Return the alpha bands, unless one is chosen itself.
+
+    GDAL makes a mask of them only in rasters of two or four bands of whole numbers without a nodata value.
+    """
+    alphas = [band for band in dataset.indexes if dataset.colorinterp[band - 1] is ColorInterp.alpha]
+    return [] if set(alphas) & set(bands) else alphas
 
 
 @contextmanager
