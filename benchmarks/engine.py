@@ -1,12 +1,13 @@
 """Time and memory of the prediction engine, as ratios from one run.
 
     python benchmarks/engine.py [--side 2048] [--precision auto] [--json FILE]
-    python benchmarks/engine.py --memory [--sides 2048 8192]
+    python benchmarks/engine.py --memory [--sizes 2048x2048 8192x8192 50000x900]
 
 The first compares, with DeepLabV3-ResNet50 (random weights, six classes) on an invented raster: the engine with all it
 writes; the bare network on the windows that the engine sent it; and the loop that users write (the whole raster in
 memory, windows of 512 px that overlap by half, one after the other) in the same precision and in float32. The second
-prints the peak memory of whole processes, with that network and with one convolution.
+prints the peak memory of whole processes that map rasters of some width and height, with that network (up to 8192 x
+8192 px) and with one convolution.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from torch import nn
 from torch.nn import functional
 
 from geoseg.domain.legend import legend_from_names
-from geoseg.domain.ports import Silence
+from geoseg.domain.ports import Predictor, Silence
 from geoseg.domain.prediction import predict_strips
 from geoseg.geodata.class_maps import class_map_writer, confidence_writer
 from geoseg.geodata.rasters import open_raster
@@ -47,6 +48,7 @@ from geoseg.workflows.predict import plan_for
 LEGEND = legend_from_names(["background", "building", "road", "bare land", "forest", "water"])
 CONTEXT_PX = 64
 WINDOW_PX = 512
+_MOST_PX_OF_RESNET = 8192 * 8192
 
 
 def main() -> None:
@@ -55,18 +57,20 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--side", type=int, default=2048)
-    parser.add_argument("--sides", type=int, nargs="+", default=[2048, 8192])
+    parser.add_argument(
+        "--sizes", nargs="+", default=["2048x2048", "8192x8192"], help="width x height in pixels"
+    )
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--skip-float32", action="store_true", help="leave out the slowest row")
     parser.add_argument("--memory", action="store_true")
-    parser.add_argument("--child", nargs=2, metavar=("NETWORK", "SIDE"), help=argparse.SUPPRESS)
+    parser.add_argument("--child", nargs=2, metavar=("NETWORK", "SIZE"), help=argparse.SUPPRESS)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     if options.child:
-        _measure_memory(options.child[0], int(options.child[1]))
+        _measure_memory(*options.child)
         return
-    found = _memory(options.sides) if options.memory else _times(options)
+    found = _memory(options.sizes) if options.memory else _times(options)
     if options.json:
         options.json.write_text(json.dumps(found, indent=2) + "\n")
 
@@ -74,9 +78,9 @@ def main() -> None:
 def _times(options: argparse.Namespace) -> dict[str, float]:
     device = choose_device(options.device)
     precision = choose_precision(options.precision, device)
-    model = _model("resnet50")
+    model = build_model("resnet50")
     with tempfile.TemporaryDirectory() as folder:
-        raster = _write_raster(Path(folder) / "raster.tif", options.side)
+        raster = write_raster(Path(folder) / "raster.tif", options.side)
         predictor = Recorded(model, device, precision)
         predictor.probabilities(np.zeros((1, 3, 512, 512), np.float32), np.ones((1, 512, 512), bool))
         predictor.shapes.clear()
@@ -85,7 +89,7 @@ def _times(options: argparse.Namespace) -> dict[str, float]:
         same = _timed(lambda: _naive_loop(raster, TorchPredictor(model, device, precision)))
         plain = None
         if not options.skip_float32:
-            plain = _timed(lambda: _naive_loop(raster, TorchPredictor(model, device, "float32")))
+            plain = _timed(lambda: _naive_loop(raster, Plain(model, device)))
     computed = sum(n * h * w for n, _, h, w in predictor.shapes)
     found = {
         "side_px": options.side,
@@ -127,6 +131,26 @@ class Recorded(TorchPredictor):
             torch.cuda.synchronize()
 
 
+class Plain:
+    """The network as scripts call it: float32, channels first, no autocast."""
+
+    def __init__(self, model: Model, device: str) -> None:
+        self._record, self._device = model.record, torch.device(device)
+        self._network = model.network.to(self._device, memory_format=torch.contiguous_format)
+
+    @torch.no_grad()
+    def probabilities(self, pixels: np.ndarray, _valid: np.ndarray) -> np.ndarray:
+        """Predict."""
+        images = torch.from_numpy(pixels).to(self._device)
+        mean, deviation = (
+            images.new_tensor(values)[:, None, None]
+            for values in (self._record.normalisation.mean, self._record.normalisation.deviation)
+        )
+        logits = self._network((images - mean) / deviation)
+        full = functional.interpolate(logits, pixels.shape[-2:], mode="bilinear", align_corners=False)
+        return full.softmax(dim=1).cpu().numpy()
+
+
 class OneConvolution(nn.Module):
     """The cheapest network that has logits."""
 
@@ -139,9 +163,10 @@ class OneConvolution(nn.Module):
         return self.convolution(functional.avg_pool2d(images, 8))
 
 
-def _model(kind: str) -> Model:
+def build_model(kind: str, *, output_stride: int = 8) -> Model:
+    """Return DeepLabV3-ResNet50 ("resnet50") or one convolution, with random weights and six classes."""
     torch.manual_seed(0)
-    architecture = Architecture("resnet50", 3, len(LEGEND), 256, 8)
+    architecture = Architecture("resnet50", 3, len(LEGEND), 256, output_stride)
     network = build_network(architecture) if kind == "resnet50" else OneConvolution()
     normal = Normalisation((120.0,) * 3, (50.0,) * 3)
     record = ModelRecord(
@@ -150,17 +175,19 @@ def _model(kind: str) -> Model:
     return Model(network.eval(), record)
 
 
-def _write_raster(path: Path, side: int) -> Path:
+def write_raster(path: Path, width: int, height: int | None = None) -> Path:
+    """Write an invented orthophoto, square unless a height is given: blocks of 16 px in random colours."""
+    height = height or width
     rng = np.random.default_rng(0)
     place = {"crs": "EPSG:32617", "transform": Affine(0.5, 0, 500_000, 0, -0.5, 4_000_000)}
-    shape = {"count": 3, "height": side, "width": side, "dtype": "uint8"}
+    shape = {"count": 3, "height": height, "width": width, "dtype": "uint8"}
     tiles = {"tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "deflate", "zlevel": 1}
     with rasterio.open(path, "w", driver="GTiff", **place, **shape, **tiles) as dataset:
-        for top in range(0, side, 512):
-            rows = min(512, side - top)
-            coarse = rng.integers(30, 220, (3, -(-rows // 16), -(-side // 16)), np.uint8)
-            fine = coarse.repeat(16, axis=1).repeat(16, axis=2)[:, :rows, :side]
-            dataset.write(fine, window=Box(0, top, side, rows))
+        for top in range(0, height, 512):
+            rows = min(512, height - top)
+            coarse = rng.integers(30, 220, (3, -(-rows // 16), -(-width // 16)), np.uint8)
+            fine = coarse.repeat(16, axis=1).repeat(16, axis=2)[:, :rows, :width]
+            dataset.write(fine, window=Box(0, top, width, rows))
     return path
 
 
@@ -183,7 +210,7 @@ def _run_engine(raster: Path, predictor: TorchPredictor, folder: Path) -> None:
     store.clear()
 
 
-def _naive_loop(raster: Path, predictor: TorchPredictor) -> None:
+def _naive_loop(raster: Path, predictor: Predictor) -> None:
     """Predict as scripts do: all pixels in memory, all scores in memory, half of every window thrown away."""
     with rasterio.open(raster) as dataset:
         pixels = dataset.read().astype(np.float32)
@@ -209,26 +236,30 @@ def _timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def _memory(sides: Sequence[int]) -> dict[str, float]:
+def _memory(sizes: Sequence[str]) -> dict[str, float]:
     found = dict[str, float]()
     for kind in ("one-convolution", "resnet50"):
-        for side in sides:
-            if kind == "resnet50" and side > 8192:
+        for size in sizes:
+            width, height = _sides(size)
+            if kind == "resnet50" and width * height > _MOST_PX_OF_RESNET:
                 continue
-            command = [sys.executable, __file__, "--child", kind, str(side)]
+            command = [sys.executable, __file__, "--child", kind, size]
             answer = subprocess.run(command, capture_output=True, text=True, check=True)
-            found[f"{kind} {side}"] = float(answer.stdout.split()[-1])
-            print(
-                f"{kind:16s} {side:6d} px square: {found[f'{kind} {side}']:,.0f} MiB at the most", flush=True
-            )
+            found[f"{kind} {size}"] = float(answer.stdout.split()[-1])
+            print(f"{kind:16s} {size:>12s} px: {found[f'{kind} {size}']:,.0f} MiB at the most", flush=True)
     return found
 
 
-def _measure_memory(kind: str, side: int) -> None:
+def _sides(size: str) -> tuple[int, int]:
+    width, _, height = size.partition("x")
+    return int(width), int(height)
+
+
+def _measure_memory(kind: str, size: str) -> None:
     device = choose_device("cpu")
-    predictor = TorchPredictor(_model(kind), device, choose_precision("auto", device))
+    predictor = TorchPredictor(build_model(kind), device, choose_precision("auto", device))
     with tempfile.TemporaryDirectory() as folder:
-        raster = _write_raster(Path(folder) / "raster.tif", side)
+        raster = write_raster(Path(folder) / "raster.tif", *_sides(size))
         with suppress(KeyboardInterrupt):
             _run_engine(raster, predictor, Path(folder))
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

@@ -3,6 +3,10 @@
 p is the side of the model's training patches. Prints one JSON object: for each image of a split and
 each pair of windows the share of pixels of the same class, and for each window the mIoU against the masks.
 
+"borders" tells whether windows show in the map: the share of pixels that differ within 8 px of a border of the
+smaller window and elsewhere, and the largest share in a single row or column of 100 valid pixels or more. Windows
+that leave no trace differ as much elsewhere as at their borders.
+
 Usage: python benchmarks/windows.py MODEL DATA [--split test] [--sizes 256 512 1024]
 """
 
@@ -10,8 +14,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from contextlib import ExitStack
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
@@ -19,13 +23,18 @@ import numpy as np
 
 from geoseg.cli.show import Lines
 from geoseg.domain.accuracy import accuracy, confusion_matrix
+from geoseg.domain.blending import spans
+from geoseg.domain.legend import UNLABELLED
 from geoseg.domain.ports import PixelSource
-from geoseg.domain.prediction import count_windows, plan_windows, predict_strips
+from geoseg.domain.prediction import WindowPlan, count_windows, plan_windows, predict_strips
 from geoseg.geodata.masks import read_mask
 from geoseg.learning.devices import choose_device, choose_precision
 from geoseg.learning.inference import TorchPredictor
 from geoseg.learning.model_file import read_model
 from geoseg.workflows.inputs import find_inputs, open_rasters
+
+NEAR_PX = 8
+LEAST_LINE_PX = 100
 
 
 def main() -> None:
@@ -39,56 +48,96 @@ def main() -> None:
     if arguments.data is None:
         print("Needs a trained model: python benchmarks/windows.py MODEL DATA")
         return
-    json.dump(
-        compare(arguments.model, arguments.data, split=arguments.split, sizes=arguments.sizes),
-        sys.stdout,
-        indent=2,
-    )
-    print()
+    found = compare(arguments.model, arguments.data, split=arguments.split, sizes=arguments.sizes)
+    print(json.dumps(found, indent=2))
 
 
 def compare(model_path: Path, data: Path, *, split: str, sizes: list[int] | None) -> dict[str, object]:
     """Predict every image of the split at every window size and compare the maps."""
     model = read_model(model_path)
-    patch_px, classes = model.record.architecture.patch_px, len(model.record.legend)
-    context_px = model.record.context_px or patch_px // 2
-    sizes = sizes or [patch_px, 2 * patch_px, 4 * patch_px]
+    record, patch_px = model.record, model.record.architecture.patch_px
+    sizes = sorted(sizes or [patch_px, 2 * patch_px, 4 * patch_px])
+    plans = {size: plan_windows(size, record.context_px or patch_px // 2) for size in sizes}
     inputs = find_inputs(data, split=split, legend=None, masks_needed=True)
     device = choose_device("auto")
     predictor = TorchPredictor(model, device, choose_precision("auto", device))
-    totals = {size: np.zeros((classes, classes + 1), np.int64) for size in sizes}
-    images: dict[str, object] = {}
-    same = dict.fromkeys(combinations(sizes, 2), 0)
-    pixels = 0
+    matrices, differences = dict[str, Matrices](), dict[str, Differences]()
     with ExitStack() as stack:
-        rasters = open_rasters(inputs.images, model.record.bands, stack)
+        rasters = open_rasters(inputs.images, record.bands, stack)
         for name, source in rasters.sources.items():
-            truth = read_mask(inputs.masks[name], model.record.legend, rasters.infos[name])
-            maps = {size: _predict(source, predictor, size=size, context_px=context_px) for size in sizes}
-            valid = maps[sizes[0]] != 255
-            pixels += int(valid.sum())
-            matrices = {size: confusion_matrix(truth, maps[size], classes) for size in sizes}
-            agreement = {pair: int((maps[pair[0]] == maps[pair[1]])[valid].sum()) for pair in same}
-            for pair, count in agreement.items():
-                same[pair] += count
-            for size in sizes:
-                totals[size] += matrices[size]
-            images[name] = _entry(matrices, {p: n / valid.sum() for p, n in agreement.items()})
-    summary = _entry(totals, {pair: count / pixels for pair, count in same.items()})
-    return {"patch_px": patch_px, "windows": sizes, "total": summary, "images": images}
+            truth = read_mask(inputs.masks[name], record.legend, rasters.infos[name])
+            maps = {size: _predict(source, predictor, plan) for size, plan in plans.items()}
+            matrices[name] = {s: confusion_matrix(truth, ids, len(record.legend)) for s, ids in maps.items()}
+            pairs = combinations(sizes, 2)
+            differences[name] = {(a, b): _difference(maps[a], maps[b], plans[a]) for a, b in pairs}
+    images = {name: _entry([matrices[name]], [differences[name]]) for name in matrices}
+    total = _entry([*matrices.values()], [*differences.values()])
+    return {"patch_px": patch_px, "windows": sizes, "total": total, "images": images}
 
 
-def _entry(matrices: dict[int, np.ndarray], agreement: dict[tuple[int, int], float]) -> dict[str, object]:
-    return {
-        "miou": {str(size): accuracy(matrix).miou for size, matrix in matrices.items()},
-        "agreement": {f"{a}/{b}": float(share) for (a, b), share in agreement.items()},
-    }
+@dataclass(frozen=True)
+class Difference:
+    """How two maps differ; the first of each pair near borders of windows, the second elsewhere.
+
+    Attributes:
+        pixels: Pixels that differ, and valid pixels, (2, 2) int64.
+        worst_line: Largest share of differing pixels in a row or column (2,); 0 where none is long enough.
+    """
+
+    pixels: np.ndarray
+    worst_line: np.ndarray
+
+    def to_json(self) -> dict[str, float | None]:
+        """Return shares; null where there is no pixel."""
+        shares = [int(differing) / int(valid) if valid else None for differing, valid in self.pixels]
+        names = ("at_borders", "elsewhere", "worst_line_at_borders", "worst_line_elsewhere")
+        return dict(zip(names, [*shares, *self.worst_line.tolist()], strict=True))
 
 
-def _predict(source: PixelSource, predictor: TorchPredictor, *, size: int, context_px: int) -> np.ndarray:
-    plan = plan_windows(size, context_px)
+Matrices = dict[int, np.ndarray]
+Differences = dict[tuple[int, int], Difference]
+
+
+def _entry(matrices: list[Matrices], differences: list[Differences]) -> dict[str, object]:
+    """Return what one image, or several together, showed."""
+    miou = {str(size): accuracy(sum(one[size] for one in matrices)).miou for size in matrices[0]}
+    agreement, borders = dict[str, float](), dict[str, object]()
+    for a, b in differences[0]:
+        alike = [one[a, b] for one in differences]
+        pixels = sum(one.pixels for one in alike)
+        agreement[f"{a}/{b}"] = 1 - float(np.divide(*pixels.sum(axis=0)))
+        worst_line = np.max([one.worst_line for one in alike], axis=0)
+        borders[f"{a}/{b}"] = Difference(pixels, worst_line).to_json()
+    return {"miou": miou, "agreement": agreement, "borders": borders}
+
+
+def _difference(one: np.ndarray, other: np.ndarray, plan: WindowPlan) -> Difference:
+    valid, differs = one != UNLABELLED, one != other
+    near_rows, near_cols = (_near_borders(length, plan) for length in one.shape)
+    near = near_rows[:, None] | near_cols
+    pixels = [[np.sum(differs & part), np.sum(valid & part)] for part in (near, ~near)]
+    rows, cols = (_line_shares(differs, valid, axis) for axis in (1, 0))
+    at_borders = max(rows[near_rows].max(initial=0), cols[near_cols].max(initial=0))
+    elsewhere = max(rows[~near_rows].max(initial=0), cols[~near_cols].max(initial=0))
+    return Difference(np.array(pixels, np.int64), np.array([at_borders, elsewhere]))
+
+
+def _near_borders(length: int, plan: WindowPlan) -> np.ndarray:
+    """Return which rows, or columns, lie within 8 px of a border between cores."""
+    near = np.zeros(length, np.bool_)
+    for span in spans(length, plan.core_px, plan.half_band_px)[1:]:
+        near[span.start - NEAR_PX : span.start + NEAR_PX] = True
+    return near
+
+
+def _line_shares(differs: np.ndarray, valid: np.ndarray, axis: int) -> np.ndarray:
+    count = valid.sum(axis=axis)
+    return np.where(count >= LEAST_LINE_PX, differs.sum(axis=axis) / np.maximum(count, 1), 0.0)
+
+
+def _predict(source: PixelSource, predictor: TorchPredictor, plan: WindowPlan) -> np.ndarray:
     progress = Lines()
-    progress.start(f"Windows of {size} px", count_windows(source, plan))
+    progress.start(f"Windows of {plan.core_px} px", count_windows(source, plan))
     strips = predict_strips(source, predictor, plan, progress=progress)
     return np.concatenate([strip.class_ids for strip in strips])
 
