@@ -77,3 +77,29 @@ def test_a_store_without_strips_leaves_nothing(tmp_path) -> None:
     store.clear_if_empty()
     assert list(tmp_path.iterdir()) == []
     assert store.identity() is None
+
+
+def test_a_map_that_is_made_is_known_by_what_it_is_of(tmp_path) -> None:
+    store = StripStore(tmp_path / "map.tif")
+    store.begin(IDENTITY, overwrite=False)
+    store.write(strip(0))
+    areas = [{"id": 0, "pixels": 24}]
+    assert store.made(IDENTITY) is None
+    store.finish(IDENTITY, areas)
+    assert store.finished() == set()
+    store.clear_if_empty()
+    assert store.made(IDENTITY) == areas
+    assert store.made({**IDENTITY, "core_px": 96}) is None
+    (store.path / "made.json").write_text("{")
+    assert store.made(IDENTITY) is None
+
+
+def test_only_files_that_an_unfinished_command_named_are_its_own(tmp_path) -> None:
+    store = StripStore(tmp_path / "map.tif")
+    store.begin(IDENTITY, overwrite=False)
+    assert not store.has_claimed(tmp_path / "map.tif")
+    store.claim([tmp_path / "map.tif"])
+    assert store.has_claimed(tmp_path / "map.tif")
+    assert not store.has_claimed(tmp_path / "other.tif")
+    (store.path / "files.json").write_text("[")
+    assert not store.has_claimed(tmp_path / "map.tif")

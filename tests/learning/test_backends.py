@@ -7,8 +7,9 @@ import pytest
 import rasterio
 
 from geoseg.errors import ModelFileError, SettingsError
-from geoseg.learning import backends
-from geoseg.learning.backends import build_predictor, export_onnx, fastest_backend, installed_backends
+from geoseg.learning import backends, exporting
+from geoseg.learning.backends import build_predictor, check_int8, fastest_backend, installed_backends
+from geoseg.learning.exporting import export_onnx
 from geoseg.learning.model_file import read_model
 
 
@@ -115,7 +116,7 @@ def test_what_a_backend_cannot_do_is_said(small_model, monkeypatch):
         SettingsError, match=r"openvino is not installed; expected torch, onnx;.*\[openvino\]"
     ):
         build_predictor(small_model, "openvino", device="cpu", precision="float32")
-    monkeypatch.setattr(backends, "find_spec", lambda name: None)
+    monkeypatch.setattr(exporting, "find_spec", lambda name: None)
     with pytest.raises(SettingsError, match=r"what writes ONNX is not installed.*onnx.*\[onnx\]"):
         export_onnx(small_model)
 
@@ -128,3 +129,26 @@ def test_a_forest_is_not_exported(small_model):
     assert installed_backends(forest, "cpu") == ["torch"]
     with pytest.raises(ModelFileError, match="a random forest is no network"):
         export_onnx(forest)
+
+
+def test_int8_is_for_networks_on_the_cpu_with_onnx_or_openvino(small_model, monkeypatch):
+    from dataclasses import replace
+
+    for backend in ("auto", "onnx", "openvino"):
+        check_int8(small_model, backend, "cpu")
+    with pytest.raises(SettingsError, match=r"no int8; expected onnx, openvino or auto; got torch"):
+        check_int8(small_model, "torch", "cpu")
+    with pytest.raises(
+        SettingsError, match=r"the CPU only; expected cpu; got int8 on cuda. Add --device cpu"
+    ):
+        check_int8(small_model, "auto", "cuda")
+    architecture = replace(small_model.record.architecture, head="forest")
+    forest = replace(small_model, record=replace(small_model.record, architecture=architecture))
+    with pytest.raises(SettingsError, match=r"random forest .* Leave out --precision int8"):
+        check_int8(forest, "auto", "cpu")
+    monkeypatch.setattr(backends, "find_spec", lambda name: None if name == "onnxruntime" else object())
+    with pytest.raises(SettingsError, match=r"int8 needs ONNX Runtime; .*no onnxruntime\. .*\[onnx\]"):
+        check_int8(small_model, "openvino", "cpu")
+    monkeypatch.setattr(backends, "find_spec", lambda name: None if name == "openvino" else object())
+    with pytest.raises(SettingsError, match=r"openvino is not installed; expected onnx"):
+        check_int8(small_model, "openvino", "cpu")

@@ -153,6 +153,49 @@ def test_a_raster_that_breaks_midway_is_named_and_the_others_are_mapped(
     assert list((tmp_path / "maps" / "broken.tif.parts").glob("*.npz"))
 
 
+def test_maps_that_are_made_are_not_made_again_when_the_command_is_repeated(
+    model, tall, raster, tmp_path
+) -> None:
+    options = {"device": "cpu", "precision": "float32", "window": 64, "also": ("areas",)}
+    both = PredictSettings(model=model, rasters=(raster, tall), output=tmp_path / "maps", **options)
+    first = tmp_path / "maps" / f"{raster.stem}.tif"
+    # The raster has four windows and two strips to write; then comes the other one, of 18 windows.
+    with pytest.raises(StoppedError):
+        predict(both, After(4 + 2 + 9))
+    written = first.stat().st_mtime_ns
+    again = After(-1)
+    results = predict(both, again)
+    assert first.stat().st_mtime_ns == written
+    assert any(f"{raster.name}: its map is there" in text for text in again.said)
+    assert sum(results[0].pixels.values()) == 96 * 96
+    assert [r.class_map.exists() for r in results] == [True, True]
+    assert not list((tmp_path / "maps").glob("*.parts"))
+    # Now that the command is through, its maps are as safe as any file.
+    with pytest.raises(OutputError, match="the file exists"):
+        predict(both)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_stop_between_the_files_of_a_map_is_gone_on_from(
+    model, raster, tmp_path, monkeypatch, lost
+) -> None:
+    path, table = tmp_path / "map.tif", tmp_path / "map.areas.csv"
+    with monkeypatch.context() as patched:
+        # As a kill would when the map is in place, and its tables are not.
+        patched.setattr(
+            "geoseg.workflows.mapping._write_tables", lambda *_: (_ for _ in ()).throw(MemoryError)
+        )
+        with pytest.raises(MemoryError):
+            predict(settings(model, raster, path, also=("areas",)))
+    assert path.exists()
+    assert not table.exists()
+    if lost:
+        table.write_text("of somebody else")
+        # The map may be replaced, being ours; so may what was named together with it.
+    predict(settings(model, raster, path, also=("areas",)))
+    assert table.read_text().startswith("id,name,")
+
+
 def test_every_file_beside_the_map_says_the_same(model, raster, classes, tmp_path) -> None:
     also = ("probabilities", "polygons", "areas", "style", "stac")
     path = tmp_path / "map.tif"

@@ -76,13 +76,26 @@ def test_two_processes_make_the_map_of_one_and_one_may_be_killed(model, rasters,
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_worker_of_another_version_is_named(model, rasters, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(spreading, "version", lambda name: "0.0.1")
+    monkeypatch.setattr(spreading, "__version__", "0.0.1")
     with pytest.raises(SettingsError, match=r"another version.*expected geoseg-pointai 0\.0\.1; got 0\.1\.0"):
         predict(settings(model, rasters, tmp_path / "maps", processes=2))
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_a_worker_without_the_package_is_told_of(model, rasters, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(spreading, "PACKAGE", "geoseg-of-another-world")
+    with (
+        LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster,
+        pytest.raises(
+            SettingsError, match=r"a worker does not have this package; expected .* on every machine"
+        ),
+    ):
+        predict(settings(model, rasters, tmp_path / "maps", scheduler=cluster.scheduler_address))
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_a_scheduler_that_is_not_there_is_named(model, rasters, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(spreading, "CONNECT_S", 1)
     with pytest.raises(SettingsError, match=r"no scheduler answers there.*tcp://127\.0\.0\.1:1"):
         predict(settings(model, rasters, tmp_path / "maps", scheduler="tcp://127.0.0.1:1"))
 

@@ -12,7 +12,6 @@ from geoseg.cli.options import (
     Json,
     OutputStride,
     Overwrite,
-    Precision,
     Quiet,
     Window,
     given,
@@ -39,14 +38,16 @@ def predict(
     resample: Annotated[bool, typer.Option("--resample", help="Compute at the model's resolution.")] = False,
     area: Annotated[Optional[Path], typer.Option(help="Polygon file; outside becomes nodata.")] = None,  # noqa: UP045
     output_stride: OutputStride = None,
-    backend: Annotated[str, typer.Option(help="What computes: torch, onnx, openvino, or auto.")] = "torch",
+    backend: Annotated[
+        str, typer.Option(help="What computes: torch, compiled, onnx, openvino, or auto.")
+    ] = "torch",
     processes: Annotated[int, typer.Option(help="Processes of this machine that share the work.")] = 1,
     scheduler: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(help="Dask scheduler whose workers share the work, such as tcp://host:8786."),
     ] = None,
     device: Device = "auto",
-    precision: Precision = "auto",
+    precision: Annotated[str, typer.Option(help="In what to compute: auto, float32, bf16 or int8.")] = "auto",
     json_: Json = False,
     quiet: Quiet = False,
     overwrite: Overwrite = False,

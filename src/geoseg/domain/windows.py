@@ -38,3 +38,27 @@ def strips(height: int, width: int, size: int) -> Iterator[Window]:
     """Yield full-width rows of ``size`` pixels height, from north to south; the last may be lower."""
     for row in range(0, height, size):
         yield Window(row, 0, min(size, height - row), width)
+
+
+def spread(height: int, width: int, size: int, *, most: int, step: int) -> Iterator[Window]:
+    """Yield windows spread evenly over a raster, row by row, side by side or apart.
+
+    Args:
+        height: Rows of the raster in pixels.
+        width: Its columns.
+        size: Side of the windows in pixels; along a side of the raster that is shorter, they are as long as it is, out
+            to a multiple of ``step``.
+        most: How many of them at most along each side of the raster.
+        step: They start at multiples of so many pixels.
+    """
+    across = list(_starts(width, size, most=most, step=step))
+    window = Window(0, 0, min(size, -(-height // step) * step), min(size, -(-width // step) * step))
+    for row in _starts(height, size, most=most, step=step):
+        for col in across:
+            yield Window(row, col, window.height, window.width)
+
+
+def _starts(length: int, size: int, *, most: int, step: int) -> Iterator[int]:
+    count = max(1, min(most, length // size))
+    for number in range(count):
+        yield (length - size) * number // max(1, count - 1) // step * step

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,11 +18,14 @@ from geoseg.domain.windows import Window
 from geoseg.errors import OutputError
 from geoseg.geodata.outputs import whole_file, write_json
 
+_FAULTS = (OSError, ValueError, TypeError, KeyError)
+
 
 class StripStore:
     """Keeps finished strips beside the map they will become; ``map.tif`` has ``map.tif.parts/``.
 
-    Every file in it appears whole or not at all, so several processes may fill one store.
+    Every file in it appears whole or not at all, so several processes may fill one store. When the map is written, the
+    strips go, and what is left says that it is made, until the whole command is through.
 
     Args:
         path: The map.
@@ -30,6 +34,8 @@ class StripStore:
     def __init__(self, path: Path) -> None:
         self.path = path.with_name(f"{path.name}.parts")
         self._identity = self.path / "run.json"
+        self._claimed = self.path / "files.json"
+        self._made = self.path / "made.json"
 
     def identity(self) -> dict[str, Any] | None:
         """Return what the strips are of, or None without any.
@@ -37,17 +43,44 @@ class StripStore:
         Raises:
             OutputError: It cannot be read.
         """
-        if not self._identity.exists():
-            return None
         try:
-            return dict(json.loads(self._identity.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
+            return _read_record(self._identity)
+        except _FAULTS as error:
             raise OutputError(
                 "what this unfinished map is of cannot be read",
                 where=self._identity,
                 got=error,
                 hint="Use --overwrite to start anew.",
             ) from error
+
+    def claim(self, files: Iterable[Path]) -> None:
+        """Note the files that are about to be written, and may be replaced when the command is repeated."""
+        write_json(self._claimed, {"files": [str(path.resolve()) for path in files]})
+
+    def has_claimed(self, path: Path) -> bool:
+        """Say whether a file is one that an unfinished command was about to write."""
+        with suppress(*_FAULTS):
+            return str(path.resolve()) in (_read_record(self._claimed) or {}).get("files", [])
+        return False
+
+    def finish(self, identity: Mapping[str, Any], areas: Sequence[Mapping[str, Any]]) -> None:
+        """Note that the map is made, and remove its strips.
+
+        Args:
+            identity: As in :meth:`begin`.
+            areas: What each class covers; JSON values.
+        """
+        write_json(self._made, {"identity": identity, "areas": areas})
+        for number in self.finished():
+            self._file(number).unlink(missing_ok=True)
+
+    def made(self, identity: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+        """Return what each class covers if this very map is made, or None; what cannot be read is made anew."""
+        with suppress(*_FAULTS):
+            record = _read_record(self._made)
+            if record is not None and record["identity"] == json.loads(json.dumps(identity)):
+                return list(record["areas"])
+        return None
 
     def begin(self, identity: Mapping[str, Any], *, overwrite: bool) -> None:
         """Go on with the strips that are there if they are of the same map, or start anew.
@@ -131,12 +164,17 @@ class StripStore:
         shutil.rmtree(self.path, ignore_errors=True)
 
     def clear_if_empty(self) -> None:
-        """Remove the folder when no strip is finished."""
-        if not self.finished():
+        """Remove the folder when no strip is finished, and no map made."""
+        if not self.finished() and not self._made.exists():
             self.clear()
 
     def _file(self, number: int) -> Path:
         return self.path / f"{number:06d}.npz"
+
+
+def _read_record(path: Path) -> dict[str, Any] | None:
+    """Return what a file of the store says, or None if there is none."""
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
 
 
 def _pack(file: BinaryIO, arrays: Mapping[str, NDArray[Any]]) -> None:

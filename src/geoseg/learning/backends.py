@@ -1,83 +1,45 @@
-"""What computes a network's probabilities: torch, ONNX Runtime or OpenVINO."""
+"""What computes a network's probabilities: torch, compiled or not, ONNX Runtime or OpenVINO."""
 
 from __future__ import annotations
 
-import io
 import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib.util import find_spec
-from typing import Any, Literal, cast
+from typing import Literal, TypeVar
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn import functional
 
 from geoseg.domain.ports import Predictor
-from geoseg.errors import ModelFileError, SettingsError
-from geoseg.learning.devices import give_memory_back
+from geoseg.errors import SettingsError
+from geoseg.learning.compiling import compiled_predictor
+from geoseg.learning.exporting import export_onnx, to_openvino
 from geoseg.learning.inference import TorchPredictor
 from geoseg.learning.model_file import Model
+from geoseg.learning.runtimes import RuntimePredictor, onnx_runtime, openvino_runtime
 
-Backend = Literal["torch", "onnx", "openvino"]
+Backend = Literal["torch", "compiled", "onnx", "openvino"]
+Int8Backend = Literal["onnx", "openvino"]
 ExactPrecision = Literal["float32", "bf16"]
 
+_INT8_BACKENDS: tuple[Int8Backend, ...] = ("onnx", "openvino")
+
+# "compiled" is not among them, so "auto" does not measure it: it would compile for a minute or more before its first
+# window, once in each process, to win about a tenth on a CPU. Whoever has hours of work names it.
 _PACKAGES: dict[Backend, tuple[str, ...]] = {
     "torch": ("torch",),
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "openvino": ("openvino",),
 }
-_EXAMPLE_PX = 128
-_OPSET = 18
 
-
-class Probabilities(nn.Module):
-    """A network with all that follows it: from normalised images to probabilities at full resolution."""
-
-    def __init__(self, model: Model) -> None:
-        super().__init__()
-        self.network = model.network
-        self._calibration = model.record.calibration
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return class probabilities (N, C, H, W) of normalised images (N, B, H, W), float32."""
-        size = images.shape[-2:]
-        logits = self.network(images).float()
-        full = functional.interpolate(logits, size, mode="bilinear", align_corners=False)
-        return self._calibration.apply(full).softmax(dim=1)
-
-
-class CompiledPredictor:
-    """A model computed by another runtime on the CPU.
-
-    Args:
-        model: The model.
-        compute: From normalised images (N, B, H, W) to probabilities (N, C, H, W), float32.
-    """
-
-    def __init__(self, model: Model, compute: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> None:
-        self._record, self._compute = model.record, compute
-        give_memory_back()
-
-    @property
-    def classes(self) -> int:
-        """C, the number of classes."""
-        return len(self._record.legend)
-
-    def probabilities(self, pixels: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Return class probabilities (N, C, h, w), float32, of raw pixels (N, B, h, w)."""
-        images = self._record.normalisation.apply(torch.from_numpy(pixels), torch.from_numpy(valid))
-        return self._compute(images.numpy())
+_Name = TypeVar("_Name", bound=Backend)
 
 
 def installed_backends(model: Model, device: str) -> list[Backend]:
-    """Return the backends that are there for this model; those beside torch are for networks on the CPU."""
+    """Return the backends that "auto" chooses from; those beside torch are for networks on the CPU."""
     if device != "cpu" or model.record.architecture.head == "forest":
         return ["torch"]
-    return [name for name, needed in _PACKAGES.items() if all(find_spec(p) is not None for p in needed)]
+    return [name for name, needed in _PACKAGES.items() if not _missing(needed)]
 
 
 def build_predictor(model: Model, backend: Backend, *, device: str, precision: ExactPrecision) -> Predictor:
@@ -86,7 +48,7 @@ def build_predictor(model: Model, backend: Backend, *, device: str, precision: E
     Args:
         model: The model.
         backend: What computes it.
-        device: "cpu", "cuda" or "mps"; only torch has others than "cpu".
+        device: "cpu", "cuda" or "mps"; ONNX Runtime and OpenVINO have "cpu" only, "compiled" has no "mps".
         precision: ONNX Runtime has only "float32".
 
     Raises:
@@ -95,23 +57,57 @@ def build_predictor(model: Model, backend: Backend, *, device: str, precision: E
     """
     if backend == "torch":
         return TorchPredictor(model, device, precision)
-    missing = [p for p in _PACKAGES[backend] if find_spec(p) is None]
-    if missing:
+    if backend == "compiled":
+        return compiled_predictor(model, device, precision)
+    _check_installed(backend, usable=installed_backends(model, device))
+    _check_on_cpu(backend, device)
+    if backend == "openvino":
+        return RuntimePredictor(model, openvino_runtime(to_openvino(model), precision))
+    if precision != "float32":
         raise SettingsError(
-            f"the backend {backend} is not installed",
+            "ONNX Runtime computes in float32 here, or in int8", where="--precision", got=precision
+        )
+    return RuntimePredictor(model, onnx_runtime(export_onnx(model)))
+
+
+def build_int8_predictor(model: Model, backend: Int8Backend, network: bytes) -> Predictor:
+    """Return a quantised model ready to predict.
+
+    Args:
+        model: The model.
+        backend: What computes it.
+        network: The model quantised, as ONNX, which both runtimes read.
+    """
+    compute = onnx_runtime(network) if backend == "onnx" else openvino_runtime(network, "float32")
+    return RuntimePredictor(model, compute)
+
+
+def check_int8(model: Model, backend: Backend | Literal["auto"], device: str) -> None:
+    """Make sure that a model can be computed in int8.
+
+    Raises:
+        SettingsError: It is a forest, the backend or the device has no int8, or something is not installed.
+    """
+    if model.record.architecture.head == "forest":
+        raise SettingsError(
+            "a random forest is no network and has no int8",
+            where="--precision",
+            got="int8",
+            hint="Leave out --precision int8.",
+        )
+    if backend not in ("auto", *_INT8_BACKENDS):
+        raise SettingsError(
+            "this backend has no int8",
             where="--backend",
-            expected=", ".join(installed_backends(model, device)),
-            got=f"no {', '.join(missing)}",
-            hint=f"pip install geoseg-pointai[{backend}]",
+            expected="onnx, openvino or auto",
+            got=backend,
+            hint="Add --backend auto, which takes the faster of the two that have it.",
         )
-    if device != "cpu":
-        raise SettingsError(
-            "this backend computes on the CPU only", where="--backend", got=f"{backend} on {device}"
-        )
-    if backend == "onnx" and precision != "float32":
-        raise SettingsError("ONNX Runtime computes in float32 here", where="--precision", got=precision)
-    compute = _onnx_runtime(model) if backend == "onnx" else _openvino(model, precision)
-    return CompiledPredictor(model, compute)
+    _check_on_cpu("int8", device)
+    if backend == "openvino":
+        _check_installed("openvino", usable=["onnx"])
+    # ONNX Runtime quantises, whichever of the two computes.
+    _check_installed("onnx", usable=["float32"], where="--precision")
 
 
 def fastest_backend(
@@ -125,13 +121,26 @@ def fastest_backend(
         precision: In what to compute; ONNX Runtime takes part in float32 only.
         side_px: Side of the window.
     """
-    best: tuple[float, Backend, Predictor] | None = None
+    names = [b for b in installed_backends(model, device) if b != "onnx" or precision == "float32"]
+    builders = {b: partial(build_predictor, model, b, device=device, precision=precision) for b in names}
+    return _fastest(builders, bands=len(model.record.bands), side_px=side_px)
+
+
+def fastest_int8(model: Model, network: bytes, *, side_px: int) -> tuple[Int8Backend, Predictor, str]:
+    """Measure ONNX Runtime and OpenVINO, where installed, on one window of a quantised model likewise."""
+    names = [b for b in _INT8_BACKENDS if not _missing(_PACKAGES[b])]
+    builders = {b: partial(build_int8_predictor, model, b, network) for b in names}
+    return _fastest(builders, bands=len(model.record.bands), side_px=side_px)
+
+
+def _fastest(
+    builders: Mapping[_Name, Callable[[], Predictor]], *, bands: int, side_px: int
+) -> tuple[_Name, Predictor, str]:
+    best: tuple[float, _Name, Predictor] | None = None
     notes = []
-    for backend in installed_backends(model, device):
-        if backend == "onnx" and precision != "float32":
-            continue
-        predictor = build_predictor(model, backend, device=device, precision=precision)
-        seconds = _seconds_a_window(predictor, len(model.record.bands), side_px)
+    for backend, build in builders.items():
+        predictor = build()
+        seconds = _seconds_a_window(predictor, bands, side_px)
         notes.append(f"{backend} {seconds:.2f} s")
         if best is None or seconds < best[0]:
             best = (seconds, backend, predictor)
@@ -148,105 +157,27 @@ def _seconds_a_window(predictor: Predictor, bands: int, side_px: int) -> float:
     return time.perf_counter() - started
 
 
-def export_onnx(model: Model, *, tile_px: int | None = None) -> bytes:
-    """Return the model as ONNX: input ``images``, normalised (N, B, H, W); output ``probabilities`` (N, C, H, W).
-
-    Args:
-        model: The model.
-        tile_px: Side of the images; None leaves it open. The number of images is always open.
-
-    Raises:
-        ModelFileError: The model is a forest, which ONNX has no words for here.
-        SettingsError: The packages that write ONNX are not installed.
-    """
-    _check_is_network(model)
-    missing = [p for p in ("onnx", "onnxscript") if find_spec(p) is None]
-    if missing:
+def _check_installed(backend: Backend, *, usable: Sequence[str], where: str = "--backend") -> None:
+    if missing := _missing(_PACKAGES[backend]):
         raise SettingsError(
-            "what writes ONNX is not installed",
+            f"the backend {backend} is not installed" if where == "--backend" else "int8 needs ONNX Runtime",
+            where=where,
+            expected=", ".join(usable),
             got=f"no {', '.join(missing)}",
-            hint="pip install geoseg-pointai[onnx]",
-        )
-    with _quietly():
-        program = torch.onnx.export(
-            _exportable(model),
-            (_example(model, tile_px),),
-            dynamo=True,
-            dynamic_shapes={"images": _open_sizes(tile_px)},
-            input_names=["images"],
-            output_names=["probabilities"],
-            opset_version=_OPSET,
-            verbose=False,
-        )
-    file = io.BytesIO(cast(Any, program).model_proto.SerializeToString())
-    return file.getvalue()
-
-
-def _onnx_runtime(model: Model) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(export_onnx(model), options, providers=["CPUExecutionProvider"])
-
-    def compute(images: NDArray[np.float32]) -> NDArray[np.float32]:
-        return cast(NDArray[np.float32], session.run(None, {"images": images})[0])
-
-    return compute
-
-
-def _openvino(
-    model: Model, precision: ExactPrecision
-) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-    import openvino
-
-    _check_is_network(model)
-    with _quietly(), torch.inference_mode(False):
-        sizes = {"images": _open_sizes(None)}
-        program = torch.export.export(_exportable(model), (_example(model, None),), dynamic_shapes=sizes)
-        graph = openvino.convert_model(program)
-    hints = {
-        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
-        "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-    }
-    request = openvino.Core().compile_model(graph, "CPU", hints).create_infer_request()
-
-    def compute(images: NDArray[np.float32]) -> NDArray[np.float32]:
-        # A copy: the request writes its next answer into the same memory.
-        return np.array(request.infer([images])[0], np.float32)
-
-    return compute
-
-
-def _exportable(model: Model) -> nn.Module:
-    # Plain strides: what is exported must not remember the memory format of torch.
-    return Probabilities(model).to("cpu", memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload, no-any-return]
-
-
-def _example(model: Model, tile_px: int | None) -> Tensor:
-    side = tile_px or _EXAMPLE_PX
-    # Two images: torch.export takes a size of 1 for fixed.
-    return torch.zeros(2, len(model.record.bands), side, side)
-
-
-def _open_sizes(tile_px: int | None) -> dict[int, Any]:
-    free: Sequence[int] = (0, 2, 3) if tile_px is None else (0,)
-    return dict.fromkeys(free, torch.export.Dim.DYNAMIC)
-
-
-def _check_is_network(model: Model) -> None:
-    if model.record.architecture.head == "forest":
-        raise ModelFileError(
-            "a random forest is no network and cannot be exported",
-            expected="a model of the recipes pfce, quick or full",
-            hint="Predict it with --backend torch.",
+            hint=f"pip install geoseg-pointai[{backend}]",
         )
 
 
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Keep the exporters' notes on their own future from the user."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+def _check_on_cpu(what: str, device: str) -> None:
+    if device != "cpu":
+        raise SettingsError(
+            "this computes on the CPU only",
+            where="--device",
+            expected="cpu",
+            got=f"{what} on {device}",
+            hint="Add --device cpu.",
+        )
+
+
+def _missing(packages: Sequence[str]) -> list[str]:
+    return [name for name in packages if find_spec(name) is None]

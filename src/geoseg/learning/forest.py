@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.tree._tree import NODE_DTYPE, Tree
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -22,6 +21,9 @@ from geoseg.domain.ports import Progress
 from geoseg.learning.calibration import HeldOut, cross_entropy
 from geoseg.learning.reading import FitData, Reader, read_labelled_and_not
 from geoseg.learning.validation import Floats, Sample, folds_by_place, leave_out, to_sample
+
+if TYPE_CHECKING:
+    from sklearn.tree._tree import Tree
 
 TREES = 200
 LEAST_LEAF = 3
@@ -92,6 +94,8 @@ class ForestNetwork(nn.Module):
 
 def _rebuild(trees: Trees, numbers: range, *, features: int) -> Tree:
     """Return the nodes of these numbers as a tree of scikit-learn's, which walks them fast."""
+    from sklearn.tree._tree import NODE_DTYPE, Tree
+
     own, count = slice(numbers.start, numbers.stop), len(numbers)
     left, right = (side[own].numpy() - numbers.start for side in (trees.left, trees.right))
     is_leaf = left == np.arange(count)
@@ -221,6 +225,8 @@ def _logits(network: ForestNetwork, values: Floats) -> Floats:
 
 
 def _fit(sample: Sample, classes: int, seed: int) -> Trees:
+    from sklearn.ensemble import RandomForestClassifier
+
     forest = RandomForestClassifier(TREES, min_samples_leaf=LEAST_LEAF, n_jobs=-1, random_state=seed)
     forest.fit(sample.values, sample.labels, sample.weights)
     roots, columns, first = [], [], 0

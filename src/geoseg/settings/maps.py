@@ -10,6 +10,7 @@ from pydantic import Field
 from geoseg.settings.base import Count, Device, Precision, Settings
 
 Product = Literal["probabilities", "polygons", "areas", "style", "stac"]
+MapPrecision = Literal["auto", "float32", "bf16", "int8"]
 Window = Annotated[int, Field(ge=32, le=8192)] | None
 
 
@@ -29,11 +30,12 @@ class PredictSettings(Settings):
         output_stride: Pixels per cell of the logits, if not as trained.
         resample: Whether to compute at the model's ground resolution.
         area: Polygon file; pixels outside become nodata.
-        backend: What computes: "torch", "onnx" (ONNX Runtime), "openvino", or "auto" for the fastest installed.
+        backend: What computes: "torch", "compiled" (torch.compile), "onnx" (ONNX Runtime), "openvino", or "auto" for the
+            fastest installed but "compiled".
         processes: Processes of this machine that share the strips.
         scheduler: Address of a Dask scheduler whose workers share the strips instead.
         device: Where to compute.
-        precision: In what to compute.
+        precision: In what to compute; "int8" with "onnx" and "openvino", fitted to the first raster.
         overwrite: Whether existing outputs may be replaced.
     """
 
@@ -49,11 +51,11 @@ class PredictSettings(Settings):
     output_stride: Literal[8, 16] | None = None
     resample: bool = False
     area: Path | None = None
-    backend: Literal["auto", "torch", "onnx", "openvino"] = "torch"
+    backend: Literal["auto", "torch", "compiled", "onnx", "openvino"] = "torch"
     processes: Count = 1
     scheduler: str | None = None
     device: Device = "auto"
-    precision: Precision = "auto"
+    precision: MapPrecision = "auto"
     overwrite: bool = False
 
 

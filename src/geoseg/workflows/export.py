@@ -10,7 +10,7 @@ import numpy as np
 
 from geoseg.errors import SettingsError
 from geoseg.geodata.outputs import check_output, whole_file
-from geoseg.learning.backends import export_onnx
+from geoseg.learning.exporting import export_onnx
 from geoseg.learning.model_file import ModelRecord, read_model
 from geoseg.settings import ExportSettings
 

@@ -36,10 +36,17 @@ Write = Callable[[Strip], None]
 
 @dataclass(frozen=True)
 class Task:
-    """A raster to map, and the files to make of it by role; "class_map" is always among them."""
+    """A raster to map.
+
+    Attributes:
+        info: The raster.
+        files: The files to make of it by role; "class_map" is always among them.
+        replaces: Whether files that are there may be replaced.
+    """
 
     info: RasterInfo
     files: Mapping[str, Path]
+    replaces: bool
 
 
 @dataclass(frozen=True)
@@ -81,15 +88,12 @@ class Work:
         engine = self.engine
         return open_raster(self.task.info.path, bands=engine.bands, resolution_m=engine.resolution_m)
 
-    def begin(self) -> None:
-        """Prepare the store.
-
-        Raises:
-            OutputError: Strips of other settings are there.
-        """
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What must be alike for strips to be of this map; JSON values."""
         path, area = self.task.info.path, self.settings.area
         state = path.stat() if path.exists() else None
-        identity = {
+        return {
             "raster": str(path.resolve()),
             "raster_bytes": state.st_size if state else None,
             "raster_changed_ns": state.st_mtime_ns if state else None,
@@ -99,11 +103,25 @@ class Work:
             **asdict(self.engine.plan),
             **self.engine.identity,
         }
-        self.store.begin(identity, overwrite=self.settings.overwrite)
+
+    def begin(self) -> None:
+        """Prepare the store.
+
+        Raises:
+            OutputError: Strips of other settings are there.
+        """
+        self.store.begin(self.identity, overwrite=self.settings.overwrite)
+
+    def made(self) -> list[dict[str, Any]] | None:
+        """Return what each class covers if an earlier try of the command made all files of this map, or None."""
+        areas = self.store.made(self.identity)
+        return areas if all(path.exists() for path in self.task.files.values()) else None
 
 
 def map_raster(work: Work, predictor: Predictor, progress: Progress) -> list[dict[str, Any]]:
     """Predict the strips that are missing, then write every file; return the classes' areas.
+
+    The store is left saying that the map is made.
 
     Raises:
         RasterError: The raster breaks midway.
@@ -111,6 +129,10 @@ def map_raster(work: Work, predictor: Predictor, progress: Progress) -> list[dic
         StoppedError: The user stopped it; finished strips are kept.
     """
     store = work.store
+    earlier = work.made()
+    if earlier is not None:
+        progress.say(f"{work.task.info.path.name}: its map is there, made by an earlier try of this command")
+        return earlier
     with ExitStack() as stack:
         source = stack.enter_context(work.open())
         stack.callback(store.clear_if_empty)
@@ -127,7 +149,7 @@ def map_raster(work: Work, predictor: Predictor, progress: Progress) -> list[dic
                 where=work.task.info.path,
                 hint="Repeat the command to go on.",
             ) from error
-        store.clear()
+        store.finish(work.identity, records)
     return records
 
 
@@ -168,6 +190,7 @@ def _fill(work: Work, source: Raster, predictor: Predictor, *, progress: Progres
 
 def _write_files(work: Work, source: Raster, progress: Progress) -> list[dict[str, Any]]:
     count = count_strips(source, work.engine.plan)
+    work.store.claim(work.task.files.values())
     progress.start(f"Writing {work.task.files['class_map'].name}", count)
     areas = ClassAreas()
     with ExitStack() as stack:
@@ -184,17 +207,17 @@ def _write_files(work: Work, source: Raster, progress: Progress) -> list[dict[st
 
 def _writers(work: Work, grid: RasterInfo) -> Iterator[AbstractContextManager[Write]]:
     """Yield what writes each file as the strips come; a file appears when its context ends well."""
-    files, engine, settings = work.task.files, work.engine, work.settings
+    files, engine = work.task.files, work.engine
     legend = engine.legend
     like = work.task.info if engine.resolution_m is not None else None
-    options: dict[str, Any] = {"overwrite": settings.overwrite, "like": like, "bands": engine.bands}
+    options: dict[str, Any] = {"overwrite": work.task.replaces, "like": like, "bands": engine.bands}
     yield _of_band(class_map_writer(files["class_map"], grid, legend, **options), "class_ids")
     if "confidence" in files:
         yield _of_band(confidence_writer(files["confidence"], grid, **options), "confidence")
     if "probabilities" in files:
         yield _of_band(probabilities_writer(files["probabilities"], grid, legend, **options), "probabilities")
     if "polygons" in files:
-        yield _of_polygons(files["polygons"], grid, legend, settings=settings)
+        yield _of_polygons(files["polygons"], grid, work)
 
 
 @contextmanager
@@ -204,16 +227,14 @@ def _of_band(writer: AbstractContextManager[BandWriter], name: str) -> Iterator[
 
 
 @contextmanager
-def _of_polygons(
-    path: Path, grid: RasterInfo, legend: Legend, *, settings: PredictSettings
-) -> Iterator[Write]:
-    sizes = {"min_area_m2": settings.min_area, "simplify_m": settings.simplify}
-    with polygon_writer(path, grid, legend, overwrite=settings.overwrite, **sizes) as polygons:
+def _of_polygons(path: Path, grid: RasterInfo, work: Work) -> Iterator[Write]:
+    sizes = {"min_area_m2": work.settings.min_area, "simplify_m": work.settings.simplify}
+    with polygon_writer(path, grid, work.engine.legend, overwrite=work.task.replaces, **sizes) as polygons:
         yield polygons.write
 
 
 def _write_tables(work: Work, records: list[dict[str, Any]]) -> None:
-    files, legend, overwrite = work.task.files, work.engine.legend, work.settings.overwrite
+    files, legend, overwrite = work.task.files, work.engine.legend, work.task.replaces
     if "areas" in files:
         write_json(files["areas"], {"classes": records}, overwrite=overwrite)
         write_text(files["areas_csv"], _csv(records), overwrite=overwrite)

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any
 
-from geoseg.domain.ports import Predictor, Progress, Silence
+from geoseg.domain.ports import Progress, Silence
 from geoseg.domain.prediction import WindowPlan, plan_windows
 from geoseg.errors import GeoSegError, OutputError, RasterError, StoppedError
 from geoseg.geodata.grids import RasterInfo
 from geoseg.geodata.outputs import check_output
-from geoseg.geodata.rasters import describe_raster
+from geoseg.geodata.rasters import describe_raster, open_raster
 from geoseg.geodata.strips import StripStore
-from geoseg.learning.backends import Backend, build_predictor, fastest_backend
-from geoseg.learning.description import mlm_properties
-from geoseg.learning.devices import Precision, choose_device, choose_precision
-from geoseg.learning.model_file import Model, ModelRecord, read_model
+from geoseg.learning.model_file import ModelRecord, read_model
 from geoseg.settings import PredictSettings
-from geoseg.workflows.mapping import Engine, Task, Work, map_raster, pixels_by_class
+from geoseg.workflows.engines import build_engine
+from geoseg.workflows.mapping import Task, Work, map_raster, pixels_by_class
 from geoseg.workflows.spreading import spread_strips
 
 RESOLUTION_TOLERANCE = 2.0
@@ -56,14 +54,14 @@ def predict(settings: PredictSettings, progress: Progress | None = None) -> list
     """Predict the class map of one raster or several and write each as a cloud-optimised GeoTIFF.
 
     All inputs and outputs are checked before the first raster is predicted. A map that was stopped, by a kill or
-    a full disk even, goes on from its finished strips when the call is repeated. Of several rasters one that breaks
-    midway does not keep the others from being mapped.
+    a full disk even, goes on from its finished strips when the call is repeated, and maps that are made are not made
+    again. Of several rasters one that breaks midway does not keep the others from being mapped.
 
     Raises:
         ModelFileError: The model file cannot be used.
         RasterError: A raster cannot be read, or lacks a band that the model was trained on.
         OutputError: A result exists already or cannot be written, or an unfinished map of other settings is there.
-        SettingsError: A backend, or a worker's version of this package, does not fit.
+        SettingsError: A backend, a precision, or a worker's version of this package does not fit.
         StoppedError: The user stopped it; finished strips are kept.
     """
     progress = progress or Silence()
@@ -73,7 +71,8 @@ def predict(settings: PredictSettings, progress: Progress | None = None) -> list
         if not settings.resample:
             warn_of_resolution(task.info, model.record, progress)
     _check_names(tasks, settings)
-    engine, predictor = _engine(settings, model, tasks, progress=progress)
+    plan = plan_for(model.record, settings.window, settings.batch)
+    engine, predictor = build_engine(settings, model, tasks, plan=plan, progress=progress)
     works = [Work(task, engine, settings) for task in tasks]
     if settings.processes > 1 or settings.scheduler is not None:
         spread_strips(works, progress=progress)
@@ -95,8 +94,11 @@ def predict(settings: PredictSettings, progress: Progress | None = None) -> list
             f"{len(failed)} of {len(tasks)} rasters could not be mapped, the others are",
             where=settings.output,
             got=failed[0],
-            hint="Mend what is named and repeat the command with the rasters that are missing.",
+            hint="Mend what is named and repeat the command (with --overwrite if that raster was changed): "
+            "maps that are made are not made again.",
         )
+    for work in works:
+        work.store.clear()
     return made
 
 
@@ -105,58 +107,6 @@ def plan_for(record: ModelRecord, window: int | None, batch: int = 1) -> WindowP
     architecture = record.architecture
     context = record.context_px or architecture.patch_px // 2
     return plan_windows(window, context, batch=batch, enlarge=architecture.enlarge)
-
-
-def _engine(
-    settings: PredictSettings, model: Model, tasks: list[Task], *, progress: Progress
-) -> tuple[Engine, Predictor]:
-    record = model.record
-    device = choose_device(settings.device)
-    begun = _begun(tasks)
-    precision = choose_precision(_pinned_precision(settings, begun), device)
-    plan = plan_for(record, settings.window, settings.batch)
-    backend = _pinned_backend(settings, begun)
-    if backend == "auto":
-        side = plan.core_px + 2 * plan.context_px
-        backend, predictor, note = fastest_backend(model, device=device, precision=precision, side_px=side)
-        progress.say(note)
-    else:
-        predictor = build_predictor(model, backend, device=device, precision=precision)
-    engine = Engine(
-        plan=plan,
-        legend=record.legend,
-        bands=record.bands,
-        resolution_m=record.resolution_m if settings.resample else None,
-        identity={
-            "model_sha256": model.sha256,
-            "backend": backend,
-            "device": device,
-            "precision": precision,
-            "output_stride": record.architecture.output_stride,
-        },
-        description=mlm_properties(model),
-    )
-    return engine, predictor
-
-
-def _begun(tasks: list[Task]) -> dict[str, Any]:
-    """Return what the first unfinished map of these was begun with; empty without any."""
-    found = (StripStore(task.files["class_map"]).identity() for task in tasks)
-    return next((identity for identity in found if identity is not None), {})
-
-
-def _pinned_precision(settings: PredictSettings, begun: dict[str, Any]) -> Precision:
-    """Return the precision that a map was begun in, where the user leaves the choice."""
-    pinned = begun.get("precision")
-    return pinned if settings.precision == "auto" and pinned in ("float32", "bf16") else settings.precision
-
-
-def _pinned_backend(settings: PredictSettings, begun: dict[str, Any]) -> Backend | Literal["auto"]:
-    """Return the backend that a map was begun with, where the user leaves the choice."""
-    pinned: Any = begun.get("backend")
-    if settings.backend == "auto" and pinned in get_args(Backend):
-        return cast(Backend, pinned)
-    return settings.backend
 
 
 def _prediction(task: Task, records: list[dict[str, Any]]) -> Prediction:
@@ -185,9 +135,11 @@ def _task(raster: Path, settings: PredictSettings, record: ModelRecord) -> Task:
             "areas are not known on a raster without a CRS", where=raster, hint="Leave out --min-area."
         )
     files = _files(raster, settings)
+    store = StripStore(files["class_map"])
+    claimed = [path for path in files.values() if store.has_claimed(path)]
     for path in files.values():
-        check_output(path, overwrite=settings.overwrite)
-    return Task(info, files)
+        check_output(path, overwrite=settings.overwrite or path in claimed)
+    return Task(info, files, replaces=settings.overwrite or bool(claimed))
 
 
 def _files(raster: Path, settings: PredictSettings) -> dict[str, Path]:
@@ -222,13 +174,18 @@ def check_bands(info: RasterInfo, record: ModelRecord, where: Path) -> None:
     Raises:
         RasterError: It has fewer.
     """
-    if info.bands < max(record.bands):
+    if info.bands >= max(record.bands):
+        return
+    try:
+        # An alpha band does not count as a band, unless a model was trained on it.
+        open_raster(info.path, bands=record.bands).close()
+    except RasterError as error:
         raise RasterError(
             "this raster lacks bands that the model was trained on",
             where=info.path,
             expected=f"bands {', '.join(map(str, record.bands))} ({where.name})",
             got=f"{info.bands} band(s)",
-        )
+        ) from error
 
 
 def warn_of_resolution(info: RasterInfo, record: ModelRecord, progress: Progress) -> None:

@@ -7,25 +7,27 @@ import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from geoseg import __version__
 from geoseg.domain.ports import Predictor, Progress, Silence
 from geoseg.domain.prediction import count_strips
 from geoseg.errors import SettingsError
-from geoseg.learning.backends import Backend, ExactPrecision, build_predictor
 from geoseg.learning.model_file import read_model
 from geoseg.settings import PredictSettings
+from geoseg.workflows.engines import rebuild_predictor
 from geoseg.workflows.mapping import Work, make_strips, missing_ranges
 
 PACKAGE = "geoseg-pointai"
 CHUNKS_A_WORKER = 4
 MOST_STRIPS = 8
 RETRIES = 2
+CONNECT_S = 20
 
 
 def spread_strips(works: Sequence[Work], *, progress: Progress) -> None:
@@ -55,6 +57,7 @@ def spread_strips(works: Sequence[Work], *, progress: Progress) -> None:
                 part,
             )
             for work in works
+            if work.made() is None
             for part in _chunks(work, workers)
         }
         progress.start("Predicting strips on workers", sum(len(part) for _, part in futures.values()))
@@ -78,14 +81,9 @@ def make_on_worker(work: Work, part: range, *, threads: int | None) -> str:
     """
     if threads is not None:
         torch.set_num_threads(threads)
-    known, settings = work.engine.identity, work.settings
-    predictor = _predictor(
-        settings.model,
-        output_stride=settings.output_stride,
-        backend=known["backend"],
-        device=known["device"],
-        precision=known["precision"],
-    )
+    settings = work.settings
+    identity = tuple(work.engine.identity.items())
+    predictor = _predictor(settings.model, settings.output_stride, identity)
     with work.open() as source:
         for missing in missing_ranges(work.store.finished(), part):
             make_strips(work, missing, predictor, source=source, progress=Silence())
@@ -93,11 +91,9 @@ def make_on_worker(work: Work, part: range, *, threads: int | None) -> str:
 
 
 @lru_cache(maxsize=1)
-def _predictor(
-    path: Path, *, output_stride: Any, backend: Backend, device: str, precision: ExactPrecision
-) -> Predictor:
-    """Read the model once a process."""
-    return build_predictor(read_model(path, output_stride), backend, device=device, precision=precision)
+def _predictor(path: Path, output_stride: Any, identity: tuple[tuple[str, Any], ...]) -> Predictor:
+    """Read the model, and quantise it if need be, once a process."""
+    return rebuild_predictor(read_model(path, output_stride), dict(identity))
 
 
 def _chunks(work: Work, workers: int) -> list[range]:
@@ -129,7 +125,7 @@ def _connected(settings: PredictSettings) -> Iterator[Any]:
             yield client
         return
     try:
-        client = Client(settings.scheduler, timeout="20s")
+        client = Client(settings.scheduler, timeout=CONNECT_S)
     except (OSError, ValueError) as error:
         raise SettingsError(
             "no scheduler answers there",
@@ -143,23 +139,26 @@ def _connected(settings: PredictSettings) -> Iterator[Any]:
 
 
 def _check_versions(client: Any) -> None:
-    own = version(PACKAGE)
-    found: Mapping[str, str] = client.run(_version)
+    try:
+        found: Mapping[str, str] = client.run(version, PACKAGE)
+    except PackageNotFoundError as error:
+        raise SettingsError(
+            "a worker does not have this package",
+            where="--scheduler",
+            expected=f"{PACKAGE} {__version__} on every machine",
+            hint="Install it where the workers run, and start them again.",
+        ) from error
     if not found:
         raise SettingsError(
             "the scheduler has no workers", where="--scheduler", hint="Start some with `dask worker`."
         )
-    other = {address: theirs for address, theirs in found.items() if theirs != own}
+    other = {address: theirs for address, theirs in found.items() if theirs != __version__}
     if other:
         address, theirs = next(iter(other.items()))
         raise SettingsError(
             "a worker has another version of this package",
             where=address,
-            expected=f"{PACKAGE} {own}",
+            expected=f"{PACKAGE} {__version__}",
             got=theirs,
             hint="Install the same version on every machine.",
         )
-
-
-def _version() -> str:
-    return version(PACKAGE)
