@@ -83,6 +83,36 @@ def test_the_same_ranges_give_the_same_network_with_a_float32_classifier_and_7_b
     assert abs(int(doubled.item())) <= 64
 
 
+def test_a_convolution_on_a_shortcut_stays_float32():
+    # Where a block's input is added to its output through a convolution, as where a ResNet's stages begin.
+    make, rng = onnx.helper.make_node, np.random.default_rng(0)
+    nodes = [
+        make("Conv", ["images", "w0"], ["a"], name="first"),
+        make("Relu", ["a"], ["b"], name="relu"),
+        make("Conv", ["b", "w1"], ["g"], name="inner"),
+        make("Conv", ["g", "w4"], ["c"], name="branch"),
+        make("Conv", ["b", "w2"], ["d"], name="shortcut"),
+        make("Add", ["c", "d"], ["e"], name="sum"),
+        make("Conv", ["e", "w3"], ["f"], name="scores"),
+    ]
+    weights = [
+        onnx.numpy_helper.from_array(rng.normal(size=(2, 2, 1, 1)).astype(np.float32), f"w{n}")
+        for n in range(5)
+    ]
+    ends = [
+        onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, [1, 2, 8, 8]) for n in ("images", "f")
+    ]
+    graph = onnx.helper.make_graph(nodes, "block", ends[:1], ends[1:], weights)
+    network = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=10)
+    ranges = tuple((name, -1.0, 1.0) for name in ("a", "b", "c", "d", "e", "f", "g", "images"))
+    made = onnx.load_from_string(quantise(network.SerializeToString(), ranges)).graph
+    whole = {w.name for w in made.initializer if w.data_type == onnx.TensorProto.FLOAT}
+    assert {n.name for n in made.node if n.op_type == "Conv" and n.input[1] in whole} == {
+        "shortcut",
+        "scores",
+    }
+
+
 def test_the_share_of_same_classes_is_of_valid_pixels():
     class Says:
         classes = 2

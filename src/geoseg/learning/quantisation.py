@@ -6,6 +6,7 @@ integer-arithmetic-only inference", 2018), which ONNX Runtime writes and both it
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -66,7 +67,8 @@ def quantise(network: bytes, ranges: Ranges) -> bytes:
 
     Weights have a scale for each channel. They keep 7 bits, because 8 would overflow the sums of processors without
     instructions for int8 (VNNI), and the map would depend on the processor. The last convolutions and what follows
-    them, which choose between the classes, stay float32.
+    them, which choose between the classes, stay float32, and so do convolutions on shortcuts: few, and their outputs of
+    both signs would lose half their steps where a ReLU follows the sum.
 
     Args:
         network: The network in float32, as ONNX.
@@ -86,7 +88,7 @@ def quantise(network: bytes, ranges: Ranges) -> bytes:
         activation_qType=QuantType.QUInt8,
         tensors_range=TensorsData(CalibrationMethod.MinMax, values),
         nodes_to_quantize=[],
-        nodes_to_exclude=_last_convolutions(graph.graph),
+        nodes_to_exclude=_last_convolutions(graph.graph) + _on_shortcuts(graph.graph),
         op_types_to_quantize=_OPERATORS,
         extra_options={},
     )
@@ -115,6 +117,14 @@ def _last_convolutions(graph: Any) -> list[str]:
         if node.op_type == "Conv" or is_followed:
             followed.update(node.input)
     return last
+
+
+def _on_shortcuts(graph: Any) -> list[str]:
+    """Return the names of the convolutions that are added to another path from their own input."""
+    taken = Counter(name for node in graph.node for name in node.input)
+    added = {name for node in graph.node if node.op_type == "Add" for name in node.input}
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    return [node.name for node in convolutions if taken[node.input[0]] > 1 and node.output[0] in added]
 
 
 def _images(model: Model, windows: Iterable[WindowPixels]) -> Iterator[NDArray[np.float32]]:
