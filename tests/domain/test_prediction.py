@@ -1,3 +1,4 @@
+import threading
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -233,3 +234,27 @@ def test_a_break_in_the_raster_is_told_where_the_strips_are_taken():
     assert next(strips).number == 0
     with pytest.raises(OSError, match="block lost"):
         list(strips)
+
+
+def test_nothing_is_read_any_more_when_the_strips_are_left_early():
+    source = ArraySource(np.zeros((1, 4000, 70), np.float32))
+    before = threading.active_count()
+    strips = predict_strips(source, BrightOrDark(), plan_windows(64, 32), progress=Silence())
+    next(strips)
+    assert threading.active_count() > before
+    strips.close()
+    assert threading.active_count() == before
+
+
+def test_nothing_is_read_any_more_when_predicting_is_stopped():
+    class Stop(Silence):
+        def advance(self, steps=1, note=""):
+            raise KeyboardInterrupt
+
+    source = ArraySource(np.zeros((1, 4000, 70), np.float32))
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        list(predict_strips(source, BrightOrDark(), plan_windows(64, 32), progress=Stop()))
+    # The frames, and with them the generators, are kept by the error.
+    assert stopped.value.__traceback__ is not None
+    assert threading.active_count() == before

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -253,6 +255,30 @@ def test_threads_may_share_a_raster(write_raster) -> None:
     for window, (pixels, _) in zip(windows * 4, parts, strict=True):
         box = np.s_[window.row : window.row + 16, window.col : window.col + 16]
         assert np.array_equal(pixels[0], values[box])
+
+
+def test_a_raster_is_closed_when_what_is_being_read_of_it_has_been_read(write_raster) -> None:
+    with open_raster(write_raster(np.ones((1, 4, 4), np.uint8))) as raster:
+        entered, ended = threading.Event(), list[str]()
+        inner = raster._pixels
+
+        class Slow:
+            def read(self, window):
+                entered.set()
+                time.sleep(0.2)
+                found = inner.read(window)
+                ended.append("read")
+                return found
+
+        raster._pixels = Slow()
+        reader = threading.Thread(target=raster.read, args=(Window(0, 0, 2, 2),))
+        reader.start()
+        entered.wait()
+    ended.append("closed")
+    reader.join()
+    assert ended == ["read", "closed"]
+    with pytest.raises(RasterError):
+        raster.read(Window(0, 0, 2, 2))
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from queue import Full, Queue
 from typing import Generic, TypeVar
@@ -50,10 +50,10 @@ class _Stage(Generic[T]):
         return False
 
 
-def ahead(items: Iterable[T], depth: int = 1) -> Iterator[T]:
+def ahead(items: Iterable[T], depth: int = 1) -> Generator[T]:
     """Yield the items of an iterator that runs in a thread of its own, at most ``depth`` finished ones ahead.
 
-    An error of the iterator is raised where its items are taken. Leaving early stops the thread after the item
+    An error of the iterator is raised where its items are taken. Closing early stops the thread after the item
     under way.
 
     Args:

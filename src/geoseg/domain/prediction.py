@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -115,10 +116,10 @@ def predict_strips(
     progress: Progress,
     strips: range | None = None,
     has_probabilities: bool = False,
-) -> Iterator[Strip]:
+) -> Generator[Strip]:
     """Predict a raster from north to south and yield each strip when it is finished.
 
-    Reading, the network and what the caller does with the strips go on at the same time. Every pixel is read with
+    Close the generator when it is left before its end, and what reads ahead stops. Reading, the network and what the caller does with the strips go on at the same time. Every pixel is read with
     its context, reflected at the raster's edges; nothing is kept of finished strips. Peak memory, beside the network's own: 4 classes x 64 x width
     bytes for the blended band and 4 core x width for two strips (with probabilities 2 core x width a class more),
     and three windows on either side of the network. It does not depend on the height.
@@ -137,14 +138,14 @@ def predict_strips(
     first = max(0, strips.start - 1)
     blender = Blender(predictor.classes, source.width, plan.half_band_px)
     sheet = _Sheet(first, rows[first], source.width)
-    answers = ahead(_answers(rows[first : strips.stop], source, predictor, plan=plan))
-    for answer in answers:
-        if answer.job.rows is not sheet.rows:
-            sheet = _Sheet(sheet.number + 1, answer.job.rows, source.width)
-        sheet.lay(answer, blender, has_probabilities=has_probabilities, classes=predictor.classes)
-        progress.advance()
-        if sheet.is_full and sheet.number in strips:
-            yield sheet.to_strip()
+    with closing(ahead(_answers(rows[first : strips.stop], source, predictor, plan=plan))) as answers:
+        for answer in answers:
+            if answer.job.rows is not sheet.rows:
+                sheet = _Sheet(sheet.number + 1, answer.job.rows, source.width)
+            sheet.lay(answer, blender, has_probabilities=has_probabilities, classes=predictor.classes)
+            progress.advance()
+            if sheet.is_full and sheet.number in strips:
+                yield sheet.to_strip()
 
 
 @dataclass
@@ -216,10 +217,11 @@ class _Question:
 
 def _answers(
     rows: Sequence[Span], source: PixelSource, predictor: Predictor, *, plan: WindowPlan
-) -> Iterator[_Answer]:
+) -> Generator[_Answer]:
     """Predict the windows of strips, from west to east and from north to south."""
-    for question in ahead(_questions(rows, source, plan)):
-        yield from _predict(question, predictor)
+    with closing(ahead(_questions(rows, source, plan))) as questions:
+        for question in questions:
+            yield from _predict(question, predictor)
 
 
 def _questions(rows: Sequence[Span], source: PixelSource, plan: WindowPlan) -> Iterator[_Question]:

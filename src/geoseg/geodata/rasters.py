@@ -64,8 +64,9 @@ class Raster:
             return self._pixels.read(window)
 
     def close(self) -> None:
-        """Close the file."""
-        self._open_files.close()
+        """Close the file, when what is being read of it in another thread has been read."""
+        with self._lock:
+            self._open_files.close()
 
     def __enter__(self) -> Raster:
         return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,7 +149,7 @@ def _of_model(settings: EvaluateSettings, progress: Progress) -> _Matrices:
         matrices = {}
         progress.start("Evaluating", sum(count_windows(s, plan) for s in rasters.sources.values()))
         for name, source in rasters.sources.items():
-            strips = predict_strips(source, predictor, plan, progress=progress)
+            strips = stack.enter_context(closing(predict_strips(source, predictor, plan, progress=progress)))
             if points is not None:
                 matrices[name] = _against_points(strips, points.on_image(name), len(legend))
             else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from itertools import pairwise
@@ -172,8 +172,9 @@ def make_strips(work: Work, part: range, predictor: Predictor, *, source: Raster
         strips=part,
         has_probabilities="probabilities" in work.task.files,
     )
-    for strip in strips:
-        work.store.write(strip if area is None else strip.masked(area.inside(strip.window)))
+    with closing(strips):
+        for strip in strips:
+            work.store.write(strip if area is None else strip.masked(area.inside(strip.window)))
 
 
 def _fill(work: Work, source: Raster, predictor: Predictor, *, progress: Progress) -> None:
