@@ -6,11 +6,9 @@ import os
 import shlex
 import shutil
 import sys
-from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-import torch
 
 from geoseg.errors import SettingsError
 from geoseg.learning.inference import TorchPredictor
@@ -34,8 +32,8 @@ def compiled_predictor(model: Model, device: str, precision: Literal["float32", 
         SettingsError: The model is a forest, the device has no compiler, or the compiler fails.
     """
     _check(model, device)
-    network = torch.compile(model.network, dynamic=True)
-    predictor = TorchPredictor(replace(model, network=network), device, precision)  # type: ignore[arg-type]
+    predictor = TorchPredictor(model, device, precision)
+    predictor.compile()
     pixels = np.zeros((1, len(model.record.bands), *_FIRST_WINDOW_PX), np.float32)
     try:
         predictor.probabilities(pixels, np.ones((1, *_FIRST_WINDOW_PX), np.bool_))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from geoseg.learning.devices import give_memory_back
+from geoseg.learning.folding import fold_batch_norms
 from geoseg.learning.model_file import Model
 
 
@@ -27,12 +28,17 @@ class TorchPredictor:
         if device == "cpu":
             give_memory_back()
         self._device, self._is_bf16 = torch.device(device), precision == "bf16"
-        self._network = model.network.to(self._device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        folded = fold_batch_norms(model.network)
+        self._network = folded.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
     def classes(self) -> int:
         """C, the number of classes."""
         return len(self._record.legend)
+
+    def compile(self) -> None:
+        """Have the network compiled for windows of any size when it sees the first one."""
+        self._network.compile(dynamic=True)
 
     @torch.inference_mode()
     def probabilities(self, pixels: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -119,7 +120,9 @@ def read_model(path: Path, output_stride: int | None = None) -> Model:
         network = build_any(record.architecture, tensors)
     except (IndexError, RuntimeError, TypeError, ValueError) as error:
         raise _damaged(path, "tensors that do not fit its record") from error
-    return Model(network.eval(), record, hashlib.sha256(path.read_bytes()).hexdigest())
+    with path.open("rb") as content:
+        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+    return Model(network.eval(), record, sha256)
 
 
 def build_any(architecture: Architecture, tensors: Mapping[str, Tensor]) -> nn.Module:
@@ -134,8 +137,12 @@ def build_any(architecture: Architecture, tensors: Mapping[str, Tensor]) -> nn.M
         if trees.shares.shape[-1] != architecture.classes:
             raise ValueError("the forest has other classes")
         return ForestNetwork(trees, architecture.bands)
-    network = (build_layer_network if architecture.head == "linear" else build_network)(architecture)
-    network.load_state_dict(tensors)
+    # Without memory of its own: no weights are drawn only to be replaced.
+    with torch.device("meta"):
+        network = (build_layer_network if architecture.head == "linear" else build_network)(architecture)
+    wanted = {name: tensor.dtype for name, tensor in network.state_dict().items()}
+    cast = {name: tensor.to(wanted.get(name)) for name, tensor in tensors.items()}
+    network.load_state_dict(cast, assign=True)
     return network
 
 

@@ -73,6 +73,7 @@ def predict(settings: PredictSettings, progress: Progress | None = None) -> list
     _check_names(tasks, settings)
     plan = plan_for(model.record, settings.window, settings.batch)
     engine, predictor = build_engine(settings, model, tasks, plan=plan, progress=progress)
+    del model  # The predictor has weights of its own.
     works = [Work(task, engine, settings) for task in tasks]
     if settings.processes > 1 or settings.scheduler is not None:
         spread_strips(works, progress=progress)
