@@ -1,7 +1,7 @@
 """Validated settings of each verb, read once at the door."""
 
 from geoseg.settings.base import Count, Device, Precision, Seed, Settings, Share, read_settings
-from geoseg.settings.experiments import DemoSettings, ExperimentRecipe, ExperimentSettings, LandCoverSettings
+from geoseg.settings.experiments import DemoSettings, ExperimentSettings, LandCoverSettings
 from geoseg.settings.maps import EvaluateSettings, ExportSettings, PictureSettings, PredictSettings
 from geoseg.settings.sampling import Protocol, SampleSettings, read_protocol
 from geoseg.settings.training import TrainingOptions, TrainSettings
@@ -11,7 +11,6 @@ __all__ = [
     "DemoSettings",
     "Device",
     "EvaluateSettings",
-    "ExperimentRecipe",
     "ExperimentSettings",
     "ExportSettings",
     "LandCoverSettings",

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from geoseg.settings.base import Count, Seed, Settings
 from geoseg.settings.sampling import Protocol
 from geoseg.settings.training import TrainingOptions
-
-ExperimentRecipe = Literal["forest", "partial-ce", "pfce", "quick", "full"]
 
 
 class ExperimentSettings(Settings):
@@ -20,7 +18,8 @@ class ExperimentSettings(Settings):
     Attributes:
         data: Folder of ``images/``, ``masks/``, split lists and a legend.
         output: Folder of results; what is there already is not computed again.
-        recipes: What to compare: "forest", "partial-ce" (pfCE with gamma 0), "pfce", "quick", "full".
+        recipes: What to compare, by the names of ``geoseg.workflows.methods``: "forest", "partial-ce" (pfCE with
+            gamma 0), "pfce", "quick", "full".
         per_class: Budgets: points per class, one run each.
         seeds: Draws of the points, 0, 1, 2 ...; "full" has no points and runs once.
         protocol: How the points are drawn.
@@ -33,7 +32,7 @@ class ExperimentSettings(Settings):
 
     data: Path
     output: Path
-    recipes: Annotated[tuple[ExperimentRecipe, ...], Field(min_length=1)] = ("forest", "quick", "pfce")
+    recipes: Annotated[tuple[str, ...], Field(min_length=1)] = ("forest", "quick", "pfce")
     per_class: Annotated[tuple[Count, ...], Field(min_length=1)] = (10, 50)
     seeds: Count = 3
     protocol: Protocol = Protocol()

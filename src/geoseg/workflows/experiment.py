@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from geoseg.domain.accuracy import accuracy, accuracy_record, confusion_matrix
 from geoseg.domain.ports import Progress, Silence
-from geoseg.errors import LegendError, OutputError
+from geoseg.errors import LegendError, OutputError, SettingsError
 from geoseg.geodata.class_maps import read_class_map
 from geoseg.geodata.outputs import check_output, write_json
 from geoseg.learning.model_file import read_record
@@ -65,8 +65,10 @@ def experiment(settings: ExperimentSettings, progress: Progress | None = None) -
         OutputError: The folder holds results of other settings; the difference is named.
         DatasetError: The folder, a list, an image or a mask is missing.
         LegendError: There is no legend.
+        SettingsError: There is no such recipe.
     """
     progress = progress or Silence()
+    _check_recipes(settings)
     tested = find_inputs(settings.data, split=settings.test_split, legend=None, masks_needed=True)
     if tested.legend is None:
         raise LegendError("this folder has no legend", where=settings.data, expected="legend.json")
@@ -91,6 +93,14 @@ def runs(settings: ExperimentSettings) -> list[Run]:
             continue
         grid += [Run(recipe, n, seed) for n in settings.per_class for seed in range(settings.seeds)]
     return grid
+
+
+def _check_recipes(settings: ExperimentSettings) -> None:
+    for recipe in settings.recipes:
+        if recipe not in METHODS:
+            raise SettingsError(
+                "there is no such recipe", where="--recipes", expected=", ".join(METHODS), got=recipe
+            )
 
 
 def _check_same(settings: ExperimentSettings, trained_on: Inputs, tested: Inputs) -> None:

@@ -33,9 +33,6 @@ def full(settings: TrainSettings) -> TrainSettings:
 
 
 METHODS: Mapping[str, Callable[[TrainSettings], TrainSettings]] = {
-    "forest": forest,
-    "partial-ce": partial_ce,
-    "pfce": pfce,
-    "quick": quick,
-    "full": full,
+    method.__name__.replace("_", "-"): method for method in (forest, partial_ce, pfce, quick, full)
 }
+"""Every method by its name; one more is a function above and its place here."""
