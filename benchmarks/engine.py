@@ -201,7 +201,7 @@ def write_raster(path: Path, width: int, height: int | None = None) -> Path:
 def _run_engine(raster: Path, predictor: TorchPredictor, folder: Path) -> None:
     model = predictor._record
     store = StripStore(folder / "map.tif")
-    store.begin({}, overwrite=True)
+    store.begin(overwrite=True)
     with open_raster(raster) as source:
         count = 0
         for strip in predict_strips(source, predictor, plan_for(model, None), progress=Silence()):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import shutil
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from geoseg.errors import OutputError
-from geoseg.geodata.outputs import check_output, whole_file, write_json, write_text
+from geoseg.geodata.outputs import check_output, remove_leftovers, whole_file, write_json, write_text
 
 # /proc takes no files, not even from root.
 CLOSED = Path("/proc/self")
@@ -68,7 +69,7 @@ def test_the_file_appears_only_at_the_end_and_takes_its_sidecar_along(tmp_path: 
         partial.with_name(partial.name + ".aux.xml").write_text("names")
         assert not path.exists()
         assert partial.parent == tmp_path
-        assert partial.name == f".map.tif.partial-{os.getpid()}.tif"
+        assert re.fullmatch(rf"\.map\.tif\.partial-{os.getpid()}-[0-9a-f]{{8}}\.tif", partial.name)
     assert names(tmp_path) == ["map.tif", "map.tif.aux.xml"]
     assert path.read_text() == "new"
 
@@ -138,3 +139,19 @@ def test_the_error_of_a_vanished_folder_is_an_output_error(tmp_path: Path) -> No
 
     with pytest.raises(OutputError, match="could not be written"):
         write()
+
+
+def test_what_a_killed_process_left_of_a_file_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    left = [
+        tmp_path / ".map.tif.partial-12-00ff00ff.tif",
+        tmp_path / ".map.tif.partial-12-00ff00ff.tif.aux.xml",
+    ]
+    others = [
+        tmp_path / "map.tif",
+        tmp_path / ".map.tif.gpkg.partial-12-00ff00ff.gpkg",
+        tmp_path / ".map.tiff",
+    ]
+    for path in left + others:
+        path.write_text("x")
+    remove_leftovers(tmp_path / "map.tif")
+    assert sorted(tmp_path.iterdir()) == sorted(others)

@@ -14,7 +14,11 @@ from geoseg.geodata.styles import qgis_style
 
 def test_an_item_says_where_the_map_lies_and_what_its_values_mean(write_raster, legend, tmp_path) -> None:
     info = describe_raster(write_raster(np.zeros((40, 60))))
-    files = {"class_map": tmp_path / "map.tif", "areas_csv": tmp_path / "map.areas.csv"}
+    files = {
+        "class_map": tmp_path / "maps" / "map.tif",
+        "areas_csv": tmp_path / "maps" / "map.areas.csv",
+        "confidence": tmp_path / "sure" / "map.tif",
+    }
     item = stac_item(info, legend, files, model={"mlm:name": "a model"})
     assert (item["type"], item["stac_version"], item["id"]) == ("Feature", "1.1.0", "map")
     west, south, east, north = item["bbox"]
@@ -32,6 +36,7 @@ def test_an_item_says_where_the_map_lies_and_what_its_values_mean(write_raster, 
     assert [c["name"] for c in item["assets"]["class_map"]["classification:classes"]] == list(legend.names)
     assert item["assets"]["areas_csv"]["type"] == "text/csv"
     assert item["assets"]["class_map"]["href"] == "./map.tif"
+    assert item["assets"]["confidence"]["href"] == "../sure/map.tif"
 
 
 def test_without_a_crs_there_is_no_footprint(write_raster, legend, tmp_path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -118,12 +120,12 @@ def test_a_killed_process_loses_the_strip_under_way_at_most(model, tall, tmp_pat
     )
     process = subprocess.Popen([sys.executable, "-c", slow, str(model), str(tall), str(path)])
     deadline = time.monotonic() + 60
-    while len(list(tmp_path.glob("map.tif.parts/[0-9]*.npz"))) < 3 and time.monotonic() < deadline:
+    while len(list(tmp_path.glob("map.tif.parts/*.npz"))) < 3 and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not path.exists()
-    finished = len(list(tmp_path.glob("map.tif.parts/[0-9]*.npz")))
+    finished = len(list(tmp_path.glob("map.tif.parts/*.npz")))
     assert 3 <= finished < 9
     again = After(-1)
     predict(settings(model, tall, path), again)
@@ -173,6 +175,42 @@ def test_maps_that_are_made_are_not_made_again_when_the_command_is_repeated(
     # Now that the command is through, its maps are as safe as any file.
     with pytest.raises(OutputError, match="the file exists"):
         predict(both)
+
+
+def test_a_map_of_other_polygons_is_made_again(model, tall, raster, tmp_path) -> None:
+    def command(simplify):
+        options = {"device": "cpu", "precision": "float32", "window": 64, "also": ("polygons",)}
+        return PredictSettings(
+            model=model, rasters=(raster, tall), output=tmp_path / "maps", simplify=simplify, **options
+        )
+
+    first = tmp_path / "maps" / f"{raster.stem}.gpkg"
+    with pytest.raises(StoppedError):
+        predict(command(0), After(4 + 2 + 9))
+    written = first.stat().st_mtime_ns
+    predict(command(2.0))
+    assert first.stat().st_mtime_ns > written
+
+
+def test_a_mask_that_was_changed_is_another_raster(model, tall, tmp_path) -> None:
+    with rasterio.open(tall) as dataset:
+        shape = dataset.shape
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), rasterio.open(tall, "r+") as dataset:
+        dataset.write_mask(np.full(shape, 255, np.uint8))
+    path = tmp_path / "map.tif"
+    with pytest.raises(StoppedError):
+        predict(settings(model, tall, path), After(9))
+    mask = tall.with_name(tall.name + ".msk")
+    os.utime(mask, ns=(0, 0))
+    with pytest.raises(OutputError, match="differ in raster_files"):
+        predict(settings(model, tall, path))
+
+
+@pytest.mark.parametrize("area", ["no.gpkg", "folder.gdb"])
+def test_an_area_that_cannot_be_read_is_named_before_the_work(model, tall, tmp_path, area) -> None:
+    (tmp_path / "folder.gdb").mkdir()
+    with pytest.raises(RasterError, match=re.escape(area)):
+        predict(settings(model, tall, tmp_path / "map.tif", area=tmp_path / area))
 
 
 @pytest.mark.parametrize("lost", [False, True])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from distributed import LocalCluster
 
-from geoseg.errors import SettingsError
+from geoseg.errors import ModelFileError, SettingsError
 from geoseg.geodata.class_maps import read_class_map
 from geoseg.settings import PredictSettings
 from geoseg.workflows import spreading
@@ -60,7 +60,7 @@ def test_two_processes_make_the_map_of_one_and_one_may_be_killed(model, rasters,
 
         def kill() -> None:
             deadline = time.monotonic() + 60
-            while len(list(folder.glob("tall.tif.parts/[0-9]*.npz"))) < 2 and time.monotonic() < deadline:
+            while len(list(folder.glob("tall.tif.parts/*.npz"))) < 2 and time.monotonic() < deadline:
                 time.sleep(0.01)
             os.kill(victims[0], signal.SIGKILL)
 
@@ -91,6 +91,36 @@ def test_a_worker_without_the_package_is_told_of(model, rasters, tmp_path, monke
         ),
     ):
         predict(settings(model, rasters, tmp_path / "maps", scheduler=cluster.scheduler_address))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_workers_that_are_late_are_waited_for(model, rasters, tmp_path) -> None:
+    with LocalCluster(n_workers=0, processes=False, dashboard_address=None) as cluster:
+        late = threading.Timer(1, cluster.scale, [1])
+        late.start()
+        made = predict(
+            settings(model, rasters[1:], tmp_path / "low.tif", scheduler=cluster.scheduler_address)
+        )
+        late.join()
+    assert made[0].class_map.exists()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_scheduler_without_workers_is_named(model, rasters, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(spreading, "CONNECT_S", 1)
+    with (
+        LocalCluster(n_workers=0, processes=False, dashboard_address=None) as cluster,
+        pytest.raises(SettingsError, match=r"the scheduler has no workers"),
+    ):
+        predict(settings(model, rasters, tmp_path / "maps", scheduler=cluster.scheduler_address))
+
+
+def test_a_worker_does_not_go_on_with_a_model_that_was_trained_anew(model) -> None:
+    begun = (("model_sha256", "another"), ("precision", "float32"))
+    with pytest.raises(
+        ModelFileError, match=r"not the model that the map was begun with.*expected.* another"
+    ):
+        spreading._predictor(model, None, begun)
 
 
 @pytest.mark.filterwarnings("ignore")

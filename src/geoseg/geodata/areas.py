@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import geopandas
@@ -69,6 +70,23 @@ def read_area(path: Path, info: RasterInfo) -> Area:
             hint="Is this the area of another raster, or is its CRS wrong?",
         )
     return Area(polygons)
+
+
+def check_area(path: Path) -> None:
+    """Make sure that a file of polygons can be read.
+
+    Raises:
+        RasterError: It cannot.
+    """
+    _read_table(path)
+
+
+def area_digest(path: Path) -> str:
+    """Return the SHA-256 of a file of polygons, or of the files of a folder (a file geodatabase)."""
+    found = sha256()
+    for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
+        found.update(file.read_bytes())
+    return found.hexdigest()
 
 
 def _read_table(path: Path) -> geopandas.GeoDataFrame:

@@ -121,7 +121,7 @@ def read_bands(
         masks = [dataset.read_masks(band, window=box) for band in _masked_bands(dataset, bands)]
         masks += [dataset.read(band, window=box) for band in _alpha_bands(dataset, bands)]
     except (RasterioError, CPLE_BaseError, OSError) as error:
-        raise _damaged(path, error) from error
+        raise _damaged(path, error, window) from error
     valid = np.ones(values.shape[1:], np.bool_)
     for mask in masks:
         valid &= mask > 0
@@ -180,18 +180,33 @@ def _not_opened(path: Path, error: Exception) -> RasterError:
         "this is not an image that can be read",
         where=path,
         expected="a GeoTIFF, PNG, JPEG or another raster that GDAL reads",
-        got=f"{path.stat().st_size} bytes of something else",
+        got="something else" if remote_url(path) else f"{path.stat().st_size} bytes of something else",
     )
 
 
-def _damaged(path: Path, error: Exception) -> RasterError:
+def _damaged(path: Path, error: Exception, window: Window | None = None) -> RasterError:
+    place = ""
+    if window is not None:
+        rows, cols = f"{window.row} to {window.row + window.height - 1}", window.col + window.width - 1
+        place = f" in rows {rows}, columns {window.col} to {cols}"
+    if remote_url(path):
+        what, hint = "the file does not come whole over the network", "Repeat the command to go on."
+    else:
+        what, hint = "the file is damaged or cut short", "Copy or download it again."
     return RasterError(
-        "the file is damaged or cut short",
-        where=path,
-        expected="a whole image",
-        got=str(error.__cause__ or error),
-        hint="Copy or download it again.",
+        what + place, where=path, expected="a whole image", got=str(error.__cause__ or error), hint=hint
     )
+
+
+def files_behind(path: Path) -> list[Path]:
+    """Return the files of this machine that a raster's pixels come from: itself, its mask, what a VRT is made of.
+
+    Raises:
+        RasterError: As of :func:`open_upright`.
+    """
+    with _opened(path) as dataset:
+        named = [Path(name) for name in dataset.files if not name.endswith(".aux.xml")]
+    return sorted({path, *named} if path.exists() else {p for p in named if p.exists()})
 
 
 def _check_bands(dataset: DatasetReader, path: Path) -> None:

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 from rasterio._err import CPLE_BaseError  # rasterio publishes no other name for GDAL's own errors
@@ -22,6 +23,7 @@ SIDECARS = (".aux.xml", ".ovr", ".msk")
 """What GDAL keeps beside a raster; it belongs to the file and comes and goes with it."""
 
 _WRITE_FAULTS = (OSError, RasterioError, CPLE_BaseError, DataSourceError, DataLayerError, FeatureError)
+_PARTIAL = "partial-"
 _FULL_BELOW_BYTES = 1 << 16
 _FULL_ERRNO = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -68,7 +70,7 @@ def whole_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
     """
     path = Path(path)
     check_output(path, overwrite=overwrite)
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}{path.suffix}")
+    partial = path.with_name(f".{path.name}.{_PARTIAL}{os.getpid()}-{token_hex(4)}{path.suffix}")
     try:
         yield partial
         _put_in_place(partial, path)
@@ -76,6 +78,12 @@ def whole_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
         raise _not_written(path, error) from error
     finally:
         _remove_traces(partial)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what a process that was killed while it wrote a file has left beside it."""
+    for trace in path.parent.glob(f".{glob.escape(path.name)}.{_PARTIAL}*"):
+        trace.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str, *, overwrite: bool = True) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -77,10 +78,10 @@ class RegionMerger:
             strip: The strip.
             m2: What a pixel covers there.
         """
-        labels, found = self._regions(strip, np.nan if m2 is None else m2)
-        owner = self._joined(labels, strip.class_ids, found)
+        (top, last_row), found = self._regions(strip, np.nan if m2 is None else m2)
+        owner = self._joined(top, strip.class_ids[0], found)
         roots = {owner[k]: region for k, region in found.items() if owner[k] == k}
-        bottom = np.vectorize(owner.__getitem__, otypes=[np.int64])(labels[-1]) if labels.size else labels[-1]
+        bottom = np.vectorize(owner.__getitem__, otypes=[np.int64])(last_row) if last_row.size else last_row
         last = set(np.unique(bottom).tolist())
         self._open = {k: region for k, region in roots.items() if k in last}
         self._row_labels, self._row_classes = bottom, strip.class_ids[-1].copy()
@@ -92,7 +93,7 @@ class RegionMerger:
         self._open = {}
 
     def _regions(self, strip: Strip, m2: float) -> tuple[NDArray[np.int64], dict[int, Region]]:
-        """Label the regions of one strip (h, W), from a number never used before; 0 is nodata."""
+        """Return the labels of the first and last row (2, W), new numbers and 0 for nodata, and all regions."""
         labels = np.zeros(strip.class_ids.shape, np.int32)
         classes, total = [UNLABELLED], 0
         for class_id in np.unique(strip.class_ids[strip.class_ids != UNLABELLED]):
@@ -101,8 +102,7 @@ class RegionMerger:
             classes += [int(class_id)] * count
             total += count
         pixels = np.bincount(labels.ravel(), minlength=total + 1)
-        sure = np.where(labels > 0, strip.confidence, 0) / STEPS
-        confidence = np.bincount(labels.ravel(), sure.ravel(), minlength=total + 1)
+        confidence = np.bincount(labels.ravel(), strip.confidence.ravel(), minlength=total + 1) / STEPS
         first = self._next - 1
         found = {
             first + k: Region(classes[k], int(pixels[k]), float(pixels[k] * m2), float(confidence[k]))
@@ -112,12 +112,13 @@ class RegionMerger:
         for geometry, k in shapes(labels, mask=labels > 0, connectivity=4, transform=place):
             found[first + int(k)].pieces.append(shapely.geometry.shape(geometry))
         self._next += total
-        return np.where(labels > 0, labels.astype(np.int64) + first, 0), found
+        ends = labels[[0, -1]].astype(np.int64)
+        return np.where(ends > 0, ends + first, 0), found
 
     def _joined(
         self, labels: NDArray[np.int64], class_ids: NDArray[np.uint8], found: dict[int, Region]
     ) -> dict[int, int]:
-        """Join the new regions with the open ones above them; return the label that each goes by now."""
+        """Join the new regions, by their first row (W,), with the open ones above; return each one's label now."""
         found.update(self._open)
         owner = {0: 0, **{k: k for k in found}}
 
@@ -128,8 +129,8 @@ class RegionMerger:
             return k
 
         if self._row_labels is not None:
-            touching = (self._row_classes == class_ids[0]) & (class_ids[0] != UNLABELLED)
-            pairs = np.unique(np.stack([self._row_labels[touching], labels[0][touching]]), axis=1)
+            touching = (self._row_classes == class_ids) & (class_ids != UNLABELLED)
+            pairs = np.unique(np.stack([self._row_labels[touching], labels[touching]]), axis=1)
             for above, below in pairs.T.tolist():
                 one, other = root(above), root(below)
                 if one != other:
@@ -171,7 +172,8 @@ class PolygonWriter:
         outlines = np.array([region.outline() for region in self._waiting], dtype=object)
         placed = shapely.transform(outlines, lambda xy: np.column_stack(moved(affine, xy[:, 0], xy[:, 1])))
         if self._simplify_m:
-            step = self._simplify_m * abs(affine.a) / (self._info.resolution_m or 1)
+            # Metres in the units of the CRS.
+            step = self._simplify_m * math.hypot(affine.a, affine.d) / (self._info.resolution_m or 1)
             placed = shapely.simplify(placed, step)
         table = geopandas.GeoDataFrame(
             {

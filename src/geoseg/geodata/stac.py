@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,7 +37,7 @@ def stac_item(
     Args:
         info: The raster of the map.
         legend: The classes.
-        files: The results by role ("class_map", "confidence", ...), all in one folder.
+        files: The results by role ("class_map", "confidence", ...); the item lies beside the class map.
         model: The properties ``mlm:...``.
     """
     geometry = _footprint(info)
@@ -53,7 +54,9 @@ def stac_item(
             **model,
         },
         "links": [],
-        "assets": {role: _asset(role, path, legend) for role, path in files.items()},
+        "assets": {
+            role: _asset(role, _href(path, files["class_map"].parent), legend) for role, path in files.items()
+        },
     }
     if geometry is not None:
         ring = geometry["coordinates"][0]
@@ -64,10 +67,15 @@ def stac_item(
     return item
 
 
-def _asset(role: str, path: Path, legend: Legend) -> dict[str, Any]:
-    asset: dict[str, Any] = {"href": f"./{path.name}", "roles": ["data"], "title": role.replace("_", " ")}
-    if path.suffix in _MEDIA_TYPES:
-        asset["type"] = _MEDIA_TYPES[path.suffix]
+def _href(path: Path, folder: Path) -> str:
+    relative = Path(os.path.relpath(path, folder)).as_posix()
+    return relative if relative.startswith("../") else f"./{relative}"
+
+
+def _asset(role: str, href: str, legend: Legend) -> dict[str, Any]:
+    asset: dict[str, Any] = {"href": href, "roles": ["data"], "title": role.replace("_", " ")}
+    if media_type := _MEDIA_TYPES.get(Path(href).suffix):
+        asset["type"] = media_type
     if role == "class_map":
         asset["classification:classes"] = [
             {"value": c.id, "name": c.name, "color_hint": c.color.removeprefix("#").upper()}

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,15 +26,19 @@ _FAULTS = (OSError, ValueError, TypeError, KeyError)
 class StripStore:
     """Keeps finished strips beside the map they will become; ``map.tif`` has ``map.tif.parts/``.
 
-    Every file in it appears whole or not at all, so several processes may fill one store. When the map is written, the
-    strips go, and what is left says that it is made, until the whole command is through.
+    Every file in it appears whole or not at all, so several processes may fill one store; strips of another map, which a
+    worker that is late may still write, are not seen. When the map is written, the strips go, and what is left says that
+    it is made, until the whole command is through.
 
     Args:
         path: The map.
+        identity: What must be alike for strips to be of one map; JSON values.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, identity: Mapping[str, Any] | None = None) -> None:
         self.path = path.with_name(f"{path.name}.parts")
+        self._wanted: dict[str, Any] = json.loads(json.dumps(identity or {}))
+        self._key = sha256(json.dumps(self._wanted, sort_keys=True).encode()).hexdigest()[:12]
         self._identity = self.path / "run.json"
         self._claimed = self.path / "files.json"
         self._made = self.path / "made.json"
@@ -63,36 +69,35 @@ class StripStore:
             return str(path.resolve()) in (_read_record(self._claimed) or {}).get("files", [])
         return False
 
-    def finish(self, identity: Mapping[str, Any], areas: Sequence[Mapping[str, Any]]) -> None:
+    def finish(self, outcome: Mapping[str, Any], areas: Sequence[Mapping[str, Any]]) -> None:
         """Note that the map is made, and remove its strips.
 
         Args:
-            identity: As in :meth:`begin`.
+            outcome: What must be alike for two commands to make the same files; JSON values.
             areas: What each class covers; JSON values.
         """
-        write_json(self._made, {"identity": identity, "areas": areas})
+        write_json(self._made, {"outcome": outcome, "areas": areas})
         for number in self.finished():
             self._file(number).unlink(missing_ok=True)
 
-    def made(self, identity: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    def made(self, outcome: Mapping[str, Any]) -> list[dict[str, Any]] | None:
         """Return what each class covers if this very map is made, or None; what cannot be read is made anew."""
         with suppress(*_FAULTS):
             record = _read_record(self._made)
-            if record is not None and record["identity"] == json.loads(json.dumps(identity)):
+            if record is not None and record["outcome"] == json.loads(json.dumps(outcome)):
                 return list(record["areas"])
         return None
 
-    def begin(self, identity: Mapping[str, Any], *, overwrite: bool) -> None:
+    def begin(self, *, overwrite: bool) -> None:
         """Go on with the strips that are there if they are of the same map, or start anew.
 
         Args:
-            identity: What must be alike for the strips to be of one map; JSON values.
             overwrite: Whether strips of another map may be thrown away.
 
         Raises:
             OutputError: There are strips of another map.
         """
-        now = json.loads(json.dumps(identity))
+        now = self._wanted
         before = now if not self._identity.exists() else self._readable(overwrite=overwrite)
         differing = sorted(k for k in now.keys() | before.keys() if now.get(k) != before.get(k))
         if differing and not overwrite:
@@ -117,7 +122,7 @@ class StripStore:
 
     def finished(self) -> set[int]:
         """Return the numbers of the strips that are there."""
-        return {int(path.stem) for path in self.path.glob("[0-9]*.npz")}
+        return {int(path.stem.rpartition("-")[2]) for path in self.path.glob(f"{self._key}-*.npz")}
 
     def write(self, strip: Strip) -> None:
         """Keep a strip.
@@ -136,7 +141,7 @@ class StripStore:
         """Return a strip that is there.
 
         Raises:
-            OutputError: It is damaged; it is removed, so that the next call makes it again.
+            OutputError: It cannot be read; a damaged one is removed, so that the next call makes it again.
         """
         path = self._file(number)
         try:
@@ -145,7 +150,9 @@ class StripStore:
                 window = Window(int(arrays["row"]), 0, *class_ids.shape)
                 probabilities = arrays.get("probabilities")
                 return Strip(number, window, class_ids, arrays["confidence"], probabilities)
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except OSError as error:
+            raise OutputError("a finished strip cannot be read", where=path, got=error) from error
+        except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             path.unlink(missing_ok=True)
             raise OutputError(
                 "a finished strip was damaged and is gone",
@@ -169,7 +176,7 @@ class StripStore:
             self.clear()
 
     def _file(self, number: int) -> Path:
-        return self.path / f"{number:06d}.npz"
+        return self.path / f"{self._key}-{number:06d}.npz"
 
 
 def _read_record(path: Path) -> dict[str, Any] | None:

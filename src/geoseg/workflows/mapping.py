@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
-from hashlib import sha256
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,13 @@ from geoseg.domain.legend import Legend
 from geoseg.domain.ports import Predictor, Progress
 from geoseg.domain.prediction import Strip, WindowPlan, count_strips, count_windows, predict_strips
 from geoseg.errors import StoppedError
-from geoseg.geodata.areas import read_area
+from geoseg.geodata.areas import area_digest, read_area
 from geoseg.geodata.class_maps import class_map_writer, confidence_writer, probabilities_writer
 from geoseg.geodata.cogs import BandWriter
 from geoseg.geodata.grids import RasterInfo, pixel_m2
-from geoseg.geodata.outputs import write_json, write_text
+from geoseg.geodata.outputs import remove_leftovers, write_json, write_text
 from geoseg.geodata.polygons import polygon_writer
-from geoseg.geodata.rasters import Raster, open_raster
+from geoseg.geodata.rasters import Raster, files_behind, open_raster
 from geoseg.geodata.stac import stac_item
 from geoseg.geodata.strips import StripStore
 from geoseg.geodata.styles import qgis_style
@@ -81,28 +81,33 @@ class Work:
     @property
     def store(self) -> StripStore:
         """Where its finished strips are kept."""
-        return StripStore(self.task.files["class_map"])
+        return StripStore(self.task.files["class_map"], self.identity)
 
     def open(self) -> Raster:
         """Open its raster as the model takes it."""
         engine = self.engine
         return open_raster(self.task.info.path, bands=engine.bands, resolution_m=engine.resolution_m)
 
-    @property
+    @cached_property
     def identity(self) -> dict[str, Any]:
-        """What must be alike for strips to be of this map; JSON values."""
+        """What must be alike for strips to be of this map, as it was when it was first asked for; JSON values."""
         path, area = self.task.info.path, self.settings.area
-        state = path.stat() if path.exists() else None
+        states = [(str(file.resolve()), file.stat()) for file in files_behind(path)]
         return {
             "raster": str(path.resolve()),
-            "raster_bytes": state.st_size if state else None,
-            "raster_changed_ns": state.st_mtime_ns if state else None,
-            "area_sha256": sha256(area.read_bytes()).hexdigest() if area else None,
+            "raster_files": [[name, state.st_size, state.st_mtime_ns] for name, state in states],
+            "area_sha256": area_digest(area) if area else None,
             "probabilities": "probabilities" in self.task.files,
             "resolution_m": self.engine.resolution_m,
             **asdict(self.engine.plan),
             **self.engine.identity,
         }
+
+    @property
+    def outcome(self) -> dict[str, Any]:
+        """What must be alike for the files of two commands to be alike; JSON values."""
+        sizes = {"min_area": self.settings.min_area, "simplify": self.settings.simplify}
+        return {**self.identity, **(sizes if "polygons" in self.task.files else {})}
 
     def begin(self) -> None:
         """Prepare the store.
@@ -110,11 +115,11 @@ class Work:
         Raises:
             OutputError: Strips of other settings are there.
         """
-        self.store.begin(self.identity, overwrite=self.settings.overwrite)
+        self.store.begin(overwrite=self.settings.overwrite)
 
     def made(self) -> list[dict[str, Any]] | None:
         """Return what each class covers if an earlier try of the command made all files of this map, or None."""
-        areas = self.store.made(self.identity)
+        areas = self.store.made(self.outcome)
         return areas if all(path.exists() for path in self.task.files.values()) else None
 
 
@@ -149,7 +154,7 @@ def map_raster(work: Work, predictor: Predictor, progress: Progress) -> list[dic
                 where=work.task.info.path,
                 hint="Repeat the command to go on.",
             ) from error
-        store.finish(work.identity, records)
+        store.finish(work.outcome, records)
     return records
 
 
@@ -191,6 +196,9 @@ def _fill(work: Work, source: Raster, predictor: Predictor, *, progress: Progres
 
 def _write_files(work: Work, source: Raster, progress: Progress) -> list[dict[str, Any]]:
     count = count_strips(source, work.engine.plan)
+    for path in work.task.files.values():
+        if work.store.has_claimed(path):
+            remove_leftovers(path)
     work.store.claim(work.task.files.values())
     progress.start(f"Writing {work.task.files['class_map'].name}", count)
     areas = ClassAreas()

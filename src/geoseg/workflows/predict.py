@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from geoseg.domain.ports import Progress, Silence
 from geoseg.domain.prediction import WindowPlan, plan_windows
 from geoseg.errors import GeoSegError, OutputError, RasterError, StoppedError
+from geoseg.geodata.areas import check_area
 from geoseg.geodata.grids import RasterInfo
 from geoseg.geodata.outputs import check_output
 from geoseg.geodata.rasters import describe_raster, open_raster
@@ -66,15 +68,12 @@ def predict(settings: PredictSettings, progress: Progress | None = None) -> list
     """
     progress = progress or Silence()
     model = read_model(settings.model, settings.output_stride)
-    tasks = [_task(raster, settings, model.record) for raster in settings.rasters]
-    for task in tasks:
-        if not settings.resample:
-            warn_of_resolution(task.info, model.record, progress)
-    _check_names(tasks, settings)
+    tasks = _tasks(settings, model.record, progress)
     plan = plan_for(model.record, settings.window, settings.batch)
     engine, predictor = build_engine(settings, model, tasks, plan=plan, progress=progress)
     del model  # The predictor has weights of its own.
-    works = [Work(task, engine, settings) for task in tasks]
+    # Each with its own raster alone: a work is sent to workers many times.
+    works = [Work(task, engine, settings.model_copy(update={"rasters": (task.info.path,)})) for task in tasks]
     if settings.processes > 1 or settings.scheduler is not None:
         spread_strips(works, progress=progress)
     made, failed = list[Prediction](), list[GeoSegError]()
@@ -121,6 +120,18 @@ def _prediction(task: Task, records: list[dict[str, Any]]) -> Prediction:
     )
 
 
+def _tasks(settings: PredictSettings, record: ModelRecord, progress: Progress) -> list[Task]:
+    """Check all that goes in and comes out."""
+    if settings.area is not None:
+        check_area(settings.area)
+    tasks = [_task(raster, settings, record) for raster in settings.rasters]
+    for task in tasks:
+        if not settings.resample:
+            warn_of_resolution(task.info, record, progress)
+    _check_names(tasks, settings)
+    return tasks
+
+
 def _task(raster: Path, settings: PredictSettings, record: ModelRecord) -> Task:
     info = describe_raster(raster)
     check_bands(info, record, settings.model)
@@ -157,11 +168,11 @@ def _files(raster: Path, settings: PredictSettings) -> dict[str, Path]:
 
 def _check_names(tasks: list[Task], settings: PredictSettings) -> None:
     """Refuse two results of one name, and results that would replace what is read."""
-    outputs = [path.resolve() for task in tasks for path in task.files.values()]
+    outputs = Counter(path.resolve() for task in tasks for path in task.files.values())
     inputs = [settings.model, settings.area, *settings.rasters]
     taken = {p.resolve() for p in inputs if p is not None}
-    for path in outputs:
-        if outputs.count(path) > 1 or path in taken:
+    for path, times in outputs.items():
+        if times > 1 or path in taken:
             raise OutputError(
                 "two files of this call would have this name",
                 where=path,

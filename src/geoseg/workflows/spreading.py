@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -17,7 +17,7 @@ import torch
 from geoseg import __version__
 from geoseg.domain.ports import Predictor, Progress, Silence
 from geoseg.domain.prediction import count_strips
-from geoseg.errors import SettingsError
+from geoseg.errors import ModelFileError, SettingsError
 from geoseg.learning.model_file import read_model
 from geoseg.settings import PredictSettings
 from geoseg.workflows.engines import rebuild_predictor
@@ -48,6 +48,8 @@ def spread_strips(works: Sequence[Work], *, progress: Progress) -> None:
 
     settings = works[0].settings
     with _connected(settings) as client:
+        with suppress(TimeoutError):  # what follows says that there is none
+            client.wait_for_workers(1, timeout=CONNECT_S)
         _check_versions(client)
         workers = len(client.scheduler_info(n_workers=-1)["workers"])
         threads = max(1, (os.cpu_count() or 1) // settings.processes) if settings.scheduler is None else None
@@ -92,8 +94,21 @@ def make_on_worker(work: Work, part: range, *, threads: int | None) -> str:
 
 @lru_cache(maxsize=1)
 def _predictor(path: Path, output_stride: Any, identity: tuple[tuple[str, Any], ...]) -> Predictor:
-    """Read the model, and quantise it if need be, once a process."""
-    return rebuild_predictor(read_model(path, output_stride), dict(identity))
+    """Read the model, and quantise it if need be, once a process.
+
+    Raises:
+        ModelFileError: It is not the model that the map was begun with.
+    """
+    model, wanted = read_model(path, output_stride), dict(identity)
+    if model.sha256 != wanted["model_sha256"]:
+        raise ModelFileError(
+            "this is not the model that the map was begun with",
+            where=path,
+            expected=f"SHA-256 {wanted['model_sha256']}",
+            got=model.sha256,
+            hint="Was it trained anew meanwhile? Start the map anew with --overwrite.",
+        )
+    return rebuild_predictor(model, wanted)
 
 
 def _chunks(work: Work, workers: int) -> list[range]:
