@@ -84,6 +84,10 @@ class TrainingError(GeoSegError):
     exit_code = 9
 
 
+class ResumeError(TrainingError):
+    """An unfinished training run that cannot be gone on with."""
+
+
 class StoppedError(GeoSegError):
     """Work stopped by the user; what is done is kept, and the message says where."""
 

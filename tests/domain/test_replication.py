@@ -40,3 +40,9 @@ def test_more_places_give_a_narrower_interval():
     few = bootstrap_interval([{"a": GOOD, "b": BAD}], draws=500)
     many = bootstrap_interval([{f"{n}": GOOD if n % 2 else BAD for n in range(40)}], draws=500)
     assert many[1] - many[0] < (few[1] - few[0]) / 2
+
+
+def test_one_image_tells_nothing_of_others():
+    low, high = bootstrap_interval([{"a": np.array([[3, 1, 0], [0, 2, 0]])}])
+    assert np.isnan(low)
+    assert np.isnan(high)

@@ -109,7 +109,10 @@ def test_two_images_with_one_stem_are_refused(folder):
 
 
 def test_a_missing_mask_is_refused_where_masks_are_needed(folder):
-    with pytest.raises(DatasetError, match=r"images have no mask; .*got none for c"):
+    with pytest.raises(DatasetError, match=r"images have no mask; .*got none for c\.$"):
+        open_dataset(folder, masks_needed=True)
+    (folder / "masks/see.tif").touch()
+    with pytest.raises(DatasetError, match=r"got none for c\. These have no image: see\."):
         open_dataset(folder, masks_needed=True)
 
 

@@ -11,7 +11,7 @@ def test_methods_are_drawn_over_their_points_with_the_ceiling():
     axes = budget_figure(methods, 0.75).axes[0]
 
     labels = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert set(labels) == {"quick", "forest", "every pixel labelled"}
+    assert set(labels) == {"quick", "forest", "full supervision"}
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["100", "500"]
     line = next(c for c in axes.containers if c.get_label() == "quick").lines[0]
     assert line.get_xydata().tolist() == [[100, 0.6], [500, 0.7]]

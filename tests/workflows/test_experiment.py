@@ -7,9 +7,11 @@ import shutil
 
 import numpy as np
 import pytest
+import rasterio
+import torch
 from PIL import Image
 
-from geoseg.errors import DatasetError, OutputError, SettingsError
+from geoseg.errors import DatasetError, LegendError, OutputError, RasterError, SettingsError, StoppedError
 from geoseg.geodata.masks import read_mask
 from geoseg.learning.model_file import read_model
 from geoseg.settings import ExperimentSettings, Protocol, SampleSettings, TrainingOptions, TrainSettings
@@ -78,8 +80,8 @@ def test_the_summary_gives_means_spreads_intervals_and_what_was_published(done):
         ("quick", 8),
     ]
     for entry in summary.record["results"]:
-        low, high = entry["miou_interval"]
-        assert 0 <= low <= high <= 1
+        # One image was scored, which says nothing of others.
+        assert entry["miou_interval"] == [None, None]
         assert entry["draws"] == 2
         assert entry["miou_deviation"] >= 0
         assert 0 < entry["miou_without_background"] <= 1
@@ -175,6 +177,98 @@ def test_nothing_dense_reaches_a_method_that_learns_from_points(dataset, cheap, 
         assert states[0].keys() == states[1].keys()
         for name, value in states[0].items():
             assert (value == states[1][name]) is True or (value == states[1][name]).all(), name
+
+
+def test_masks_that_do_not_fit_are_named_before_anything_is_trained(dataset, cheap, tmp_path, write_tiff):
+    data = shutil.copytree(dataset, tmp_path / "data")
+    (name,) = (data / "test.txt").read_text().split()
+    path = data / "masks" / f"{name}.tif"
+    with rasterio.open(path, "r+") as mask:
+        mask.write(np.full((1, 5, 5), 77, np.uint8), window=((50, 55), (50, 55)))
+    with pytest.raises(LegendError, match=rf"{name}\.tif.*77"):
+        experiment(_settings(data, cheap, tmp_path / "results"))
+    write_tiff(path, np.zeros((5, 5), np.uint8))
+    with pytest.raises(RasterError, match=rf"{name}\.tif.*5 x 5"):
+        experiment(_settings(data, cheap, tmp_path / "results"))
+    assert not (tmp_path / "results").exists()
+
+
+def test_corrected_masks_are_another_experiment(dataset, cheap, folder, tmp_path):
+    data = shutil.copytree(dataset, tmp_path / dataset.name)
+    (name,) = (data / "test.txt").read_text().split()
+    with rasterio.open(data / "masks" / f"{name}.tif", "r+") as mask:
+        mask.write(np.zeros((1, 5, 5), np.uint8), window=((50, 55), (50, 55)))
+    with pytest.raises(OutputError, match="differ in truth_sha256"):
+        experiment(_settings(data, cheap, folder, protocol=Protocol(scope="total")))
+
+
+def test_a_run_that_is_mapping_elsewhere_does_not_keep_the_summary_back(dataset, cheap, folder):
+    (folder / "runs" / "quick-8-seed0.json").unlink()
+    for path in (folder / "maps" / "quick-8-seed0").glob("*.tif"):
+        path.unlink()
+    only = _settings(dataset, cheap, folder, protocol=Protocol(scope="total"), recipes=("forest",))
+    assert len(experiment(only).record["results"]) == 4
+
+
+def test_budgets_per_image_count_every_image(done, dataset):
+    summary = done[1]
+    images = len((dataset / "train.txt").read_text().split())
+    for entry in summary.record["results"]:
+        assert entry["points_per_image"] == entry["points_total"] / images
+        assert entry["points_used"] == entry["points_total"]
+        assert entry["computed_in"] == ["float32 on cpu"]
+
+
+def test_points_beyond_what_a_recipe_can_use_are_told_of(dataset, cheap, tmp_path, monkeypatch):
+    monkeypatch.setattr("geoseg.learning.reading.MOST_POINTS", 5)
+    few = _settings(dataset, cheap, tmp_path / "r", recipes=("forest",), per_class=(4,), seeds=1)
+    summary = experiment(few)
+    (entry,) = summary.record["results"]
+    assert entry["points_used"] <= 5 < entry["points_total"]
+    assert f"{entry['points_total']} ({entry['points_used']} used)" in (tmp_path / "r/summary.md").read_text()
+
+
+def test_a_run_that_cannot_be_gone_on_with_is_begun_anew(dataset, cheap, tmp_path):
+    """Two methods on networks, one of them stopped by another machine's precision, a killed one by its epochs."""
+    options = {**cheap, "epochs": 3, "check_share": 0.3}
+    both = _settings(
+        dataset, options, tmp_path / "r", recipes=("partial-ce", "pfce"), per_class=(4,), seeds=1
+    )
+
+    class Stop(Watcher):
+        def advance(self, steps=1, note=""):
+            if note.startswith("epoch 3/"):
+                raise KeyboardInterrupt
+
+    with pytest.raises(StoppedError):
+        experiment(both, Stop())
+    identity = tmp_path / "r" / "work" / "partial-ce-4-seed0" / "model.run" / "run.json"
+    begun = json.loads(identity.read_text())
+    identity.write_text(json.dumps({**begun, "precision": "bf16"}))
+    watcher = Watcher()
+    summary = experiment(both, watcher)
+    assert any("differ in precision" in text and text.endswith("begun anew.") for text in watcher.said)
+    assert [e["recipe"] for e in summary.record["results"]] == ["partial-ce", "pfce"]
+    assert all(len(e["epochs"]) == 1 and 1 <= e["epochs"][0] <= 3 for e in summary.record["results"])
+
+
+def test_the_seconds_of_a_run_count_its_earlier_tries(dataset, cheap, tmp_path):
+    options = {**cheap, "epochs": 2, "check_share": 0.3}
+    one = _settings(dataset, options, tmp_path / "r", recipes=("pfce",), per_class=(4,), seeds=1)
+
+    class Stop(Watcher):
+        def advance(self, steps=1, note=""):
+            if note.startswith("epoch 2/"):
+                raise KeyboardInterrupt
+
+    with pytest.raises(StoppedError):
+        experiment(one, Stop())
+    checkpoint = tmp_path / "r" / "work" / "pfce-4-seed0" / "model.run" / "checkpoint.pt"
+    content = torch.load(checkpoint, weights_only=True)
+    content["history"][0]["seconds"] = 5000.0
+    torch.save(content, checkpoint)
+    summary = experiment(one)
+    assert summary.record["results"][0]["seconds"]["train"] > 5000
 
 
 def test_a_model_without_a_result_is_mapped_not_trained_again(dataset, cheap, folder):

@@ -68,9 +68,12 @@ def open_dataset(
         stems = _stems_of_split(folder, split)
         tiles = _tiles(stems, images)
         images = _chosen(images, list(tiles) or stems, folder / f"{split}.txt")
-    masks = {stem: path for stem, path in _rasters(folder / "masks").items() if stem in images}
+    every_mask = _rasters(folder / "masks")
+    masks = {stem: path for stem, path in every_mask.items() if stem in images}
     if masks_needed:
-        _check_masks(folder, images, masks)
+        _check_masks(
+            folder, images, masks, unpaired=sorted(set(every_mask) - set(_rasters(folder / "images")))
+        )
     return Dataset(folder, images, masks, legend or _own_legend(folder), tiles)
 
 
@@ -148,7 +151,9 @@ def _chosen(images: Mapping[str, Path], stems: Sequence[str], where: Path) -> di
     return {stem: images[stem] for stem in sorted(set(stems))}
 
 
-def _check_masks(folder: Path, images: Iterable[str], masks: Mapping[str, Path]) -> None:
+def _check_masks(
+    folder: Path, images: Iterable[str], masks: Mapping[str, Path], *, unpaired: Sequence[str]
+) -> None:
     missing = sorted(set(images) - set(masks))
     if missing:
         raise DatasetError(
@@ -156,6 +161,7 @@ def _check_masks(folder: Path, images: Iterable[str], masks: Mapping[str, Path])
             where=folder / "masks",
             expected="a mask with the stem of each image",
             got=f"none for {_first(missing)}",
+            hint=f"These have no image: {_first(unpaired)}." if unpaired else None,
         )
 
 

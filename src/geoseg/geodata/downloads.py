@@ -47,7 +47,11 @@ def download(url: str, path: Path, *, sha256: str, progress: Progress) -> None:
         raise OutputError(
             "the download cannot be written", where=part, got=error.strerror or error
         ) from error
-    check_sum(part, sha256, progress)
+    try:
+        check_sum(part, sha256, progress)
+    except DatasetError:
+        part.unlink()  # Going on with it would never make it right.
+        raise
     part.replace(path)
 
 
@@ -82,7 +86,7 @@ def _fetch(url: str, part: Path, progress: Progress) -> None:
 
 
 def check_sum(path: Path, sha256: str, progress: Progress) -> None:
-    """Make sure that a file has a checksum; a wrong download is removed, another file is left alone.
+    """Make sure that a file has a checksum; it is left alone.
 
     Raises:
         DatasetError: It has another one.
@@ -95,8 +99,6 @@ def check_sum(path: Path, sha256: str, progress: Progress) -> None:
             progress.advance(len(chunk) // _MIB)
     if found.hexdigest() == sha256:
         return
-    if path.suffix == ".part":
-        path.unlink()
     raise DatasetError(
         "the file has another checksum",
         where=path,

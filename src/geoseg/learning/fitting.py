@@ -283,9 +283,13 @@ class _Run:
         scores = accuracy(confusion)
         return float(total / weight), scores.overall_accuracy, scores.miou
 
+    def _best_loss(self) -> float:
+        """Return the held-out loss of the epoch kept: few points often score the same at several."""
+        return self.history[self.best_epoch - 1].check_loss if self.best_epoch > 0 else float("inf")
+
     def _keep_best(self, record: EpochRecord) -> None:
         score = record.check_miou if len(self.check) else float(record.epoch)
-        if score > self.best_score:
+        if (score, -record.check_loss) > (self.best_score, -self._best_loss()):
             self.best_epoch, self.best_score = record.epoch, score
             state = self.average.module.state_dict()
             self.best_state = {n: t.detach().cpu().clone() for n, t in state.items()}

@@ -157,6 +157,11 @@ def draw_unlabelled(sizes: Mapping[str, tuple[int, int]], patch_px: int, seed: i
     return join_points(drawn)
 
 
+def even_choice(points: Points) -> Points:
+    """Return 50,000 points at most, evenly chosen: what features of every point would need too much memory for."""
+    return points.take(np.arange(0, len(points), max(1, -(-len(points) // MOST_POINTS))))
+
+
 def read_labelled_and_not(
     maps: Callable[[Tensor], Sequence[Tensor]],
     data: FitData,
@@ -167,14 +172,14 @@ def read_labelled_and_not(
 ) -> tuple[Reading, Reading]:
     """Read maps at the labelled points and at random unlabelled pixels, in one pass over the cells.
 
-    Of more than 50,000 points an even choice is read.
+    Of more than 50,000 points an even choice is read (:func:`even_choice`).
 
     Raises:
         TrainingError: The points are of fewer than two classes.
     """
     if len(np.unique(data.points.class_id)) < 2:
         raise TrainingError("the points are all of one class", expected="points of two classes or more")
-    points = data.points.take(np.arange(0, len(data.points), -(-len(data.points) // MOST_POINTS)))
+    points = even_choice(data.points)
     every = join_points([points, draw_unlabelled(data.sizes, reader.patch_px, seed)])
     reading = read_maps(maps, every, data, reader=reader, progress=progress)
     is_unlabelled = reading.label == UNLABELLED

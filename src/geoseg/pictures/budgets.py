@@ -39,7 +39,7 @@ def budget_figure(methods: Mapping[str, Sequence[Score]], ceiling: float | None)
     for place, (name, scores) in enumerate(methods.items()):
         _draw_method(axes, name, sorted(scores, key=lambda s: s.points), place=place)
     if ceiling is not None:
-        axes.axhline(ceiling, color="#404040", linestyle="--", linewidth=1.8, label="every pixel labelled")
+        axes.axhline(ceiling, color="#404040", linestyle="--", linewidth=1.8, label="full supervision")
     axes.set_xscale("log")
     budgets = sorted({s.points for scores in methods.values() for s in scores})
     axes.xaxis.set_major_locator(FixedLocator(budgets))

@@ -18,8 +18,8 @@ class Protocol(Settings):
     Attributes:
         scope: What N points per class count for; None: "tile" when ``tile`` is given, else "image".
         tile: Side of a tile in pixels.
-        places: Where a point may lie: any "pixel" of its class; "component" gives each connected component the
-            same chance; "interior" keeps ``margin`` from other classes; "centre" is the middle of a component.
+        places: Where a point may lie: any "pixel" of its class; "component" lets each connected component stand for N
+            pixels at most, so that small ones count like large ones; "interior" keeps ``margin`` from other classes; "centre" is the middle of a component.
         margin: Distance of "interior" from the edge of the class, in pixels.
         jitter: How far a "centre" may be missed, in pixels, without leaving the class.
         location_error: How far points lie from where they should, 1 to this many pixels; 0 for exact ones.
@@ -33,6 +33,11 @@ class Protocol(Settings):
     jitter: Annotated[float, Field(ge=0, le=100)] = 2.0
     location_error: Annotated[float, Field(ge=0, le=100)] = 0.0
     wrong_share: Share = 0.0
+
+    @property
+    def counts_for(self) -> Literal["tile", "image", "total"]:
+        """The scope, also where it is left open."""
+        return self.scope or ("tile" if self.tile is not None else "image")
 
     @model_validator(mode="after")
     def _scope_fits_tile(self) -> Self:

@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from numpy.typing import NDArray
 
 from geoseg.domain.accuracy import accuracy, accuracy_record, confusion_matrix
 from geoseg.domain.ports import Progress, Silence
-from geoseg.errors import LegendError, OutputError, SettingsError
+from geoseg.errors import LegendError, ModelFileError, OutputError, ResumeError, SettingsError
 from geoseg.geodata.class_maps import read_class_map
 from geoseg.geodata.outputs import check_output, write_json
+from geoseg.geodata.rasters import describe_raster
 from geoseg.learning.model_file import read_record
 from geoseg.settings import (
     ExperimentSettings,
@@ -28,6 +30,7 @@ from geoseg.settings import (
 from geoseg.workflows.inputs import Inputs, find_inputs
 from geoseg.workflows.methods import METHODS
 from geoseg.workflows.predict import predict
+from geoseg.workflows.run_folder import RunFolder
 from geoseg.workflows.sample import sample
 from geoseg.workflows.summary import Summary, check_background, summarise
 from geoseg.workflows.train import train
@@ -64,7 +67,8 @@ def experiment(settings: ExperimentSettings, progress: Progress | None = None) -
     Raises:
         OutputError: The folder holds results of other settings; the difference is named.
         DatasetError: The folder, a list, an image or a mask is missing.
-        LegendError: There is no legend.
+        RasterError: An image or a mask of the test split cannot be read, or they are not of one size.
+        LegendError: There is no legend, or a mask has a class that it lacks.
         SettingsError: There is no such recipe.
     """
     progress = progress or Silence()
@@ -74,13 +78,16 @@ def experiment(settings: ExperimentSettings, progress: Progress | None = None) -
         raise LegendError("this folder has no legend", where=settings.data, expected="legend.json")
     trained_on = find_inputs(settings.data, split=settings.train_split, legend=None, masks_needed=True)
     check_background(settings, tested.legend.names)
-    _check_same(settings, trained_on, tested)
+    _check_same(settings, trained_on, tested, truth_sha256=_check_truth(tested))
     grid = runs(settings)
     for place, run in enumerate(grid, start=1):
         progress.say(f"Run {place}/{len(grid)}: {run.describe()}")
         path = settings.output / "runs" / f"{run.name}.json"
         if not path.exists():
-            write_json(path, _carry_out(run, settings, tested, progress=progress))
+            images = len(trained_on.images)
+            write_json(path, _carry_out(run, settings, tested, images=images, progress=progress))
+            if not settings.keep_models:
+                shutil.rmtree(_model(run, settings).parent, ignore_errors=True)
     return summarise(settings, progress)
 
 
@@ -103,7 +110,18 @@ def _check_recipes(settings: ExperimentSettings) -> None:
             )
 
 
-def _check_same(settings: ExperimentSettings, trained_on: Inputs, tested: Inputs) -> None:
+def _check_truth(tested: Inputs) -> str:
+    """Read all that maps will be scored by, before hours of work, and return its SHA-256."""
+    assert tested.legend is not None
+    found = sha256()
+    for name, path in tested.images.items():
+        found.update(tested.read_truth(name, tested.legend, describe_raster(path)).tobytes())
+    return found.hexdigest()
+
+
+def _check_same(
+    settings: ExperimentSettings, trained_on: Inputs, tested: Inputs, *, truth_sha256: str
+) -> None:
     """Store what all results of the folder have in common, or make sure that it is the same."""
     path = settings.output / "experiment.json"
     assert tested.legend is not None
@@ -112,7 +130,8 @@ def _check_same(settings: ExperimentSettings, trained_on: Inputs, tested: Inputs
         "legend": tested.legend.to_records(),
         "train_images": _names(trained_on),
         "test_images": _names(tested),
-        "protocol": settings.protocol.model_dump(mode="json"),
+        "truth_sha256": truth_sha256,
+        "protocol": {**settings.protocol.model_dump(mode="json"), "scope": settings.protocol.counts_for},
         "train_split": settings.train_split,
         "test_split": settings.test_split,
         "training": settings.training.model_dump(mode="json", exclude=_NOT_OF_THE_RESULT),
@@ -153,13 +172,40 @@ def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in record.items() if k not in nested} | inner
 
 
+def _model(run: Run, settings: ExperimentSettings) -> Path:
+    return settings.output / "work" / run.name / "model.geoseg"
+
+
+def _trained(wanted: TrainSettings, progress: Progress) -> Mapping[str, Any]:
+    """Train, or go on; return the record of the training."""
+    model = wanted.output
+    if model.exists():
+        # A model without a result is of a run that was stopped while it mapped.
+        return read_record(model).training
+    try:
+        return train(wanted, progress).record.training
+    except (ModelFileError, ResumeError) as error:
+        if not RunFolder(model).checkpoint.exists():
+            raise
+        progress.warn(f"{error} This run is begun anew.")
+        return train(wanted.model_copy(update={"resume": False}), progress).record.training
+
+
 def _carry_out(
-    run: Run, settings: ExperimentSettings, tested: Inputs, *, progress: Progress
+    run: Run, settings: ExperimentSettings, tested: Inputs, *, images: int, progress: Progress
 ) -> dict[str, Any]:
-    """Draw points unless they are drawn, train, map the test images, score; return the result."""
+    """Draw points unless they are drawn, train, map the test images, score; return the result.
+
+    Args:
+        run: What to do.
+        settings: Of the experiment.
+        tested: What to score on.
+        images: How many there are to train on.
+        progress: Told of every step.
+    """
     assert tested.legend is not None
     points = None if run.per_class is None else _points(run, settings, progress)
-    model = settings.output / "work" / run.name / "model.geoseg"
+    model = _model(run, settings)
     model.parent.mkdir(parents=True, exist_ok=True)
     common = settings.training.model_dump() | {
         "data": settings.data.resolve(),
@@ -171,8 +217,7 @@ def _carry_out(
         "overwrite": True,
     }
     wanted = METHODS[run.recipe](TrainSettings(**{**common, "recipe": "full" if points is None else "pfce"}))
-    # A model without a result is of a run that was stopped while it mapped.
-    training = read_record(model).training if model.exists() else train(wanted, progress).record.training
+    training = _trained(wanted, progress)
     started = time.monotonic()
     maps = settings.output / "maps" / run.name
     # A folder that is there says that one raster goes into a folder too.
@@ -191,14 +236,14 @@ def _carry_out(
     )
     mapped = time.monotonic() - started
     confusions = {name: _compare(maps / f"{name}.tif", name, tested) for name in tested.images}
-    if not settings.keep_models:
-        shutil.rmtree(model.parent)
     names = tested.legend.names
     kept = (
         "points_sha256",
         "drawn_sha256",
         "points_total",
+        "points_used",
         "points_by_class",
+        "computed_in",
         "final_loss",
         "history",
         "prior",
@@ -208,8 +253,9 @@ def _carry_out(
         "recipe": run.recipe,
         "per_class": run.per_class,
         "seed": run.seed,
-        "points_per_image": training["points_total"] / len(training["points_by_image"]),
+        "points_per_image": training["points_total"] / images,
         **{name: training[name] for name in kept},
+        "epoch": training.get("epoch"),
         "seconds": {"train": training["seconds"], "map": round(mapped, 1)},
         **accuracy_record(accuracy(np.sum(list(confusions.values()), axis=0)), names),
         "images": {n: accuracy_record(accuracy(matrix), names) for n, matrix in confusions.items()},

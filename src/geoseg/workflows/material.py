@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from geoseg.domain.legend import UNLABELLED, Legend
 from geoseg.domain.points import CHECK, TRAIN, Points, hold_out, join_points, make_points
 from geoseg.domain.ports import Progress
-from geoseg.errors import LegendError, PointsError
+from geoseg.errors import LegendError, PointsError, RasterError
 from geoseg.geodata.rasters import Raster
 from geoseg.learning.normalisation import Normalisation, measure_normalisation
 from geoseg.learning.patches import plan_cover
@@ -73,21 +73,21 @@ def gather(settings: TrainSettings, stack: ExitStack, progress: Progress, *, che
 
 
 def _all_labels(inputs: Inputs, rasters: Rasters) -> tuple[Points, Legend]:
-    """Return a point on every fourth labelled pixel of the masks, or on fewer: four million at most.
-
-    These are more than a network's cells of 8 px.
-    """
+    """Return a point on every fourth labelled pixel of the masks, or on fewer: about four million at most."""
     if inputs.legend is None:
         raise LegendError("this folder has no legend", where="--recipe full", hint="Name one with --legend.")
-    pixels = sum(info.height * info.width for info in rasters.infos.values())
-    every = max(_EVERY_PX, math.ceil(math.sqrt(pixels / _MOST_LABELS)))
+    legend = inputs.legend
+    labelled = sum(
+        int((inputs.read_truth(n, legend, info) != UNLABELLED).sum()) for n, info in rasters.infos.items()
+    )
+    every = max(_EVERY_PX, math.ceil(math.sqrt(labelled / _MOST_LABELS)))
     parts = []
     for name, info in rasters.infos.items():
-        mask = inputs.read_truth(name, inputs.legend, info)
+        mask = inputs.read_truth(name, legend, info)
         row, col = np.nonzero(mask[::every, ::every] != UNLABELLED)
         row, col = row * every, col * every
         parts.append(make_points(name, row.astype(np.float64), col.astype(np.float64), mask[row, col]))
-    return join_points(parts), inputs.legend
+    return join_points(parts), legend
 
 
 def _describe(points: Points, legend: Legend) -> str:
@@ -107,4 +107,11 @@ def _normalisation(sources: Mapping[str, Raster], points: Points, patch_px: int)
     """Measure band statistics over the patches that hold points, at most some hundreds of them."""
     cells = plan_cover(points, patch_px)
     every = math.ceil(len(cells) / NORMALISATION_WINDOWS)
-    return measure_normalisation(sources[c.image].read(c.window) for c in islice(cells, 0, None, every))
+    try:
+        return measure_normalisation(sources[c.image].read(c.window) for c in islice(cells, 0, None, every))
+    except ValueError as error:
+        raise RasterError(
+            "not one pixel around the labels is valid",
+            where=", ".join(sources[name].info.path.name for name in sorted({c.image for c in cells})),
+            expected="images that are not all nodata",
+        ) from error

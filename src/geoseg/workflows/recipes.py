@@ -22,7 +22,7 @@ from geoseg.learning.head_start import can_start_head, start_head
 from geoseg.learning.layers import build_layer_network
 from geoseg.learning.models import Architecture, build_network, split_parameters
 from geoseg.learning.quick import fit_quick
-from geoseg.learning.reading import Reader, draw_unlabelled, read_logits
+from geoseg.learning.reading import Reader, draw_unlabelled, even_choice, read_logits
 from geoseg.learning.stem import start_stem
 from geoseg.learning.weights import WeightsReport, load_weights
 from geoseg.settings import TrainSettings
@@ -31,7 +31,7 @@ from geoseg.workflows.prior import calibrate
 from geoseg.workflows.run_folder import RunFolder
 
 # The prior is corrected when all is fitted.
-NOT_OF_THE_RUN = {"resume", "overwrite", "output", "device", "processes", "prior"}
+NOT_OF_THE_RUN = {"resume", "overwrite", "output", "device", "processes", "prior", "data", "points"}
 # The patch over what is read around a cell.
 _MARGINS_A_PATCH = 4
 
@@ -129,6 +129,7 @@ def pfce(job: Job) -> Trained:
         f"weights of epoch {fitted.best_epoch}, loss {chosen.loss:.4f}",
         {
             "epoch": fitted.best_epoch,
+            "points_used": len(data.points),
             "final_loss": fitted.history[-1].loss,
             "history": [{k: v for k, v in asdict(r).items() if math.isfinite(v)} for r in fitted.history],
             "weights": report.describe(),
@@ -171,6 +172,7 @@ def quick(job: Job) -> Trained:
         f"loss {fitted.loss:.4f}" + (f", {left_out:.4f} at points left out" if left_out else ""),
         {
             "final_loss": fitted.loss,
+            "points_used": len(even_choice(data.points)),
             "history": [],
             "inverse_ridge": validation.inverse_ridge,
             "left_out_losses": tried,
@@ -194,7 +196,12 @@ def forest(job: Job) -> Trained:
         replace(job.architecture, head="forest"),
         calibration,
         f"{len(fitted.network.get_buffer('roots'))} trees, loss {fitted.loss:.4f}",
-        {"final_loss": fitted.loss, "history": [], "prior": prior},
+        {
+            "final_loss": fitted.loss,
+            "points_used": len(even_choice(data.points)),
+            "history": [],
+            "prior": prior,
+        },
     )
 
 
@@ -243,7 +250,10 @@ def _fit_plan(job: Job) -> FitPlan:
 
 
 def _identity(job: Job) -> dict[str, Any]:
-    """Return what makes a run the same run: settings, precision, and the points as training sees them."""
+    """Return what makes a run the same run: settings, precision, and the points as training sees them.
+
+    Where the points and the images lie does not count.
+    """
     chosen = job.settings.model_dump(mode="json", exclude=NOT_OF_THE_RUN)
     return {
         **chosen,

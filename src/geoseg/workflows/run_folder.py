@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from torch.utils.tensorboard import SummaryWriter
 
-from geoseg.errors import ModelFileError, OutputError, TrainingError
+from geoseg.errors import ModelFileError, OutputError, ResumeError
 from geoseg.geodata.outputs import check_output, whole_file, write_json, write_text
 from geoseg.learning.checkpoints import Checkpoint, unpack_checkpoint
 from geoseg.learning.fitting import EpochRecord
@@ -39,6 +39,8 @@ class RunFolder:
         self._log = self.path / "log.jsonl"
         self._board: SummaryWriter | None = None
         self._is_read_only = is_read_only
+        self.earlier_s = 0.0
+        """Seconds that the epochs of earlier tries took."""
 
     def begin(self, identity: Mapping[str, Any], *, resume: bool, overwrite: bool) -> Checkpoint | None:
         """Prepare the folder and return the checkpoint to go on from, if there is one and it is wanted.
@@ -54,6 +56,7 @@ class RunFolder:
             ModelFileError: The checkpoint is damaged.
         """
         checkpoint = self._resumed(identity) if resume and self.checkpoint.exists() else None
+        self.earlier_s = sum(r["seconds"] for r in checkpoint.history) if checkpoint is not None else 0.0
         if self._is_read_only:
             return checkpoint
         if checkpoint is None:
@@ -94,7 +97,7 @@ class RunFolder:
         differing = sorted(k for k in stored.keys() | now.keys() if stored.get(k) != now.get(k))
         if differing:
             first = differing[0]
-            raise TrainingError(
+            raise ResumeError(
                 f"the checkpoint is of another run; they differ in {', '.join(differing)}",
                 where=self.checkpoint,
                 expected=f"{first} = {stored.get(first)}",

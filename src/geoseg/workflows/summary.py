@@ -41,8 +41,9 @@ PUBLISHED = (
 )
 _NOTE = (
     "Scores are of one confusion matrix over all test images. ± is the standard deviation over draws of the points; "
-    "the interval is a bootstrap over the test images. The final loss is each recipe's own: pfCE for pfce, cross-entropy "
-    "for the others; only equal recipes compare. The rows 'as published' are of DeepLabV3 (ResNet50) on "
+    "the interval is a bootstrap over the test images, as if each were a place by itself. The final loss is each recipe's "
+    "own, of its last epoch where it has epochs: pfCE for pfce, cross-entropy for the others; only equal recipes compare. "
+    "The rows 'as published' are of DeepLabV3 (ResNet50) on "
     "LandCover.ai; their split, seeds, number of images and whether the budget is per image or in total are not known."
 )
 
@@ -83,10 +84,16 @@ def summarise(settings: ExperimentSettings, progress: Progress) -> Summary:
     background = _background(settings, names)
     entries = [_entry(group, background) for group in groups]
     rows = [_row(entry) for entry in entries] + [_published_row(entry) for entry in PUBLISHED]
-    scope = settings.protocol.scope or ("tile" if settings.protocol.tile else "image")
-    record = {"scope": scope, "classes": names, "results": entries, "as_published": list(PUBLISHED)}
+    scope = settings.protocol.counts_for
+    record = {
+        "protocol": _protocol(settings),
+        "scope": scope,
+        "classes": names,
+        "results": entries,
+        "as_published": list(PUBLISHED),
+    }
     write_json(folder / "summary.json", record)
-    write_text(folder / "summary.md", _markdown(rows, scope))
+    write_text(folder / "summary.md", _markdown(rows, settings, groups))
     _draw(settings, entries, groups, names=names, progress=progress)
     return Summary(folder, HEADER, rows, _NOTE, record)
 
@@ -144,6 +151,9 @@ def _entry(group: _Group, background: int | None) -> dict[str, Any]:
         "per_class": group.per_class,
         "points_per_image": _mean(group, "points_per_image"),
         "points_total": round(_mean(group, "points_total")),
+        "points_used": round(np.mean([r.get("points_used", r["points_total"]) for r in group.results])),
+        "epochs": [r.get("epoch") for r in group.results],
+        "computed_in": sorted({r.get("computed_in", "not known") for r in group.results}),
         "points_sha256": [r["drawn_sha256"] for r in group.results],
         "draws": len(group.results),
         "final_loss": _mean(group, "final_loss"),
@@ -180,7 +190,7 @@ def _row(entry: Mapping[str, Any]) -> list[str]:
         entry["recipe"],
         "all labels" if is_full else str(entry["per_class"]),
         "" if is_full else f"{entry['points_per_image']:,.0f}",
-        "" if is_full else f"{entry['points_total']:,}",
+        "" if is_full else _in_total(entry),
         str(entry["draws"]),
         f"{entry['final_loss']:.4f}",
         percent("miou"),
@@ -191,16 +201,34 @@ def _row(entry: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _in_total(entry: Mapping[str, Any]) -> str:
+    total, used = entry["points_total"], entry["points_used"]
+    return f"{total:,}" + (f" ({used:,} used)" if used < total else "")
+
+
 def _published_row(entry: Mapping[str, Any]) -> list[str]:
     known = ["as published", str(entry["per_class"]), "not known", "not known", "not known"]
     return [*known, f"{entry['final_loss']:.4f}", f"{100 * entry['miou']:.2f}", "", "", "", ""]
 
 
-def _markdown(rows: Sequence[Sequence[str]], scope: str) -> str:
-    counted = "in total" if scope == "total" else f"per {scope}"
+def _protocol(settings: ExperimentSettings) -> dict[str, Any]:
+    return {**settings.protocol.model_dump(mode="json"), "scope": settings.protocol.counts_for}
+
+
+def _markdown(rows: Sequence[Sequence[str]], settings: ExperimentSettings, groups: Sequence[_Group]) -> str:
+    protocol = settings.protocol
+    counted = {"total": "in total", "image": "per image", "tile": f"per tile of {protocol.tile} px"}
     lines = [HEADER, ["---", *["---:"] * (len(HEADER) - 1)], *rows]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"Budget: points per class, {counted}.\n\n{table}\n\n{_NOTE}\n"
+    drawn = {(g.per_class, r["seed"]): r["drawn_sha256"] for g in groups if g.per_class for r in g.results}
+    hashes = "\n".join(
+        f"- {n} per class, draw {seed}: {digest}" for (n, seed), digest in sorted(drawn.items())
+    )
+    others = {k: v for k, v in _protocol(settings).items() if k not in ("scope", "tile")}
+    return (
+        f"Budget: points per class, {counted[protocol.counts_for]}. Protocol: {json.dumps(others)}.\n\n{table}\n\n"
+        f"{_NOTE}\n\nSHA-256 of the points of each draw, the same for all recipes:\n\n{hashes}\n"
+    )
 
 
 def _draw(
@@ -258,7 +286,9 @@ def _compare(
 ) -> None:
     """Draw the test images, their maps by every method from the first draw of points, and the truth."""
     wanted = [f"{recipe}-{per_class}-seed0" if recipe != "full" else recipe for recipe in recipes]
-    maps = tuple(p for p in (settings.output / "maps" / name for name in wanted) if p.is_dir())
+    # A folder of maps without a result is of a run that is not finished.
+    done = [name for name in wanted if (settings.output / "runs" / f"{name}.json").exists()]
+    maps = tuple(p for p in (settings.output / "maps" / name for name in done) if p.is_dir())
     if maps:
         picture(
             PictureSettings(

@@ -90,7 +90,8 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
             raise _interrupted(folder, settings) from error
         training = {
             **_training_record(settings, material, trained),
-            "seconds": round(time.monotonic() - started, 1),
+            "seconds": round(time.monotonic() - started + folder.earlier_s, 1),
+            "computed_in": f"{job.precision} on {job.device}",
         }
         record = _record(settings, material, trained, training=training, context_px=_context(job, trained))
         curves = folder.path / "curves.png" if trained.history else None
