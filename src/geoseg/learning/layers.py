@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from geoseg.learning.models import Architecture, build_network
-from geoseg.learning.probe import Probe
+
+if TYPE_CHECKING:  # scikit-learn comes with it, 80 MB that mapping has no use for
+    from geoseg.learning.probe import Probe
 
 LAYERS = {
     "resnet50": ("relu", "layer1", "layer2", "layer3"),

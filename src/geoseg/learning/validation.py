@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold
 
 from geoseg.learning.calibration import HeldOut
 from geoseg.learning.reading import Reading
@@ -52,6 +51,9 @@ def folds_by_place(labels: Labels, places: Labels) -> Folds | None:
         labels: Class ids (P,).
         places: Number of the place of each point (P,).
     """
+    # Only fitting needs scikit-learn; mapping has no use for its 80 MB.
+    from sklearn.model_selection import StratifiedGroupKFold
+
     single = [k for k in np.unique(labels) if len(np.unique(places[labels == k])) == 1]
     alone = np.isin(labels, single)
     places = np.where(alone, places.max() + 1 + np.arange(len(places)), places)
