@@ -60,7 +60,10 @@ def main() -> None:
     )
     parser.add_argument("--side", type=int, default=2048)
     parser.add_argument(
-        "--sizes", nargs="+", default=["2048x2048", "8192x8192"], help="width x height in pixels"
+        "--sizes",
+        nargs="+",
+        default=["2048x2048", "8192x8192", "32768x32768"],
+        help="width x height in pixels",
     )
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--device", default="auto")

@@ -16,10 +16,13 @@ import numpy as np
 import pytest
 import rasterio
 
+from geoseg.domain.prediction import plan_windows
 from geoseg.errors import OutputError, RasterError, StoppedError
 from geoseg.geodata.class_maps import read_class_map
+from geoseg.geodata.rasters import describe_raster
 from geoseg.settings import PredictSettings
-from geoseg.workflows.mapping import missing_ranges
+from geoseg.workflows.engines import build_engine
+from geoseg.workflows.mapping import Task, Work, map_raster, missing_ranges
 from geoseg.workflows.predict import predict
 
 
@@ -120,12 +123,12 @@ def test_a_killed_process_loses_the_strip_under_way_at_most(model, tall, tmp_pat
     )
     process = subprocess.Popen([sys.executable, "-c", slow, str(model), str(tall), str(path)])
     deadline = time.monotonic() + 60
-    while len(list(tmp_path.glob("map.tif.parts/*.npz"))) < 3 and time.monotonic() < deadline:
+    while len(list(tmp_path.glob("map.tif.parts/[!.]*.npz"))) < 3 and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not path.exists()
-    finished = len(list(tmp_path.glob("map.tif.parts/*.npz")))
+    finished = len(list(tmp_path.glob("map.tif.parts/[!.]*.npz")))
     assert 3 <= finished < 9
     again = After(-1)
     predict(settings(model, tall, path), again)
@@ -272,14 +275,20 @@ def test_a_minimum_area_needs_a_place_on_the_ground(model, write_tiff, tmp_path)
         predict(settings(model, plain, tmp_path / "map.tif", also=("polygons",), min_area=10))
 
 
-def test_the_backend_it_was_begun_with_is_kept_and_gives_the_same_map(model, tall, tmp_path) -> None:
+def test_the_backend_it_was_begun_with_is_kept_and_gives_the_same_map(small, tall, tmp_path) -> None:
+    def make(path, progress, **options):
+        chosen = settings("", tall, path, **options)
+        task = Task(describe_raster(tall), {"class_map": path}, replaces=False)
+        engine, predictor = build_engine(chosen, small, [task], plan=plan_windows(64, 64), progress=progress)
+        map_raster(Work(task, engine, chosen), predictor, progress)
+
     exact, path = tmp_path / "torch.tif", tmp_path / "map.tif"
-    predict(settings(model, tall, exact))
+    make(exact, After(-1))
     with pytest.raises(StoppedError):
-        predict(settings(model, tall, path, backend="openvino"), After(9))
+        make(path, After(9), backend="openvino")
     with pytest.raises(
         OutputError, match=r"differ in backend; expected backend = openvino; got backend = torch"
     ):
-        predict(settings(model, tall, path))
-    predict(settings(model, tall, path, backend="auto"))
+        make(path, After(-1))
+    make(path, After(-1), backend="auto")
     assert (read_class_map(exact)[0] == read_class_map(path)[0]).mean() >= 0.999

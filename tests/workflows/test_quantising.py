@@ -7,13 +7,11 @@ import json
 import numpy as np
 import pytest
 import rasterio
-from torch import nn
 
 from geoseg.domain.prediction import plan_windows
 from geoseg.errors import RasterError, SettingsError, StoppedError
 from geoseg.geodata.class_maps import read_class_map
 from geoseg.geodata.rasters import describe_raster, open_raster
-from geoseg.learning.model_file import Model, read_record
 from geoseg.settings import PredictSettings
 from geoseg.workflows.engines import build_engine, rebuild_predictor
 from geoseg.workflows.mapping import Task, Work, map_raster
@@ -81,13 +79,6 @@ def test_a_raster_without_a_valid_pixel_cannot_be_fitted_to(write_tiff, tmp_path
         RasterError, match=r"empty\.tif: no valid pixel was found to fit int8 to; .*|--precision"
     ):
         sample_of(path)
-
-
-@pytest.fixture
-def small(model):
-    """A model of two convolutions, which is exported in a second."""
-    network = nn.Sequential(nn.Conv2d(3, 4, 8, stride=8), nn.ReLU(), nn.Conv2d(4, 3, 1)).eval()
-    return Model(network, read_record(model), "made here")
 
 
 def test_a_stopped_map_goes_on_with_the_network_it_was_begun_with_or_is_refused(small, tall, tmp_path):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from geoseg.errors import ModelFileError, SettingsError
+from geoseg.learning.folding import fold_batch_norms
 from geoseg.learning.model_file import Model
 
 _EXAMPLE_PX = 128
@@ -24,7 +25,7 @@ class Probabilities(nn.Module):
 
     def __init__(self, model: Model) -> None:
         super().__init__()
-        self.network = model.network
+        self.network = fold_batch_norms(model.network)
         self._calibration = model.record.calibration
 
     def forward(self, images: Tensor) -> Tensor:

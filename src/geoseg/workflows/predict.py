@@ -122,13 +122,13 @@ def _prediction(task: Task, records: list[dict[str, Any]]) -> Prediction:
 
 def _tasks(settings: PredictSettings, record: ModelRecord, progress: Progress) -> list[Task]:
     """Check all that goes in and comes out."""
-    if settings.area is not None:
-        check_area(settings.area)
     tasks = [_task(raster, settings, record) for raster in settings.rasters]
     for task in tasks:
         if not settings.resample:
             warn_of_resolution(task.info, record, progress)
     _check_names(tasks, settings)
+    if settings.area is not None:
+        check_area(settings.area)
     return tasks
 
 
