@@ -13,7 +13,6 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable
-from copy import deepcopy
 from pathlib import Path
 
 from engine import build_model, write_raster
@@ -65,10 +64,9 @@ def _build(model: Model, sample: Sample, only: list[str] | None) -> dict[str, Pr
             made.append(quantise_for(model, sample))
         return build_int8_predictor(model, backend, made[0].network)
 
-    # Copies, because exporting changes the memory format of the weights.
     builders: dict[str, Callable[[], Predictor]] = {
-        "torch": lambda: build_predictor(deepcopy(model), "torch", **exact),
-        "compiled": lambda: build_predictor(deepcopy(model), "compiled", **exact),
+        "torch": lambda: build_predictor(model, "torch", **exact),
+        "compiled": lambda: build_predictor(model, "compiled", **exact),
         "onnx": lambda: build_predictor(model, "onnx", **exact),
         "openvino": lambda: build_predictor(model, "openvino", **exact),
         "onnx int8": lambda: int8("onnx"),

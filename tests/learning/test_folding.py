@@ -48,8 +48,14 @@ def test_every_batch_norm_is_folded_and_the_given_network_keeps_its_own():
 def test_weights_that_do_not_change_are_shared():
     network = nn.Sequential(nn.Conv2d(3, 8, 1), nn.ReLU(), nn.Conv2d(8, 8, 1), nn.BatchNorm2d(8))
     folded = fold_batch_norms(network.eval())
-    assert folded[0].weight is network[0].weight
-    assert folded[2].weight is not network[2].weight
+    assert folded[0].weight.data_ptr() == network[0].weight.data_ptr()
+    assert folded[2].weight.data_ptr() != network[2].weight.data_ptr()
+
+
+def test_moving_the_folded_network_leaves_the_given_one_where_it_is():
+    network = nn.Sequential(nn.Conv2d(3, 8, 1), nn.ReLU(), nn.Conv2d(8, 8, 1), nn.BatchNorm2d(8))
+    fold_batch_norms(network.eval()).to(torch.float64)
+    assert {p.dtype for p in network.parameters()} == {torch.float32}
 
 
 def test_a_batch_norm_behind_something_else_stays():

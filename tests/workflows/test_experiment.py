@@ -36,6 +36,18 @@ class Watcher:
     warn = say
 
 
+class StopsInEpoch(Watcher):
+    """A watcher who presses Ctrl-C in an epoch."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def advance(self, steps=1, note=""):
+        if note.startswith(f"epoch {self.epoch}/"):
+            raise KeyboardInterrupt
+
+
 def _settings(dataset, cheap, folder, **options):
     own = {"recipes": ("forest", "quick"), "per_class": (4, 8), "seeds": 2, "background": "field"}
     return ExperimentSettings(
@@ -235,13 +247,8 @@ def test_a_run_that_cannot_be_gone_on_with_is_begun_anew(dataset, cheap, tmp_pat
         dataset, options, tmp_path / "r", recipes=("partial-ce", "pfce"), per_class=(4,), seeds=1
     )
 
-    class Stop(Watcher):
-        def advance(self, steps=1, note=""):
-            if note.startswith("epoch 3/"):
-                raise KeyboardInterrupt
-
     with pytest.raises(StoppedError):
-        experiment(both, Stop())
+        experiment(both, StopsInEpoch(3))
     identity = tmp_path / "r" / "work" / "partial-ce-4-seed0" / "model.run" / "run.json"
     begun = json.loads(identity.read_text())
     identity.write_text(json.dumps({**begun, "precision": "bf16"}))
@@ -256,13 +263,8 @@ def test_the_seconds_of_a_run_count_its_earlier_tries(dataset, cheap, tmp_path):
     options = {**cheap, "epochs": 2, "check_share": 0.3}
     one = _settings(dataset, options, tmp_path / "r", recipes=("pfce",), per_class=(4,), seeds=1)
 
-    class Stop(Watcher):
-        def advance(self, steps=1, note=""):
-            if note.startswith("epoch 2/"):
-                raise KeyboardInterrupt
-
     with pytest.raises(StoppedError):
-        experiment(one, Stop())
+        experiment(one, StopsInEpoch(2))
     checkpoint = tmp_path / "r" / "work" / "pfce-4-seed0" / "model.run" / "checkpoint.pt"
     content = torch.load(checkpoint, weights_only=True)
     content["history"][0]["seconds"] = 5000.0

@@ -10,11 +10,13 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 
 import geopandas
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 
 from geoseg.domain.prediction import plan_windows
 from geoseg.errors import OutputError, RasterError, StoppedError
@@ -292,3 +294,13 @@ def test_the_backend_it_was_begun_with_is_kept_and_gives_the_same_map(small, tal
         make(path, After(-1))
     make(path, After(-1), backend="auto")
     assert (read_class_map(exact)[0] == read_class_map(path)[0]).mean() >= 0.999
+
+
+def test_a_raster_made_of_one_in_an_archive_is_mapped(model, raster, tmp_path) -> None:
+    archive, virtual = tmp_path / "in.zip", tmp_path / "in.vrt"
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.write(raster, "raster.tif")
+    with rasterio.open(f"/vsizip/{archive}/raster.tif") as source:
+        rasterio.shutil.copy(source, virtual, driver="VRT")
+    (made,) = predict(settings(model, virtual, tmp_path / "map.tif"))
+    assert made.class_map.exists()

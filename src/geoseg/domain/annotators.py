@@ -24,8 +24,9 @@ class Annotator:
     """A person who labels.
 
     Attributes:
-        places: Where a point may lie: any "pixel" of its class; "component" lets each connected component stand for as
-            many pixels at most as there are points to draw; "interior" keeps off other classes; "centre" is the middle of a component.
+        places: Where a point may lie: any "pixel" of its class; "component" lets each connected component stand
+            for as many pixels at most as there are points to draw; "interior" keeps off other classes; "centre"
+            is the middle of a component.
         margin_px: How far "interior" stays from other classes.
         jitter_px: How far a "centre" may be missed, within the class.
         location_error_px: Points lie 1 to this many pixels off, whatever is there; 0 for none.

@@ -119,10 +119,11 @@ def predict_strips(
 ) -> Generator[Strip]:
     """Predict a raster from north to south and yield each strip when it is finished.
 
-    Close the generator when it is left before its end, and what reads ahead stops. Reading, the network and what the caller does with the strips go on at the same time. Every pixel is read with
-    its context, reflected at the raster's edges; nothing is kept of finished strips. Peak memory, beside the network's own: 4 classes x 64 x width
-    bytes for the blended band and 4 core x width for two strips (with probabilities 2 core x width a class more),
-    and three windows on either side of the network. It does not depend on the height.
+    Reading, the network and what the caller does with the strips go on at the same time; close the generator when it
+    is left before its end, and reading stops. Every pixel is read with its context, reflected at the raster's edges;
+    nothing is kept of finished strips. Peak memory, beside the network's own: 4 classes x 64 x width bytes for the
+    blended band and 4 core x width for two strips (with probabilities 2 core x width a class more), and three windows
+    on either side of the network. It does not depend on the height.
 
     Args:
         source: The raster.

@@ -45,8 +45,9 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Return a percentile interval of the mean IoU, resampling the images scored (Efron, 1979).
 
-    It tells how much the score hangs on which places were scored, as far as the images are places apart. All repetitions
-    meet the same images in a draw, and their scores are averaged. NaN for one image, which tells nothing of others.
+    It tells how much the score hangs on which places were scored, as far as the images are places apart. All
+    repetitions meet the same images in a draw, and their scores are averaged. NaN for one image, which tells nothing of
+    others.
 
     Args:
         repetitions: Confusion matrices by image, of the same images in each.

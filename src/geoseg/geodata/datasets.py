@@ -63,17 +63,15 @@ def open_dataset(
         LegendError: ``legend.json`` is not a legend.
     """
     folder = Path(folder)
-    images, tiles = _images(folder), dict[str, list[int]]()
+    every_image, every_mask = _images(folder), _rasters(folder / "masks")
+    images, tiles = every_image, dict[str, list[int]]()
     if split is not None:
         stems = _stems_of_split(folder, split)
         tiles = _tiles(stems, images)
         images = _chosen(images, list(tiles) or stems, folder / f"{split}.txt")
-    every_mask = _rasters(folder / "masks")
     masks = {stem: path for stem, path in every_mask.items() if stem in images}
     if masks_needed:
-        _check_masks(
-            folder, images, masks, unpaired=sorted(set(every_mask) - set(_rasters(folder / "images")))
-        )
+        _check_masks(folder, images, masks, unpaired=sorted(every_mask.keys() - every_image.keys()))
     return Dataset(folder, images, masks, legend or _own_legend(folder), tiles)
 
 

@@ -206,7 +206,7 @@ def files_behind(path: Path) -> list[Path]:
     """
     with _opened(path) as dataset:
         named = [Path(name) for name in dataset.files if not name.endswith(".aux.xml")]
-    return sorted({path, *named} if path.exists() else {p for p in named if p.exists()})
+    return sorted(file for file in {path, *named} if file.exists())
 
 
 def _check_bands(dataset: DatasetReader, path: Path) -> None:

@@ -26,9 +26,9 @@ _FAULTS = (OSError, ValueError, TypeError, KeyError)
 class StripStore:
     """Keeps finished strips beside the map they will become; ``map.tif`` has ``map.tif.parts/``.
 
-    Every file in it appears whole or not at all, so several processes may fill one store; strips of another map, which a
-    worker that is late may still write, are not seen. When the map is written, the strips go, and what is left says that
-    it is made, until the whole command is through.
+    Every file in it appears whole or not at all, so several processes may fill one store; strips of another map, which
+    a worker that is late may still write, are not seen. When the map is written, the strips go, and what is left says
+    that it is made, until the whole command is through.
 
     Args:
         path: The map.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from itertools import chain, pairwise
+from itertools import pairwise
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 
@@ -17,10 +17,11 @@ def fold_batch_norms(network: nn.Module) -> nn.Module:
 
     Args:
         network: A network whose batch norms follow, in the order of their modules, the convolutions that feed them;
-            what may stand between the two in the computation is averaging. It stays as it is; weights that do not change
-            are shared with it.
+            what may stand between the two in the computation is averaging. It stays as it is, wherever the folded one
+            is moved to; weights that do not change share their memory.
     """
-    shared = {id(tensor): tensor for tensor in chain(network.parameters(), network.buffers())}
+    shared: dict[int, Tensor] = {id(p): nn.Parameter(p.detach(), False) for p in network.parameters()}
+    shared |= {id(buffer): buffer.detach() for buffer in network.buffers()}
     folded = copy.deepcopy(network, shared)
     for parent in list(folded.modules()):
         for (_, convolution), (name, norm) in pairwise(parent.named_children()):

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from geoseg.learning.models import Architecture, build_network
 
-if TYPE_CHECKING:  # scikit-learn comes with it, 80 MB that mapping has no use for
+if TYPE_CHECKING:  # scikit-learn comes with it, which mapping has no use for
     from geoseg.learning.probe import Probe
 
 LAYERS = {

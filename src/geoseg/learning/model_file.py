@@ -141,7 +141,7 @@ def build_any(architecture: Architecture, tensors: Mapping[str, Tensor]) -> nn.M
     with torch.device("meta"):
         network = (build_layer_network if architecture.head == "linear" else build_network)(architecture)
     wanted = {name: tensor.dtype for name, tensor in network.state_dict().items()}
-    cast = {name: tensor.to(wanted.get(name)) for name, tensor in tensors.items()}
+    cast = {name: tensor.to(wanted.get(name, tensor.dtype)) for name, tensor in tensors.items()}
     network.load_state_dict(cast, assign=True)
     return network
 

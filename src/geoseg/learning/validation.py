@@ -51,7 +51,7 @@ def folds_by_place(labels: Labels, places: Labels) -> Folds | None:
         labels: Class ids (P,).
         places: Number of the place of each point (P,).
     """
-    # Only fitting needs scikit-learn; mapping has no use for its 80 MB.
+    # Only fitting needs scikit-learn; mapping does without its memory.
     from sklearn.model_selection import StratifiedGroupKFold
 
     single = [k for k in np.unique(labels) if len(np.unique(places[labels == k])) == 1]
