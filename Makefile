@@ -19,9 +19,9 @@ env: $(READY) ## Create or update the environment in .venv
 demo: $(READY) ## Run the main job on an invented landscape, into demo-results/ (ARGS="..." adds options)
 	@$(BIN)/geoseg demo --overwrite $(ARGS)
 
-# Files of tests side by side, four at most; much of their time is the start of processes on one core.
+# Files of tests side by side, four at most, each on one thread: threads of all of them would wait for one another.
 test: $(READY) ## Run the tests (ARGS="..." is passed to pytest)
-	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 # Apart from "test", because exporting a network takes minutes while its lines are counted.
 coverage: $(READY) ## Run the tests and name the lines that none of them runs
