@@ -134,3 +134,20 @@ def test_one_class_alone_or_more_than_the_head_has_room_for_have_no_probe(data):
     assert not can_start_head(network, replace(data, points=data.points.take(first)))
     assert can_start_head(network, replace(data, classes=128))
     assert not can_start_head(network, replace(data, classes=129))
+
+
+def test_of_many_points_an_even_choice_starts_the_head(data, monkeypatch):
+    """Features of four million labels, as full supervision has them, would not fit into memory."""
+    plan = FitPlan(epochs=1, patches=4, batch=2, patch_px=64)
+    torch.manual_seed(0)
+    monkeypatch.setattr("geoseg.learning.head_start.MOST_POINTS", 20)
+    read = []
+    monkeypatch.setattr(
+        "geoseg.learning.head_start.probe_features",
+        lambda features, *rest: read.append(len(features.labels)) or probe_features(features, *rest),
+    )
+    network = build_network(Architecture("mobilenet_v3_large", 3, 2, 64))
+
+    start_head(network, data, plan, missing=set(), progress=Silence())
+
+    assert read == [20]

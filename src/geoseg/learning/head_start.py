@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -23,7 +23,7 @@ from geoseg.learning.fitting import FitPlan
 from geoseg.learning.models import DeepLabV3
 from geoseg.learning.patches import Batch, PatchPlan, batches, plan_cover, read_ahead
 from geoseg.learning.probe import Probe, fit_probe
-from geoseg.learning.reading import FitData
+from geoseg.learning.reading import FitData, even_choice
 from geoseg.learning.sampling import read_at_points
 
 INVERSE_RIDGE = 3e-3
@@ -62,7 +62,8 @@ def start_head(
 ) -> None:
     """Fit a linear probe at the training points and write it into the head.
 
-    Batch norms without statistics get them from the patches that hold the points.
+    Of more than 20,000 points an even choice is read. Batch norms without statistics get them from the patches
+    that hold the points.
 
     Args:
         network: The network; changed in place.
@@ -71,7 +72,8 @@ def start_head(
         missing: Names of the tensors that no weights were found for.
         progress: Told of every step.
     """
-    training = data.points.with_role(TRAIN)
+    data = replace(data, points=even_choice(data.points.with_role(TRAIN), MOST_POINTS))
+    training = data.points
     steps = list(batches(plan_cover(training, plan.patch_px), plan.batch))
     settling = steps[:: -(-len(steps) // SETTLING_BATCHES)]
     progress.start("Starting the head", len(settling) + len(steps))
@@ -119,10 +121,10 @@ def _prepare(batch: Batch, data: FitData, plan: FitPlan) -> Tensor:
 def _read_features(
     network: DeepLabV3, data: FitData, plan: FitPlan, *, steps: Sequence[Sequence[PatchPlan]]
 ) -> Iterator[Features]:
-    training, device = data.points.with_role(TRAIN), torch.device(plan.device)
+    device = torch.device(plan.device)
     draw = torch.Generator().manual_seed(plan.seed)
     local_mean = network.classifier.get_submodule("0.convs.4.0")
-    for batch in read_ahead(steps, data.sources, training, patch_px=plan.patch_px):
+    for batch in read_ahead(steps, data.sources, data.points, patch_px=plan.patch_px):
         with torch.no_grad():
             own = network.backbone(_prepare(batch, data, plan))["out"]
             maps = torch.cat([own, local_mean(own)], dim=1)
@@ -135,13 +137,12 @@ def _read_features(
 
 
 def probe_features(features: Features, classes: int, class_weights: Sequence[float] | None = None) -> Probe:
-    """Fit a probe to the features at the points; of more than 20,000 points an even choice is used."""
-    every = slice(None, None, -(-len(features.labels) // MOST_POINTS))
-    labels = features.labels[every].numpy()
-    weights = features.weights[every].double().numpy()
+    """Fit a probe to the features at the points."""
+    labels = features.labels.numpy()
+    weights = features.weights.double().numpy()
     if class_weights is not None:
         weights = weights * np.asarray(class_weights)[labels]
-    found = features.at_points[every].double().numpy()
+    found = features.at_points.double().numpy()
     return fit_probe(found, labels, weights, classes=classes, inverse_ridge=INVERSE_RIDGE)
 
 

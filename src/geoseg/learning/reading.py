@@ -157,9 +157,9 @@ def draw_unlabelled(sizes: Mapping[str, tuple[int, int]], patch_px: int, seed: i
     return join_points(drawn)
 
 
-def even_choice(points: Points) -> Points:
-    """Return 50,000 points at most, evenly chosen: what features of every point would need too much memory for."""
-    return points.take(np.arange(0, len(points), max(1, -(-len(points) // MOST_POINTS))))
+def even_choice(points: Points, most: int | None = None) -> Points:
+    """Return 50,000 points at most, or ``most``, evenly chosen: features of every point would need too much memory."""
+    return points.take(np.arange(0, len(points), max(1, -(-len(points) // (most or MOST_POINTS)))))
 
 
 def read_labelled_and_not(

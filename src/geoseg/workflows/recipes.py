@@ -140,9 +140,8 @@ def pfce(job: Job) -> Trained:
 
 
 def full(job: Job) -> Trained:
-    """Fine-tune DeepLabV3 with cross-entropy at all labels of the masks, from a random head: the ceiling."""
-    chosen = {"gamma": 0.0, "head_start": False, "head_rate": 1e-3, "backbone_rate": 1e-4, "prior": "none"}
-    settings = job.settings.model_copy(update=chosen)
+    """Fine-tune DeepLabV3 as :func:`pfce` does, with cross-entropy at all labels of the masks: the ceiling."""
+    settings = job.settings.model_copy(update={"gamma": 0.0, "prior": "none"})
     trained = pfce(replace(job, settings=settings))
     own = {"settings": settings.model_dump(mode="json")}
     return replace(trained, training={**trained.training, **own})
