@@ -12,12 +12,13 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from io import SEEK_END, BytesIO
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, BinaryIO, get_args
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from geoseg.domain.legend import Legend, legend_from_records
@@ -37,6 +38,7 @@ from geoseg.learning.models import (
 from geoseg.learning.normalisation import Normalisation
 
 FORMAT = 2
+_LONGEST_HEADER = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -90,13 +92,8 @@ def read_record(path: Path) -> ModelRecord:
     Raises:
         ModelFileError: No such file, damaged, not a model file, or from a newer version.
     """
-    with _opened(path) as file:
-        metadata = file.metadata() or {}
-    _check_format(path, metadata)
-    try:
-        return _checked(_record(json.loads(metadata["geoseg_record"])))
-    except (AttributeError, KeyError, TypeError, ValueError, RecursionError, LegendError) as error:
-        raise _damaged(path, f"record: {error!r}") from error
+    with _faults_told(path), path.open("rb") as file:
+        return _read_record(path, _read_metadata(file))
 
 
 def read_model(path: Path, output_stride: int | None = None) -> Model:
@@ -111,18 +108,18 @@ def read_model(path: Path, output_stride: int | None = None) -> Model:
         ModelFileError: No such file, damaged, not a model file, or from a newer version.
         SettingsError: The model cannot map at this output stride.
     """
-    record = read_record(path)
-    if output_stride is not None:
-        record = replace(record, architecture=record.architecture.at_stride(output_stride))
-    with _opened(path) as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- not a mapping
+    with _faults_told(path):
+        # Not mapped into memory: a file that is replaced under a process that serves it would kill that process.
+        content = path.read_bytes()
+        record = _read_record(path, _read_metadata(BytesIO(content)))
+        if output_stride is not None:
+            record = replace(record, architecture=record.architecture.at_stride(output_stride))
+        tensors = load(content)
     try:
         network = build_any(record.architecture, tensors)
     except (IndexError, RuntimeError, TypeError, ValueError) as error:
         raise _damaged(path, "tensors that do not fit its record") from error
-    with path.open("rb") as content:
-        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
-    return Model(network.eval(), record, sha256)
+    return Model(network.eval(), record, hashlib.sha256(content).hexdigest())
 
 
 def build_any(architecture: Architecture, tensors: Mapping[str, Tensor]) -> nn.Module:
@@ -200,16 +197,43 @@ def _is_count(value: object) -> bool:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """Open a safetensors file; what cannot be read in it is an error of the model file."""
+def _faults_told(path: Path) -> Iterator[None]:
+    """Tell what cannot be read in a safetensors file as an error of the model file."""
     if not path.is_file():
         raise ModelFileError("no such model file", where=path, hint="Train one with `geoseg train`.")
     _refuse_pickle(path)
     try:
-        with safe_open(path, framework="pt") as file:
-            yield file
+        yield
     except (SafetensorError, OSError) as error:
         raise _damaged(path, str(error).splitlines()[0]) from error
+
+
+def _read_metadata(file: BinaryIO) -> dict[str, str]:
+    """Read the metadata of a safetensors file: eight bytes with the length of a JSON header, which holds it.
+
+    Raises:
+        SafetensorError: It has no such header, or the file ends before or after its tensors do.
+    """
+    length = int.from_bytes(file.read(8), "little")
+    if length > _LONGEST_HEADER:
+        raise SafetensorError("header too large")
+    try:
+        header = json.loads(file.read(length))
+        metadata = dict(header.pop("__metadata__", None) or {})
+        end = max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise SafetensorError("invalid header") from error
+    if file.seek(0, SEEK_END) != 8 + length + end:
+        raise SafetensorError("the file does not end with its last tensor")
+    return metadata
+
+
+def _read_record(path: Path, metadata: Mapping[str, str]) -> ModelRecord:
+    _check_format(path, metadata)
+    try:
+        return _checked(_record(json.loads(metadata["geoseg_record"])))
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError, LegendError) as error:
+        raise _damaged(path, f"record: {error!r}") from error
 
 
 def _check_format(path: Path, metadata: Mapping[str, str]) -> None:
