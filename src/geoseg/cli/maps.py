@@ -36,6 +36,10 @@ def predict(
     window: Window = None,
     batch: Annotated[int, typer.Option(help="Windows predicted together.")] = 1,
     resample: Annotated[bool, typer.Option("--resample", help="Compute at the model's resolution.")] = False,
+    tta: Annotated[
+        bool,
+        typer.Option("--tta", help="Mean over windows turned and flipped in every way; 8 times as long."),
+    ] = False,
     area: Annotated[Optional[Path], typer.Option(help="Polygon file; outside becomes nodata.")] = None,  # noqa: UP045
     output_stride: OutputStride = None,
     backend: Annotated[

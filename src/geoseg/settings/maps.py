@@ -29,6 +29,7 @@ class PredictSettings(Settings):
         batch: Windows predicted together.
         output_stride: Pixels per cell of the logits, if not as trained.
         resample: Whether to compute at the model's ground resolution.
+        tta: Whether to take the mean over the windows turned and flipped in every way: test-time augmentation.
         area: Polygon file; pixels outside become nodata.
         backend: What computes: "torch", "compiled" (torch.compile), "onnx" (ONNX Runtime), "openvino", or "auto" for the
             fastest installed but "compiled".
@@ -50,6 +51,7 @@ class PredictSettings(Settings):
     batch: Count = 1
     output_stride: Literal[8, 16] | None = None
     resample: bool = False
+    tta: bool = False
     area: Path | None = None
     backend: Literal["auto", "torch", "compiled", "onnx", "openvino"] = "torch"
     processes: Count = 1

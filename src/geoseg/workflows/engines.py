@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple, cast, get_args
 
 from geoseg.domain.ports import Predictor, Progress
 from geoseg.domain.prediction import WindowPlan
+from geoseg.domain.turning import Turned
 from geoseg.geodata.rasters import open_raster
 from geoseg.geodata.strips import StripStore
 from geoseg.learning.backends import (
@@ -78,10 +79,11 @@ def build_engine(
             "device": device,
             "output_stride": model.record.architecture.output_stride,
             **choice.identity,
+            **({"tta": True} if settings.tta else {}),
         },
         description=mlm_properties(model),
     )
-    return engine, choice.predictor
+    return engine, Turned(choice.predictor) if settings.tta else choice.predictor
 
 
 def rebuild_predictor(model: Model, identity: Mapping[str, Any]) -> Predictor:
@@ -92,10 +94,12 @@ def rebuild_predictor(model: Model, identity: Mapping[str, Any]) -> Predictor:
     """
     if identity["precision"] == "int8":
         network = quantise_again(model, identity).network
-        return build_int8_predictor(model, identity["backend"], network)
-    return build_predictor(
-        model, identity["backend"], device=identity["device"], precision=identity["precision"]
-    )
+        predictor = build_int8_predictor(model, identity["backend"], network)
+    else:
+        predictor = build_predictor(
+            model, identity["backend"], device=identity["device"], precision=identity["precision"]
+        )
+    return Turned(predictor) if identity.get("tta") else predictor
 
 
 def _choose(
