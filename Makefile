@@ -44,6 +44,7 @@ bench: $(READY) ## Run every benchmark in benchmarks/
 
 lock: $(READY) ## Write the locks again from pyproject.toml (UPGRADE=1 takes newer versions)
 	$(COMPILE) --extra dev --output-file requirements.lock pyproject.toml
+	$(COMPILE) --extra serve --constraints requirements.lock --output-file docker/requirements.lock pyproject.toml
 	echo uv | $(COMPILE) --output-file requirements-uv.lock -
 
 clean: ## Remove the environment, the caches and what was built; results are kept

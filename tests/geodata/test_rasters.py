@@ -352,7 +352,7 @@ def test_a_container_without_bands_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_transform_that_squeezes_pixels_to_nothing_is_refused(write_raster) -> None:
-    with pytest.raises(RasterError, match="pixels have no size"):
+    with pytest.raises(RasterError, match="pixels have no size or no place"):
         describe_raster(write_raster([[1]], transform=Affine(0, 0, 5, 0, 0, 5)))
 
 

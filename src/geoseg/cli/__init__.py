@@ -9,6 +9,7 @@ import typer
 
 from geoseg.cli.data import data_app
 from geoseg.cli.experiments import experiment
+from geoseg.cli.keys import keys_app
 from geoseg.cli.maps import export, predict
 from geoseg.cli.options import (
     ClassColumn,
@@ -26,6 +27,8 @@ from geoseg.cli.options import (
     numbers,
     print_json,
 )
+from geoseg.cli.serve import serve
+from geoseg.cli.worker import worker
 
 if TYPE_CHECKING:
     from geoseg.workflows.demo import DemoResult
@@ -41,6 +44,7 @@ app = typer.Typer(
 points_app = typer.Typer(help="Work with labelled points.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(points_app, name="points")
 app.add_typer(data_app, name="data")
+app.add_typer(keys_app, name="keys")
 
 
 def _version(wanted: bool) -> None:
@@ -265,6 +269,8 @@ def info(
 app.command()(predict)
 app.command()(export)
 app.command()(experiment)
+app.command()(serve)
+app.command()(worker)
 
 
 @app.command()

@@ -10,6 +10,7 @@ from contextlib import contextmanager, redirect_stdout
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from geoseg.domain.ports import Progress as ProgressPort
 from geoseg.domain.ports import Silence
@@ -51,7 +52,8 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for position, name in enumerate(header):
         table.add_column(name, justify="left" if position == 0 else "right", no_wrap=True)
     for row in rows:
-        table.add_row(*row)
+        # As Text: what is in a cell is no markup.
+        table.add_row(*map(Text, row))
     width = None if sys.stdout.isatty() else 200
     Console(width=width, highlight=False).print(table)
 

@@ -11,7 +11,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError  # rasterio publishes no other name for GDAL's own errors
 from rasterio.crs import CRS
-from rasterio.errors import RasterioError
+from rasterio.errors import CRSError, RasterioError
 from rasterio.warp import transform as warp_points
 
 from geoseg.domain.windows import Window
@@ -223,7 +223,7 @@ def _nominal_steps(transform: Affine, crs: CRS) -> tuple[float, float] | None:
         return None
     try:
         metres = crs.linear_units_factor[1]
-    except RasterioError:
+    except (RasterioError, CRSError):
         return None  # a CRS without a length unit, such as a geocentric or local one
     return math.hypot(transform.b, transform.e) * metres, math.hypot(transform.a, transform.d) * metres
 

@@ -9,33 +9,36 @@ import struct
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from PIL import Image
 from rasterio._err import CPLE_BaseError  # rasterio publishes no other name for GDAL's own errors
 from rasterio.enums import ColorInterp
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader, MemoryFile
 from rasterio.windows import Window as RasterioWindow
 
 from geoseg.domain.windows import Window
 from geoseg.errors import RasterError
 from geoseg.geodata.grids import IDENTITY, RasterInfo, with_resolution
+from geoseg.geodata.kinds import driver_of, sniff_file
 
 # GDAL would keep up to 5 % of the machine's memory in blocks that it has read or written, so that memory
 # seems to grow with the raster. 128 MB hold a row of 512-px blocks of a raster 200,000 px wide.
 os.environ.setdefault("GDAL_CACHEMAX", "128")
+# GDAL's faster way through PNGs does not notice pixels that end early, and gives what was in memory instead.
+os.environ.setdefault("GDAL_PNG_WHOLE_IMAGE_OPTIM", "NO")
 os.environ.setdefault("GDAL_HTTP_MAX_RETRY", "3")
 os.environ.setdefault("GDAL_HTTP_RETRY_DELAY", "1")
 # Nobody lists the folder of a remote file to look for sidecars.
 _REMOTE = rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR")
 
-_EXIF_ORIENTATION = 0x0112
+_MOST_TURNED_BYTES = 2 * 2**30
+_EXIF_ORIENTATION = (0x0112, 3, 1)  # tag, type, count
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _WARNINGS_LOCK = threading.Lock()
 
@@ -64,13 +67,15 @@ def open_upright(path: Path) -> Iterator[DatasetReader]:
     """Open a raster; a picture without a georeference is turned the way its EXIF orientation says.
 
     Raises:
-        RasterError: No such file, not an image, damaged or truncated, without bands, or complex.
+        RasterError: No such file, not an image, damaged or truncated, without bands, or complex;
+            too large to be turned.
     """
     with ExitStack() as stack:
         dataset = stack.enter_context(_opened(path))
         _check_bands(dataset, path)
         orientation = _orientation(dataset, path)
         if orientation in _UPRIGHT:
+            _check_turned(dataset, path)
             memory = stack.enter_context(MemoryFile())
             _write_upright(dataset, path, memory, orientation=orientation)
             with plain_files_welcome():
@@ -80,9 +85,13 @@ def open_upright(path: Path) -> Iterator[DatasetReader]:
 
 def describe(dataset: DatasetReader, path: Path) -> RasterInfo:
     """Return what an open dataset is; its bands as they are stored, but for an alpha band."""
-    if not math.isfinite(dataset.transform.determinant) or dataset.transform.determinant == 0:
+    numbers = (*dataset.transform, dataset.transform.determinant)
+    if not all(map(math.isfinite, numbers)) or dataset.transform.determinant == 0:
         raise RasterError(
-            "the pixels have no size", where=path, expected="an invertible transform", got=dataset.transform
+            "the pixels have no size or no place",
+            where=path,
+            expected="an invertible transform",
+            got=dataset.transform,
         )
     info = RasterInfo(
         path=path,
@@ -95,7 +104,10 @@ def describe(dataset: DatasetReader, path: Path) -> RasterInfo:
         resolution_m=None,
         nodata=dataset.nodata,
     )
-    return with_resolution(info)
+    try:
+        return with_resolution(info)
+    except CRSError as error:
+        raise RasterError("the coordinate reference system cannot be used", where=path, got=error) from error
 
 
 def read_bands(
@@ -159,9 +171,13 @@ def _opened(path: Path) -> Iterator[DatasetReader]:
     if path.is_dir():
         raise RasterError("this is a folder", where=path, expected="a raster file")
     try:
+        # By the driver of its first bytes: a JPEG whose comment is a VRT would be opened as that VRT.
+        kind = None if url else sniff_file(path)
         with plain_files_welcome(), _REMOTE if url else nullcontext():
-            dataset = rasterio.open(f"/vsicurl/{url}" if url else path)
-    except (RasterioError, CPLE_BaseError) as error:
+            dataset = rasterio.open(
+                f"/vsicurl/{url}" if url else path, driver=driver_of(kind) if kind else None
+            )
+    except (RasterioError, CPLE_BaseError, OSError) as error:
         raise _not_opened(path, error) from error
     with dataset:
         yield dataset
@@ -229,22 +245,26 @@ def _check_bands(dataset: DatasetReader, path: Path) -> None:
 
 
 def _orientation(dataset: DatasetReader, path: Path) -> int:
-    exif = _png_exif(path) if dataset.driver == "PNG" else None
+    """Return the EXIF orientation, 1..8; 1, as the pixels are stored, where none can be read."""
+    told = _png_orientation(path) if dataset.driver == "PNG" else None
     if dataset.crs is not None or tuple(dataset.transform)[:6] != IDENTITY:
         return 1  # a world file speaks of the pixels as they are stored
-    if exif is not None:
-        return int(exif.get(_EXIF_ORIENTATION, 1))
+    if told is not None:
+        return told
     tag = str(dataset.tags().get("EXIF_Orientation", "1"))
-    return int(tag) if tag.isdigit() else 1
+    with suppress(CPLE_BaseError):
+        # Of damaged EXIF data, of which the pixels know nothing, rasterio tells at its next call: this one.
+        _ = dataset.colorinterp
+    return int(tag) if re.fullmatch("[1-8]", tag) else 1
 
 
-def _png_exif(path: Path) -> Image.Exif:
-    """Walk through a PNG's chunks to its end, which GDAL does not, and return its EXIF data.
+def _png_orientation(path: Path) -> int | None:
+    """Walk through a PNG's chunks to its end, which GDAL does not, and return the orientation that EXIF data tells.
 
     Raises:
         RasterError: The file stops before its IEND chunk.
     """
-    exif = Image.Exif()
+    told = None
     size = path.stat().st_size
     with path.open("rb") as file:
         file.seek(len(_PNG_SIGNATURE))
@@ -253,12 +273,37 @@ def _png_exif(path: Path) -> Image.Exif:
             if file.tell() + length + 4 > size:
                 break
             if kind == b"IEND":
-                return exif
+                return told
             if kind == b"eXIf":
-                exif.load(file.read(length))
+                told = _exif_orientation(file.read(length))
                 file.seek(-length, 1)
             file.seek(length + 4, 1)
     raise _damaged(path, EOFError(f"{size} bytes without the end of the picture"))
+
+
+def _exif_orientation(exif: bytes) -> int:
+    """Return the orientation in the first directory of EXIF data, a TIFF; 1 where there is none that can be read."""
+    order = "<" if exif.startswith(b"II") else ">"
+    try:
+        (start,) = struct.unpack_from(order + "I", exif, 4)
+        (count,) = struct.unpack_from(order + "H", exif, start)
+        entries = [struct.unpack_from(order + "HHIH", exif, start + 2 + 12 * n) for n in range(count)]
+    except struct.error:
+        return 1
+    return next((value for *field, value in entries if tuple(field) == _EXIF_ORIENTATION), 1)
+
+
+def _check_turned(dataset: DatasetReader, path: Path) -> None:
+    """Refuse what does not fit in memory: a picture is turned whole."""
+    size = dataset.height * dataset.width * sum(np.dtype(dtype).itemsize for dtype in dataset.dtypes)
+    if size > _MOST_TURNED_BYTES:
+        raise RasterError(
+            "the picture is too large to be turned upright",
+            where=path,
+            expected=f"at most {_MOST_TURNED_BYTES:,} bytes",
+            got=f"{size:,} bytes",
+            hint="Turn it first, and remove its EXIF orientation.",
+        )
 
 
 def _write_upright(dataset: DatasetReader, path: Path, memory: MemoryFile, *, orientation: int) -> None:

@@ -51,6 +51,10 @@ class Region:
         self.confidence += other.confidence
         self.pieces += other.pieces
 
+    def covers(self, m2: float) -> bool:
+        """Say whether it is not known to be smaller than an area."""
+        return not self.m2 < m2
+
     def outline(self) -> shapely.Geometry:
         """Return one polygon of all pieces."""
         if len(self.pieces) == 1:
@@ -139,6 +143,29 @@ class RegionMerger:
         return {k: root(k) for k in owner}
 
 
+def polygon_table(
+    regions: list[Region], info: RasterInfo, legend: Legend, *, simplify_m: float = 0.0
+) -> geopandas.GeoDataFrame:
+    """Return regions as polygons in the CRS of their raster: class id, class, pixels, square metres, mean confidence."""
+    affine = info.affine
+    outlines = np.array([region.outline() for region in regions], dtype=object)
+    placed = shapely.transform(outlines, lambda xy: np.column_stack(moved(affine, xy[:, 0], xy[:, 1])))
+    if simplify_m:
+        # Metres in the units of the CRS.
+        step = simplify_m * math.hypot(affine.a, affine.d) / (info.resolution_m or 1)
+        placed = shapely.simplify(placed, step)
+    return geopandas.GeoDataFrame(
+        {
+            "class_id": np.array([r.class_id for r in regions], np.int32),
+            "class": [legend.names[r.class_id] for r in regions],
+            "pixels": np.array([r.pixels for r in regions], np.int64),
+            "area_m2": np.array([r.m2 for r in regions], np.float64),
+            "confidence": np.array([r.confidence / r.pixels for r in regions], np.float64),
+        },
+        geometry=geopandas.array.from_shapely(placed, crs=info.crs),
+    )
+
+
 class PolygonWriter:
     """Takes the strips of a map and writes their polygons in portions."""
 
@@ -160,7 +187,7 @@ class PolygonWriter:
 
     def _keep(self, regions: Iterator[Region]) -> None:
         for region in regions:
-            if not region.m2 < self._min_area_m2:
+            if region.covers(self._min_area_m2):
                 self._waiting.append(region)
             if len(self._waiting) >= _AT_ONCE:
                 self._flush()
@@ -168,23 +195,7 @@ class PolygonWriter:
     def _flush(self) -> None:
         if not self._waiting and self._has_layer:
             return
-        affine = self._info.affine
-        outlines = np.array([region.outline() for region in self._waiting], dtype=object)
-        placed = shapely.transform(outlines, lambda xy: np.column_stack(moved(affine, xy[:, 0], xy[:, 1])))
-        if self._simplify_m:
-            # Metres in the units of the CRS.
-            step = self._simplify_m * math.hypot(affine.a, affine.d) / (self._info.resolution_m or 1)
-            placed = shapely.simplify(placed, step)
-        table = geopandas.GeoDataFrame(
-            {
-                "class_id": np.array([r.class_id for r in self._waiting], np.int32),
-                "class": [self._legend.names[r.class_id] for r in self._waiting],
-                "pixels": np.array([r.pixels for r in self._waiting], np.int64),
-                "area_m2": np.array([r.m2 for r in self._waiting], np.float64),
-                "confidence": np.array([r.confidence / r.pixels for r in self._waiting], np.float64),
-            },
-            geometry=geopandas.array.from_shapely(placed, crs=self._info.crs),
-        )
+        table = polygon_table(self._waiting, self._info, self._legend, simplify_m=self._simplify_m)
         pyogrio.write_dataframe(
             table,
             self._path,

@@ -1,0 +1,95 @@
+"""The commands ``geoseg keys``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from geoseg.cli.options import Json, print_json
+from geoseg.errors import SettingsError
+
+if TYPE_CHECKING:
+    from geoseg.web.keys import KeyInfo, KeyStore
+
+Data = Annotated[Path, typer.Option(envvar="GEOSEG_DATA", help="The service's data folder.")]
+DATA = Path("geoseg-data")
+
+keys_app = typer.Typer(help="Keep the service's API keys.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@keys_app.callback()
+def _keys() -> None:
+    """Keep the service's API keys."""
+
+
+@keys_app.command()
+def add(
+    name: Annotated[str, typer.Argument(help="Whose it is.")],
+    *,
+    per_minute: Annotated[int, typer.Option(help="Requests in any 60 seconds; 0: no limit.")] = 0,
+    pixels_per_day: Annotated[int, typer.Option(help="Pixels in a day, in UTC; 0: no limit.")] = 0,
+    data: Data = DATA,
+) -> None:
+    """Make a key, and print it."""
+    from geoseg.web.keys import FILE_NAME, KeyStore
+
+    key = KeyStore(data / FILE_NAME).add(name, per_minute=per_minute, pixels_per_day=pixels_per_day)
+    typer.echo(key)
+    typer.echo("This key is shown only once: the store keeps no more than its hash.", err=True)
+
+
+@keys_app.command("list")
+def list_(data: Data = DATA, json_: Json = False) -> None:
+    """Show the keys, with those revoked."""
+    from geoseg.cli.show import print_table
+
+    keys = _store(data).list()
+    if json_:
+        print_json({"keys": [_record(key) for key in keys]})
+        return
+    print_table(
+        ["id", "name", "per minute", "pixels per day", "created", "last used", "revoked"],
+        [
+            [
+                key.id,
+                key.name,
+                f"{key.per_minute:,}" if key.per_minute else "-",
+                f"{key.pixels_per_day:,}" if key.pixels_per_day else "-",
+                *(_shown(moment) for moment in (key.created, key.last_used, key.revoked)),
+            ]
+            for key in keys
+        ],
+    )
+
+
+@keys_app.command()
+def revoke(
+    id_or_name: Annotated[str, typer.Argument(help="Id or name of a key in use.")],
+    data: Data = DATA,
+) -> None:
+    """Refuse a key from now on."""
+    key = _store(data).revoke(id_or_name)
+    typer.echo(f"{key.id} ({key.name}) is refused from now on.")
+
+
+def _store(data: Path) -> KeyStore:
+    from geoseg.web.keys import FILE_NAME, KeyStore
+
+    if not data.is_dir() or not (data / FILE_NAME).exists():
+        raise SettingsError(
+            "no keys are kept here", where=data, hint="Name the service's folder with --data, or add a key."
+        )
+    return KeyStore(data / FILE_NAME)
+
+
+def _record(key: KeyInfo) -> dict[str, Any]:
+    """Return a key for scripts: times in ISO 8601."""
+    return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in asdict(key).items()}
+
+
+def _shown(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}Z" if moment else "-"

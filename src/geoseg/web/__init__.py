@@ -1,0 +1,1 @@
+"""The HTTP door: an API of trained models, and jobs for large rasters."""

@@ -1,0 +1,97 @@
+"""The application factory of the service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+from flask_openapi3 import OpenAPI
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from geoseg.errors import OutputError
+from geoseg.settings.serving import ServeSettings
+from geoseg.web import documents, faults, gate, health, job_routes, models, predictions
+from geoseg.web.admission import Admission
+from geoseg.web.jobs.queue import open_queue
+from geoseg.web.jobs.store import JobStore
+from geoseg.web.keys import FILE_NAME, KeyStore
+from geoseg.web.metrics import Metrics
+from geoseg.web.payloads import ProblemAnswer
+from geoseg.web.service import EXTENSION, Service
+from geoseg.web.shelf import Shelf
+from geoseg.web.uploads import spooling_into
+from geoseg.workflows.live import Live, Sharing, load_live
+
+
+def create_app(settings: ServeSettings) -> OpenAPI:
+    """Return the WSGI application; its models are loaded in a thread of its own.
+
+    Raises:
+        SettingsError: There is no model, or two have one name.
+        OutputError: The data folder cannot be made or written to.
+    """
+    app = OpenAPI(
+        __name__,
+        info=documents.INFO,
+        security_schemes=documents.SECURITY_SCHEMES,
+        validation_error_model=ProblemAnswer,
+        validation_error_callback=faults.of_validation,
+        doc_prefix="/docs",
+        static_folder=None,
+    )
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.request_class = spooling_into(private_folder(settings.data / "uploads"))
+    app.extensions[EXTENSION] = service = _service(settings)
+    gate.install(app)
+    faults.install(app)
+    for blueprint in (health.api, models.api, predictions.api, job_routes.api):
+        app.register_api(blueprint)
+    documents.install(app)
+    if settings.proxies:
+        n = settings.proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=n, x_proto=n, x_host=n, x_prefix=n)  # type: ignore[method-assign]
+    service.shelf.start()
+    return app
+
+
+def service_of(app: OpenAPI) -> Service:
+    """Return what the requests of an app share."""
+    return cast(Service, app.extensions[EXTENSION])
+
+
+def _service(settings: ServeSettings) -> Service:
+    jobs = JobStore(settings.data)
+    metrics = Metrics(jobs.counts)
+    sharing = Sharing(settings.batch, settings.batch_wait_ms / 1000, metrics.watch)
+
+    def load(path: Path) -> Live:
+        return load_live(
+            path,
+            device=settings.device,
+            precision=settings.precision,
+            backend=settings.backend,
+            sharing=sharing,
+        )
+
+    return Service(
+        settings=settings,
+        shelf=Shelf(settings, load),
+        admission=Admission(settings.pending),
+        keys=KeyStore(settings.data / FILE_NAME) if settings.needs_keys else None,
+        jobs=jobs,
+        queue=open_queue(settings),
+        metrics=metrics,
+    )
+
+
+def private_folder(path: Path) -> Path:
+    """Make a folder that only this user reads, unless it is there.
+
+    Raises:
+        OutputError: It cannot be made.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError("this folder cannot be made", where=path, got=error.strerror or error) from error
+    return path.resolve()

@@ -1,0 +1,109 @@
+"""Every fault becomes a problem: what routes raise, what Flask raises, and what nobody expected."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from typing import cast
+
+from flask import Flask, Response, g, request
+from flask.typing import ResponseReturnValue
+from pydantic import ValidationError
+from werkzeug.exceptions import ClientDisconnected, HTTPException
+
+from geoseg.errors import GeoSegError, OutputError, RasterError
+from geoseg.web import problems
+from geoseg.web.problems import Kind, Problem
+from geoseg.web.service import service
+from geoseg.web.uploads import as_sentence
+
+LOG = logging.getLogger("geoseg.faults")
+_BY_STATUS = {
+    400: (problems.BAD_REQUEST, "The request cannot be understood."),
+    404: (problems.NOT_FOUND, "There is nothing at this address; /openapi.json lists what there is."),
+    405: (problems.METHOD, "This address does not take this method."),
+    413: (problems.TOO_LARGE, "The request is larger than this service takes."),
+    415: (problems.UNSUPPORTED, "The service does not take this media type here."),
+    416: (problems.RANGE, "The file has no such part."),
+}
+
+
+def install(app: Flask) -> None:
+    """Answer every fault of an app by a problem."""
+    app.register_error_handler(Problem, answer)
+    app.register_error_handler(HTTPException, _of_http)
+    app.register_error_handler(GeoSegError, _of_geoseg)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def answer(problem: Problem) -> Response:
+    """Return a problem as an answer."""
+    body = problem.body(f"urn:geoseg:request:{g.get('request_id', '')}")
+    response = Response(json.dumps(body), status=problem.kind.status, mimetype=problems.MEDIA_TYPE)
+    response.headers.update(problem.headers)
+    return response
+
+
+def of_validation(error: ValidationError) -> Response:
+    """Answer what is wrong with a request's parameters."""
+    return answer(of_fields(error))
+
+
+def of_fields(error: ValidationError) -> Problem:
+    """Return what is wrong with what a request says, field by field."""
+    faults = [
+        {"field": ".".join(map(str, fault["loc"])) or "body", "detail": fault["msg"]}
+        for fault in error.errors()
+    ]
+    named = ", ".join(sorted({fault["field"] for fault in faults}))
+    return Problem(problems.BAD_PARAMETER, f"Not right: {named}.", errors=faults)
+
+
+def _of_http(error: HTTPException) -> ResponseReturnValue:
+    if error.response is not None:
+        return cast(Response, error.response)
+    if isinstance(error, ClientDisconnected):
+        return answer(_cut_short())
+    code = error.code or 500
+    if code < 400:
+        return error.get_response()
+    if code not in _BY_STATUS:
+        return _unexpected(error)
+    kind, detail = _BY_STATUS[code]
+    allowed = getattr(error, "valid_methods", None)
+    headers = {"Allow": ", ".join(sorted(allowed))} if allowed else {}
+    return answer(Problem(kind, detail, headers=headers))
+
+
+def _cut_short() -> Problem:
+    seconds = service().settings.upload_timeout_s
+    if time.monotonic() - g.get("began", time.monotonic()) >= seconds:
+        detail = f"An upload may take {seconds:g} s here."
+        return Problem(problems.UPLOAD_TIMEOUT, detail, headers={"Connection": "close"})
+    return Problem(problems.BAD_REQUEST, "The body ends before its end.")
+
+
+def _of_geoseg(error: GeoSegError) -> Response:
+    if isinstance(error, RasterError):
+        return answer(Problem(problems.BAD_IMAGE, as_sentence(error)))
+    LOG.error("fault", extra={"request_id": g.get("request_id"), "fault": str(error)})
+    kind, detail = _own_fault(error)
+    return answer(Problem(kind, detail, headers={"Retry-After": "30"}))
+
+
+def _own_fault(error: GeoSegError) -> tuple[Kind, str]:
+    if isinstance(error, OutputError):
+        return problems.DISK_FULL, "The service cannot write; its operator has to make room."
+    return problems.INTERNAL, "The service failed; its log says why, under this request's id."
+
+
+def _unexpected(error: Exception) -> Response:
+    LOG.error(
+        "unexpected fault",
+        exc_info=error,
+        extra={"request_id": g.get("request_id"), "path": request.path},
+    )
+    return answer(
+        Problem(problems.INTERNAL, "The service failed; its log says why, under this request's id.")
+    )

@@ -1,0 +1,164 @@
+"""The gate: what every request passes on its way in and out: id, key, limits, headers, log line, numbers."""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flask import Flask, Response, g, request
+
+from geoseg.errors import OutputError
+from geoseg.web.keys import Key, KeyStore
+from geoseg.web.problems import KEYS_DOWN, NO_KEY, QUOTA, RATE_LIMIT, Problem
+from geoseg.web.service import service
+
+LOG = logging.getLogger("geoseg.requests")
+REQUEST_ID = "X-Request-ID"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_MIB = 1 << 20
+# Nothing here is to be framed, guessed at, or to load anything from elsewhere.
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+# The page of the documentation is a program of its own, from this server alone.
+_PAGE_POLICY = (
+    "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "font-src 'self' data:; connect-src 'self'; frame-ancestors 'none'"
+)
+_OPEN = ("health.live", "health.ready", "docs.", "openapi.", "swagger.")
+_PAGES = ("openapi.", "swagger.")
+
+
+def install(app: Flask) -> None:
+    """Let every request of an app pass the gate."""
+    app.before_request(_enter)
+    app.after_request(_leave)
+
+
+def _enter() -> Response | None:
+    own = request.headers.get(REQUEST_ID, "")
+    g.request_id = own if _REQUEST_ID.fullmatch(own) else secrets.token_hex(8)
+    g.began, g.key = time.monotonic(), None
+    here = service()
+    if request.method == "OPTIONS" and request.headers.get("Access-Control-Request-Method"):
+        return Response(status=204)
+    is_job = request.endpoint == "jobs.create_job"
+    limit = here.settings.max_job_upload_mib if is_job else here.settings.max_upload_mib
+    request.max_content_length = int(limit * _MIB)
+    if here.keys is not None and not (request.endpoint or "").startswith(_OPEN):
+        with _store_of_keys():
+            g.key = _key(here.keys)
+            _check_rate(here.keys, g.key)
+    return None
+
+
+def _key(keys: KeyStore) -> Key:
+    """Return the key of the request.
+
+    Raises:
+        Problem: It has none, or one that is not known.
+    """
+    kind, _, text = request.headers.get("Authorization", "").partition(" ")
+    text = text.strip() if kind.lower() == "bearer" else request.headers.get("X-API-Key", "")
+    key = keys.check(text) if text else None
+    if key is None:
+        detail = "Send an API key as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'."
+        raise Problem(NO_KEY, detail, headers={"WWW-Authenticate": 'Bearer realm="geoseg"'})
+    return key
+
+
+def _check_rate(keys: KeyStore, key: Key) -> None:
+    wait = keys.take_request(key)
+    if wait is not None:
+        seconds = str(math.ceil(wait))
+        detail = f"This key may make {key.per_minute} requests a minute; try again in {seconds} s."
+        raise Problem(RATE_LIMIT, detail, headers={"Retry-After": seconds})
+
+
+def take_pixels(pixels: int) -> None:
+    """Count pixels against the key's quota.
+
+    Raises:
+        Problem: It is used up.
+    """
+    g.pixels = pixels
+    keys = service().keys
+    if g.key is None or keys is None:
+        return
+    with _store_of_keys():
+        wait = keys.take_pixels(g.key, pixels)
+    if wait is not None:
+        detail = f"This key may map {g.key.pixels_per_day} pixels a day; this image has {pixels}."
+        raise Problem(QUOTA, detail, headers={"Retry-After": str(math.ceil(wait))})
+
+
+@contextmanager
+def _store_of_keys() -> Iterator[None]:
+    """Tell faults of the store as what they are to a client.
+
+    Raises:
+        Problem: The store cannot be used.
+    """
+    try:
+        yield
+    except OutputError as error:
+        LOG.error("keys cannot be checked", extra={"request_id": g.request_id, "fault": str(error)})
+        detail = "The service cannot check API keys; its operator has to mend that."
+        raise Problem(KEYS_DOWN, detail, headers={"Retry-After": "30"}) from error
+
+
+def _leave(response: Response) -> Response:
+    endpoint, here = request.endpoint or "", service()
+    response.headers[REQUEST_ID] = g.get("request_id", "")
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    if endpoint.startswith(_PAGES):
+        response.headers["Content-Security-Policy"] = _PAGE_POLICY
+    _allow_origin(response, here.settings.cors_origins)
+    seconds = time.monotonic() - g.get("began", time.monotonic())
+    route = str(request.url_rule) if request.url_rule else "none"
+    here.metrics.requests.labels(route, request.method, str(response.status_code)).inc()
+    here.metrics.seconds.labels(route).observe(seconds)
+    LOG.info(
+        "request",
+        extra={
+            "request_id": g.get("request_id"),
+            "method": request.method,
+            "path": request.path,
+            "status": response.status_code,
+            "seconds": round(seconds, 4),
+            "key": g.key.id if g.get("key") else None,
+            "model": g.get("model"),
+            "pixels": g.get("pixels"),
+        },
+    )
+    return response
+
+
+def _allow_origin(response: Response, origins: tuple[str, ...]) -> None:
+    """Let pages of the allowed origins read the answer; off by default."""
+    origin = request.headers.get("Origin")
+    if not origin or not ("*" in origins or origin in origins):
+        return
+    response.headers["Access-Control-Allow-Origin"] = "*" if "*" in origins else origin
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    response.headers["Access-Control-Expose-Headers"] = (
+        f"{REQUEST_ID}, Location, Retry-After, X-Model, X-Model-Version"
+    )
+    response.vary.add("Origin")
+    if request.method == "OPTIONS":
+        response.headers["Access-Control-Allow-Methods"] = "GET, POST, DELETE"
+        response.headers["Access-Control-Allow-Headers"] = (
+            "Authorization, X-API-Key, Content-Type, Accept, Prefer, X-Request-ID"
+        )
+        response.headers["Access-Control-Max-Age"] = "600"

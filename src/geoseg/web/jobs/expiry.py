@@ -1,0 +1,58 @@
+"""Keep jobs from filling the disk."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from geoseg.settings.serving import ServeSettings
+from geoseg.web.jobs.records import Job, utc_now
+from geoseg.web.jobs.store import JobStore
+from geoseg.web.problems import DISK_FULL, Problem
+
+GIB = 1 << 30
+
+
+def check_room(store: JobStore, settings: ServeSettings) -> None:
+    """Refuse new jobs while the disk is nearly full.
+
+    Raises:
+        Problem: It is.
+    """
+    if store.free_bytes() < settings.min_free_gib * GIB:
+        raise Problem(
+            DISK_FULL,
+            "The service has no room for another job. Delete finished ones, or try again later.",
+            headers={"Retry-After": "600"},
+        )
+
+
+def expire(store: JobStore, settings: ServeSettings, now: datetime | None = None) -> list[str]:
+    """Delete jobs that have been over for too long, then the oldest until the rest is small enough; return which.
+
+    Jobs that wait or run are never touched, whatever the clock says. What a process that was killed left of drafts
+    and of jobs that are over goes too.
+    """
+    _clear_leftovers(store)
+    over = sorted((job for job in store.jobs() if job.is_over), key=_ended)
+    deleted = list[str]()
+    since = (now or utc_now()) - timedelta(hours=settings.keep_hours)
+    room = sum(job.size for job in over) - settings.keep_gib * GIB
+    for job in over:
+        is_in_the_way = room > 0 and job.size > 0
+        if (_ended(job) < since or is_in_the_way) and store.delete(job.id):
+            room -= job.size
+            deleted.append(job.id)
+    return deleted
+
+
+def _ended(job: Job) -> datetime:
+    return job.finished or job.created
+
+
+def _clear_leftovers(store: JobStore) -> None:
+    for job_id in store.ids():
+        job = store.get(job_id)
+        if job is None:
+            store.delete(job_id)  # Unless it is being made: then its lock is held.
+        elif job.is_over:
+            store.tidy(job_id)

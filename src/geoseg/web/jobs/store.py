@@ -1,0 +1,243 @@
+"""Jobs on disk: a private folder for each, a lock that lives as long as the process that works on it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from geoseg.errors import SettingsError
+from geoseg.geodata.outputs import whole_file
+from geoseg.web.jobs.records import STATES, Job, Order, State, is_id, new_id, utc_now
+from geoseg.web.jobs.results import Result, list_results
+
+INPUT_SUFFIXES = (".tif", ".png", ".jpg")
+MAP = "map.tif"
+"""The class map among the results; what else is made of it is named after it."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A job that is being made; its folder is locked, and goes unless the job is kept."""
+
+    id: str
+    store: JobStore
+
+    def input(self, suffix: str) -> Path:
+        """Return where the raster is to be written; an empty private file is there.
+
+        Args:
+            suffix: One of INPUT_SUFFIXES.
+
+        Raises:
+            ValueError: Another suffix.
+        """
+        if suffix not in INPUT_SUFFIXES:
+            raise ValueError(f"{suffix!r} is none of {INPUT_SUFFIXES}")
+        path = self.store.folder_of(self.id) / f"input{suffix}"
+        path.touch(mode=0o600)
+        return path
+
+    def keep(self, order: Order) -> Job:
+        """Make it a job, queued.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        job = Job(id=self.id, order=order, created=utc_now())
+        self.store.save(job)
+        return job
+
+
+class JobStore:
+    """The jobs of a data folder, which several processes may share.
+
+    ``job.json`` is written by who holds the job's lock and by nobody else. The kernel lets go of a lock when its
+    process ends, however it ends, so that no clock has to tell who is alive.
+
+    Args:
+        data: The data folder; made where it is missing.
+
+    Raises:
+        SettingsError: It cannot be made.
+    """
+
+    def __init__(self, data: Path) -> None:
+        self._folder = data.resolve() / "jobs"
+        try:
+            data.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise SettingsError("this folder cannot be made", where=data, got=error.strerror) from error
+
+    def folder_of(self, job_id: str) -> Path:
+        """Return a job's folder, which may not be there.
+
+        Raises:
+            ValueError: This is no identifier.
+        """
+        if not is_id(job_id):
+            raise ValueError("this is no identifier of a job")
+        return self._folder / job_id
+
+    def ids(self) -> list[str]:
+        """Return the identifiers of all folders, of drafts and of what is left of them too."""
+        return [entry.name for entry in os.scandir(self._folder) if is_id(entry.name)]
+
+    @contextmanager
+    def draft(self) -> Iterator[Draft]:
+        """Yield a job to fill and to keep; what is not kept is removed when the block ends."""
+        while True:
+            job_id = new_id()
+            folder = self.folder_of(job_id)
+            folder.mkdir(mode=0o700)
+            with self.lock(job_id) as is_ours:
+                if not is_ours:  # Who clears leftovers was quicker, and has removed it.
+                    continue
+                try:
+                    yield Draft(job_id, self)
+                finally:
+                    if not (folder / "job.json").exists():
+                        shutil.rmtree(folder, ignore_errors=True)
+                return
+
+    @contextmanager
+    def lock(self, job_id: str) -> Iterator[bool]:
+        """Try to take a job's lock until the block ends, without waiting; yield whether it was taken."""
+        path = self.folder_of(job_id) / "lock"
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except FileNotFoundError:
+            yield False
+            return
+        try:
+            yield _is_taken(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def is_running(self, job_id: str) -> bool:
+        """Say whether a process works on a job or makes it right now."""
+        with self.lock(job_id) as is_free:
+            return not is_free
+
+    def get(self, job_id: str) -> Job | None:
+        """Return a job, or None where there is none; the identifier may be any text."""
+        if not is_id(job_id):
+            return None
+        try:
+            return Job.model_validate_json((self.folder_of(job_id) / "job.json").read_bytes())
+        except (FileNotFoundError, NotADirectoryError, ValidationError):
+            return None
+
+    def jobs(self, *, owner: str | None = None) -> list[Job]:
+        """Return the jobs of an owner, or of everybody, the newest first."""
+        found = [job for job in map(self.get, self.ids()) if job is not None]
+        mine = [job for job in found if owner is None or job.order.owner == owner]
+        return sorted(mine, key=lambda job: (job.created, job.id), reverse=True)
+
+    def counts(self) -> dict[State, int]:
+        """Return how many jobs are in each state."""
+        states = [job.state for job in self.jobs()]
+        return {state: states.count(state) for state in STATES}
+
+    def save(self, job: Job) -> None:
+        """Write a job, whole or not at all; only for who holds its lock.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        with whole_file(self.folder_of(job.id) / "job.json", overwrite=True) as partial:
+            partial.touch(mode=0o600)
+            partial.write_text(job.model_dump_json(indent=1), encoding="utf-8")
+
+    def close(self, job: Job) -> Job:
+        """Write a job that is over, and remove what is no longer needed; only for who holds its lock.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        folder = self.folder_of(job.id)
+        if job.state != "done":
+            shutil.rmtree(folder / "results", ignore_errors=True)
+        size = sum(result.size for result in list_results(folder / "results"))
+        over = job.model_copy(update={"finished": utc_now(), "size": size, "progress": None})
+        self.save(over)
+        self.tidy(job.id)
+        return over
+
+    def tidy(self, job_id: str) -> None:
+        """Remove what a job that is over no longer needs: its raster, what a killed process was writing, marks."""
+        folder = self.folder_of(job_id)
+        for path in (*folder.glob("input*"), *folder.glob(".*"), folder / "cancel"):
+            path.unlink(missing_ok=True)
+
+    def cancel(self, job_id: str) -> Job | None:
+        """Cancel a job that waits, let the worker of one that runs stop; return the job, None where there is none.
+
+        A job that runs is still "running" in the answer, until its worker comes to the next window.
+        """
+        job = self.get(job_id)
+        if job is None or job.is_over:
+            return job
+        with suppress(FileNotFoundError):
+            (self.folder_of(job_id) / "cancel").touch(mode=0o600)
+        with self.lock(job_id) as is_ours:
+            job = self.get(job_id)
+            if is_ours and job is not None and not job.is_over:
+                return self.close(job.model_copy(update={"state": "cancelled"}))
+        return job
+
+    def is_cancelled(self, job_id: str) -> bool:
+        """Say whether somebody wants a job to be cancelled."""
+        return (self.folder_of(job_id) / "cancel").exists()
+
+    def delete(self, job_id: str) -> bool:
+        """Remove a job that is over, or what is left of a draft; say whether it was removed."""
+        if not is_id(job_id):
+            return False
+        with self.lock(job_id) as is_ours:
+            job, folder = self.get(job_id), self.folder_of(job_id)
+            is_unreadable = job is None and (folder / "job.json").exists()
+            if not is_ours or is_unreadable or (job is not None and not job.is_over):
+                return False
+            shutil.rmtree(folder, ignore_errors=True)
+        return True
+
+    def input(self, job_id: str) -> Path | None:
+        """Return the raster that lies in a job's folder, or None."""
+        places = (self.folder_of(job_id) / f"input{suffix}" for suffix in INPUT_SUFFIXES)
+        return next((path for path in places if path.is_file()), None)
+
+    def map_path(self, job_id: str) -> Path:
+        """Return where a job's class map goes."""
+        return self.folder_of(job_id) / "results" / MAP
+
+    def results(self, job_id: str) -> list[Result]:
+        """Return the files that a job made; none before it is done."""
+        job = self.get(job_id)
+        is_done = job is not None and job.state == "done"
+        return list_results(self.map_path(job_id).parent) if is_done else []
+
+    def result_path(self, job_id: str, name: str) -> Path | None:
+        """Return the path of one result, or None where there is none of this name, which may be any text."""
+        names = {result.name for result in self.results(job_id)}
+        return self.map_path(job_id).with_name(name) if name in names else None
+
+    def free_bytes(self) -> int:
+        """Return how much room the disk has."""
+        return shutil.disk_usage(self._folder).free
+
+
+def _is_taken(descriptor: int) -> bool:
+    """Take the lock of an open file; not taken either if the file is no longer in its folder."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return os.fstat(descriptor).st_nlink > 0

@@ -1,0 +1,99 @@
+"""Metrics for Prometheus, of all processes of the service together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from geoseg.web.jobs.records import State
+
+MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable that names a folder where the processes of a service keep their numbers."""
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+_WINDOWS = (1, 2, 4, 8, 16, 32)
+
+
+class Metrics:
+    """What the service counts.
+
+    Args:
+        job_states: Returns the jobs by state when somebody asks.
+    """
+
+    def __init__(self, job_states: Callable[[], Mapping[State, int]]) -> None:
+        own = CollectorRegistry()
+        self._own, self._jobs = own, _Jobs(job_states)
+        self.requests = Counter(
+            "geoseg_requests", "Requests answered", ("route", "method", "status"), registry=own
+        )
+        self.seconds = Histogram(
+            "geoseg_request_seconds", "Seconds a request took", ("route",), buckets=_SECONDS, registry=own
+        )
+        self.stages = Histogram(
+            "geoseg_stage_seconds",
+            "Seconds that a stage of a prediction took: check, predict (waiting included), encode",
+            ("route", "stage"),
+            buckets=_SECONDS,
+            registry=own,
+        )
+        self.batches = Histogram(
+            "geoseg_batch_windows", "Windows that shared a pass", buckets=_WINDOWS, registry=own
+        )
+        self.network = Counter("geoseg_network_seconds", "Seconds that networks computed", registry=own)
+        self.pixels = Counter("geoseg_pixels", "Pixels of images mapped at once", registry=own)
+        self.pending = Gauge(
+            "geoseg_pending_predictions",
+            "Predictions that wait or compute",
+            registry=own,
+            multiprocess_mode="livesum",
+        )
+        self.memory = Gauge(
+            "geoseg_memory_bytes",
+            "Resident memory of the processes",
+            registry=own,
+            multiprocess_mode="livesum",
+        )
+
+    def watch(self, windows: int, seconds: float) -> None:
+        """Count a pass of a network."""
+        self.batches.observe(windows)
+        self.network.inc(seconds)
+
+    def text(self) -> bytes:
+        """Return all numbers in Prometheus' text format."""
+        self.memory.set(resident_bytes())
+        registry = self._own
+        if MULTIPROCESS in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry) + generate_latest(self._jobs)
+
+
+class _Jobs(CollectorRegistry):
+    """The jobs by state, read when they are asked for: all processes share them."""
+
+    def __init__(self, states: Callable[[], Mapping[State, int]]) -> None:
+        super().__init__()
+        self._states = states
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield the one metric."""
+        family = GaugeMetricFamily("geoseg_jobs", "Jobs by state", labels=("state",))
+        for state, count in self._states().items():
+            family.add_metric((state,), count)
+        yield family
+
+
+def resident_bytes() -> int:
+    """Return this process's resident memory; 0 where the system does not tell."""
+    path = Path("/proc/self/statm")
+    if not path.exists():
+        return 0
+    return int(path.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

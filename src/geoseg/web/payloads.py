@@ -1,0 +1,254 @@
+"""What requests carry and answers hold, as the OpenAPI document tells it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Product = Literal["confidence", "probabilities", "polygons", "areas", "style", "stac"]
+State = Literal["queued", "running", "done", "failed", "cancelled"]
+
+_ModelName = Annotated[
+    str | None,
+    Field(default=None, max_length=200, description="Name of the model; the first one if left out."),
+]
+_MinArea = Annotated[
+    float,
+    Field(
+        default=0.0,
+        ge=0,
+        le=1e12,
+        allow_inf_nan=False,
+        description="Minimum mapping unit: square metres below which polygons are left out.",
+    ),
+]
+_Tta = Annotated[
+    bool,
+    Field(
+        default=False,
+        description="Test-time augmentation: the mean over windows turned and flipped in every way; 8 times as long.",
+    ),
+]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class PublishedQuery(_Request):
+    """Options of the published call."""
+
+    model: _ModelName = None
+
+
+class PredictQuery(_Request):
+    """Options of a prediction."""
+
+    model: _ModelName = None
+    confidence: bool = Field(
+        default=False,
+        description="As PNG or GeoTIFF: the confidence instead of the classes. As JSON: the confidence too.",
+    )
+    ids: bool = Field(default=False, description="As PNG: class ids instead of colours.")
+    min_area: _MinArea = 0.0
+    tta: _Tta = False
+
+
+class JobQuery(_Request):
+    """Options of a job."""
+
+    model: _ModelName = None
+    also: list[Product] = Field(default_factory=list, description="What to make beside the class map.")
+    min_area: _MinArea = 0.0
+    simplify: float = Field(
+        default=0.0,
+        ge=0,
+        le=1e6,
+        allow_inf_nan=False,
+        description="Metres by which outlines may be simplified.",
+    )
+    resample: bool = Field(default=False, description="Whether to compute at the model's ground resolution.")
+    tta: _Tta = False
+
+
+class JobSource(_Request):
+    """Where the raster of a job lies, if it does not come with the request."""
+
+    url: str | None = Field(
+        default=None, max_length=2000, description="An address that the service may read."
+    )
+    path: str | None = Field(default=None, max_length=1000, description="A path that the service may read.")
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.url is None) == (self.path is None):
+            raise ValueError("give either url or path")
+        return self
+
+
+class NamePath(BaseModel):
+    """Which model."""
+
+    name: str = Field(max_length=200)
+
+
+class JobPath(BaseModel):
+    """Which job."""
+
+    job_id: str = Field(max_length=64)
+
+
+class ResultPath(BaseModel):
+    """Which result of which job."""
+
+    job_id: str = Field(max_length=64)
+    result: str = Field(max_length=200)
+
+
+class FieldFault(BaseModel):
+    """What is wrong with one field."""
+
+    field: str
+    detail: str
+
+
+class ProblemAnswer(BaseModel):
+    """A fault (RFC 9457)."""
+
+    type: str = Field(description="Stable identifier of the fault.")
+    title: str
+    status: int
+    detail: str
+    instance: str = Field(description="This occurrence: the request's id.")
+    errors: list[FieldFault] | None = None
+
+
+class ClassAnswer(BaseModel):
+    """A class, and what it covers."""
+
+    id: int = Field(ge=0, le=255, description="255 is nodata.")
+    name: str
+    color: str | None = Field(description="#rrggbb; none for nodata.")
+    pixels: int
+    hectares: float | None = Field(description="None for an image without a place on the ground.")
+    share: float | None = Field(description="Of the mapped pixels.")
+
+
+class MapAnswer(BaseModel):
+    """A map of an image."""
+
+    model: str
+    model_version: str
+    request_id: str
+    width: int
+    height: int
+    crs: str | None = Field(description="Of the image, as WKT.")
+    transform: list[float] | None = Field(description="Affine a, b, c, d, e, f from pixel corners to x, y.")
+    mean_confidence: float | None
+    classes: list[ClassAnswer]
+    class_ids_png: str = Field(description="Class ids as a grey PNG in base64; 255 is nodata.")
+    confidence_png: str | None = Field(
+        default=None, description="Confidence in steps of 1/254 as a grey PNG in base64; 255 is nodata."
+    )
+
+
+class LegendClass(BaseModel):
+    """A class of a legend."""
+
+    id: int
+    name: str
+    color: str
+
+
+class ModelAnswer(BaseModel):
+    """A model that the service knows."""
+
+    name: str
+    version: str | None = Field(description="The first 12 digits of its hash; none before it is loaded.")
+    sha256: str | None
+    state: Literal["ready", "loading", "failed"]
+    is_default: bool
+    is_file_bad: bool = Field(
+        description="Whether the file now on disk cannot be used; the model before it goes on."
+    )
+    recipe: str | None = None
+    classes: list[LegendClass] | None = None
+    bands: list[int] | None = None
+    resolution_m: float | None = None
+    accuracy: dict[str, float] | None = Field(default=None, description="At the points held out of training.")
+    training: dict[str, Any] | None = None
+    computing: dict[str, str] | None = None
+
+
+class ModelsAnswer(BaseModel):
+    """All models."""
+
+    models: list[ModelAnswer]
+
+
+class Health(BaseModel):
+    """How the service is."""
+
+    status: Literal["ok"]
+
+
+class StageAnswer(BaseModel):
+    """How far a job has come in what it is at."""
+
+    what: str
+    done: int
+    total: int = Field(description="0 where it is not known.")
+    seconds_left: float | None
+
+
+class Links(BaseModel):
+    """Where more is told."""
+
+    self: str
+    results: str
+
+
+class JobAnswer(BaseModel):
+    """A job."""
+
+    id: str
+    state: State
+    model: str
+    model_sha256: str | None
+    products: list[Product]
+    min_area: float
+    simplify: float
+    resample: bool
+    tta: bool
+    created: datetime
+    started: datetime | None
+    finished: datetime | None
+    tries: int
+    progress: StageAnswer | None
+    problem: ProblemAnswer | None = Field(description="Why it failed.")
+    areas: list[dict[str, Any]] | None = Field(description="What each class covers.")
+    size: int = Field(description="Bytes of the results.")
+    links: Links
+
+
+class JobsAnswer(BaseModel):
+    """All jobs of a key."""
+
+    jobs: list[JobAnswer]
+
+
+class ResultAnswer(BaseModel):
+    """A file that a job made."""
+
+    name: str
+    bytes: int
+    media_type: str
+    href: str
+
+
+class ResultsAnswer(BaseModel):
+    """The files that a job made."""
+
+    results: list[ResultAnswer]

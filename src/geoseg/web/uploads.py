@@ -1,0 +1,105 @@
+"""Uploads: one image a request, in a private folder that goes with the request."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from flask import Request, request
+from werkzeug.datastructures import FileStorage
+
+from geoseg.errors import RasterError
+from geoseg.geodata.images import ForeignImageError, ImageHeader, ImageTooLargeError, check_image, sniff
+from geoseg.web.problems import BAD_IMAGE, BAD_REQUEST, TOO_LARGE, UNSUPPORTED, Problem
+
+FIELD = "file"
+_MOST_PARTS = 16
+_SNIFFED_BYTES = 16
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image that has passed the checks: its file, of our own naming, and what its header says."""
+
+    path: Path
+    header: ImageHeader
+
+
+class SpoolingRequest(Request):
+    """A request whose files are written to the service's own folder, whatever their size, under names of ours.
+
+    Attributes:
+        spool: The folder.
+    """
+
+    spool: Path
+    max_form_parts = _MOST_PARTS
+
+    def _get_file_stream(self, *_: Any, **__: Any) -> IO[bytes]:
+        return tempfile.NamedTemporaryFile(dir=self.spool, prefix="upload-")
+
+
+def spooling_into(folder: Path) -> type[SpoolingRequest]:
+    """Return a request class whose files are written to a folder."""
+    return type("Spooling", (SpoolingRequest,), {"spool": folder})
+
+
+@contextmanager
+def received_image(*, max_pixels: int, max_bands: int) -> Iterator[Image]:
+    """Yield the request's image, checked by its header alone; it is removed when the block ends.
+
+    Raises:
+        Problem: There is not exactly one file, or it is no image that may be used.
+    """
+    upload = _the_file()
+    with tempfile.TemporaryDirectory(dir=Path(upload.stream.name).parent, prefix="image-") as folder:
+        path = _named(upload, Path(folder))
+        yield Image(path, checked(path, max_pixels=max_pixels, max_bands=max_bands))
+
+
+def _the_file() -> FileStorage:
+    if request.mimetype != "multipart/form-data":
+        raise Problem(UNSUPPORTED, f"Send the image as multipart/form-data, in the field {FIELD!r}.")
+    files = [upload for uploads in request.files.listvalues() for upload in uploads]
+    upload = request.files.get(FIELD)
+    if upload is None or len(files) != 1:
+        detail = f"Send exactly one file, in the field {FIELD!r}; {len(files)} came."
+        raise Problem(BAD_REQUEST, detail, errors=[{"field": FIELD, "detail": detail}])
+    return upload
+
+
+def _named(upload: FileStorage, folder: Path) -> Path:
+    """Give the upload a name of ours, with the ending of what it is; its own name is never looked at."""
+    upload.stream.flush()
+    upload.stream.seek(0)
+    kind = sniff(upload.stream.read(_SNIFFED_BYTES))
+    if kind is None:
+        raise Problem(UNSUPPORTED, "The file is no GeoTIFF, PNG or JPEG.")
+    path = folder / f"image.{kind}"
+    path.hardlink_to(upload.stream.name)
+    return path
+
+
+def checked(path: Path, *, max_pixels: int, max_bands: int) -> ImageHeader:
+    """Return what an image's header says.
+
+    Raises:
+        Problem: It may not be used.
+    """
+    try:
+        return check_image(path, max_pixels=max_pixels, max_bands=max_bands)
+    except ForeignImageError as error:
+        raise Problem(UNSUPPORTED, "The file is no GeoTIFF, PNG or JPEG.") from error
+    except ImageTooLargeError as error:
+        raise Problem(TOO_LARGE, as_sentence(error)) from error
+    except RasterError as error:
+        raise Problem(BAD_IMAGE, as_sentence(error)) from error
+
+
+def as_sentence(error: RasterError) -> str:
+    """Return what is wrong with an image, without the file's path or a library's own words."""
+    return error.what[:1].upper() + error.what[1:] + "."

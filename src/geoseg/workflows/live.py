@@ -1,0 +1,204 @@
+"""Models that stay in memory and map images at once, for a service."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.domain.batching import Batcher, Watch
+from geoseg.domain.class_areas import ClassAreas
+from geoseg.domain.legend import UNLABELLED, Legend
+from geoseg.domain.ports import Progress, Silence
+from geoseg.domain.prediction import STEPS, Strip, WindowPlan, count_windows, predict_strips
+from geoseg.domain.turning import Turned
+from geoseg.domain.windows import Window
+from geoseg.geodata.class_maps import class_map_writer, confidence_writer
+from geoseg.geodata.cogs import BandWriter
+from geoseg.geodata.grids import RasterInfo, pixel_m2
+from geoseg.geodata.polygons_geojson import class_polygons_geojson
+from geoseg.geodata.rasters import describe_raster, open_raster
+from geoseg.learning.model_file import ModelRecord, read_model
+from geoseg.pictures.class_png import class_png, confidence_png, ids_png
+from geoseg.settings import PredictSettings
+from geoseg.settings.maps import MapPrecision
+from geoseg.workflows.engines import build_engine
+from geoseg.workflows.predict import check_bands, plan_for
+
+_PROOF_PX = 64
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """How windows share passes of the network.
+
+    Attributes:
+        most: Windows in a pass at most.
+        wait_s: How long a window waits for others.
+        watch: Told of every pass.
+    """
+
+    most: int = 1
+    wait_s: float = 0.0
+    watch: Watch | None = None
+
+
+@dataclass(frozen=True)
+class Live:
+    """A model in memory.
+
+    Attributes:
+        record: What its file says of it.
+        sha256: Of its file.
+        plan: How images are cut.
+        batcher: Computes for all threads.
+        computing: Device, precision and backend.
+    """
+
+    record: ModelRecord
+    sha256: str
+    plan: WindowPlan
+    batcher: Batcher
+    computing: dict[str, str]
+
+    def close(self) -> None:
+        """Answer what waits, then stop its thread."""
+        self.batcher.close()
+
+
+@dataclass(frozen=True)
+class ImageMap:
+    """What became of an image.
+
+    Attributes:
+        class_ids: Most probable class (H, W), uint8; 255 where the image is not valid.
+        confidence: Probability of that class in steps of 1/254 (H, W), uint8; 255 for none.
+        info: The image's grid.
+        legend: The classes.
+        areas: What each class covers: id, name, pixels, hectares, share.
+    """
+
+    class_ids: NDArray[np.uint8]
+    confidence: NDArray[np.uint8]
+    info: RasterInfo
+    legend: Legend
+    areas: list[dict[str, Any]]
+
+    @property
+    def mean_confidence(self) -> float | None:
+        """Mean over the mapped pixels, 0..1; None where nothing is mapped."""
+        mapped = self.class_ids != UNLABELLED
+        return float(self.confidence[mapped].mean() / STEPS) if mapped.any() else None
+
+
+def load_live(path: Path, *, device: str, precision: MapPrecision, backend: str, sharing: Sharing) -> Live:
+    """Read a model and let it answer once, so that what cannot compute is found out here.
+
+    Raises:
+        ModelFileError: The file cannot be used.
+        SettingsError: Device, precision and backend do not go together.
+    """
+    model = read_model(path)
+    plan = plan_for(model.record, None)
+    settings = PredictSettings(
+        model=path,
+        rasters=(path,),
+        output=path,
+        device=device,  # type: ignore[arg-type]
+        precision=precision,
+        backend=backend,  # type: ignore[arg-type]
+    )
+    engine, predictor = build_engine(settings, model, [], plan=plan, progress=Silence())
+    batcher = Batcher(predictor, most=sharing.most, wait_s=sharing.wait_s, watch=sharing.watch)
+    shape = (len(model.record.bands), _PROOF_PX, _PROOF_PX)
+    batcher.probabilities(np.zeros((1, *shape), np.float32), np.ones((1, *shape[1:]), np.bool_))
+    computing = {name: str(engine.identity[name]) for name in ("device", "precision", "backend")}
+    return Live(model.record, model.sha256, plan, batcher, computing)
+
+
+def check_live_bands(path: Path, live: Live) -> None:
+    """Make sure that an image has the bands that a model was trained on.
+
+    Raises:
+        RasterError: It has not.
+    """
+    check_bands(describe_raster(path), live.record, path)
+
+
+def map_image(path: Path, live: Live, *, tta: bool = False, progress: Progress | None = None) -> ImageMap:
+    """Map an image whole, in memory, by the engine that maps rasters.
+
+    Args:
+        path: The image.
+        live: The model.
+        tta: Whether to take the mean over windows turned and flipped in every way.
+        progress: Advanced once a window; what it raises ends the work.
+
+    Raises:
+        RasterError: The image is damaged, or has no such bands.
+    """
+    progress, record = progress or Silence(), live.record
+    predictor = Turned(live.batcher) if tta else live.batcher
+    areas, strips = ClassAreas(), list[Strip]()
+    with open_raster(path, bands=record.bands) as source, live.batcher.at_work():
+        progress.start("Predicting", count_windows(source, live.plan))
+        with closing(predict_strips(source, predictor, live.plan, progress=progress)) as found:
+            for strip in found:
+                areas.add(strip.class_ids, pixel_m2(source.info, strip.window))
+                strips.append(strip)
+        info = source.info
+    return ImageMap(
+        np.concatenate([s.class_ids for s in strips]),
+        np.concatenate([s.confidence for s in strips]),
+        info,
+        record.legend,
+        areas.to_records(record.legend),
+    )
+
+
+def as_png(found: ImageMap) -> bytes:
+    """Return a map as PNG in the colours of its legend."""
+    return class_png(found.class_ids, found.legend)
+
+
+def as_ids_png(found: ImageMap) -> bytes:
+    """Return a map as grey PNG of class ids; 255 is nodata."""
+    return ids_png(found.class_ids)
+
+
+def as_confidence_png(found: ImageMap) -> bytes:
+    """Return the confidence as grey PNG, in steps of 1/254; 255 is nodata."""
+    return confidence_png(found.confidence)
+
+
+def as_geojson(found: ImageMap, *, min_area: float = 0.0) -> str:
+    """Return the polygons of a map in longitude and latitude, without those smaller than ``min_area`` m2.
+
+    Raises:
+        RasterError: The image has no CRS.
+    """
+    return class_polygons_geojson(
+        found.class_ids, found.confidence, found.info, found.legend, min_area_m2=min_area
+    )
+
+
+def as_geotiff(found: ImageMap, folder: Path) -> bytes:
+    """Return a map as Cloud Optimized GeoTIFF, made in a folder that is the caller's to remove."""
+    path = folder / "map.tif"
+    return _written(path, class_map_writer(path, found.info, found.legend, overwrite=True), found.class_ids)
+
+
+def as_confidence_geotiff(found: ImageMap, folder: Path) -> bytes:
+    """Return the confidence likewise, in steps of 1/254."""
+    path = folder / "confidence.tif"
+    return _written(path, confidence_writer(path, found.info, overwrite=True), found.confidence)
+
+
+def _written(path: Path, writing: AbstractContextManager[BandWriter], values: NDArray[np.uint8]) -> bytes:
+    with writing as writer:
+        writer.write(Window(0, 0, *values.shape), values)
+    return path.read_bytes()
