@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
-from scipy import ndimage
 
-from geoseg.domain.annotators import Annotator, Candidates, components, err
+from geoseg.domain.annotators import Annotator, Candidates, ComponentReach, components, err
 from geoseg.domain.legend import UNLABELLED
-from geoseg.domain.points import make_points, sample_points
+from geoseg.domain.points import Budget, make_points, sample_points
 
 U = UNLABELLED
 MASK = np.array(
@@ -19,8 +18,23 @@ MASK = np.array(
 )
 
 
-def _candidates(mask=MASK, per_class=100, seed=0, **annotator):
-    return Candidates({"a": mask}, Annotator(**annotator), per_class=per_class, seed=seed)["a"]
+def _candidates(mask=MASK, **annotator):
+    return Candidates({"a": mask}, Annotator(**annotator))["a"]
+
+
+def _by_component(masks, per_class, *, scope="image", seed=0, tile_px=256):
+    """Draw points of class 0 component by component."""
+    reach = ComponentReach(masks, seed, tile_px if scope == "tile" else None)
+    return sample_points(masks, Budget(per_class, scope, tile_px), classes=1, seed=seed, reach=reach).points
+
+
+def _ponds():
+    """One class in components of 1, 4 and 240 pixels, which end before columns 1, 10 and 40."""
+    mask = np.full((12, 40), U, np.uint8)
+    mask[5, 0] = 0
+    mask[3:5, 8:10] = 0
+    mask[:, 20:] = 0
+    return mask
 
 
 def _points(count=200, side=50, class_id=1):
@@ -55,24 +69,63 @@ def test_the_centre_is_the_deepest_pixel_of_each_component():
     assert list(zip(rows.tolist(), cols.tolist(), strict=True)) == [(0, 5), (2, 2), (3, 6)]
 
 
-def test_small_components_are_drawn_as_often_as_large_ones():
-    mask = np.zeros((60, 60), np.uint8)
-    mask[:, :50] = 1  # 3000 pixels
-    mask[10:16, 54:60] = 1  # 36 pixels
-    masks = Candidates({"a": mask}, Annotator("component"), per_class=10, seed=3)
-    kept = masks["a"]
-    own, _ = ndimage.label(mask == 1)
-    assert [int(((kept == 1) & (own == k)).sum()) for k in (1, 2)] == [10, 10]
-    drawn = sample_points(masks, per_class=10, scope="image", classes=2, seed=3).points
-    assert (drawn.class_id == 1).sum() == 10
+def test_any_pixel_of_a_component_will_do():
+    assert _candidates(places="component") is MASK
 
 
-def test_the_candidates_are_those_of_the_seed_and_the_image():
-    mask = np.zeros((30, 30), np.uint8)
-    one, same, other = (_candidates(mask, per_class=5, seed=s, places="component") for s in (1, 1, 2))
-    assert (one == 0).sum() == 5
-    assert np.array_equal(one, same)
-    assert not np.array_equal(one, other)
+def test_components_are_drawn_evenly_whatever_their_size():
+    first = [_by_component({"a": _ponds()}, 1, seed=seed).col[0] for seed in range(900)]
+    counts, _ = np.histogram(first, [0, 1, 10, 40])
+    # 300 of each are expected, give or take 14; of any pixels 4, 15 and 882.
+    assert (abs(counts - 300) < 57).all()
+
+
+def test_a_component_that_has_no_pixel_left_leaves_the_rest_to_the_others():
+    counts = np.array(
+        [
+            np.histogram(_by_component({"a": _ponds()}, 12, seed=seed).col, [0, 1, 10, 40])[0]
+            for seed in range(50)
+        ]
+    )
+    # Of twelve points the pond of one pixel is nearly sure to have its own, that of four most of its own.
+    assert counts[:, 0].mean() > 0.9
+    assert counts[:, 1].max() == 4
+    assert counts[:, 1].mean() > 3.3
+    assert (counts.sum(axis=1) == 12).all()
+
+
+def test_within_a_component_any_pixel_is_drawn_evenly_and_none_twice():
+    columns = []
+    for seed in range(40):
+        drawn = _by_component({"a": _ponds()}, 60, seed=seed)
+        assert len(set(zip(drawn.row, drawn.col, strict=True))) == 60
+        columns += drawn.col[drawn.col >= 20].tolist()
+    counts, _ = np.histogram(columns, [20, 25, 30, 35, 40])
+    # About 55 x 40 points in four parts.
+    assert (abs(counts - len(columns) / 4) < 0.15 * len(columns) / 4).all()
+    assert len(_by_component({"a": _ponds()}, 1000)) == 245
+
+
+def test_components_of_all_images_are_drawn_evenly_for_a_budget_in_total():
+    # One component in the first image, nine in the second.
+    masks = {"a": np.zeros((9, 9), np.uint8), "b": np.full((9, 9), U, np.uint8)}
+    masks["b"][::4, ::4] = 0
+    images = [_by_component(masks, 1, scope="total", seed=seed).image[0] for seed in range(600)]
+    # 60 are expected, give or take 7.3.
+    assert abs(images.count("a") - 60) < 30
+
+
+def test_points_of_a_small_budget_are_among_those_of_a_larger_one():
+    few, many = (_by_component({"a": _ponds()}, n, seed=2) for n in (5, 50))
+    assert set(zip(few.row, few.col, strict=True)) < set(zip(many.row, many.col, strict=True))
+
+
+def test_the_reach_is_that_of_the_seed_and_the_image():
+    masks = {"a": MASK, "b": MASK}
+    assert np.array_equal(ComponentReach(masks, 1)["a"], ComponentReach(masks, 1)["a"])
+    assert not np.array_equal(ComponentReach(masks, 1)["a"], ComponentReach(masks, 2)["a"])
+    assert not np.array_equal(ComponentReach(masks, 1)["a"], ComponentReach(masks, 1)["b"])
+    assert list(ComponentReach(masks, 1)) == ["a", "b"]
 
 
 def test_a_jittered_centre_stays_in_its_class_and_reach():
@@ -116,6 +169,9 @@ def test_a_careful_annotator_does_not_err():
 
 def test_budgets_of_tiles_look_for_components_in_each_tile():
     masks = {"a": np.zeros((40, 60), np.uint8)}
-    for places, expected in (("centre", 6), ("component", 6 * 3)):
-        kept = Candidates(masks, Annotator(places), per_class=3, seed=0, tile_px=20)["a"]
-        assert (kept == 0).sum() == expected
+    kept = Candidates(masks, Annotator("centre"), tile_px=20)["a"]
+    assert (kept == 0).sum() == 6
+    reach = ComponentReach(masks, 0, tile_px=20)["a"]
+    assert len(np.unique(reach)) == 6
+    assert len(np.unique(ComponentReach(masks, 0)["a"])) == 1
+    assert len(_by_component(masks, 3, scope="tile", tile_px=20)) == 6 * 3

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geoseg.domain.points import Shortage, hold_out, join_points, make_points, sample_points
+from geoseg.domain.points import Budget, Shortage, hold_out, join_points, make_points, sample_points
 from geoseg.errors import LegendError
 
 seeds = st.integers(0, 2**63 - 1)
@@ -30,7 +30,7 @@ def places(points):
 
 
 def draw(masks, per_class=3, *, scope="tile", classes=3, seed=0, tile_px=8):
-    return sample_points(masks, per_class=per_class, scope=scope, classes=classes, seed=seed, tile_px=tile_px)
+    return sample_points(masks, Budget(per_class, scope, tile_px), classes=classes, seed=seed)
 
 
 # The table

@@ -16,7 +16,7 @@ class Leaning:
 
     def probabilities(self, pixels, valid):
         self.shapes.append(pixels.shape)
-        n, _, h, w = pixels.shape
+        h, w = pixels.shape[-2:]
         rows, cols = np.mgrid[:h, :w]
         one = pixels[:, 0] + self.lean * (rows + cols) * valid
         return np.stack([1 - one, one], axis=1).astype(np.float32)

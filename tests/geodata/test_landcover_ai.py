@@ -9,7 +9,7 @@ from geoseg.geodata.datasets import keep_tiles, open_dataset
 from geoseg.geodata.landcover_ai import Published, prepare, split_by_orthophoto
 from geoseg.geodata.legend_files import read_legend
 
-PUBLISHED = Published("", {0.25: 2, 0.5: 1}, {"train": 3, "val": 1, "test": 2})
+PUBLISHED = Published("", {0.25: 2, 0.5: 1}, {"train": 3, "val": 1, "test": 2}, 0.2475)
 
 
 @pytest.fixture
@@ -59,18 +59,27 @@ def test_a_split_by_orthophoto_is_15_percent_twice():
     ("published", "message"),
     [
         (
-            Published("", {0.25: 3}, {}),
+            Published("", {0.25: 3}, {}, 0.2475),
             r"images: this is not LandCover\.ai v1 as published; expected 3 at 0\.25 m; got 2 at 0\.25 m, 1 at 0\.5 m",
         ),
         (
-            Published("", PUBLISHED.images, {"train": 4}),
+            Published("", PUBLISHED.images, {"train": 4}, 0.2475),
             r"train\.txt: this is not .*expected 4 tiles; got 3 tiles",
+        ),
+        (
+            Published("", PUBLISHED.images, PUBLISHED.tiles, 0.2502),
+            r"images: this is not .*expected 0\.2502 km2, give or take 1%; got 0\.2475 km2",
         ),
     ],
 )
 def test_another_dataset_is_not_taken_for_it(folder, published, message):
     with pytest.raises(DatasetError, match=message):
         prepare(folder, Silence(), published)
+
+
+def test_an_area_that_differs_by_less_than_a_percent_is_that_published(folder):
+    published = Published("", PUBLISHED.images, PUBLISHED.tiles, 0.2497)
+    assert prepare(folder, Silence(), published).area_km2 == pytest.approx(0.2475)
 
 
 def test_another_crs_is_named(folder, write_tiff):

@@ -175,6 +175,7 @@ def test_locations_keep_the_prefix_of_the_proxy(inside, model, raster):
     assert answer.json["links"]["self"] == answer.headers["location"]
 
 
+@pytest.mark.service
 def test_a_worker_of_the_service_that_is_killed_is_replaced_and_the_job_finished(
     serve, model, write_tiff, tmp_path
 ):

@@ -49,6 +49,7 @@ def test_numbers_grow_with_requests(server, raster):
     assert after['geoseg_jobs{state="queued"}'] == 0
 
 
+@pytest.mark.service
 def test_several_processes_count_together(serve, model, raster):
     server = serve(model, "--workers", 2, job_workers=0)
     server.wait_until(lambda: len(server.logged("model loaded")) == 2, "both processes")
@@ -206,6 +207,7 @@ def test_several_models_are_served_at_once(inside, model, trained, raster):
     assert [m["is_default"] for m in server.get("/v1/models").json["models"]] == [True, False]
 
 
+@pytest.mark.service
 def test_sigterm_lets_requests_finish_and_takes_no_new_ones(serve, model, write_tiff, tmp_path):
     import numpy as np
 

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from geoseg.domain.ports import Silence
-from geoseg.errors import DatasetError
+from geoseg.errors import DatasetError, OutputError
 from geoseg.geodata.landcover_ai import Published
-from geoseg.settings import EvaluateSettings, LandCoverSettings, SampleSettings, TrainSettings
+from geoseg.settings import (
+    EvaluateSettings,
+    ExperimentSettings,
+    LandCoverSettings,
+    Protocol,
+    SampleSettings,
+    TrainingOptions,
+    TrainSettings,
+)
 from geoseg.workflows.data import fetch, landcover_ai
 from geoseg.workflows.evaluate import evaluate
+from geoseg.workflows.experiment import experiment
 from geoseg.workflows.sample import sample
 from geoseg.workflows.train import train
 
@@ -34,7 +45,7 @@ def archive(tmp_path_factory, write_tiff):
     (folder / "in" / "test.txt").write_text("M-1_1\n")
     path = shutil.make_archive(str(folder / "landcover"), "zip", folder / "in")
     digest = hashlib.sha256((folder / "landcover.zip").read_bytes()).hexdigest()
-    return folder / "landcover.zip", Published(digest, {0.25: 1}, {"train": 1, "test": 1}), path
+    return folder / "landcover.zip", Published(digest, {0.25: 1}, {"train": 1, "test": 1}, 0.033475), path
 
 
 @pytest.fixture
@@ -56,9 +67,45 @@ def test_points_and_scores_keep_to_the_tiles_of_their_split(data, cheap, tmp_pat
     assert scores.iou[2] > 0.9
 
 
+def test_an_experiment_keeps_to_the_tiles_of_its_lists(data, cheap, tmp_path):
+    """One orthophoto, one tile of it to train on, its neighbour to score on."""
+    settings = ExperimentSettings(
+        data=data,
+        output=tmp_path / "r",
+        recipes=("forest",),
+        per_class=(6,),
+        seeds=1,
+        protocol=Protocol(scope="tile", tile=512),
+        training=TrainingOptions(**cheap),
+    )
+
+    (entry,) = experiment(settings).record["results"]
+
+    # Six points of each of the two classes in the tile; 512 x 512 px are scored.
+    assert (entry["points_per_image"], entry["points_total"]) == (12, 12)
+    result = json.loads((tmp_path / "r" / "runs" / "forest-6-seed0.json").read_text())
+    assert result["pixels"] == 512 * 512
+    assert entry["iou"]["woodland"] > 0.9
+    assert entry["iou"]["water"] is None
+    assert entry["miou_without_background"] == entry["iou"]["woodland"]
+    assert json.loads((tmp_path / "r" / "experiment.json").read_text())["train_images"][0].startswith(
+        "M-1 (1 t"
+    )
+
+    (data / "train.txt").write_text("M-1_1\n")
+    with pytest.raises(OutputError, match="differ in train_images"):
+        experiment(settings)
+
+
 def test_a_folder_that_is_there_is_only_checked(data, archive):
     again = fetch(LandCoverSettings(output=data), archive[1], Silence())
     assert again.images == 1
+    assert again.area_km2 == pytest.approx(520 * 1030 * 0.25**2 / 1e6)
+
+    with pytest.raises(
+        DatasetError, match=r"images: this is not LandCover\.ai v1 as published; expected 0\.04 km2"
+    ):
+        fetch(LandCoverSettings(output=data), replace(archive[1], area_km2=0.04), Silence())
 
 
 def test_another_archive_is_refused(archive, tmp_path):

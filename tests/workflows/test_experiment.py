@@ -15,7 +15,8 @@ from geoseg.errors import DatasetError, LegendError, OutputError, RasterError, S
 from geoseg.geodata.masks import read_mask
 from geoseg.learning.model_file import read_model
 from geoseg.settings import ExperimentSettings, Protocol, SampleSettings, TrainingOptions, TrainSettings
-from geoseg.workflows.experiment import experiment, runs
+from geoseg.workflows.experiment import experiment
+from geoseg.workflows.experiment_grid import runs
 from geoseg.workflows.sample import sample
 from geoseg.workflows.train import train
 
@@ -165,24 +166,25 @@ def test_an_image_without_a_mask_is_named_before_anything_runs(dataset, cheap, t
 
 
 def test_nothing_dense_reaches_a_method_that_learns_from_points(dataset, cheap, tmp_path, write_tiff):
-    """Masks that are shuffled everywhere but under the points give the same weights."""
+    """Masks that are redrawn everywhere but under the points, with other shares of the classes, give the same weights."""
     points = tmp_path / "points.gpkg"
     drawn = sample(SampleSettings(data=dataset, split="train", per_class=5, output=points)).points
-    shuffled = shutil.copytree(dataset, tmp_path / "shuffled")
+    redrawn = shutil.copytree(dataset, tmp_path / "redrawn")
     rng = np.random.default_rng(0)
-    for path in (shuffled / "masks").iterdir():
+    for path in (redrawn / "masks").iterdir():
         mask = read_mask(path, None)
-        other = rng.permutation(mask.ravel()).reshape(mask.shape)
+        # Not only shuffled: that would leave a method the shares of the classes to weight by.
+        other = rng.choice(np.array([0, 1, 2, 255], np.uint8), mask.shape, p=[0.7, 0.1, 0.15, 0.05])
         own = drawn.on_image(path.stem)
         at = own.row.astype(int), own.col.astype(int)
         other[at] = mask[at]
-        assert not np.array_equal(other, mask)
         write_tiff(path, other)
-    for recipe in ("forest", "quick", "pfce"):
+    methods = {"forest": {}, "quick": {}, "pfce": {}, "partial-ce": {"recipe": "pfce", "gamma": 0.0}}
+    for recipe, own_options in methods.items():
         states = []
-        for data in (dataset, shuffled):
+        for data in (dataset, redrawn):
             output = tmp_path / f"{recipe}-{data.name}.geoseg"
-            options = cheap | {"recipe": recipe, "check_share": 0.4}
+            options = cheap | {"recipe": recipe, "check_share": 0.4} | own_options
             train(TrainSettings(data=data, points=points, output=output, **options))
             model = read_model(output)
             states.append({**model.network.state_dict(), "calibration": model.record.calibration})
@@ -212,6 +214,65 @@ def test_corrected_masks_are_another_experiment(dataset, cheap, folder, tmp_path
         mask.write(np.zeros((1, 5, 5), np.uint8), window=((50, 55), (50, 55)))
     with pytest.raises(OutputError, match="differ in truth_sha256"):
         experiment(_settings(data, cheap, folder, protocol=Protocol(scope="total")))
+
+
+def test_corrected_training_masks_are_another_experiment(dataset, cheap, folder, tmp_path):
+    data = shutil.copytree(dataset, tmp_path / dataset.name)
+    with rasterio.open(data / "masks" / "west.tif", "r+") as mask:
+        mask.write(np.full((1, 5, 5), 2, np.uint8), window=((50, 55), (50, 55)))
+    before = (folder / "experiment.json").read_bytes()
+
+    with pytest.raises(
+        OutputError, match="they differ in train_truth_sha256; expected train_truth_sha256 = "
+    ):
+        experiment(_settings(data, cheap, folder, protocol=Protocol(scope="total")))
+    assert (folder / "experiment.json").read_bytes() == before
+
+
+def test_a_folder_begun_before_training_masks_were_hashed_goes_on(dataset, cheap, folder):
+    path = folder / "experiment.json"
+    record = json.loads(path.read_text())
+    added = ("train_truth_sha256", "background")
+    older = json.dumps({name: value for name, value in record.items() if name not in added})
+    path.write_text(older)
+    (folder / "runs" / "forest-4-seed1.json").unlink()
+
+    assert len(experiment(_settings(dataset, cheap, folder, protocol=Protocol(scope="total"))).rows) == 6
+    assert (folder / "runs" / "forest-4-seed1.json").exists()
+    assert path.read_text() == older
+
+
+def test_masks_are_read_with_progress(dataset, cheap, folder):
+    class Counts(Watcher):
+        started = ()
+
+        def start(self, what, total):
+            self.started += ((what, total),)
+
+    watcher = Counts()
+    experiment(_settings(dataset, cheap, folder, protocol=Protocol(scope="total")), watcher)
+    # Two to train on, one to score on.
+    assert watcher.started[0] == ("Reading masks", 3)
+
+
+def test_a_run_tells_the_time_that_is_left_for_the_grid(dataset, cheap, folder):
+    for path in (folder / "runs").glob("forest-*.json"):
+        result = json.loads(path.read_text())
+        path.write_text(json.dumps({**result, "seconds": {"train": 50.0, "map": 10.0}}))
+    for name in ("forest-4-seed1", "forest-8-seed0"):
+        (folder / "runs" / f"{name}.json").unlink()
+    watcher = Watcher()
+
+    only = _settings(dataset, cheap, folder, protocol=Protocol(scope="total"), recipes=("forest", "full"))
+    experiment(only, watcher)
+
+    lines = [text for text in watcher.said if text.startswith("Run ")]
+    left = "at least 2 min left (no run of full is finished yet)"
+    assert lines[0] == "Run 1/5: forest, 4 points per class, seed 0; done already"
+    assert lines[1] == f"Run 2/5: forest, 4 points per class, seed 1; {left}"
+    assert lines[2].startswith("Run 3/5: forest, 8 points per class, seed 0; at least ")
+    assert lines[3].endswith("; done already")
+    assert lines[4] == "Run 5/5: full, all labels, seed 0"
 
 
 def test_a_run_that_is_mapping_elsewhere_does_not_keep_the_summary_back(dataset, cheap, folder):

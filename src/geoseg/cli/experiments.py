@@ -8,14 +8,17 @@ from typing import Annotated, Optional
 
 import typer
 
-from geoseg.cli.options import Data, Device, Json, Precision, Quiet, given, numbers, print_json
+from geoseg.cli.options import Device, Json, Precision, Quiet, given, numbers, print_json
 
 
 def experiment(
-    data: Data,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder of results; finished runs are kept.")
     ],
+    data: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Argument(help="Folder of images/ and masks/ with split lists."),
+    ] = None,
     recipes: Annotated[
         list[str], typer.Option(help="What to compare: forest partial-ce pfce quick full.")
     ] = ["forest", "quick", "pfce"],  # noqa: B006 -- typer copies it
@@ -33,7 +36,7 @@ def experiment(
     test_split: Annotated[str, typer.Option(help="Images to score on.")] = "test",
     background: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(help="Class left out of the second mIoU. [default: background, if there is one]"),
+        typer.Option(help="Class left out of the second mIoU. [default: the folder's, else background]"),
     ] = None,
     backbone: Annotated[str, typer.Option(help="resnet50, resnet101 or mobilenet_v3_large.")] = "resnet50",
     weights: Annotated[str, typer.Option(help="imagenet, coco, none, or a path.")] = "imagenet",
@@ -52,22 +55,37 @@ def experiment(
     backbone_rate: Annotated[float, typer.Option(help="Learning rate of what is pretrained.")] = 1e-5,
     device: Device = "auto",
     precision: Precision = "auto",
+    summary_only: Annotated[
+        bool,
+        typer.Option(
+            "--summary-only",
+            help="Run nothing, sum up what is in the folder; only DATA and --background count.",
+        ),
+    ] = False,
     keep_models: Annotated[bool, typer.Option("--keep-models", help="Keep the model files.")] = False,
     json_: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Compare recipes and budgets on a dataset; runs that are done are not done again."""
     from geoseg.cli.show import print_table, progress_bars
+    from geoseg.errors import SettingsError
     from geoseg.settings import ExperimentSettings, TrainingOptions, read_protocol, read_settings
     from geoseg.workflows.experiment import experiment as run
+    from geoseg.workflows.summary import summarise
 
-    values = given(locals(), without=("json_", "quiet", "protocol", "scope", "tile"))
-    values["bands"] = numbers(bands) if bands is not None else None
-    training = {name: values.pop(name) for name in TrainingOptions.model_fields}
-    values["protocol"] = read_protocol(protocol, scope=scope, tile=tile)
-    settings = read_settings(ExperimentSettings, {**values, "training": training})
-    with progress_bars(quiet) as progress:
-        summary = run(settings, progress)
+    if summary_only:
+        with progress_bars(quiet) as progress:
+            summary = summarise(output, progress, data=data, background=background)
+    elif data is None:
+        raise SettingsError("no dataset is given", where="DATA", hint="Only --summary-only goes without one.")
+    else:
+        values = given(locals(), without=("json_", "quiet", "protocol", "scope", "tile", "summary_only"))
+        values["bands"] = numbers(bands) if bands is not None else None
+        training = {name: values.pop(name) for name in TrainingOptions.model_fields}
+        values["protocol"] = read_protocol(protocol, scope=scope, tile=tile)
+        settings = read_settings(ExperimentSettings, {**values, "training": training})
+        with progress_bars(quiet) as progress:
+            summary = run(settings, progress)
     if json_:
         print_json(dict(summary.record))
         return

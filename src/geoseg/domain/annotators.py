@@ -24,13 +24,13 @@ class Annotator:
     """A person who labels.
 
     Attributes:
-        places: Where a point may lie: any "pixel" of its class; "component" lets each connected component stand
-            for as many pixels at most as there are points to draw; "interior" keeps off other classes; "centre"
-            is the middle of a component.
+        places: Where a point may lie: any "pixel" of its class; "component" draws a connected component first, whatever
+            its size, then a pixel of it; "interior" keeps off other classes; "centre" is the middle of a component.
         margin_px: How far "interior" stays from other classes.
         jitter_px: How far a "centre" may be missed, within the class.
         location_error_px: Points lie 1 to this many pixels off, whatever is there; 0 for none.
-        wrong_share: Share of the points with the label of another class.
+        wrong_share: Share of an image's points with the label of another class; not a whole number of them is rounded
+            up or down by chance.
     """
 
     places: Places = "pixel"
@@ -46,36 +46,21 @@ class Candidates(Mapping[str, Mask]):
     Args:
         masks: Class ids, 255 for unlabelled; each is looked up when it is asked for.
         annotator: Who labels.
-        per_class: Points per class wanted; a component stands for no more of its pixels than these.
-        seed: Seed of the choice among a component's pixels.
         tile_px: Where budgets count for tiles: their side. A component ends at the border of its tile.
     """
 
-    def __init__(
-        self,
-        masks: Mapping[str, Mask],
-        annotator: Annotator,
-        *,
-        per_class: int,
-        seed: int,
-        tile_px: int | None = None,
-    ) -> None:
-        self._masks, self._annotator = masks, annotator
-        self._per_class, self._seed, self._tile_px = per_class, seed, tile_px
+    def __init__(self, masks: Mapping[str, Mask], annotator: Annotator, tile_px: int | None = None) -> None:
+        self._masks, self._annotator, self._tile_px = masks, annotator, tile_px
 
     def __getitem__(self, image: str) -> Mask:
         mask = self._masks[image]
         if self._annotator.places == "interior":
             return _interior(mask, self._annotator.margin_px)
-        if self._annotator.places == "pixel":
+        if self._annotator.places != "centre":
             return mask
-        rng, kept = _rng(self._seed, image), np.empty_like(mask)
-        for cell in grid(mask.shape[0], mask.shape[1], self._tile_px or max(mask.shape)):
-            box = np.s_[cell.row : cell.row + cell.height, cell.col : cell.col + cell.width]
-            if self._annotator.places == "centre":
-                kept[box] = _centres(mask[box])
-            else:
-                kept[box] = _some_of_each_component(mask[box], self._per_class, rng)
+        kept = np.empty_like(mask)
+        for box in _boxes(mask, self._tile_px):
+            kept[box] = _centres(mask[box])
         return kept
 
     def __iter__(self) -> Iterator[str]:
@@ -83,6 +68,44 @@ class Candidates(Mapping[str, Mask]):
 
     def __len__(self) -> int:
         return len(self._masks)
+
+
+class ComponentReach(Mapping[str, NDArray[np.float64]]):
+    """What keys are multiplied by (H, W) by image name, so that connected components are drawn, whatever their size.
+
+    Of a Poisson process the first s arrivals are, but for their order, s uniform numbers times the time of the next
+    one, which is gamma distributed. So the pixels of a component of s pixels are arrivals of a process of rate 1, and
+    the smallest keys of a class are what comes first of all its components: each time any of them that has a pixel left,
+    evenly, then any pixel of it that was not drawn.
+
+    Args:
+        masks: Class ids, 255 for unlabelled; each is looked up when it is asked for.
+        seed: Seed of the gamma numbers, which depend on it and the image's name alone.
+        tile_px: Where budgets count for tiles: their side. A component ends at the border of its tile.
+    """
+
+    def __init__(self, masks: Mapping[str, Mask], seed: int, tile_px: int | None = None) -> None:
+        self._masks, self._seed, self._tile_px = masks, seed, tile_px
+
+    def __getitem__(self, image: str) -> NDArray[np.float64]:
+        mask, rng = self._masks[image], _rng(self._seed, image, use=2)
+        reach = np.empty(mask.shape)
+        for box in _boxes(mask, self._tile_px):
+            numbers = components(mask[box])
+            reach[box] = rng.standard_gamma(np.bincount(numbers.ravel()) + 1.0)[numbers]
+        return reach
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._masks)
+
+    def __len__(self) -> int:
+        return len(self._masks)
+
+
+def _boxes(mask: Mask, tile_px: int | None) -> Iterator[tuple[slice, slice]]:
+    """Yield the tiles of a mask, or all of it, as slices."""
+    for cell in grid(mask.shape[0], mask.shape[1], tile_px or max(mask.shape)):
+        yield np.s_[cell.row : cell.row + cell.height, cell.col : cell.col + cell.width]
 
 
 def _interior(mask: Mask, margin_px: int) -> Mask:
@@ -116,15 +139,6 @@ def _centres(mask: Mask) -> Mask:
     return _only(mask, first[numbers.ravel()[first] > 0])
 
 
-def _some_of_each_component(mask: Mask, count: int, rng: np.random.Generator) -> Mask:
-    numbers = components(mask).ravel()
-    order = np.lexsort((rng.random(mask.size), numbers))
-    ordered = numbers[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    rank = np.arange(mask.size) - np.repeat(starts, np.diff(np.r_[starts, mask.size]))
-    return _only(mask, order[(rank < count) & (ordered > 0)])
-
-
 def _only(mask: Mask, kept: NDArray[np.intp]) -> Mask:
     out = np.full(mask.size, UNLABELLED, np.uint8)
     out[kept] = mask.ravel()[kept]
@@ -145,7 +159,7 @@ def err(
     """
     parts = []
     for image in sorted(set(points.image.tolist())):
-        own, rng = points.on_image(image), _rng(seed, image)
+        own, rng = points.on_image(image), _rng(seed, image, use=1)
         if annotator.places == "centre" and annotator.jitter_px > 0:
             own = _jittered(own, masks[image], annotator.jitter_px, rng=rng)
         if annotator.location_error_px > 0:
@@ -172,15 +186,23 @@ def _moved(
     points: Points, distance: NDArray[np.float64], shape: tuple[int, ...], *, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     angle = rng.uniform(0, 2 * np.pi, len(points))
-    row, col = points.row + distance * np.sin(angle), points.col + distance * np.cos(angle)
-    return np.clip(row, 0, shape[0] - 1), np.clip(col, 0, shape[1] - 1)
+    row = _stepped(points.row, distance * np.sin(angle), shape[0])
+    return row, _stepped(points.col, distance * np.cos(angle), shape[1])
+
+
+def _stepped(start: NDArray[np.float64], step: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """Go a step, or back by it where it would leave the raster, so that it keeps its length."""
+    end = start + step
+    return np.clip(np.where((end < 0) | (end > size - 1), start - step, end), 0, size - 1)
 
 
 def _mislabelled(points: Points, share: float, classes: int, *, rng: np.random.Generator) -> Points:
-    is_wrong = rng.random(len(points)) < share
+    # Rounded up as often as keeps the share right over many images of few points.
+    count = int(share * len(points) + rng.random())
+    is_wrong = rng.permutation(len(points)) < count
     other = (points.class_id + rng.integers(1, classes, len(points))) % classes
     return replace(points, class_id=np.where(is_wrong, other, points.class_id).astype(np.uint8))
 
 
-def _rng(seed: int, image: str) -> np.random.Generator:
-    return np.random.default_rng([seed, 1, *hashlib.sha256(image.encode()).digest()])
+def _rng(seed: int, image: str, *, use: int) -> np.random.Generator:
+    return np.random.default_rng([seed, use, *hashlib.sha256(image.encode()).digest()])

@@ -47,9 +47,7 @@ class Batcher:
         watch: Told of every pass: how many windows, and how many seconds.
     """
 
-    def __init__(
-        self, predictor: Predictor, *, most: int, wait_s: float, watch: Watch | None = None
-    ) -> None:
+    def __init__(self, predictor: Predictor, *, most: int, wait_s: float, watch: Watch | None = None) -> None:
         self._predictor, self._most, self._wait_s, self._watch = predictor, most, wait_s, watch
         self._waiting = list[_Question]()
         self._callers = 0

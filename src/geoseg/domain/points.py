@@ -117,16 +117,30 @@ class Sample:
     shortages: tuple[Shortage, ...]
 
 
+@dataclass(frozen=True)
+class Budget:
+    """How many points to draw.
+
+    Attributes:
+        per_class: N, the points per class and per tile, image or in total.
+        scope: What N counts for.
+        tile_px: Side of a tile; with another scope it only bounds the memory used.
+    """
+
+    per_class: int
+    scope: Scope
+    tile_px: int = 256
+
+
 def sample_points(
     masks: Mapping[str, NDArray[np.uint8]],
+    budget: Budget,
     *,
-    per_class: int,
-    scope: Scope,
     classes: int,
     seed: int,
-    tile_px: int = 256,
+    reach: Mapping[str, NDArray[np.float64]] | None = None,
 ) -> Sample:
-    """Draw points uniformly, without replacement, from the labelled pixels of dense masks.
+    """Draw points, without replacement, from the labelled pixels of dense masks; uniformly without ``reach``.
 
     Every pixel draws a random key, from the seed and its image's name alone; in each place the N
     smallest keys of a class win. So the order of reading plays no part, and the points of a small
@@ -134,11 +148,10 @@ def sample_points(
 
     Args:
         masks: Class ids (H, W) by image name; 255 is unlabelled. Each is looked up once, in name order.
-        per_class: N, the points per class and per tile, image or in total.
-        scope: What the budget counts for.
+        budget: How many points.
         classes: C, the number of classes of the legend.
         seed: Seed of the draw, 0 or more.
-        tile_px: Side of a tile; with another scope it only bounds the memory used.
+        reach: By image name, what each pixel's key, uniform from 0 to 1, is multiplied by (H, W).
 
     Returns:
         The points at pixel centres, and the shortages: a class that a place has, but in fewer
@@ -147,10 +160,11 @@ def sample_points(
     Raises:
         LegendError: A mask holds a class id that is neither below C nor 255.
     """
-    draws = [
-        _draw_per_tile(masks[image], image, per_class=per_class, classes=classes, seed=seed, tile_px=tile_px)
-        for image in sorted(masks)
-    ]
+    per_class, scope = budget.per_class, budget.scope
+    draws = []
+    for image in sorted(masks):
+        own_reach = None if reach is None else reach[image]
+        draws.append(_draw_per_tile(masks[image], image, budget, classes=classes, seed=seed, reach=own_reach))
     if scope == "image":
         draws = [_as_one_place(draw, draw.places[0], per_class) for draw in draws]
     drawn = _join_draws(draws, classes)
@@ -170,20 +184,28 @@ class _Draw:
 
 
 def _draw_per_tile(
-    mask: NDArray[np.uint8], image: str, *, per_class: int, classes: int, seed: int, tile_px: int
+    mask: NDArray[np.uint8],
+    image: str,
+    budget: Budget,
+    *,
+    classes: int,
+    seed: int,
+    reach: NDArray[np.float64] | None,
 ) -> _Draw:
     rng = np.random.default_rng([seed, *hashlib.sha256(image.encode()).digest()])
     rows, cols, keys, found = [], [], [], []
     height, width = mask.shape
-    for strip in strips(height, width, tile_px):
+    for strip in strips(height, width, budget.tile_px):
         # Full-width rows of keys: a pixel's key does not depend on the size of the tiles.
         strip_keys = rng.random((strip.height, strip.width))
-        for cell in grid(strip.height, strip.width, tile_px):
+        if reach is not None:
+            strip_keys *= reach[strip.row : strip.row + strip.height]
+        for cell in grid(strip.height, strip.width, budget.tile_px):
             box = np.s_[:, cell.col : cell.col + cell.width]
             labels = mask[strip.row : strip.row + strip.height][box].ravel()
             tile_keys = strip_keys[box].ravel()
             found.append(_count(labels, classes, image))
-            chosen = _smallest_per_class(labels, tile_keys, count=per_class, classes=classes)
+            chosen = _smallest_per_class(labels, tile_keys, count=budget.per_class, classes=classes)
             rows.append(strip.row + chosen // cell.width)
             cols.append(cell.col + chosen % cell.width)
             keys.append(tile_keys[chosen])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,9 @@ from geoseg.errors import PointsError
 _BLOCK_PX = 256
 
 
-def audit_points(points: Points, sources: Mapping[str, PixelSource]) -> tuple[Points, dict[str, int]]:
+def audit_points(
+    points: Points, sources: Mapping[str, PixelSource], *, where: Path | None = None
+) -> tuple[Points, dict[str, int]]:
     """Drop the points that cannot be used, and count them by reason.
 
     Dropped are points on a pixel that is not valid, all points of a pixel that carries two classes,
@@ -24,6 +27,7 @@ def audit_points(points: Points, sources: Mapping[str, PixelSource]) -> tuple[Po
     Args:
         points: The points.
         sources: The rasters by image name.
+        where: The file that they come from, for the error.
 
     Returns:
         The points that are left, in their order, and the number dropped by reason (no zeros).
@@ -42,7 +46,8 @@ def audit_points(points: Points, sources: Mapping[str, PixelSource]) -> tuple[Po
         left = left.take(~bad)
         dropped |= {reason: int(bad.sum())} if bad.any() else {}
     if not len(left):
-        raise PointsError("no point can be used", got=describe_dropped(dropped, len(points)).rstrip("."))
+        said = describe_dropped(dropped, len(points)).rstrip(".")
+        raise PointsError("no point can be used", where=where, got=said)
     return left, dropped
 
 

@@ -39,18 +39,22 @@ LEGEND = Legend(
 )
 SPLITS = ("train", "val", "test")
 _EPSG = 2180
+# An orthophoto is more than 2 % of the area. Whether the published figure is of the map plane or of the ground is not
+# known; in EPSG:2180 they differ by 0.2 % at most within Poland.
+_SAME_AREA = 0.01
 
 
 @dataclass(frozen=True)
 class Published:
-    """The archive's checksum, and what it holds: images by ground resolution in metres, tiles by split."""
+    """The archive's checksum, and what it holds: images by ground resolution in metres, tiles by split, area in km2."""
 
     sha256: str
     images: Mapping[float, int]
     tiles: Mapping[str, int]
+    area_km2: float
 
 
-PUBLISHED = Published(SHA256, {0.25: 33, 0.5: 8}, {"train": 7470, "val": 1602, "test": 1602})
+PUBLISHED = Published(SHA256, {0.25: 33, 0.5: 8}, {"train": 7470, "val": 1602, "test": 1602}, 216.27)
 
 
 @dataclass(frozen=True)
@@ -83,11 +87,14 @@ def prepare(folder: Path, progress: Progress, published: Published) -> Report:
     for split, count in published.tiles.items():
         found = sum(map(len, open_dataset(folder, split=split).tiles.values()))
         _expect(folder / f"{split}.txt", f"{count} tiles", f"{found} tiles", is_right=found == count)
+    area = sum(i.height * i.width * (i.resolution_m or 0) ** 2 for i in infos.values()) / 1e6
+    is_right = abs(area / published.area_km2 - 1) <= _SAME_AREA
+    expected = f"{published.area_km2:.6g} km2, give or take {_SAME_AREA:.0%}"
+    _expect(folder / "images", expected, f"{area:.6g} km2", is_right=is_right)
     counts = _count(dataset, infos, progress)
     for split, names in split_by_orthophoto(list(infos)).items():
         write_text(folder / f"orthophoto-{split}.txt", "\n".join(names) + "\n")
     write_legend(folder / "legend.json", LEGEND, overwrite=True)
-    area = sum(i.height * i.width * (i.resolution_m or 0) ** 2 for i in infos.values()) / 1e6
     shares = dict(zip(LEGEND.names, (counts / counts.sum()).tolist(), strict=True))
     return Report(len(infos), area, shares)
 

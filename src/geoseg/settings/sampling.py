@@ -18,13 +18,13 @@ class Protocol(Settings):
     Attributes:
         scope: What N points per class count for; None: "tile" when ``tile`` is given, else "image".
         tile: Side of a tile in pixels.
-        places: Where a point may lie: any "pixel" of its class; "component" lets each connected component stand
-            for N pixels at most, so that one of N pixels counts like the largest; "interior" keeps ``margin`` from
-            other classes; "centre" is the middle of a component.
+        places: Where a point may lie: any "pixel" of its class; "component" draws a connected component first,
+            whatever its size, then a pixel of it; "interior" keeps ``margin`` from other classes; "centre" is the
+            middle of a component.
         margin: Distance of "interior" from the edge of the class, in pixels.
         jitter: How far a "centre" may be missed, in pixels, without leaving the class.
         location_error: How far points lie from where they should, 1 to this many pixels; 0 for exact ones.
-        wrong_share: Share of the points with the label of another class.
+        wrong_share: Share of each image's points with the label of another class.
     """
 
     scope: Literal["tile", "image", "total"] | None = None

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from hashlib import sha256
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,46 +13,22 @@ from numpy.typing import NDArray
 
 from geoseg.domain.accuracy import accuracy, accuracy_record, confusion_matrix
 from geoseg.domain.ports import Progress, Silence
-from geoseg.errors import LegendError, ModelFileError, OutputError, ResumeError, SettingsError
+from geoseg.errors import ModelFileError, ResumeError, SettingsError
 from geoseg.geodata.class_maps import read_class_map
-from geoseg.geodata.outputs import check_output, write_json
-from geoseg.geodata.rasters import describe_raster
+from geoseg.geodata.outputs import write_json
 from geoseg.learning.model_file import read_record
-from geoseg.settings import (
-    ExperimentSettings,
-    PredictSettings,
-    SampleSettings,
-    TrainSettings,
-)
-from geoseg.workflows.inputs import Inputs, find_inputs
+from geoseg.settings import ExperimentSettings, PredictSettings, SampleSettings, TrainSettings
+from geoseg.workflows.experiment_data import read_data
+from geoseg.workflows.experiment_grid import Run, runs, time_left
+from geoseg.workflows.experiment_record import keep_record
+from geoseg.workflows.experiment_results import read_results
+from geoseg.workflows.inputs import Inputs
 from geoseg.workflows.methods import METHODS
 from geoseg.workflows.predict import predict
 from geoseg.workflows.run_folder import RunFolder
 from geoseg.workflows.sample import sample
 from geoseg.workflows.summary import Summary, check_background, summarise
 from geoseg.workflows.train import train
-
-# Where a result comes from, not what it is.
-_NOT_OF_THE_RESULT = {"device", "precision"}
-
-
-@dataclass(frozen=True)
-class Run:
-    """One cell of the grid; full supervision has no budget."""
-
-    recipe: str
-    per_class: int | None
-    seed: int
-
-    @property
-    def name(self) -> str:
-        """Name of its files."""
-        return self.recipe if self.per_class is None else f"{self.recipe}-{self.per_class}-seed{self.seed}"
-
-    def describe(self) -> str:
-        """Return what it is, for people."""
-        budget = "all labels" if self.per_class is None else f"{self.per_class} points per class"
-        return f"{self.recipe}, {budget}, seed {self.seed}"
 
 
 def experiment(settings: ExperimentSettings, progress: Progress | None = None) -> Summary:
@@ -65,41 +38,39 @@ def experiment(settings: ExperimentSettings, progress: Progress | None = None) -
     test images, ``work/`` what an unfinished run needs to go on. The summary needs the result files alone.
 
     Raises:
-        OutputError: The folder holds results of other settings; the difference is named.
-        DatasetError: The folder, a list, an image or a mask is missing.
-        RasterError: An image or a mask of the test split cannot be read, or they are not of one size.
+        OutputError: The folder holds results of other settings; the difference is named. Or a result cannot be read.
+        DatasetError: The folder, a list, an image or a mask is missing, or the masks of a split label nothing.
+        RasterError: An image is all nodata, or an image or a mask cannot be read, or they are not of one size.
+        PointsError: The masks have no pixel that the protocol would draw.
         LegendError: There is no legend, or a mask has a class that it lacks.
-        SettingsError: There is no such recipe.
+        SettingsError: There is no such recipe, or no such class to leave out.
     """
     progress = progress or Silence()
     _check_recipes(settings)
-    tested = find_inputs(settings.data, split=settings.test_split, legend=None, masks_needed=True)
-    if tested.legend is None:
-        raise LegendError("this folder has no legend", where=settings.data, expected="legend.json")
-    trained_on = find_inputs(settings.data, split=settings.train_split, legend=None, masks_needed=True)
-    check_background(settings, tested.legend.names)
-    _check_same(settings, trained_on, tested, truth_sha256=_check_truth(tested))
+    data = read_data(settings, progress)
+    check_background(settings.background, data.legend.names)
+    keep_record(settings, data)
     grid = runs(settings)
     for place, run in enumerate(grid, start=1):
-        progress.say(f"Run {place}/{len(grid)}: {run.describe()}")
-        path = settings.output / "runs" / f"{run.name}.json"
-        if not path.exists():
-            images = len(trained_on.images)
-            write_json(path, _carry_out(run, settings, tested, images=images, progress=progress))
+        path = _result(run, settings)
+        is_done = path.exists()
+        state = "done already" if is_done else _time_left(grid, settings)
+        progress.say(f"Run {place}/{len(grid)}: {run.describe()}{f'; {state}' if state else ''}")
+        if not is_done:
+            images = len(data.trained_on.images)
+            write_json(path, _carry_out(run, settings, data.tested, images=images, progress=progress))
             if not settings.keep_models:
                 shutil.rmtree(_model(run, settings).parent, ignore_errors=True)
-    return summarise(settings, progress)
+    return summarise(settings.output, progress, data=settings.data, background=settings.background)
 
 
-def runs(settings: ExperimentSettings) -> list[Run]:
-    """Return the runs of the grid; every recipe meets the same draws."""
-    grid = []
-    for recipe in settings.recipes:
-        if recipe == "full":
-            grid.append(Run(recipe, None, 0))
-            continue
-        grid += [Run(recipe, n, seed) for n in settings.per_class for seed in range(settings.seeds)]
-    return grid
+def _result(run: Run, settings: ExperimentSettings) -> Path:
+    return settings.output / "runs" / f"{run.name}.json"
+
+
+def _time_left(grid: Sequence[Run], settings: ExperimentSettings) -> str:
+    left = [run for run in grid if not _result(run, settings).exists()]
+    return time_left(left, read_results(settings.output))
 
 
 def _check_recipes(settings: ExperimentSettings) -> None:
@@ -108,68 +79,6 @@ def _check_recipes(settings: ExperimentSettings) -> None:
             raise SettingsError(
                 "there is no such recipe", where="--recipes", expected=", ".join(METHODS), got=recipe
             )
-
-
-def _check_truth(tested: Inputs) -> str:
-    """Read all that maps will be scored by, before hours of work, and return its SHA-256."""
-    assert tested.legend is not None
-    found = sha256()
-    for name, path in tested.images.items():
-        found.update(tested.read_truth(name, tested.legend, describe_raster(path)).tobytes())
-    return found.hexdigest()
-
-
-def _check_same(
-    settings: ExperimentSettings, trained_on: Inputs, tested: Inputs, *, truth_sha256: str
-) -> None:
-    """Store what all results of the folder have in common, or make sure that it is the same."""
-    path = settings.output / "experiment.json"
-    assert tested.legend is not None
-    now = {
-        "data": settings.data.resolve().name,
-        "legend": tested.legend.to_records(),
-        "train_images": _names(trained_on),
-        "test_images": _names(tested),
-        "truth_sha256": truth_sha256,
-        "protocol": {**settings.protocol.model_dump(mode="json"), "scope": settings.protocol.counts_for},
-        "train_split": settings.train_split,
-        "test_split": settings.test_split,
-        "training": settings.training.model_dump(mode="json", exclude=_NOT_OF_THE_RESULT),
-    }
-    if not path.exists():
-        check_output(path, overwrite=False)
-        write_json(path, now)
-        return
-    before = _read(path)
-    now, before = _flat(json.loads(json.dumps(now))), _flat(before)
-    differing = sorted(k for k in now.keys() | before.keys() if now.get(k) != before.get(k))
-    if differing:
-        first = differing[0]
-        raise OutputError(
-            f"the results here are of other settings; they differ in {', '.join(differing)}",
-            where=settings.output,
-            expected=f"{first} = {before.get(first)}",
-            got=f"{first} = {now.get(first)}",
-            hint="Give the settings it was begun with, or another folder.",
-        )
-
-
-def _names(inputs: Inputs) -> list[str]:
-    """Return the images of a split, and behind those that it lists tiles of their number."""
-    return [f"{n} ({len(inputs.tiles[n])} tiles)" if n in inputs.tiles else n for n in inputs.images]
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise OutputError("this file of the experiment cannot be read", where=path, got=error) from error
-
-
-def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
-    nested = {k: v for k, v in record.items() if isinstance(v, dict)}
-    inner = {name: value for part in nested.values() for name, value in part.items()}
-    return {k: v for k, v in record.items() if k not in nested} | inner
 
 
 def _model(run: Run, settings: ExperimentSettings) -> Path:

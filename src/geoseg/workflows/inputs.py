@@ -93,7 +93,7 @@ def read_usable_points(
         LegendError: The points have a class that the legend lacks.
     """
     file = read_points(path, rasters.infos, legend=legend, class_column=class_column)
-    points, dropped = audit_points(file.points, rasters.sources)
+    points, dropped = audit_points(file.points, rasters.sources, where=path)
     for note in file.notes:
         progress.say(note)
     all_dropped = {**file.dropped, **dropped}

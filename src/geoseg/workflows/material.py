@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from geoseg.domain.legend import UNLABELLED, Legend
 from geoseg.domain.points import CHECK, TRAIN, Points, hold_out, join_points, make_points
 from geoseg.domain.ports import Progress
+from geoseg.domain.windows import strips
 from geoseg.errors import LegendError, PointsError, RasterError
+from geoseg.geodata.audit import describe_dropped
 from geoseg.geodata.rasters import Raster
 from geoseg.learning.normalisation import Normalisation, measure_normalisation
 from geoseg.learning.patches import plan_cover
@@ -26,6 +28,7 @@ from geoseg.workflows.shares import stated_shares
 NORMALISATION_WINDOWS = 256
 _EVERY_PX = 2
 _MOST_LABELS = 4_000_000
+_STRIP_PX = 256
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ def gather(settings: TrainSettings, stack: ExitStack, progress: Progress, *, che
     inputs = find_inputs(settings.data, split=split, legend=settings.legend, masks_needed=is_full)
     rasters = open_rasters(inputs.images, settings.bands, stack)
     if settings.points is None:
-        points, legend = _all_labels(inputs, rasters)
+        points, legend = _all_labels(inputs, rasters, progress)
     else:
         points, legend = read_usable_points(
             settings.points,
@@ -72,8 +75,11 @@ def gather(settings: TrainSettings, stack: ExitStack, progress: Progress, *, che
     return Material(rasters, legend, FitData(rasters.sources, points, normalisation, len(legend)), shares)
 
 
-def _all_labels(inputs: Inputs, rasters: Rasters) -> tuple[Points, Legend]:
-    """Return a point on every fourth labelled pixel of the masks, or on fewer: about four million at most."""
+def _all_labels(inputs: Inputs, rasters: Rasters, progress: Progress) -> tuple[Points, Legend]:
+    """Return a point on every fourth labelled pixel of the masks, or on fewer: about four million at most.
+
+    Labels on nodata are dropped and counted, as points are.
+    """
     if inputs.legend is None:
         raise LegendError("this folder has no legend", where="--recipe full", hint="Name one with --legend.")
     legend = inputs.legend
@@ -81,13 +87,26 @@ def _all_labels(inputs: Inputs, rasters: Rasters) -> tuple[Points, Legend]:
         int((inputs.read_truth(n, legend, info) != UNLABELLED).sum()) for n, info in rasters.infos.items()
     )
     every = max(_EVERY_PX, math.ceil(math.sqrt(labelled / _MOST_LABELS)))
-    parts = []
+    parts, asked = [], 0
     for name, info in rasters.infos.items():
-        mask = inputs.read_truth(name, legend, info)
-        row, col = np.nonzero(mask[::every, ::every] != UNLABELLED)
-        row, col = row * every, col * every
-        parts.append(make_points(name, row.astype(np.float64), col.astype(np.float64), mask[row, col]))
-    return join_points(parts), legend
+        mask = inputs.read_truth(name, legend, info)[::every, ::every]
+        asked += int((mask != UNLABELLED).sum())
+        row, col = np.nonzero((mask != UNLABELLED) & _valid(rasters.sources[name])[::every, ::every])
+        places = (row * every).astype(np.float64), (col * every).astype(np.float64)
+        parts.append(make_points(name, *places, mask[row, col]))
+    points = join_points(parts)
+    if len(points) < asked:
+        said = describe_dropped({"on nodata": asked - len(points)}, asked)
+        if not len(points):
+            raise PointsError("no label can be used", where="--recipe full", got=said.rstrip("."))
+        progress.warn(said)
+    return points, legend
+
+
+def _valid(raster: Raster) -> NDArray[np.bool_]:
+    """Return where a raster is valid, (H, W), without its pixels in memory all at once."""
+    windows = strips(raster.height, raster.width, _STRIP_PX)
+    return np.concatenate([raster.read(window)[1] for window in windows])
 
 
 def _describe(points: Points, legend: Legend) -> str:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from geoseg.domain.annotators import Annotator, Candidates, err
+from geoseg.domain.annotators import Annotator, Candidates, ComponentReach, err
 from geoseg.domain.legend import Legend
-from geoseg.domain.points import Points, Sample, Shortage, sample_points
+from geoseg.domain.points import Budget, Points, Sample, Shortage, sample_points
 from geoseg.domain.ports import Progress, Silence
-from geoseg.errors import LegendError
+from geoseg.errors import LegendError, PointsError
 from geoseg.geodata.outputs import check_output
 from geoseg.geodata.point_files import write_points
 from geoseg.settings import SampleSettings
@@ -36,6 +36,7 @@ def sample(settings: SampleSettings, progress: Progress | None = None) -> Sample
         DatasetError: The folder, an image or a mask is missing.
         LegendError: There is no legend, or a mask has a class that it lacks.
         RasterError: A mask does not fit its image.
+        PointsError: The masks have no pixel to draw.
         OutputError: The point file cannot be written.
     """
     progress = progress or Silence()
@@ -64,13 +65,19 @@ def sample(settings: SampleSettings, progress: Progress | None = None) -> Sample
     scope = settings.scope or ("tile" if settings.tile else "image")
     tile_px = (settings.tile or DEFAULT_TILE_PX) if scope == "tile" else None
     drawn = sample_points(
-        Candidates(masks, annotator, per_class=settings.per_class, seed=settings.seed, tile_px=tile_px),
-        per_class=settings.per_class,
-        scope=scope,
+        Candidates(masks, annotator, tile_px),
+        Budget(settings.per_class, scope, tile_px or DEFAULT_TILE_PX),
         classes=len(inputs.legend),
         seed=settings.seed,
-        tile_px=tile_px or DEFAULT_TILE_PX,
+        reach=ComponentReach(masks, settings.seed, tile_px) if settings.places == "component" else None,
     )
+    if not len(drawn.points):
+        # An empty file would be taken for the draw, also when the masks are put right.
+        raise PointsError(
+            "the masks have no pixel to draw",
+            where=settings.data / "masks",
+            hint="Lower the margin." if settings.places == "interior" else "All of them are unlabelled.",
+        )
     points = err(drawn.points, masks, annotator, classes=len(inputs.legend), seed=settings.seed)
     write_points(settings.output, points, infos, inputs.legend, overwrite=settings.overwrite)
     for text in _describe_shortages(drawn, inputs.legend):

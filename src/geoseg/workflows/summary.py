@@ -10,17 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from geoseg.domain.ports import Progress
 from geoseg.domain.replication import bootstrap_interval, miou_without, spread, total
 from geoseg.errors import OutputError, SettingsError
 from geoseg.geodata.outputs import write_json, write_text
-from geoseg.pictures.budgets import Score, budget_figure, class_figure
-from geoseg.pictures.curves import training_curves
-from geoseg.settings import ExperimentSettings, PictureSettings
-from geoseg.workflows.picture import picture
-from geoseg.workflows.pictures import write_picture
+from geoseg.workflows.experiment_record import read_record
+from geoseg.workflows.experiment_results import Group, group_results, read_results
+from geoseg.workflows.summary_figures import draw_comparisons, draw_figures
 
 HEADER = (
     "recipe",
@@ -34,6 +31,7 @@ HEADER = (
     "without background %",
     "overall accuracy %",
     "training s",
+    "mapping s",
 )
 PUBLISHED = (
     {"per_class": 10, "final_loss": 0.2924, "miou": 0.7511},
@@ -59,84 +57,58 @@ class Summary:
     record: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class _Group:
-    """The results of one recipe and budget, one for each draw of the points."""
+def summarise(
+    folder: Path, progress: Progress, *, data: Path | None = None, background: str | None = None
+) -> Summary:
+    """Write ``summary.md``, ``summary.json`` and the figures of an experiment from its folder of results.
 
-    recipe: str
-    per_class: int | None
-    results: Sequence[Mapping[str, Any]]
-
-    @property
-    def confusions(self) -> list[dict[str, NDArray[np.int64]]]:
-        return [{n: _matrix(i) for n, i in r["images"].items()} for r in self.results]
-
-
-def summarise(settings: ExperimentSettings, progress: Progress) -> Summary:
-    """Write ``summary.md``, ``summary.json`` and the figures of an experiment from its result files.
+    Args:
+        folder: Holds ``experiment.json`` and ``runs/``; all else may be missing.
+        progress: Told of the pictures drawn and of those that cannot be.
+        data: The dataset, for pictures of the maps in ``maps/`` beside it.
+        background: Class left out of the second mean IoU; None: that of the command that began the folder, else
+            "background" if there is one.
 
     Raises:
-        OutputError: A result file cannot be read.
+        OutputError: The folder is no experiment's, holds no result, or a file of it cannot be read.
+        SettingsError: There is no such class to leave out.
     """
-    folder = settings.output
-    groups = _groups(folder)
-    names = list(groups[0].results[0]["iou"])
-    background = _background(settings, names)
-    entries = [_entry(group, background) for group in groups]
+    record = read_record(folder)
+    groups = group_results(read_results(folder))
+    if not groups:
+        raise OutputError("no run is finished here", where=folder, expected="runs/*.json")
+    names = [land_class["name"] for land_class in record["legend"]]
+    check_background(background, names)
+    left_out = background or record.get("background") or "background"
+    entries = [_entry(group, names.index(left_out) if left_out in names else None) for group in groups]
     rows = [_row(entry) for entry in entries] + [_published_row(entry) for entry in PUBLISHED]
-    scope = settings.protocol.counts_for
-    record = {
-        "protocol": _protocol(settings),
-        "scope": scope,
+    summary = {
+        "protocol": record["protocol"],
+        "scope": record["protocol"]["scope"],
         "classes": names,
         "results": entries,
         "as_published": list(PUBLISHED),
     }
-    write_json(folder / "summary.json", record)
-    write_text(folder / "summary.md", _markdown(rows, settings, groups))
-    _draw(settings, entries, groups, names=names, progress=progress)
-    return Summary(folder, HEADER, rows, _NOTE, record)
+    write_json(folder / "summary.json", summary)
+    write_text(folder / "summary.md", _markdown(rows, record["protocol"], groups))
+    draw_figures(folder, entries, groups, names=names)
+    draw_comparisons(folder, groups, data=data, split=record["test_split"], progress=progress)
+    return Summary(folder, HEADER, rows, _NOTE, summary)
 
 
-def _groups(folder: Path) -> list[_Group]:
-    found = dict[tuple[str, int | None], list[Mapping[str, Any]]]()
-    for path in sorted((folder / "runs").glob("*.json")):
-        try:
-            result = json.loads(path.read_text(encoding="utf-8"))
-            _ = result["images"], result["iou"], result["seed"], result["drawn_sha256"]
-            found.setdefault((result["recipe"], result["per_class"]), []).append(result)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            hint = "Remove it, and its run is done again."
-            raise OutputError("this result cannot be read", where=path, got=error, hint=hint) from error
-    order = sorted(found, key=lambda key: (key[1] or math.inf, key[0]))
-    return [_Group(recipe, n, sorted(found[recipe, n], key=lambda r: r["seed"])) for recipe, n in order]
-
-
-def check_background(settings: ExperimentSettings, names: Sequence[str]) -> None:
+def check_background(background: str | None, names: Sequence[str]) -> None:
     """Make sure that the class to leave out is there.
 
     Raises:
         SettingsError: It is not.
     """
-    if settings.background is not None and settings.background not in names:
+    if background is not None and background not in names:
         raise SettingsError(
-            "there is no such class",
-            where="--background",
-            expected=", ".join(names),
-            got=settings.background,
+            "there is no such class", where="--background", expected=", ".join(names), got=background
         )
 
 
-def _background(settings: ExperimentSettings, names: Sequence[str]) -> int | None:
-    wanted = settings.background or "background"
-    return names.index(wanted) if wanted in names else None
-
-
-def _matrix(scores: Mapping[str, Any]) -> NDArray[np.int64]:
-    return np.column_stack([np.array(scores["confusion"]), np.array(scores["unmapped"])]).astype(np.int64)
-
-
-def _entry(group: _Group, background: int | None) -> dict[str, Any]:
+def _entry(group: Group, background: int | None) -> dict[str, Any]:
     confusions = group.confusions
     scores = [total(c) for c in confusions]
     miou = spread([s.miou for s in scores])
@@ -169,7 +141,7 @@ def _entry(group: _Group, background: int | None) -> dict[str, Any]:
     }
 
 
-def _mean(group: _Group, name: str) -> float:
+def _mean(group: Group, name: str) -> float:
     return float(np.mean([r[name] for r in group.results]))
 
 
@@ -198,6 +170,7 @@ def _row(entry: Mapping[str, Any]) -> list[str]:
         percent("miou_without_background"),
         percent("overall_accuracy"),
         f"{entry['seconds']['train']:.0f}",
+        f"{entry['seconds']['map']:.0f}",
     ]
 
 
@@ -208,95 +181,19 @@ def _in_total(entry: Mapping[str, Any]) -> str:
 
 def _published_row(entry: Mapping[str, Any]) -> list[str]:
     known = ["as published", str(entry["per_class"]), "not known", "not known", "not known"]
-    return [*known, f"{entry['final_loss']:.4f}", f"{100 * entry['miou']:.2f}", "", "", "", ""]
+    return [*known, f"{entry['final_loss']:.4f}", f"{100 * entry['miou']:.2f}", "", "", "", "", ""]
 
 
-def _protocol(settings: ExperimentSettings) -> dict[str, Any]:
-    return {**settings.protocol.model_dump(mode="json"), "scope": settings.protocol.counts_for}
-
-
-def _markdown(rows: Sequence[Sequence[str]], settings: ExperimentSettings, groups: Sequence[_Group]) -> str:
-    protocol = settings.protocol
-    counted = {"total": "in total", "image": "per image", "tile": f"per tile of {protocol.tile} px"}
+def _markdown(rows: Sequence[Sequence[str]], protocol: Mapping[str, Any], groups: Sequence[Group]) -> str:
+    counted = {"total": "in total", "image": "per image", "tile": f"per tile of {protocol['tile']} px"}
     lines = [HEADER, ["---", *["---:"] * (len(HEADER) - 1)], *rows]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     drawn = {(g.per_class, r["seed"]): r["drawn_sha256"] for g in groups if g.per_class for r in g.results}
     hashes = "\n".join(
         f"- {n} per class, draw {seed}: {digest}" for (n, seed), digest in sorted(drawn.items())
     )
-    others = {k: v for k, v in _protocol(settings).items() if k not in ("scope", "tile")}
+    others = {k: v for k, v in protocol.items() if k not in ("scope", "tile")}
     return (
-        f"Budget: points per class, {counted[protocol.counts_for]}. Protocol: {json.dumps(others)}.\n\n{table}\n\n"
+        f"Budget: points per class, {counted[protocol['scope']]}. Protocol: {json.dumps(others)}.\n\n{table}\n\n"
         f"{_NOTE}\n\nSHA-256 of the points of each draw, the same for all recipes:\n\n{hashes}\n"
     )
-
-
-def _draw(
-    settings: ExperimentSettings,
-    entries: Sequence[Mapping[str, Any]],
-    groups: Sequence[_Group],
-    *,
-    names: Sequence[str],
-    progress: Progress,
-) -> None:
-    folder = settings.output
-    budgets = [e for e in entries if e["per_class"] is not None]
-    ceiling = next((e["miou"] for e in entries if e["per_class"] is None), None)
-    methods = {recipe: _scores(recipe, budgets) for recipe in dict.fromkeys(e["recipe"] for e in budgets)}
-    if methods:
-        write_picture(budget_figure(methods, ceiling), folder / "miou.png", overwrite=True)
-        write_picture(class_figure(_panels(entries, names), names), folder / "classes.png", overwrite=True)
-    for group in groups:
-        history = group.results[0]["history"]
-        if history:
-            name = group.recipe if group.per_class is None else f"{group.recipe}-{group.per_class}"
-            write_picture(training_curves(history), folder / f"curves-{name}.png", overwrite=True)
-    recipes = list(dict.fromkeys(group.recipe for group in groups))
-    for n in sorted({e["per_class"] for e in budgets}):
-        _compare(settings, n, recipes=recipes, progress=progress)
-
-
-def _scores(recipe: str, entries: Sequence[Mapping[str, Any]]) -> list[Score]:
-    own = [e for e in entries if e["recipe"] == recipe]
-    return [
-        Score(
-            e["points_total"],
-            math.nan if e["miou"] is None else e["miou"],
-            math.nan if e["miou_deviation"] is None else e["miou_deviation"],
-        )
-        for e in own
-    ]
-
-
-def _panels(entries: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[str, dict[str, list[float]]]:
-    panels = dict[str, dict[str, list[float]]]()
-    full = [e for e in entries if e["per_class"] is None]
-    for n in sorted({e["per_class"] for e in entries if e["per_class"] is not None}):
-        own = [e for e in entries if e["per_class"] == n]
-        iou = {
-            e["recipe"]: [math.nan if e["iou"][c] is None else e["iou"][c] for c in names]
-            for e in [*own, *full]
-        }
-        panels[f"{n} points per class ({own[0]['points_total']:,} in total)"] = iou
-    return panels
-
-
-def _compare(
-    settings: ExperimentSettings, per_class: int, *, recipes: Sequence[str], progress: Progress
-) -> None:
-    """Draw the test images, their maps by every method from the first draw of points, and the truth."""
-    wanted = [f"{recipe}-{per_class}-seed0" if recipe != "full" else recipe for recipe in recipes]
-    # A folder of maps without a result is of a run that is not finished.
-    done = [name for name in wanted if (settings.output / "runs" / f"{name}.json").exists()]
-    maps = tuple(p for p in (settings.output / "maps" / name for name in done) if p.is_dir())
-    if maps:
-        picture(
-            PictureSettings(
-                data=settings.data,
-                maps=maps,
-                output=settings.output / f"comparison-{per_class}.png",
-                split=settings.test_split,
-                overwrite=True,
-            ),
-            progress,
-        )

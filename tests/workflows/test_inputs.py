@@ -1,0 +1,25 @@
+"""What several verbs read first: what cannot be used is named with its file."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import pytest
+
+from geoseg.domain.ports import Silence
+from geoseg.errors import PointsError
+from geoseg.workflows.inputs import open_rasters, read_usable_points
+
+
+def test_points_that_all_lie_on_nodata_are_named_with_their_file(dataset, classes, tmp_path):
+    """The images have a hole in the north-west."""
+    path = tmp_path / "points.csv"
+    path.write_text("image,row,col,class\neast,3,4,wood\neast,5,6,water\n")
+
+    with ExitStack() as stack:
+        rasters = open_rasters({"east": dataset / "images" / "east.tif"}, None, stack)
+        with pytest.raises(
+            PointsError,
+            match=r"points\.csv: no point can be used; got Dropped 2 of 2 points: 2 on nodata\.",
+        ):
+            read_usable_points(path, rasters, legend=classes, class_column=None, progress=Silence())
