@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "geoseg"
-LOCKS = ["requirements.lock", "requirements-uv.lock"]
+LOCKS = ["requirements.lock", "requirements-uv.lock", "docker/requirements.lock"]
 HEAVY = {"torch", "torchvision", "rasterio", "geopandas", "pyogrio", "matplotlib", "sklearn", "scipy"}
 # What would take --help past half a second. Of rich, the parts that highlight and render Markdown:
 # typer loads them unless it is given rich_markup_mode=None.
