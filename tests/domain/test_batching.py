@@ -146,3 +146,22 @@ def test_every_pass_is_told_of(predictor):
     batcher.close()
     assert told == [(3, True)]
     assert batcher.classes == 2
+
+
+def test_a_watch_that_fails_is_heard_of_and_ends_nothing(predictor):
+    def watch(count, seconds):
+        raise OSError("no room for numbers")
+
+    batcher = Batcher(predictor, most=4, wait_s=0.0, watch=watch)
+    for _ in range(2):
+        assert batcher.probabilities(*windows(0.1)).shape == (1, 2, 4, 4)
+    batcher.close()
+
+
+def test_answers_of_another_size_are_an_error_and_end_nothing(predictor, batcher):
+    predictor.classes = 2
+    original, predictor.probabilities = predictor.probabilities, lambda pixels, valid: None
+    with pytest.raises((AttributeError, TypeError, ValueError)):
+        batcher.probabilities(*windows(0.1))
+    predictor.probabilities = original
+    assert batcher.probabilities(*windows(0.1)).shape == (1, 2, 4, 4)

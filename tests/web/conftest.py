@@ -197,7 +197,8 @@ def _serving(folder: Path) -> Iterator[Serve]:
     ) -> Server:
         data = data or folder / f"data{len(started)}"
         command = [sys.executable, "-m", "geoseg", "serve", "--port", "0", "--data", str(data)]
-        settings = {f"GEOSEG_{name.upper()}": str(value) for name, value in environment.items()}
+        names = {name: name.removeprefix("environment_").upper() for name in environment}
+        settings = {f"GEOSEG_{names[name]}": str(value) for name, value in environment.items()}
         process = subprocess.Popen(
             [*command, *map(str, arguments)],
             stderr=subprocess.PIPE,
@@ -235,7 +236,7 @@ def _read_log(server: Server) -> None:
             except ValueError:
                 line = {"event": text.rstrip()}
             server.lines.append(line)
-            if found := re.search(r"Listening at: http://[^ ]*:(\d+)", str(line.get("event"))):
+            if found := re.search(r"(?:Listening at:|Serving on) http://[^ ]*:(\d+)", str(line.get("event"))):
                 server.port = int(found[1])
 
 

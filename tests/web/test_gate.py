@@ -86,3 +86,50 @@ def test_keys_are_needed_wherever_others_can_reach_it(model):
     assert needs(host="example.org")
     assert not needs(host="0.0.0.0", keys="off")
     assert needs(keys="on")
+    assert needs(proxies=1)
+
+
+def test_a_prediction_that_fails_takes_nothing_of_the_quota(guarded, new_key, raster):
+    key = new_key("erin", "--pixels-per-day", 96 * 96 + 5)
+    content = raster.read_bytes()
+    assert guarded.post("/predict", content[: len(content) * 2 // 3], **bearer(key)).status == 422
+    assert guarded.post("/predict", raster, **bearer(key)).status == 200
+
+
+def test_jobs_of_rasters_elsewhere_take_of_the_quota_too(inside, model, raster, geoseg):
+    app = inside(model, keys="on", allow_folders=(raster.parent,))
+    key = geoseg("keys", "add", "frank", "--pixels-per-day", 10, "--data", app.data).out.strip()
+    body = json.dumps({"path": str(raster)}).encode()
+    answer = app.request("POST", "/v1/jobs", body, Content_Type="application/json", **bearer(key))
+    assert (answer.status, answer.problem) == (429, "quota")
+
+
+def test_what_a_client_calls_its_method_makes_no_new_number(inside, model):
+    app = inside(model)
+    for n in range(5):
+        app.request(f"BREW{n}", "/v1/models")
+    text = app.get("/metrics").body.decode()
+    assert "BREW" not in text
+    assert 'method="other"' in text
+
+
+@pytest.mark.parametrize(
+    ("body", "status"), [(b"[" * 20_000, 400), (b'{"path": "' + b"x" * 70_000 + b'"}', 413)]
+)
+def test_json_is_neither_deep_nor_long(inside, model, body, status):
+    answer = inside(model).request("POST", "/v1/jobs", body, Content_Type="application/json")
+    assert answer.status == status
+    assert answer.problem in {"bad-request", "too-large"}
+
+
+def test_a_job_by_preference_may_be_as_large_as_any_job(inside, model, raster):
+    app = inside(model, max_upload_mib=0.01)
+    assert app.post("/v1/predict", raster).problem == "too-large"
+    assert app.post("/v1/predict", raster, Prefer="respond-async").status == 202
+
+
+def test_maps_of_too_many_polygons_are_for_jobs(inside, model, raster, monkeypatch):
+    monkeypatch.setattr("geoseg.web.predictions.MOST_POLYGONS", 0)
+    answer = inside(model).post("/v1/predict", raster, Accept="application/geo+json")
+    assert (answer.status, answer.problem) == (413, "too-large")
+    assert "POST /v1/jobs" in answer.json["detail"]

@@ -66,6 +66,7 @@ def test_results_are_read_in_parts(jobbing, raster):
     assert jobbing.get(href, If_None_Match=whole.headers["etag"]).status == 304
     beyond = jobbing.get(href, Range=f"bytes={len(whole.body) + 5}-")
     assert (beyond.status, beyond.problem) == (416, "range-not-satisfiable")
+    assert beyond.headers["content-range"] == f"bytes */{len(whole.body)}"
     with rasterio.open(f"/vsicurl/http://127.0.0.1:{jobbing.port}{href}") as remote:
         assert remote.read(1).shape == (96, 96)
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import os
 import re
 import signal
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -227,3 +229,46 @@ def test_sigterm_lets_requests_finish_and_takes_no_new_ones(serve, model, write_
     assert code == 0
     with pytest.raises(ConnectionError):
         server.get("/health/live")
+
+
+@pytest.mark.service
+def test_a_process_that_ends_is_replaced_and_takes_nothing_with_it(serve, model, raster):
+    server = serve(model, "--workers", 2)
+    server.wait_until(lambda: len(server.logged("model loaded")) == 2, "both processes")
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        before = len(server.logged("model loaded"))
+        os.kill(_answering(server.process.pid)[0], number)
+        server.wait_until(
+            lambda before=before: len(server.logged("model loaded")) > before, "another process"
+        )
+        assert {server.post("/predict", raster).status for _ in range(4)} == {200}
+        assert server.get("/metrics").status == 200
+
+
+def _answering(master: int) -> list[int]:
+    """Return the processes that answer: children of the service that are no workers for jobs."""
+    found = []
+    for process in Path("/proc").iterdir():
+        try:
+            is_child = f"PPid:\t{master}\n" in (process / "status").read_text()
+            command = (process / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if is_child and b"worker" not in command:
+            found.append(int(process.name))
+    return found
+
+
+@pytest.mark.service
+def test_options_count_for_the_workers_of_jobs_too(serve, model, raster, tmp_path):
+    server = serve(model, data=tmp_path / "by-option", environment_data=tmp_path / "by-environment")
+    path = server.post("/v1/jobs", raster).headers["location"]
+    server.wait_until(lambda: server.get(path).json["state"] == "done", "the job")
+
+
+@pytest.mark.service
+def test_waitress_serves_too(serve, model, raster):
+    server = serve(model, server="waitress", job_workers=0, ready=False)
+    server.wait_until(server.is_ready)
+    assert server.post("/predict", raster).status == 200
+    assert server.stop() in {0, 128 + signal.SIGTERM}

@@ -97,9 +97,14 @@ class Batcher:
     def _work(self) -> None:
         while batch := self._next():
             started = time.perf_counter()
-            self._answer(batch)
-            if self._watch is not None:
-                self._watch(sum(q.windows for q in batch), time.perf_counter() - started)
+            try:
+                self._answer(batch)
+                if self._watch is not None:
+                    self._watch(sum(q.windows for q in batch), time.perf_counter() - started)
+            except Exception as error:  # noqa: BLE001 -- raised again in the threads that asked
+                for question in batch:
+                    if not question.answer.done():
+                        question.answer.set_exception(error)
 
     def _next(self) -> list[_Question]:
         """Wait for questions and take those of the next pass; nothing when closed."""
@@ -132,12 +137,7 @@ class Batcher:
     def _answer(self, batch: list[_Question]) -> None:
         pixels = np.concatenate([q.pixels for q in batch]) if len(batch) > 1 else batch[0].pixels
         valid = np.concatenate([q.valid for q in batch]) if len(batch) > 1 else batch[0].valid
-        try:
-            found = self._predictor.probabilities(pixels, valid)
-        except Exception as error:  # noqa: BLE001 -- raised again in the threads that asked
-            for question in batch:
-                question.answer.set_exception(error)
-            return
+        found = self._predictor.probabilities(pixels, valid)
         ends = np.cumsum([q.windows for q in batch])[:-1]
         for question, part in zip(batch, np.split(found, ends), strict=True):
             question.answer.set_result(part)

@@ -63,6 +63,11 @@ class ImageHeader:
     is_georeferenced: bool
 
     @property
+    def pixels(self) -> int:
+        """Height times width."""
+        return self.height * self.width
+
+    @property
     def has_crs(self) -> bool:
         """Whether it has a coordinate reference system."""
         return self.crs is not None

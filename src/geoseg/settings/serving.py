@@ -29,14 +29,16 @@ class ServeSettings(Settings):
         data: Folder for keys, jobs and uploads; all processes that share it share the jobs.
         host: Address to listen on.
         port: Port to listen on; 0 takes a free one.
-        workers: Processes that answer; each holds every model.
+        server: What answers: "gunicorn", "waitress", or "auto" for gunicorn where it runs.
+        workers: Processes that answer, with gunicorn; each holds every model.
         threads: Requests that a process handles at the same time.
-        keys: Whether requests need an API key; "auto": unless ``host`` is loopback.
+        keys: Whether requests need an API key; "auto": unless ``host`` is loopback and no proxy is in front.
         pending: Predictions that a process lets wait or compute; more are answered 503.
         batch: Windows that share a pass of the network at most.
         batch_wait_ms: How long a window waits for others to share its pass.
         timeout_s: Seconds a prediction may take.
-        upload_timeout_s: Seconds an upload may take.
+        upload_timeout_s: Seconds that a request may take to come.
+        job_upload_timeout_s: Seconds that a request with the raster of a job may take to come.
         grace_s: Seconds that requests under way have to finish when the service is stopped.
         max_upload_mib: Largest body of a request.
         max_job_upload_mib: Largest body of a request that makes a job.
@@ -62,6 +64,7 @@ class ServeSettings(Settings):
     data: Path = Path("geoseg-data")
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 5000
+    server: Literal["auto", "gunicorn", "waitress"] = "auto"
     workers: Count = 1
     threads: Count = 32
     keys: Literal["auto", "on", "off"] = "auto"
@@ -70,6 +73,7 @@ class ServeSettings(Settings):
     batch_wait_ms: Annotated[float, Field(ge=0)] = 2.0
     timeout_s: _Positive = 120.0
     upload_timeout_s: _Positive = 60.0
+    job_upload_timeout_s: _Positive = 3600.0
     grace_s: _Positive = 30.0
     max_upload_mib: _Positive = 64.0
     max_job_upload_mib: _Positive = 4096.0
@@ -93,7 +97,8 @@ class ServeSettings(Settings):
     @property
     def needs_keys(self) -> bool:
         """Whether a request without an API key is refused."""
-        return self.keys == "on" or (self.keys == "auto" and not is_loopback(self.host))
+        is_private = is_loopback(self.host) and not self.proxies
+        return self.keys == "on" or (self.keys == "auto" and not is_private)
 
 
 def is_loopback(host: str) -> bool:

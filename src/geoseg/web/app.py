@@ -13,6 +13,7 @@ from geoseg.settings.serving import ServeSettings
 from geoseg.web import documents, faults, gate, health, job_routes, models, predictions
 from geoseg.web.admission import Admission
 from geoseg.web.jobs.queue import open_queue
+from geoseg.web.jobs.spool import FOLDER
 from geoseg.web.jobs.store import JobStore
 from geoseg.web.keys import FILE_NAME, KeyStore
 from geoseg.web.metrics import Metrics
@@ -40,7 +41,8 @@ def create_app(settings: ServeSettings) -> OpenAPI:
         static_folder=None,
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.request_class = spooling_into(private_folder(settings.data / "uploads"))
+    private_folder(settings.data)
+    app.request_class = spooling_into(private_folder(settings.data / FOLDER))
     app.extensions[EXTENSION] = service = _service(settings)
     gate.install(app)
     faults.install(app)

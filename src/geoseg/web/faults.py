@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
-import time
 from typing import cast
 
 from flask import Flask, Response, g, request
 from flask.typing import ResponseReturnValue
 from pydantic import ValidationError
-from werkzeug.exceptions import ClientDisconnected, HTTPException
+from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestedRangeNotSatisfiable
 
 from geoseg.errors import GeoSegError, OutputError, RasterError
 from geoseg.web import problems
+from geoseg.web.patience import is_late
 from geoseg.web.problems import Kind, Problem
-from geoseg.web.service import service
 from geoseg.web.uploads import as_sentence
 
 LOG = logging.getLogger("geoseg.faults")
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FAILED = "The service failed; its log says why, under this request's id."
+_NO_ROOM = "The service cannot write; its operator has to make room."
 _BY_STATUS = {
     400: (problems.BAD_REQUEST, "The request cannot be understood."),
     404: (problems.NOT_FOUND, "There is nothing at this address; /openapi.json lists what there is."),
@@ -34,6 +37,7 @@ def install(app: Flask) -> None:
     app.register_error_handler(Problem, answer)
     app.register_error_handler(HTTPException, _of_http)
     app.register_error_handler(GeoSegError, _of_geoseg)
+    app.register_error_handler(OSError, _of_system)
     app.register_error_handler(Exception, _unexpected)
 
 
@@ -73,13 +77,14 @@ def _of_http(error: HTTPException) -> ResponseReturnValue:
     kind, detail = _BY_STATUS[code]
     allowed = getattr(error, "valid_methods", None)
     headers = {"Allow": ", ".join(sorted(allowed))} if allowed else {}
+    if isinstance(error, RequestedRangeNotSatisfiable) and error.length is not None:
+        headers["Content-Range"] = f"{error.units} */{error.length}"
     return answer(Problem(kind, detail, headers=headers))
 
 
 def _cut_short() -> Problem:
-    seconds = service().settings.upload_timeout_s
-    if time.monotonic() - g.get("began", time.monotonic()) >= seconds:
-        detail = f"An upload may take {seconds:g} s here."
+    if is_late():
+        detail = "The request did not come within the time that this service waits for one."
         return Problem(problems.UPLOAD_TIMEOUT, detail, headers={"Connection": "close"})
     return Problem(problems.BAD_REQUEST, "The body ends before its end.")
 
@@ -92,10 +97,18 @@ def _of_geoseg(error: GeoSegError) -> Response:
     return answer(Problem(kind, detail, headers={"Retry-After": "30"}))
 
 
+def _of_system(error: OSError) -> Response:
+    """Tell a full disk, which an operator can mend, from what nobody expected."""
+    if error.errno not in _FULL:
+        return _unexpected(error)
+    LOG.error("disk full", extra={"request_id": g.get("request_id"), "fault": error.strerror})
+    return answer(Problem(problems.DISK_FULL, _NO_ROOM, headers={"Retry-After": "30"}))
+
+
 def _own_fault(error: GeoSegError) -> tuple[Kind, str]:
     if isinstance(error, OutputError):
-        return problems.DISK_FULL, "The service cannot write; its operator has to make room."
-    return problems.INTERNAL, "The service failed; its log says why, under this request's id."
+        return problems.DISK_FULL, _NO_ROOM
+    return problems.INTERNAL, _FAILED
 
 
 def _unexpected(error: Exception) -> Response:
@@ -104,6 +117,4 @@ def _unexpected(error: Exception) -> Response:
         exc_info=error,
         extra={"request_id": g.get("request_id"), "path": request.path},
     )
-    return answer(
-        Problem(problems.INTERNAL, "The service failed; its log says why, under this request's id.")
-    )
+    return answer(Problem(problems.INTERNAL, _FAILED))

@@ -14,8 +14,10 @@ from flask import Flask, Response, g, request
 
 from geoseg.errors import OutputError
 from geoseg.web.keys import Key, KeyStore
+from geoseg.web.metrics import resident_bytes
+from geoseg.web.patience import PATIENCE, connection, has_come, is_late
 from geoseg.web.problems import KEYS_DOWN, NO_KEY, QUOTA, RATE_LIMIT, Problem
-from geoseg.web.service import service
+from geoseg.web.service import Service, service
 
 LOG = logging.getLogger("geoseg.requests")
 REQUEST_ID = "X-Request-ID"
@@ -35,7 +37,9 @@ _PAGE_POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "font-src 'self' data:; connect-src 'self'; frame-ancestors 'none'"
 )
-_OPEN = ("health.live", "health.ready", "docs.", "openapi.", "swagger.")
+_DOCUMENTATION = ("docs.", "openapi.", "swagger.")
+_METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS")
+_MOST_JSON_BYTES = 64 * 1024
 _PAGES = ("openapi.", "swagger.")
 
 
@@ -52,14 +56,40 @@ def _enter() -> Response | None:
     here = service()
     if request.method == "OPTIONS" and request.headers.get("Access-Control-Request-Method"):
         return Response(status=204)
-    is_job = request.endpoint == "jobs.create_job"
-    limit = here.settings.max_job_upload_mib if is_job else here.settings.max_upload_mib
-    request.max_content_length = int(limit * _MIB)
-    if here.keys is not None and not (request.endpoint or "").startswith(_OPEN):
+    is_job = request.endpoint == "jobs.create_job" or prefers_a_job()
+    request.max_content_length = _largest_body(here, is_job=is_job)
+    _wait_for_body(here, is_job=is_job)
+    if here.keys is not None and not _is_open(request.endpoint or ""):
         with _store_of_keys():
             g.key = _key(here.keys)
             _check_rate(here.keys, g.key)
     return None
+
+
+def _wait_for_body(here: Service, *, is_job: bool) -> None:
+    sock = connection()
+    if not request.content_length and "Transfer-Encoding" not in request.headers:
+        has_come()
+    elif is_job and sock is not None:
+        PATIENCE.extend(sock, here.settings.job_upload_timeout_s)
+
+
+def _largest_body(here: Service, *, is_job: bool) -> int:
+    """Return how many bytes the request's body may have; JSON is read into memory, images are not."""
+    if request.mimetype == "application/json":
+        return _MOST_JSON_BYTES
+    return int((here.settings.max_job_upload_mib if is_job else here.settings.max_upload_mib) * _MIB)
+
+
+def prefers_a_job() -> bool:
+    """Say whether the client wants a job instead of an answer (RFC 7240)."""
+    preferences = request.headers.get("Prefer", "").split(",")
+    return any(part.strip().lower() == "respond-async" for part in preferences)
+
+
+def _is_open(endpoint: str) -> bool:
+    """Say whether an endpoint is there for everybody: health, and the documentation."""
+    return endpoint in ("health.live", "health.ready") or endpoint.startswith(_DOCUMENTATION)
 
 
 def _key(keys: KeyStore) -> Key:
@@ -85,21 +115,34 @@ def _check_rate(keys: KeyStore, key: Key) -> None:
         raise Problem(RATE_LIMIT, detail, headers={"Retry-After": seconds})
 
 
-def take_pixels(pixels: int) -> None:
-    """Count pixels against the key's quota.
+@contextmanager
+def pixels_taken(pixels: int) -> Iterator[None]:
+    """Count pixels against the key's quota, unless the block fails.
 
     Raises:
         Problem: It is used up.
     """
     g.pixels = pixels
-    keys = service().keys
-    if g.key is None or keys is None:
+    key, keys = g.key, service().keys
+    if key is None or keys is None:
+        yield
         return
     with _store_of_keys():
-        wait = keys.take_pixels(g.key, pixels)
+        wait = keys.take_pixels(key, pixels)
     if wait is not None:
-        detail = f"This key may map {g.key.pixels_per_day} pixels a day; this image has {pixels}."
-        raise Problem(QUOTA, detail, headers={"Retry-After": str(math.ceil(wait))})
+        raise quota_used(key, pixels, wait)
+    try:
+        yield
+    except Exception:
+        with _store_of_keys():
+            keys.give_pixels(key, pixels)
+        raise
+
+
+def quota_used(key: Key, pixels: int, wait_s: float) -> Problem:
+    """Return what is told of a quota that is used up."""
+    detail = f"This key may map {key.pixels_per_day} pixels a day; this image has {pixels}."
+    return Problem(QUOTA, detail, headers={"Retry-After": str(math.ceil(wait_s))})
 
 
 @contextmanager
@@ -120,6 +163,8 @@ def _store_of_keys() -> Iterator[None]:
 def _leave(response: Response) -> Response:
     endpoint, here = request.endpoint or "", service()
     response.headers[REQUEST_ID] = g.get("request_id", "")
+    if is_late():
+        response.headers["Connection"] = "close"
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
     if endpoint.startswith(_PAGES):
@@ -127,7 +172,10 @@ def _leave(response: Response) -> Response:
     _allow_origin(response, here.settings.cors_origins)
     seconds = time.monotonic() - g.get("began", time.monotonic())
     route = str(request.url_rule) if request.url_rule else "none"
-    here.metrics.requests.labels(route, request.method, str(response.status_code)).inc()
+    # What a client calls its method is not to make a new series.
+    method = request.method if request.method in _METHODS else "other"
+    here.metrics.requests.labels(route, method, str(response.status_code)).inc()
+    here.metrics.memory.set(resident_bytes())
     here.metrics.seconds.labels(route).observe(seconds)
     LOG.info(
         "request",

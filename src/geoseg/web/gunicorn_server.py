@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import secrets
 import socket
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
+from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import TConn, ThreadWorker
 from prometheus_client.multiprocess import mark_process_dead
 
 from geoseg.settings.serving import ServeSettings
 from geoseg.web.app import create_app, service_of
+from geoseg.web.faults import answer
+from geoseg.web.patience import PATIENCE
+from geoseg.web.problems import BAD_REQUEST, MEDIA_TYPE, Problem
 
 _SILENT_FOR_S = 300
 _KEEP_ALIVE_S = 15
+_PARTING_S = 1.0
+_DRAINED_BYTES = 1 << 16
+_NO_HTTP = Problem(
+    BAD_REQUEST, "The request is not HTTP as this service reads it, or its headers are too long."
+)
 
 
 class Server(BaseApplication):  # type: ignore[misc]
@@ -27,10 +38,11 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     Args:
         settings: How models are served.
+        stopping: Called when it begins to stop.
     """
 
-    def __init__(self, settings: ServeSettings) -> None:
-        self._settings = settings
+    def __init__(self, settings: ServeSettings, stopping: Callable[[], None]) -> None:
+        self._settings, self._stopping = settings, stopping
         PatientWorker.upload_timeout_s = settings.upload_timeout_s
         super().__init__()
 
@@ -44,20 +56,46 @@ class Server(BaseApplication):  # type: ignore[misc]
             "threads": settings.threads,
             "worker_class": PatientWorker,
             "worker_connections": max(1000, 2 * settings.threads),
+            # Who is believed is the app's to say (``proxies``), not who happens to be on this machine.
+            "forwarded_allow_ips": "",
+            "forwarder_headers": "",
             "graceful_timeout": int(settings.grace_s),
             "timeout": _SILENT_FOR_S,
             "keepalive": _KEEP_ALIVE_S,
             "logger_class": _Quiet,
+            # It would lie in the home folder, shared by all services of a user, and nobody asks it anything.
+            "control_socket_disable": True,
             "proc_name": "geoseg",
             "child_exit": lambda _, worker: mark_process_dead(worker.pid),  # type: ignore[no-untyped-call]
             "worker_exit": lambda _, worker: _let_go(worker),
         }
         for name, value in chosen.items():
-            self.cfg.set(name, value)
+            if name in self.cfg.settings:  # Not every release has a control socket.
+                self.cfg.set(name, value)
+
+    def run(self) -> None:
+        """Serve until a signal ends it."""
+        arbiter = _Arbiter(self)
+        arbiter.stopping = self._stopping
+        arbiter.run()
 
     def load(self) -> Any:
         """Return the application; called in each process that answers."""
-        return create_app(self._settings)
+        app = create_app(self._settings)
+        # What a chunked body is badly made of comes to light when it is read.
+        app.register_error_handler(ParseException, lambda _: answer(_NO_HTTP))
+        return app
+
+
+class _Arbiter(Arbiter):  # type: ignore[misc]
+    """gunicorn's first process, which says when it begins to stop."""
+
+    stopping: Callable[[], None]
+
+    def stop(self, graceful: bool = True) -> None:
+        """Tell others, then let the processes finish what they are at."""
+        self.stopping()
+        super().stop(graceful)
 
 
 def _let_go(worker: Any) -> None:
@@ -96,33 +134,56 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
 
     def init_process(self) -> None:
         """Start watching, then work."""
-        self._deadlines = dict[socket.socket, float]()
-        self._lock = threading.Lock()
-        threading.Thread(target=self._watch, name="uploads", daemon=True).start()
+        PATIENCE.start()
         super().init_process()
 
     def handle(self, conn: TConn) -> Any:
         """Answer a request in a thread of the pool."""
-        with self._watched(conn.sock):
-            return super().handle(conn)
-
-    @contextmanager
-    def _watched(self, sock: socket.socket) -> Iterator[None]:
-        with self._lock:
-            self._deadlines[sock] = time.monotonic() + self.upload_timeout_s
+        _limit_silence(conn.sock, self.upload_timeout_s)
+        PATIENCE.begin(conn.sock, self.upload_timeout_s)
         try:
-            yield
+            goes_on = super().handle(conn)
         finally:
-            with self._lock:
-                self._deadlines.pop(sock, None)
+            PATIENCE.end(conn.sock)
+        if not goes_on:
+            _part(conn.sock)
+        return goes_on
 
-    def _watch(self) -> None:
-        while True:
-            time.sleep(0.25)
-            now = time.monotonic()
-            with self._lock:
-                late = [sock for sock, end in self._deadlines.items() if end < now]
-                for sock in late:
-                    del self._deadlines[sock]
-                    with suppress(OSError):
-                        sock.shutdown(socket.SHUT_RD)
+    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:  # noqa: PLR0917 -- gunicorn's
+        """Answer by a problem what is no request at all."""
+        if not isinstance(exc, ParseException):
+            super().handle_error(req, client, addr, exc)
+            return
+        self.log.warning("no request: %s", type(exc).__name__)
+        body = json.dumps(_NO_HTTP.body(f"urn:geoseg:request:{secrets.token_hex(8)}")).encode()
+        head = (
+            f"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: {MEDIA_TYPE}\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        )
+        with suppress(OSError):
+            client.sendall(head.encode() + body)
+
+
+def _part(sock: socket.socket) -> None:
+    """Wait a moment for the client to take its answer and go, here and not in the thread that all others wait for."""
+    end = time.monotonic() + _PARTING_S
+    with suppress(OSError):
+        sock.shutdown(socket.SHUT_WR)
+        while (left := end - time.monotonic()) > 0:
+            sock.settimeout(left)
+            if not sock.recv(_DRAINED_BYTES):
+                break
+    with suppress(OSError):
+        # Whoever closes it finds that nothing more will come.
+        sock.shutdown(socket.SHUT_RD)
+
+
+def _limit_silence(sock: socket.socket, seconds: float) -> None:
+    """Let the kernel end a connection whose client takes nothing of its answer for so long, where it can.
+
+    A thread that sends waits for as long as the connection lasts.
+    """
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)
+    if option is not None:
+        with suppress(OSError):  # The client may be gone already.
+            sock.setsockopt(socket.IPPROTO_TCP, option, int(seconds * 1000))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from typing import Any
 
 from flask import Response, g, request, send_file, url_for
@@ -12,11 +13,11 @@ from pydantic import ValidationError
 from geoseg.web import problems
 from geoseg.web.documents import BINARY, SECURITY, gives, may_fail, schema_of, takes_an_image
 from geoseg.web.faults import of_fields
-from geoseg.web.gate import take_pixels
+from geoseg.web.gate import pixels_taken
 from geoseg.web.jobs.delivery import new_job
 from geoseg.web.jobs.expiry import check_room
 from geoseg.web.jobs.records import Job, Order, Wish
-from geoseg.web.jobs.sources import check_source
+from geoseg.web.jobs.sources import allowed_path, check_source, is_address
 from geoseg.web.payloads import (
     JobAnswer,
     JobPath,
@@ -28,7 +29,7 @@ from geoseg.web.payloads import (
 )
 from geoseg.web.problems import Problem
 from geoseg.web.service import Service, service
-from geoseg.web.uploads import received_image
+from geoseg.web.uploads import checked, received_image
 
 _JSON = "application/json"
 _TAG = Tag(name="jobs", description="Large rasters, mapped by workers")
@@ -63,7 +64,7 @@ def create_job(query: JobQuery) -> Response:
 @api.get("/v1/jobs", summary="All jobs of this key", responses={200: JobsAnswer, **may_fail()})
 def list_jobs() -> dict[str, Any]:
     """Return the jobs, the newest first."""
-    return {"jobs": [_describe(job) for job in service().jobs.jobs(owner=_owner())]}
+    return {"jobs": [_describe(job) for job in service().jobs.jobs() if job.order.owner == _owner()]}
 
 
 @api.get("/v1/jobs/<string:job_id>", summary="How a job stands", responses={200: JobAnswer, **_OF_A_JOB})
@@ -78,14 +79,17 @@ def show_job(path: JobPath) -> dict[str, Any]:
     responses={
         202: gives("It stops at its next window.", {_JSON: schema_of("JobAnswer")}),
         204: {"description": "It is gone, with its results."},
-        **_OF_A_JOB,
+        **may_fail(problems.NO_JOB, problems.CONFLICT),
     },
 )
 def delete_job(path: JobPath) -> Response:
     """Cancel a job that waits or runs; remove one that is over, and its results."""
     jobs, job = service().jobs, _job(path.job_id)
     if job.is_over:
-        jobs.delete(job.id)
+        if not jobs.delete(job.id):
+            raise Problem(
+                problems.CONFLICT, "The job is being closed; try again.", headers={"Retry-After": "1"}
+            )
         return Response(status=204)
     job = jobs.cancel(job.id) or job
     return _answer(job, 202)
@@ -126,11 +130,15 @@ def list_results(path: JobPath) -> dict[str, Any]:
 def get_result(path: ResultPath) -> Response:
     """Return a file, or the range of it that is asked for, as programs read Cloud Optimized GeoTIFFs."""
     jobs, job = service().jobs, _done(path.job_id)
-    file = jobs.result_path(job.id, path.result)
-    if file is None:
-        raise Problem(problems.NO_RESULT, "This job made no file of this name; /results lists them.")
-    media = {found.name: found.media_type for found in jobs.results(job.id)}
-    response = send_file(file, mimetype=media[path.result], conditional=True, download_name=path.result)
+    found = next((r for r in jobs.results(job.id) if r.name == path.result), None)
+    missing = Problem(problems.NO_RESULT, "This job made no file of this name; /results lists them.")
+    if found is None:
+        raise missing
+    file = jobs.map_path(job.id).with_name(found.name)
+    try:
+        response = send_file(file, mimetype=found.media_type, conditional=True, download_name=found.name)
+    except FileNotFoundError as error:  # It has just been removed.
+        raise missing from error
     response.headers["Accept-Ranges"] = "bytes"
     response.headers["Cache-Control"] = "private"
     return response
@@ -144,7 +152,7 @@ def accept_job(query: JobQuery) -> Response:
     """
     here = service()
     name = here.shelf.name_of(query.model)
-    check_room(here.jobs, here.settings)
+    check_room(here.jobs, here.settings, coming=request.content_length or 0)
     wish = Wish(
         products=tuple(query.also),
         min_area=query.min_area,
@@ -162,11 +170,13 @@ def accept_job(query: JobQuery) -> Response:
 
 def _from_upload(here: Service, model: str, wish: Wish) -> Job:
     limits = here.settings
-    with received_image(max_pixels=limits.max_job_pixels, max_bands=limits.max_bands) as image:
-        take_pixels(image.header.height * image.header.width)
-        with new_job(here.jobs, here.queue) as draft:
-            image.path.replace(draft.input(image.path.suffix))
-            return draft.keep(Order(owner=_owner(), model=model, wish=wish))
+    with (
+        received_image(max_pixels=limits.max_job_pixels, max_bands=limits.max_bands) as image,
+        pixels_taken(image.header.pixels),
+        new_job(here.jobs, here.queue) as draft,
+    ):
+        image.path.replace(draft.input(image.path.suffix))
+        return draft.keep(Order(owner=_owner(), model=model, wish=wish))
 
 
 def _from_elsewhere(here: Service, model: str, wish: Wish) -> Job:
@@ -174,9 +184,16 @@ def _from_elsewhere(here: Service, model: str, wish: Wish) -> Job:
         source = JobSource.model_validate(request.get_json())
     except ValidationError as error:
         raise of_fields(error) from error
+    except RecursionError as error:
+        raise Problem(problems.BAD_REQUEST, "The JSON is nested too deeply.") from error
     place = source.url or source.path or ""
     check_source(place, here.settings)
-    with new_job(here.jobs, here.queue) as draft:
+    with ExitStack() as stack:
+        if not is_address(place):  # Of an address the worker counts the pixels, when they are here.
+            path, limits = allowed_path(place, here.settings.allow_folders), here.settings
+            header = checked(path, max_pixels=limits.max_job_pixels, max_bands=limits.max_bands)
+            stack.enter_context(pixels_taken(header.pixels))
+        draft = stack.enter_context(new_job(here.jobs, here.queue))
         return draft.keep(Order(owner=_owner(), model=model, wish=wish, source=place))
 
 

@@ -199,6 +199,19 @@ class KeyStore:
         with self._file.writing(durable=False) as connection:
             return limits.take_pixels(connection, key.id, pixels, per_day=key.pixels_per_day, wall=self._wall)
 
+    def give_pixels(self, key: Key, pixels: int) -> None:
+        """Give back pixels that were taken today, of work that failed."""
+        if key.pixels_per_day:
+            with self._file.writing(durable=False) as connection:
+                limits.give_pixels(connection, key.id, pixels, wall=self._wall)
+
+    def get(self, key_id: str) -> Key | None:
+        """Return a key in use by its id, or None."""
+        for found in self.list():
+            if found.id == key_id and found.revoked is None:
+                return Key(found.id, found.name, found.per_minute, found.pixels_per_day)
+        return None
+
     def _note_use(self, key: str, last_used: float | None) -> None:
         now = self._wall()
         # Not at every request: reading does not wait for others, writing does.

@@ -73,3 +73,18 @@ def take_pixels(
     connection.execute("INSERT OR REPLACE INTO pixels VALUES (?, ?, ?)", (key, int(day), used + pixels))
     connection.execute("DELETE FROM pixels WHERE key = ? AND abs(day - ?) > ?", (key, int(day), _KEPT_DAYS))
     return None
+
+
+def give_pixels(connection: sqlite3.Connection, key: str, pixels: int, *, wall: Clock) -> None:
+    """Give back pixels of today; what was taken before midnight is not given back after it.
+
+    Args:
+        connection: Within a transaction.
+        key: Id of a key in the store.
+        pixels: How many.
+        wall: Seconds since 1970 in UTC.
+    """
+    day = int(wall() // _DAY_S)
+    connection.execute(
+        "UPDATE pixels SET used = max(0, used - ?) WHERE key = ? AND day = ?", (pixels, key, day)
+    )

@@ -38,7 +38,7 @@ class Metrics:
         )
         self.stages = Histogram(
             "geoseg_stage_seconds",
-            "Seconds that a stage of a prediction took: check, predict (waiting included), encode",
+            "Seconds that a stage of a prediction took: check (upload included), predict (waiting included), encode",
             ("route", "stage"),
             buckets=_SECONDS,
             registry=own,
@@ -68,7 +68,6 @@ class Metrics:
 
     def text(self) -> bytes:
         """Return all numbers in Prometheus' text format."""
-        self.memory.set(resident_bytes())
         registry = self._own
         if MULTIPROCESS in os.environ:
             registry = CollectorRegistry()

@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Product = Literal["confidence", "probabilities", "polygons", "areas", "style", "stac"]
-State = Literal["queued", "running", "done", "failed", "cancelled"]
+from geoseg.web.jobs.records import Product, State
 
 _ModelName = Annotated[
     str | None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from flask import Response, g, jsonify, request
@@ -15,9 +15,10 @@ from geoseg.errors import RasterError
 from geoseg.web import problems
 from geoseg.web.admission import Deadline
 from geoseg.web.documents import BINARY, SECURITY, gives, may_fail, schema_of, takes_an_image
-from geoseg.web.gate import take_pixels
+from geoseg.web.gate import pixels_taken, prefers_a_job
 from geoseg.web.job_routes import FAULTS as JOB_FAULTS
 from geoseg.web.job_routes import accept_job
+from geoseg.web.jobs.results import COG
 from geoseg.web.models import version_of
 from geoseg.web.payloads import JobQuery, MapAnswer, PredictQuery, PublishedQuery
 from geoseg.web.problems import Problem
@@ -33,17 +34,18 @@ from geoseg.workflows.live import (
     as_ids_png,
     as_png,
     check_live_bands,
+    count_polygons,
     map_image,
 )
 
 PNG, TIFF, GEOJSON, JSON = "image/png", "image/tiff", "application/geo+json", "application/json"
-COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 _TAG = Tag(name="predictions", description="Maps of images, at once")
 _FAULTS = (
     *(problems.NO_MODEL, problems.NOT_ACCEPTABLE, problems.UPLOAD_TIMEOUT, problems.TOO_LARGE),
     *(problems.UNSUPPORTED, problems.BAD_IMAGE, problems.QUOTA, problems.BUSY, problems.NOT_READY),
     *(problems.TIMEOUT, problems.DISK_FULL),
 )
+MOST_POLYGONS = 20_000
 _NO_CRS = "This image has no coordinate reference system, so its polygons have no longitude and latitude."
 _NAMED = {"X-Model": "The model's name.", "X-Model-Version": "The model's version."}
 api = APIBlueprint("predictions", __name__, abp_tags=[_TAG], abp_security=SECURITY)
@@ -91,7 +93,7 @@ def predict_published(query: PublishedQuery) -> Response:
 )
 def predict(query: PredictQuery) -> Response:
     """Return a map as PNG, Cloud Optimized GeoTIFF, GeoJSON (longitude and latitude) or JSON."""
-    if _prefers_a_job():
+    if prefers_a_job():
         wish = JobQuery(
             model=query.model,
             min_area=query.min_area,
@@ -104,12 +106,6 @@ def predict(query: PredictQuery) -> Response:
     encode = _encoder()
     with _found(query, needs_crs=encode is _to_geojson) as found, _stage("encode"):
         return _named(encode(found, query), found)
-
-
-def _prefers_a_job() -> bool:
-    return any(
-        part.strip().lower() == "respond-async" for part in request.headers.get("Prefer", "").split(",")
-    )
 
 
 def _encoder() -> Callable[[Found, PredictQuery], Response]:
@@ -133,20 +129,27 @@ def _found(query: PredictQuery, *, needs_crs: bool = False) -> Iterator[Found]:
     # Before an upload is waited for.
     here.shelf.check(query.model)
     here.admission.check()
-    with received_image(max_pixels=limits.max_pixels, max_bands=limits.max_bands) as image:
+    with ExitStack() as stack:
+        with _stage("check"):
+            receiving = received_image(max_pixels=limits.max_pixels, max_bands=limits.max_bands)
+            image = stack.enter_context(receiving)
         if needs_crs and not image.header.has_crs:
             raise Problem(problems.NOT_ACCEPTABLE, _NO_CRS)
-        with here.shelf.lease(query.model) as (name, live), here.admission.enter(), _pending():
-            g.model = name
-            _check_bands(image, live)
-            take_pixels(image.header.height * image.header.width)
-            with _stage("predict"):
-                found = map_image(image.path, live, tta=query.tta, progress=Deadline(limits.timeout_s))
-            here.metrics.pixels.inc(found.class_ids.size)
+        name, live = stack.enter_context(here.shelf.lease(query.model))
+        stack.enter_context(here.admission.enter())
+        stack.enter_context(_pending())
+        g.model = name
+        _check_bands(image, live)
+        stack.enter_context(pixels_taken(image.header.pixels))
+        with _stage("predict"):
+            found = map_image(image.path, live, tta=query.tta, progress=Deadline(limits.timeout_s))
+        here.metrics.pixels.inc(found.class_ids.size)
         yield Found(found, name, live, image)
 
 
 def _check_bands(image: Image, live: Live) -> None:
+    if image.header.bands >= max(live.record.bands):
+        return
     try:
         check_live_bands(image.path, live)
     except RasterError as error:
@@ -192,6 +195,10 @@ def _to_geotiff(found: Found, query: PredictQuery) -> Response:
 
 
 def _to_geojson(found: Found, query: PredictQuery) -> Response:
+    polygons = count_polygons(found.map)
+    if polygons > MOST_POLYGONS:
+        detail = f"This map has {polygons:,} polygons; more than {MOST_POLYGONS:,} are for jobs (POST /v1/jobs?also=polygons)."
+        raise Problem(problems.TOO_LARGE, detail)
     return Response(as_geojson(found.map, min_area=query.min_area), mimetype=GEOJSON)
 
 

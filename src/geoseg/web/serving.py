@@ -2,88 +2,128 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import subprocess
+import shutil
+import signal
+import socket
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
+from geoseg.errors import OutputError, SettingsError
 from geoseg.settings.serving import ServeSettings
+from geoseg.web.job_workers import JobWorkers, job_workers
 from geoseg.web.logs import log_to_stderr
 
 LOG = logging.getLogger("geoseg.service")
 _MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
-_RESTART_AFTER_S = 1.0
+_TERMINATED = 128 + signal.SIGTERM
 
 
 def serve(settings: ServeSettings) -> None:
     """Serve until a signal ends it; requests under way are finished within the grace time.
 
     Raises:
-        SettingsError: There is no model, or two have one name.
+        SettingsError: There is no model, or two have one name, or the address cannot be listened on.
         OutputError: The data folder cannot be made or written to.
     """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
+    _check_address(settings)
+    is_gunicorn = _uses_gunicorn(settings)
     log_to_stderr()
-    with tempfile.TemporaryDirectory(prefix="geoseg-") as own:
+    with _own_folder() as own:
         # prometheus_client looks for it when it is imported.
-        os.environ[_MULTIPROCESS] = str(Path(own) / "metrics")
-        Path(os.environ[_MULTIPROCESS]).mkdir()
-        with _job_workers(settings, Path(own)):
-            if sys.platform == "win32":
-                _by_waitress(settings)
+        os.environ[_MULTIPROCESS] = str(own / "metrics")
+        (own / "metrics").mkdir()
+        _check_places(settings)
+        with job_workers(settings, own) as jobs:
+            if is_gunicorn:
+                _by_gunicorn(settings, jobs)
             else:
-                _by_gunicorn(settings)
+                _by_waitress(settings)
+
+
+@contextmanager
+def _own_folder() -> Iterator[Path]:
+    """Yield a folder that goes with this process, and not with those that it makes of itself."""
+    owner, folder = os.getpid(), Path(tempfile.mkdtemp(prefix="geoseg-"))
+    try:
+        yield folder
+    finally:
+        if os.getpid() == owner:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_address(settings: ServeSettings) -> None:
+    """See whether the address is free, before anything is begun that would have to be ended."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        if sys.platform != "win32":  # There it would let two listen.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            where, got = f"{settings.host}:{settings.port}", error.strerror or error
+            raise SettingsError("this address cannot be listened on", where=where, got=got) from error
+
+
+def _check_places(settings: ServeSettings) -> None:
+    """See whether the models and the data folder are there, while a fault is one line for who starts it."""
+    from geoseg.web.app import private_folder
+    from geoseg.web.jobs.queue import open_queue
+    from geoseg.web.jobs.spool import FOLDER
+    from geoseg.web.jobs.store import JobStore
+    from geoseg.web.model_paths import find_models
+
+    find_models(settings)
+    JobStore(settings.data)
+    uploads = private_folder(settings.data / FOLDER)
+    try:
+        tempfile.TemporaryFile(dir=uploads).close()
+    except OSError as error:
+        raise OutputError("this folder cannot be written to", where=uploads, got=error.strerror) from error
+    open_queue(settings).close()
+
+
+def _uses_gunicorn(settings: ServeSettings) -> bool:
+    """Say whether gunicorn answers.
+
+    Raises:
+        SettingsError: It is asked for and not installed.
+    """
+    is_there = find_spec("gunicorn") is not None
+    if settings.server == "gunicorn" and not is_there:
+        raise SettingsError("gunicorn is not installed here", where="server", expected="auto or waitress")
+    return is_there and settings.server != "waitress"
 
 
 def _by_waitress(settings: ServeSettings) -> None:
     import waitress
 
-    from geoseg.web.app import create_app
+    from geoseg.web.app import create_app, service_of
 
-    waitress.serve(create_app(settings), host=settings.host, port=settings.port, threads=settings.threads)
+    app = create_app(settings)
+    try:
+        waitress.serve(
+            app,
+            host=settings.host,
+            port=settings.port,
+            threads=settings.threads,
+            max_request_body_size=int(settings.max_job_upload_mib * 2**20) + 2**20,
+            channel_timeout=int(settings.upload_timeout_s),
+            # The app says who is believed (``proxies``).
+            clear_untrusted_proxy_headers=False,
+            ident=None,
+        )
+    finally:
+        service_of(app).close()
 
 
-def _by_gunicorn(settings: ServeSettings) -> None:
+def _by_gunicorn(settings: ServeSettings, jobs: JobWorkers) -> None:
     from geoseg.web.gunicorn_server import Server
 
-    Server(settings).run()
-
-
-@contextmanager
-def _job_workers(settings: ServeSettings, folder: Path) -> Iterator[None]:
-    """Keep the service's own workers for jobs running until the block ends."""
-    file = folder / "settings.json"
-    file.write_text(json.dumps(settings.model_dump(mode="json")), encoding="utf-8")
-    stopped = threading.Event()
-    keepers = [
-        threading.Thread(target=_keep, args=(file, stopped), name="job worker", daemon=True)
-        for _ in range(settings.job_workers)
-    ]
-    for keeper in keepers:
-        keeper.start()
-    try:
-        yield
-    finally:
-        stopped.set()
-        for keeper in keepers:
-            keeper.join(settings.grace_s)
-
-
-def _keep(file: Path, stopped: threading.Event) -> None:
-    """Run a worker, and another one when it dies."""
-    command = [sys.executable, "-m", "geoseg", "worker", "--settings", str(file), "--with-parent"]
-    while not stopped.is_set():
-        # A worker ends when its standard input does: with this process, however that ends.
-        with subprocess.Popen(command, stdin=subprocess.PIPE) as worker:
-            while worker.poll() is None and not stopped.wait(0.2):
-                pass
-            if worker.poll() is None:
-                worker.terminate()
-        if not stopped.is_set():
-            LOG.warning("job worker ended, another one begins", extra={"pid": worker.pid})
-            stopped.wait(_RESTART_AFTER_S)
+    Server(settings, jobs.stop).run()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 
 from geoseg.errors import GeoSegError
@@ -17,6 +19,7 @@ from geoseg.workflows.live import Live
 
 LOG = logging.getLogger("geoseg.models")
 LOOK_EVERY_S = 1.0
+AGAIN_AFTER_S = 60.0
 _Stamp = tuple[int, int, int]
 
 
@@ -63,6 +66,7 @@ class Shelf:
         self._files = _Files(find_models(settings))
         self._lock = threading.Lock()
         self._stopped = threading.Event()
+        self._told, self._again_at = "", inf
         self._thread = threading.Thread(target=self._keep_up, name="shelf", daemon=True)
 
     def start(self) -> None:
@@ -157,8 +161,10 @@ class Shelf:
         """Load what is new or changed, and let go of what is gone."""
         try:
             paths = find_models(self._settings)
-        except GeoSegError as error:
-            LOG.warning("models cannot be listed", extra={"fault": str(error)})
+        except (GeoSegError, OSError) as error:
+            if str(error) != self._told:
+                LOG.warning("models cannot be listed", extra={"fault": str(error)})
+            self._told = str(error)
             return
         with self._lock:
             self._files.paths = paths
@@ -171,14 +177,17 @@ class Shelf:
 
     def _load_if_changed(self, name: str, path: Path) -> None:
         stamp, place = _stamp(path), self._places.get(name)
-        if stamp is None or stamp == self._files.bad.get(name) or (place and place.stamp == stamp):
+        is_known_bad = stamp == self._files.bad.get(name) and time.monotonic() < self._again_at
+        if stamp is None or is_known_bad or (place and place.stamp == stamp):
             return
         try:
             live = self._load(path)
-        except (GeoSegError, RuntimeError) as error:
+        except (GeoSegError, OSError, RuntimeError, MemoryError) as error:
             LOG.error("model not loaded", extra={"model": name, "fault": str(error)})
             with self._lock:
                 self._files.bad[name] = stamp
+            # What is no fault of the file may be over later.
+            self._again_at = inf if isinstance(error, GeoSegError) else time.monotonic() + AGAIN_AFTER_S
             return
         self._retire(name, successor=_Place(live, stamp))
         LOG.info("model loaded", extra={"model": name, "sha256": live.sha256})

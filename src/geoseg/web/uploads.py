@@ -7,14 +7,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from flask import Request, request
 from werkzeug.datastructures import FileStorage
 
 from geoseg.errors import RasterError
 from geoseg.geodata.images import ForeignImageError, ImageHeader, ImageTooLargeError, check_image, sniff
+from geoseg.web.patience import has_come
 from geoseg.web.problems import BAD_IMAGE, BAD_REQUEST, TOO_LARGE, UNSUPPORTED, Problem
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 FIELD = "file"
 _MOST_PARTS = 16
@@ -38,6 +42,12 @@ class SpoolingRequest(Request):
 
     spool: Path
     max_form_parts = _MOST_PARTS
+
+    def __init__(self, environ: WSGIEnvironment, **given: Any) -> None:
+        if environ.get("CONTENT_LENGTH"):
+            # Else a body that ends before its length, as one that comes too slowly does, would pass for whole.
+            environ.pop("wsgi.input_terminated", None)
+        super().__init__(environ, **given)
 
     def _get_file_stream(self, *_: Any, **__: Any) -> IO[bytes]:
         return tempfile.NamedTemporaryFile(dir=self.spool, prefix="upload-")
@@ -65,6 +75,7 @@ def _the_file() -> FileStorage:
     if request.mimetype != "multipart/form-data":
         raise Problem(UNSUPPORTED, f"Send the image as multipart/form-data, in the field {FIELD!r}.")
     files = [upload for uploads in request.files.listvalues() for upload in uploads]
+    has_come()
     upload = request.files.get(FIELD)
     if upload is None or len(files) != 1:
         detail = f"Send exactly one file, in the field {FIELD!r}; {len(files)} came."

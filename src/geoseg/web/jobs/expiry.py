@@ -12,13 +12,18 @@ from geoseg.web.problems import DISK_FULL, Problem
 GIB = 1 << 30
 
 
-def check_room(store: JobStore, settings: ServeSettings) -> None:
-    """Refuse new jobs while the disk is nearly full.
+def check_room(store: JobStore, settings: ServeSettings, *, coming: int = 0) -> None:
+    """Refuse new jobs while the disk is nearly full, or would be with what is coming.
+
+    Args:
+        store: The jobs.
+        settings: How models are served.
+        coming: Bytes of the request.
 
     Raises:
         Problem: It is.
     """
-    if store.free_bytes() < settings.min_free_gib * GIB:
+    if store.free_bytes() - coming < settings.min_free_gib * GIB:
         raise Problem(
             DISK_FULL,
             "The service has no room for another job. Delete finished ones, or try again later.",

@@ -31,7 +31,15 @@ def list_results(folder: Path) -> list[Result]:
     if not folder.is_dir():
         return []
     files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    return [Result(path.name, path.stat().st_size, _media_type(path.name)) for path in files]
+    sizes = [(path.name, _size(path)) for path in files]
+    return [Result(name, size, _media_type(name)) for name, size in sizes if size is not None]
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # It has just been removed.
+        return None
 
 
 def _media_type(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -14,10 +13,12 @@ from pydantic import ValidationError
 
 from geoseg.errors import SettingsError
 from geoseg.geodata.outputs import whole_file
+from geoseg.web.jobs.locks import take_lock
 from geoseg.web.jobs.records import STATES, Job, Order, State, is_id, new_id, utc_now
 from geoseg.web.jobs.results import Result, list_results
 
 INPUT_SUFFIXES = (".tif", ".png", ".jpg")
+_TO_LOCK = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 MAP = "map.tif"
 """The class map among the results; what else is made of it is named after it."""
 
@@ -112,7 +113,7 @@ class JobStore:
         """Try to take a job's lock until the block ends, without waiting; yield whether it was taken."""
         path = self.folder_of(job_id) / "lock"
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            descriptor = os.open(path, _TO_LOCK, 0o600)
         except FileNotFoundError:
             yield False
             return
@@ -236,8 +237,4 @@ class JobStore:
 
 def _is_taken(descriptor: int) -> bool:
     """Take the lock of an open file; not taken either if the file is no longer in its folder."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return os.fstat(descriptor).st_nlink > 0
+    return take_lock(descriptor) and os.fstat(descriptor).st_nlink > 0

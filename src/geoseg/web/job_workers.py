@@ -1,0 +1,109 @@
+"""The service's own workers for jobs: processes that are kept running while the service does."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from geoseg.settings.serving import PREFIX, ServeSettings
+
+LOG = logging.getLogger("geoseg.service")
+_LOOK_EVERY_S = 0.2
+_SHORTEST_LIFE_S = 10.0
+_LONGEST_PAUSE_S = 60.0
+
+
+class JobWorkers:
+    """Workers of a service, each kept by a thread.
+
+    Args:
+        settings: How models are served.
+        file: The same as JSON, for the workers to read.
+    """
+
+    def __init__(self, settings: ServeSettings, file: Path) -> None:
+        self._command = [sys.executable, "-m", "geoseg", "worker", "--settings", str(file), "--with-parent"]
+        # The environment would come before the file.
+        self._environment = {k: v for k, v in os.environ.items() if not k.startswith(PREFIX)}
+        self._grace_s, self._stopped = settings.grace_s, threading.Event()
+        self._deadline = float("inf")
+        self._keepers = [
+            threading.Thread(target=self._keep, name="job worker", daemon=True)
+            for _ in range(settings.job_workers)
+        ]
+
+    def start(self) -> None:
+        """Start them."""
+        for keeper in self._keepers:
+            keeper.start()
+
+    def stop(self) -> None:
+        """Tell them to give back what they are at; returns at once, and may be called twice."""
+        if not self._stopped.is_set():
+            self._deadline = time.monotonic() + self._grace_s
+            self._stopped.set()
+
+    def join(self) -> None:
+        """Wait until they have ended; those that are not done in the grace time are killed."""
+        for keeper in self._keepers:
+            keeper.join()
+
+    def _keep(self) -> None:
+        """Run a worker, and another one when it dies; one that dies early is waited for longer each time."""
+        pause_s = 1.0
+        while not self._stopped.is_set():
+            began = time.monotonic()
+            try:
+                self._run()
+            except OSError as error:
+                LOG.error("job worker not started", extra={"fault": error.strerror})
+            if self._stopped.is_set():
+                return
+            pause_s = (
+                1.0 if time.monotonic() - began > _SHORTEST_LIFE_S else min(2 * pause_s, _LONGEST_PAUSE_S)
+            )
+            LOG.warning("job worker ended, another one begins", extra={"in_seconds": pause_s})
+            self._stopped.wait(pause_s)
+
+    def _run(self) -> None:
+        # A worker ends when its standard input does: with this process, however that ends.
+        worker = subprocess.Popen(self._command, stdin=subprocess.PIPE, env=self._environment)
+        while worker.poll() is None:
+            if self._stopped.wait(_LOOK_EVERY_S):
+                worker.terminate()
+                break
+        while worker.poll() is None:
+            if time.monotonic() > self._deadline:
+                worker.kill()
+            time.sleep(_LOOK_EVERY_S / 4)
+        if worker.stdin is not None:
+            worker.stdin.close()
+
+
+@contextmanager
+def job_workers(settings: ServeSettings, folder: Path) -> Iterator[JobWorkers]:
+    """Keep the service's own workers running until the block ends, in this process.
+
+    Args:
+        settings: How models are served.
+        folder: Where a file for them can lie meanwhile.
+    """
+    file, owner = folder / "settings.json", os.getpid()
+    file.write_text(json.dumps(settings.model_dump(mode="json")), encoding="utf-8")
+    workers = JobWorkers(settings, file)
+    workers.start()
+    try:
+        yield workers
+    finally:
+        # gunicorn's processes leave this block too.
+        if os.getpid() == owner:
+            workers.stop()
+            workers.join()
