@@ -36,6 +36,7 @@ def run(command, folder):
     return done.stdout
 
 
+@pytest.mark.service
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_commands_for_images_and_jobs_work(server, folder):
     images, jobs = (b for b in blocks("sh") if "curl" in b)
@@ -63,6 +64,7 @@ def test_the_commands_for_images_and_jobs_work(server, folder):
     assert server.get(f"/v1/jobs/{name}").status == 404
 
 
+@pytest.mark.service
 def test_the_program_in_python_works(server, folder):
     (program,) = blocks("python")
     said = run([sys.executable, "-c", program.replace(":5000", f":{server.port}")], folder)
@@ -89,6 +91,7 @@ def test_every_fault_is_named_with_its_status():
         assert f"`{kind.slug}`" in row, kind.slug
 
 
+@pytest.mark.service
 def test_every_number_of_the_metrics_is_named(server):
     families = re.findall(r"^# TYPE (geoseg_\w+) ", server.get("/metrics").body.decode(), re.MULTILINE)
     for name in families:

@@ -170,7 +170,7 @@ def test_jobs_belong_to_the_key_that_made_them(inside, model, raster, geoseg):
 
 
 def test_locations_keep_the_prefix_of_the_proxy(inside, model, raster):
-    app = inside(model, proxies=1)
+    app = inside(model, proxies=1, keys="off")
     answer = app.post("/v1/jobs", raster, X_Forwarded_Prefix="/maps")
     assert answer.headers["location"].startswith("/maps/v1/jobs/")
     assert answer.json["links"]["self"] == answer.headers["location"]
