@@ -40,9 +40,11 @@ def test_made_up_requests_get_answers_that_the_document_lists(schema):
     operations = [found.ok() for found in schema.get_all_operations()]
     statuses = Counter()
     modes = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
-    each = -(-REQUESTS // (len(operations) * len(modes)))
+    # What takes nothing can only be asked one way.
+    taking = [found for found in operations if found.query or found.path_parameters or found.body]
+    each = -(-REQUESTS // (len(taking) * len(modes))) + 40
     for operation in operations:
-        for mode in modes:
+        for mode in modes if operation in taking else modes[:1]:
             try_all(operation, mode, each, statuses=statuses)
     assert not {status for status in statuses if status >= 500}
     assert {200, 404, 422} <= set(statuses)

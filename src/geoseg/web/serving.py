@@ -108,7 +108,7 @@ def _by_waitress(settings: ServeSettings) -> None:
 
     app = create_app(settings)
     try:
-        waitress.serve(
+        server = waitress.create_server(
             app,
             host=settings.host,
             port=settings.port,
@@ -119,6 +119,8 @@ def _by_waitress(settings: ServeSettings) -> None:
             clear_untrusted_proxy_headers=False,
             ident=None,
         )
+        LOG.info("Listening at: http://%s:%s", settings.host, server.effective_port)
+        server.run()
     finally:
         service_of(app).close()
 
