@@ -247,6 +247,12 @@ def server(serve_session: Serve, model: Path) -> Server:
 
 
 @pytest.fixture(scope="session")
+def raster(dataset: Path) -> Path:
+    """A raster whose map shows all classes, which that of the one held out does not."""
+    return dataset / "images" / "east.tif"
+
+
+@pytest.fixture(scope="session")
 def mapped(model: Path, raster: Path, shared: Path) -> Path:
     """The map of the raster by the command line's workflow."""
     from geoseg import PredictSettings, predict
