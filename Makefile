@@ -24,7 +24,7 @@ test: $(READY) ## Run the tests (ARGS="..." is passed to pytest)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile -m "not service" $(ARGS)
 
 test-service: $(READY) ## Run the tests of whole services: faults, hostile input, made-up requests (minutes)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 2 --dist loadfile -m service tests/web $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 2 --dist loadfile -m service tests/web tests/geodata/test_images.py $(ARGS)
 
 # Apart from "test", because exporting a network takes minutes while its lines are counted.
 coverage: $(READY) ## Run the tests and name the lines that none of them runs

@@ -243,7 +243,7 @@ def _read_log(server: Server) -> None:
 @pytest.fixture(scope="session")
 def server(serve_session: Serve, model: Path) -> Server:
     """A service that tests share and leave as it is."""
-    return serve_session(model, job_workers=1)
+    return serve_session(model, job_workers=0)
 
 
 @pytest.fixture(scope="session")

@@ -38,7 +38,8 @@ def run(command, folder):
 
 @pytest.mark.service
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_the_commands_for_images_and_jobs_work(server, folder):
+def test_the_commands_for_images_and_jobs_work(serve, model, folder):
+    server = serve(model)
     images, jobs = (b for b in blocks("sh") if "curl" in b)
     for line in images.strip().splitlines():
         said = run(["bash", "-c", line.replace(":5000", f":{server.port}")], folder)

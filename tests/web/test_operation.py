@@ -30,6 +30,7 @@ def test_it_is_ready_only_when_a_model_has_answered(inside, model, tmp_path):
     assert [m["state"] for m in server.get("/v1/models").json["models"]] == ["ready"]
 
 
+@pytest.mark.service
 def test_numbers_grow_with_requests(server, raster):
     before = numbers(server)
     server.post("/v1/predict", raster)
@@ -62,6 +63,7 @@ def test_several_processes_count_together(serve, model, raster):
     assert numbers(server)[name] - before.get(name, 0) == 12
 
 
+@pytest.mark.service
 def test_each_request_is_one_line_of_the_log(server, raster):
     server.post("/v1/predict", raster, X_Request_ID="look-for-me")
     (line,) = [one for one in server.logged("request") if one["request_id"] == "look-for-me"]
@@ -85,10 +87,12 @@ def test_the_document_names_the_address_it_came_by(inside, model):
     }
 
 
+@pytest.mark.service
 def test_no_proxy_is_believed_unasked(server):
     assert server.get("/openapi.json", X_Forwarded_Prefix="/maps").json["servers"] == [{"url": "/"}]
 
 
+@pytest.mark.service
 def test_the_page_of_the_documentation_needs_no_other_server(server):
     page = server.get("/docs/swagger")
     assert page.status == 200
@@ -100,6 +104,7 @@ def test_the_page_of_the_documentation_needs_no_other_server(server):
         assert server.get(path).status == 200, asset
 
 
+@pytest.mark.service
 def test_security_headers_are_on_every_answer(server):
     for path in ("/health/live", "/v1/models", "/nowhere"):
         headers = server.get(path).headers
@@ -122,6 +127,7 @@ def test_only_pages_of_allowed_origins_may_read(inside, model):
     assert "POST" in preflight.headers["access-control-allow-methods"]
 
 
+@pytest.mark.service
 @pytest.mark.parametrize(
     ("method", "path", "status", "problem"),
     [
@@ -136,6 +142,7 @@ def test_every_fault_is_a_problem(server, method, path, status, problem):
     assert (answer.status, answer.problem) == (status, problem)
 
 
+@pytest.mark.service
 def test_a_model_tells_of_itself(server, model, classes):
     (found,) = server.get("/v1/models").json["models"]
     assert found == server.get("/v1/models/model").json

@@ -225,7 +225,7 @@ def test_a_raster_with_too_few_bands_is_told(place, store, post, write_tiff, tmp
 
 def test_a_full_disk_fails_the_job_and_the_next_one_works(place, store, post, raster, full_disk):
     full, other = post(raster), post(raster)
-    with full_disk(4000):
+    with full_disk(2500):
         run_job(place, full.id)
     run_job(place, other.id)
 
