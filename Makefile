@@ -9,7 +9,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 	--no-emit-index-url --no-header --no-annotate --fork-strategy fewest $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-service coverage check format bench lock clean
+.PHONY: help env demo test test-slow coverage check format bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -21,10 +21,10 @@ demo: $(READY) ## Run the main job on an invented landscape, into demo-results/ 
 
 # Files of tests side by side, four at most, each on one thread: threads of all of them would wait for one another.
 test: $(READY) ## Run the tests (ARGS="..." is passed to pytest)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile -m "not service" $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile -m "not slow" $(ARGS)
 
-test-service: $(READY) ## Run the tests of whole services: faults, hostile input, made-up requests (minutes)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 2 --dist loadfile -m service tests/web tests/geodata/test_images.py $(ARGS)
+test-slow: $(READY) ## Run the tests that take long: whole services under faults, several processes, hostile input
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 2 --dist loadfile -m slow $(ARGS)
 
 # Apart from "test", because exporting a network takes minutes while its lines are counted.
 coverage: $(READY) ## Run the tests and name the lines that none of them runs

@@ -5,6 +5,8 @@ import shutil
 import subprocess
 import sys
 
+import pytest
+
 from geoseg.cli.experiments import spread_lists
 
 
@@ -56,6 +58,7 @@ def test_a_recipe_that_is_none_is_named(geoseg, dataset, tmp_path):
     assert "--epochs" in outcome.err
 
 
+@pytest.mark.slow
 def test_a_killed_command_costs_the_run_that_it_was_at(geoseg, dataset, cheaply, tmp_path):
     folder = tmp_path / "results"
     asked = ["--recipes", "forest", "--per-class", "4", "8", "--seeds", "1", *cheaply, "-o", str(folder)]

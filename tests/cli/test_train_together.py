@@ -18,6 +18,7 @@ def _train(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
+@pytest.mark.slow
 def test_a_model_of_two_processes_is_written_and_said_once(dataset, points, cheaply, tmp_path):
     path = tmp_path / "model.geoseg"
     done = _train(

@@ -106,7 +106,7 @@ def test_the_corpus_is_large_and_always_the_same() -> None:
     assert cases == list(hostile_images())
 
 
-@pytest.mark.service
+@pytest.mark.slow
 def test_every_hostile_image_is_taken_or_refused_in_bounded_time_and_memory(ends: dict[str, str]) -> None:
     known = {"taken", "RasterError", "ForeignImageError", "ImageTooLargeError"}
     assert {name: end for name, end in ends.items() if end not in known} == {}

@@ -18,6 +18,7 @@ from geoseg.learning.processes import join_processes
 SCRIPT = Path(__file__).with_name("fit_together.py")
 
 
+@pytest.mark.slow
 def test_two_processes_have_the_losses_of_one_with_the_doubled_batch(tmp_path):
     # Of 5 patches in steps of 4, the last step has one, and the second process none of its own.
     one = runpy.run_path(str(SCRIPT))["losses"](5)

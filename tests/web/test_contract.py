@@ -34,7 +34,7 @@ def schema(serve_session, model, tmp_path_factory):
     return schemathesis.openapi.from_url(f"http://127.0.0.1:{server.port}/openapi.json")
 
 
-@pytest.mark.service
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_made_up_requests_get_answers_that_the_document_lists(schema):
     operations = [found.ok() for found in schema.get_all_operations()]

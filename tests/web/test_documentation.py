@@ -36,7 +36,7 @@ def run(command, folder):
     return done.stdout
 
 
-@pytest.mark.service
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_commands_for_images_and_jobs_work(serve, model, folder):
     server = serve(model)
@@ -65,7 +65,7 @@ def test_the_commands_for_images_and_jobs_work(serve, model, folder):
     assert server.get(f"/v1/jobs/{name}").status == 404
 
 
-@pytest.mark.service
+@pytest.mark.slow
 def test_the_program_in_python_works(server, folder):
     (program,) = blocks("python")
     said = run([sys.executable, "-c", program.replace(":5000", f":{server.port}")], folder)
@@ -92,7 +92,7 @@ def test_every_fault_is_named_with_its_status():
         assert f"`{kind.slug}`" in row, kind.slug
 
 
-@pytest.mark.service
+@pytest.mark.slow
 def test_every_number_of_the_metrics_is_named(server):
     families = re.findall(r"^# TYPE (geoseg_\w+) ", server.get("/metrics").body.decode(), re.MULTILINE)
     for name in families:

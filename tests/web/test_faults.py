@@ -24,7 +24,7 @@ import numpy as np
 import pytest
 from tests.web.jobs.conftest import redis_server  # noqa: F401 -- a fixture
 
-pytestmark = pytest.mark.service
+pytestmark = pytest.mark.slow
 
 CLIENTS = 4
 DAY_S = 86_400

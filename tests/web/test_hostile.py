@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from tests.hostile_images import hostile_images
 
-pytestmark = pytest.mark.service
+pytestmark = pytest.mark.slow
 
 # Far above what an answer takes here, and far below what an attack would cost: machines are busy.
 LONGEST_S = 30.0

@@ -37,7 +37,7 @@ def jobbing(serve_session, model, opened):
     return serve_session(model, allow_folders=opened)
 
 
-@pytest.mark.service
+@pytest.mark.slow
 def test_a_job_makes_the_map_of_the_command_line_and_more(jobbing, raster, mapped):
     answer = jobbing.post("/v1/jobs?also=polygons&also=areas&also=confidence", raster)
     job = finished(jobbing, answer)
@@ -57,7 +57,7 @@ def test_a_job_makes_the_map_of_the_command_line_and_more(jobbing, raster, mappe
         assert (by_job.crs, by_job.transform) == (by_command.crs, by_command.transform)
 
 
-@pytest.mark.service
+@pytest.mark.slow
 def test_results_are_read_in_parts(jobbing, raster):
     job = finished(jobbing, jobbing.post("/v1/jobs", raster))
     href = f"{job['links']['results']}/map.tif"
@@ -73,7 +73,7 @@ def test_results_are_read_in_parts(jobbing, raster):
         assert remote.read(1).shape == (96, 96)
 
 
-@pytest.mark.service
+@pytest.mark.slow
 def test_respond_async_makes_a_job_of_a_prediction(jobbing, raster):
     answer = jobbing.post("/v1/predict?tta=true", raster, Prefer="respond-async, wait=10")
     assert answer.headers["preference-applied"] == "respond-async"
@@ -81,7 +81,7 @@ def test_respond_async_makes_a_job_of_a_prediction(jobbing, raster):
     assert (job["state"], job["tta"]) == ("done", True)
 
 
-@pytest.mark.service
+@pytest.mark.slow
 def test_a_raster_may_lie_where_the_service_may_read(jobbing, opened):
     body = json.dumps({"path": str(opened / "north.tif")}).encode()
     job = finished(jobbing, jobbing.request("POST", "/v1/jobs", body, Content_Type="application/json"))
@@ -89,7 +89,7 @@ def test_a_raster_may_lie_where_the_service_may_read(jobbing, opened):
     assert str(opened) not in json.dumps(job)
 
 
-@pytest.mark.service
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "status", "problem"),
     [
@@ -112,13 +112,13 @@ def test_rasters_from_elsewhere_are_refused(jobbing, opened, source, status, pro
     assert (answer.status, answer.problem) == (status, problem)
 
 
-@pytest.mark.service
+@pytest.mark.slow
 def test_json_that_is_none_is_refused(jobbing):
     answer = jobbing.request("POST", "/v1/jobs", b"{", Content_Type="application/json")
     assert (answer.status, answer.problem) == (400, "bad-request")
 
 
-@pytest.mark.service
+@pytest.mark.slow
 def test_a_raster_that_breaks_midway_fails_with_a_problem(jobbing, raster):
     content = raster.read_bytes()
     job = finished(jobbing, jobbing.post("/v1/jobs", content[: len(content) * 2 // 3]))
@@ -143,13 +143,13 @@ def test_a_job_that_waits_is_cancelled_and_one_that_is_over_removed(inside, mode
     assert list((app.data / "jobs").iterdir()) == []
 
 
-@pytest.mark.service
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["none", "..", "%2e%2e", "a" * 60, "a/b", "%00"])
 def test_what_is_no_job_is_not_there(jobbing, name):
     assert jobbing.get(f"/v1/jobs/{name}").status in {400, 404, 422}
 
 
-@pytest.mark.service
+@pytest.mark.slow
 def test_what_is_no_result_is_not_there(jobbing, raster):
     job = finished(jobbing, jobbing.post("/v1/jobs", raster))
     for name in ("job.json", "..%2Fjob.json", "%2e%2e/job.json", "lock", ".hidden"):
@@ -185,7 +185,7 @@ def test_locations_keep_the_prefix_of_the_proxy(inside, model, raster):
     assert answer.json["links"]["self"] == answer.headers["location"]
 
 
-@pytest.mark.service
+@pytest.mark.slow
 def test_a_worker_of_the_service_that_is_killed_is_replaced_and_the_job_finished(
     serve, model, write_tiff, tmp_path
 ):

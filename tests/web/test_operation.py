@@ -30,7 +30,7 @@ def test_it_is_ready_only_when_a_model_has_answered(inside, model, tmp_path):
     assert [m["state"] for m in server.get("/v1/models").json["models"]] == ["ready"]
 
 
-@pytest.mark.service
+@pytest.mark.slow
 def test_numbers_grow_with_requests(server, raster):
     before = numbers(server)
     server.post("/v1/predict", raster)
@@ -52,7 +52,7 @@ def test_numbers_grow_with_requests(server, raster):
     assert after['geoseg_jobs{state="queued"}'] == 0
 
 
-@pytest.mark.service
+@pytest.mark.slow
 def test_several_processes_count_together(serve, model, raster):
     server = serve(model, "--workers", 2, job_workers=0)
     server.wait_until(lambda: len(server.logged("model loaded")) == 2, "both processes")
@@ -63,7 +63,7 @@ def test_several_processes_count_together(serve, model, raster):
     assert numbers(server)[name] - before.get(name, 0) == 12
 
 
-@pytest.mark.service
+@pytest.mark.slow
 def test_each_request_is_one_line_of_the_log(server, raster):
     server.post("/v1/predict", raster, X_Request_ID="look-for-me")
     (line,) = [one for one in server.logged("request") if one["request_id"] == "look-for-me"]
@@ -87,12 +87,12 @@ def test_the_document_names_the_address_it_came_by(inside, model):
     }
 
 
-@pytest.mark.service
+@pytest.mark.slow
 def test_no_proxy_is_believed_unasked(server):
     assert server.get("/openapi.json", X_Forwarded_Prefix="/maps").json["servers"] == [{"url": "/"}]
 
 
-@pytest.mark.service
+@pytest.mark.slow
 def test_the_page_of_the_documentation_needs_no_other_server(server):
     page = server.get("/docs/swagger")
     assert page.status == 200
@@ -104,7 +104,7 @@ def test_the_page_of_the_documentation_needs_no_other_server(server):
         assert server.get(path).status == 200, asset
 
 
-@pytest.mark.service
+@pytest.mark.slow
 def test_security_headers_are_on_every_answer(server):
     for path in ("/health/live", "/v1/models", "/nowhere"):
         headers = server.get(path).headers
@@ -127,7 +127,7 @@ def test_only_pages_of_allowed_origins_may_read(inside, model):
     assert "POST" in preflight.headers["access-control-allow-methods"]
 
 
-@pytest.mark.service
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "path", "status", "problem"),
     [
@@ -142,7 +142,7 @@ def test_every_fault_is_a_problem(server, method, path, status, problem):
     assert (answer.status, answer.problem) == (status, problem)
 
 
-@pytest.mark.service
+@pytest.mark.slow
 def test_a_model_tells_of_itself(server, model, classes):
     (found,) = server.get("/v1/models").json["models"]
     assert found == server.get("/v1/models/model").json
@@ -216,7 +216,7 @@ def test_several_models_are_served_at_once(inside, model, trained, raster):
     assert [m["is_default"] for m in server.get("/v1/models").json["models"]] == [True, False]
 
 
-@pytest.mark.service
+@pytest.mark.slow
 def test_sigterm_lets_requests_finish_and_takes_no_new_ones(serve, model, write_tiff, tmp_path):
     import numpy as np
 
@@ -238,7 +238,7 @@ def test_sigterm_lets_requests_finish_and_takes_no_new_ones(serve, model, write_
         server.get("/health/live")
 
 
-@pytest.mark.service
+@pytest.mark.slow
 def test_a_process_that_ends_is_replaced_and_takes_nothing_with_it(serve, model, raster):
     server = serve(model, "--workers", 2)
     server.wait_until(lambda: len(server.logged("model loaded")) == 2, "both processes")
@@ -266,14 +266,14 @@ def _answering(master: int) -> list[int]:
     return found
 
 
-@pytest.mark.service
+@pytest.mark.slow
 def test_options_count_for_the_workers_of_jobs_too(serve, model, raster, tmp_path):
     server = serve(model, data=tmp_path / "by-option", environment_data=tmp_path / "by-environment")
     path = server.post("/v1/jobs", raster).headers["location"]
     server.wait_until(lambda: server.get(path).json["state"] == "done", "the job")
 
 
-@pytest.mark.service
+@pytest.mark.slow
 def test_waitress_serves_too(serve, model, raster):
     server = serve(model, server="waitress", job_workers=0, ready=False)
     server.wait_until(server.is_ready)

@@ -301,6 +301,7 @@ def test_points_beyond_what_a_recipe_can_use_are_told_of(dataset, cheap, tmp_pat
     assert f"{entry['points_total']} ({entry['points_used']} used)" in (tmp_path / "r/summary.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_run_that_cannot_be_gone_on_with_is_begun_anew(dataset, cheap, tmp_path):
     """Two methods on networks, one of them stopped by another machine's precision, a killed one by its epochs."""
     options = {**cheap, "epochs": 3, "check_share": 0.3}

@@ -110,6 +110,7 @@ def test_the_precision_it_was_begun_in_is_kept(model, tall, tmp_path, monkeypatc
     assert path.exists()
 
 
+@pytest.mark.slow
 def test_a_killed_process_loses_the_strip_under_way_at_most(model, tall, tmp_path) -> None:
     whole, path = tmp_path / "whole.tif", tmp_path / "map.tif"
     predict(settings(model, tall, whole))

@@ -114,6 +114,7 @@ def test_a_stopped_map_goes_on_with_the_network_it_was_begun_with_or_is_refused(
     hash(tuple(engine.identity.items()))  # Workers keep their predictor by it.
 
 
+@pytest.mark.slow
 def test_a_map_in_int8_has_nearly_the_classes_of_float32_and_says_how_nearly(model, tall, tmp_path):
     path, exact, notes = tmp_path / "map.tif", tmp_path / "exact.tif", Notes()
     predict(settings(model, tall, path), notes)

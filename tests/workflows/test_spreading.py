@@ -51,6 +51,7 @@ def settings(model, rasters, output, **options) -> PredictSettings:
     return PredictSettings(model=model, rasters=rasters, output=output, **{**exact, **options})
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_two_processes_make_the_map_of_one_and_one_may_be_killed(model, rasters, tmp_path) -> None:
     predict(settings(model, rasters, tmp_path / "one"))

@@ -31,7 +31,7 @@ def strips(store):
     return strips
 
 
-@pytest.mark.service
+@pytest.mark.slow
 def test_a_worker_that_is_killed_loses_nothing(
     store, post, tall, model, tmp_path, start_worker, wait_until, strips
 ):
@@ -61,7 +61,7 @@ def test_a_worker_that_is_killed_loses_nothing(
     np.testing.assert_array_equal(pixels(store.map_path(job.id)), pixels(expected))
 
 
-@pytest.mark.service
+@pytest.mark.slow
 def test_a_worker_that_is_told_to_stop_gives_its_job_back(
     store, post, tall, start_worker, wait_until, strips
 ):
@@ -77,7 +77,7 @@ def test_a_worker_that_is_told_to_stop_gives_its_job_back(
     assert [line["event"] for line in worker.events()][-2:] == ["job given back", "worker stopped"]
 
 
-@pytest.mark.service
+@pytest.mark.slow
 def test_a_worker_goes_on_after_its_redis_was_stopped(
     settings, store, raster, redis_server, start_worker, wait_until
 ):
