@@ -157,7 +157,7 @@ class Plain:
             for values in (self._record.normalisation.mean, self._record.normalisation.deviation)
         )
         logits = self._network((images - mean) / deviation)
-        full = functional.interpolate(logits, pixels.shape[-2:], mode="bilinear", align_corners=False)
+        full = functional.interpolate(logits.float(), pixels.shape[-2:], mode="bilinear", align_corners=False)
         return full.softmax(dim=1).cpu().numpy()
 
 

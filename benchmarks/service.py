@@ -13,6 +13,7 @@ minutes: images of several sizes and kinds, every media type, faults, jobs; and 
 from __future__ import annotations
 
 import argparse
+import http.client
 import io
 import json
 import os
@@ -95,7 +96,9 @@ def _row(name: str, server: Server, image: bytes, *, clients: int, seconds: floa
     before = server.memory_mib()
     load = Load()
     load.run(clients, seconds, lambda: server.post("/predict", image))
-    times = np.array(load.seconds or [np.nan])
+    if not load.seconds:
+        raise SystemExit(f"{name}: not one image was mapped ({dict(load.statuses)})")
+    times = np.array(load.seconds)
     row = {
         "p50_s": float(np.percentile(times, 50)),
         "p95_s": float(np.percentile(times, 95)),
@@ -153,7 +156,7 @@ class Load:
             began = time.monotonic()
             try:
                 status = ask()
-            except OSError:
+            except (OSError, http.client.HTTPException):
                 self.errors += 1
                 continue
             self.statuses[status] += 1
@@ -319,7 +322,7 @@ def _mixed(model: Path, folder: Path, minutes: float) -> dict[str, object]:
     """Keep up a mixed load, and say what was answered and how memory grew from a tenth of the time to the end."""
     images = [_png(side, seed=side) for side in (64, 200, 256, 512)] + [_jpeg(300), _tiff(256)]
     unexpected, answered, lock = Counter[str](), Counter[str](), threading.Lock()
-    with _service(model, folder) as server:
+    with _service(model, folder, "--job-workers", "1") as server:
         draw = random.Random(0)
 
         def ask() -> int:
@@ -361,8 +364,26 @@ def _one(server: Server, choice: float, image: bytes, *, accept: str) -> tuple[i
         return server.post("/v1/predict", image[: len(image) // 2]), (413, 415, 422)
     if choice < 0.90:
         return server.post("/v1/predict?tta=perhaps", image), (422,)
-    path = "/v1/models" if choice < 0.94 else "/metrics" if choice < 0.97 else "/openapi.json"
+    if choice < 0.94:
+        return _job(server, image), (204,)
+    path = "/v1/models" if choice < 0.96 else "/metrics" if choice < 0.98 else "/openapi.json"
     return server.ask("GET", path)[0], (200,)
+
+
+def _job(server: Server, image: bytes) -> int:
+    """Make a job of an image, wait for it, take its map, and remove it; return the status of the last answer."""
+    body, kind = _form(image)
+    status, answer = server.ask("POST", "/v1/jobs", body, kind=kind)
+    if status != 202:
+        return status
+    here = json.loads(answer)["links"]["self"]
+    while (job := json.loads(server.ask("GET", here)[1]))["state"] not in ("done", "failed"):
+        time.sleep(0.2)
+    if job["state"] == "failed":
+        return 500
+    found = json.loads(server.ask("GET", job["links"]["results"])[1])["results"]
+    status = server.ask("GET", found[0]["href"])[0]
+    return server.ask("DELETE", here)[0] if status == 200 else status
 
 
 def _write_model(path: Path) -> Path:

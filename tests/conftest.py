@@ -238,9 +238,8 @@ def _tune(network: Any, record: Any, dataset: Path) -> None:
         with rasterio.open(dataset / "images" / f"{name}.tif") as image:
             pixels.append(torch.from_numpy(image.read()).float())
         with rasterio.open(dataset / "masks" / f"{name}.tif") as mask:
-            at_cells.append(np.pad(mask.read(1)[8::16, 8::16], 2, constant_values=255).ravel())
-    # As prediction does, see 32 px around the images reflected.
-    images = torch.nn.functional.pad(torch.stack(pixels), [32] * 4, mode="reflect")
+            at_cells.append(mask.read(1)[8::16, 8::16].ravel())
+    images = torch.stack(pixels)
     normal = record.normalisation.apply(images, (images > 0).all(dim=1))
     last, network.classifier[-1] = network.classifier[-1], torch.nn.Identity()
     for norm in (module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)):

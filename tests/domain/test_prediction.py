@@ -149,7 +149,7 @@ def test_inputs_are_read_from_aligned_places_with_context_on_all_sides(window):
 
 
 @pytest.mark.parametrize("window", [32, 64, 256])
-def test_beyond_its_edges_the_raster_is_reflected_whatever_the_window(window):
+def test_a_raster_is_reflected_to_a_multiple_of_32_px_and_no_further_whatever_the_window(window):
     rows = np.linspace(0, 1, 70, dtype=np.float32)
     seen = []
 
@@ -161,15 +161,15 @@ def test_beyond_its_edges_the_raster_is_reflected_whatever_the_window(window):
 
     source = ArraySource(np.repeat(rows[None, :, None], 40, axis=2))
     list(predict_strips(source, Noted(), plan_windows(window, 32), progress=Silence()))
-    # 32 px to the north, and to the south as many after the next multiple of 32: rows 70 to 127.
-    np.testing.assert_array_equal(seen[0][:33], rows[32::-1])
-    np.testing.assert_array_equal(seen[-1][-58:], rows[68:10:-1])
+    # It begins with the raster, and ends after row 95: rows 70 to 95 are rows 68 to 43 again.
+    np.testing.assert_array_equal(seen[0][:32], rows[:32])
+    np.testing.assert_array_equal(seen[-1][-26:], rows[68:42:-1])
 
 
-def test_a_raster_narrower_than_the_margin_is_reflected_again_and_again():
+def test_a_raster_of_two_rows_is_reflected_again_and_again():
     class Noted(BrightOrDark):
         def probabilities(self, pixels, valid):
-            np.testing.assert_array_equal(pixels[0, 0, :, 0], np.resize([0, 1], 96))
+            np.testing.assert_array_equal(pixels[0, 0, :, 0], np.resize([0, 1], 32))
             return super().probabilities(pixels, valid)
 
     source = ArraySource(np.array([[[0.0] * 2, [1.0] * 2]], np.float32))

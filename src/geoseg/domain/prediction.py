@@ -120,8 +120,8 @@ def predict_strips(
     """Predict a raster from north to south and yield each strip when it is finished.
 
     Reading, the network and what the caller does with the strips go on at the same time; close the generator when it
-    is left before its end, and reading stops. Every pixel is read with its context, reflected at the raster's edges;
-    nothing is kept of finished strips. Peak memory, beside the network's own: 4 classes x 64 x width bytes for the
+    is left before its end, and reading stops. Every pixel is read with its context as far as the raster
+    goes; nothing is kept of finished strips. Peak memory, beside the network's own: 4 classes x 64 x width bytes for the
     blended band and 4 core x width for two strips (with probabilities 2 core x width a class more), and three windows
     on either side of the network. It does not depend on the height.
 
@@ -240,11 +240,7 @@ def _read_reflected(source: PixelSource, window: Window) -> tuple[NDArray[np.flo
     pixels, valid = source.read(inside)
     if inside == window:
         return pixels, valid
-    north, west = inside.row - window.row, inside.col - window.col
-    beyond = (
-        (north, window.height - inside.height - north),
-        (west, window.width - inside.width - west),
-    )
+    beyond = (0, window.height - inside.height), (0, window.width - inside.width)
     return np.pad(pixels, ((0, 0), *beyond), "reflect"), np.pad(valid, beyond, "reflect")
 
 
@@ -264,7 +260,8 @@ def _predict(question: _Question, predictor: Predictor) -> Iterator[_Answer]:
 def _input_window(job: Job, source: PixelSource, plan: WindowPlan) -> Window:
     """Return what is read for a window: the window and its context, out to aligned rows and columns.
 
-    Beyond the raster there is nothing new to see; a narrow margin is kept there, the same for every window.
+    It ends with the raster, out to aligned rows and columns, as patches end in training: a margin of invented land
+    costs time, and maps the raster's edges worse.
     """
     wanted = job.window.padded(plan.context_px - plan.half_band_px)
     row, height = _input_span(wanted.row, wanted.height, source.height)
@@ -273,8 +270,8 @@ def _input_window(job: Job, source: PixelSource, plan: WindowPlan) -> Window:
 
 
 def _input_span(start: int, length: int, size: int) -> tuple[int, int]:
-    first = max(_align_down(start), -ALIGNMENT_PX)
-    return first, min(_align(start + length), _align(size) + ALIGNMENT_PX) - first
+    first = max(_align_down(start), 0)
+    return first, min(_align(start + length), _align(size)) - first
 
 
 def _box(window: Window, read: Window) -> tuple[slice, slice]:
