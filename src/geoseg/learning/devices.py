@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from typing import Literal
 
 import torch
 
 from geoseg.errors import SettingsError
-
-_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # of glibc's malloc.h
-_LARGE_BYTES = 1 << 20
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "bf16"]
@@ -49,17 +44,3 @@ def _cpu_multiplies_bf16() -> bool:
     # Older releases of torch do not say; then float32 is the safe choice.
     capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))
-
-
-def give_memory_back() -> None:
-    """Let glibc return large blocks to the system as soon as they are free, on Linux.
-
-    Left alone it keeps them for each thread, and a network whose windows differ in size ends up with twice the memory
-    that it ever needs at once.
-    """
-    if sys.platform != "linux":
-        return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:  # musl has none
-        mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
-        mallopt(_M_ARENA_MAX, 2)

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from geoseg.learning.devices import give_memory_back
 from geoseg.learning.folding import fold_batch_norms
+from geoseg.learning.memory import FreeMemory
 from geoseg.learning.model_file import Model
 
 
@@ -25,8 +25,7 @@ class TorchPredictor:
 
     def __init__(self, model: Model, device: str, precision: Literal["float32", "bf16"]) -> None:
         self._record = model.record
-        if device == "cpu":
-            give_memory_back()
+        self._free = FreeMemory() if device == "cpu" else None
         self._device, self._is_bf16 = torch.device(device), precision == "bf16"
         folded = fold_batch_norms(model.network)
         self._network = folded.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -43,6 +42,8 @@ class TorchPredictor:
     @torch.inference_mode()
     def probabilities(self, pixels: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Return class probabilities (N, C, h, w), float32, of raw pixels (N, B, h, w)."""
+        if self._free is not None:
+            self._free.make_room(pixels.shape)
         inside = torch.from_numpy(valid).to(self._device)
         images = self._record.normalisation.apply(torch.from_numpy(pixels).to(self._device), inside)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._is_bf16):

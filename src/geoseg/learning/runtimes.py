@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from geoseg.learning.devices import give_memory_back
+from geoseg.learning.memory import FreeMemory
 from geoseg.learning.model_file import Model
 
 Compute = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -24,8 +24,7 @@ class RuntimePredictor:
     """
 
     def __init__(self, model: Model, compute: Compute) -> None:
-        self._record, self._compute = model.record, compute
-        give_memory_back()
+        self._record, self._compute, self._free = model.record, compute, FreeMemory()
 
     @property
     def classes(self) -> int:
@@ -34,6 +33,7 @@ class RuntimePredictor:
 
     def probabilities(self, pixels: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Return class probabilities (N, C, h, w), float32, of raw pixels (N, B, h, w)."""
+        self._free.make_room(pixels.shape)
         images = self._record.normalisation.apply(torch.from_numpy(pixels), torch.from_numpy(valid))
         return self._compute(images.numpy())
 
