@@ -213,7 +213,7 @@ def trained(dataset: Path, points: Path, shared: Path, cheap: dict[str, Any]) ->
     from geoseg import TrainSettings, train
 
     path = shared / "trained.geoseg"
-    train(TrainSettings(data=dataset, points=points, output=path, **cheap))
+    train(TrainSettings(data=dataset, points=points, output=path, recipe="pfce", **cheap))
     return path
 
 

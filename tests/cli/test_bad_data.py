@@ -125,7 +125,8 @@ def test_points_that_cannot_be_used_are_counted_and_named_and_the_rest_is_used(
     table.to_file(tmp_path / "field.gpkg")
     path = tmp_path / "m.geoseg"
 
-    outcome = geoseg("train", raster, "--points", tmp_path / "field.gpkg", *cheaply, "-o", path)
+    asked = ["--points", tmp_path / "field.gpkg", "--recipe", "pfce", *cheaply, "-o", path]
+    outcome = geoseg("train", raster, *asked)
 
     said = "Warning: Dropped 7 of 17 points: 3 outside every raster, 2 on nodata, 2 two classes on one pixel."
     assert said in outcome.err.splitlines()

@@ -57,6 +57,29 @@ def test_quick_makes_a_model_file_that_every_verb_takes(settings, dataset, tmp_p
         assert set(np.unique(file.read(1))) <= {0, 1, 2, 255}
 
 
+def test_auto_keeps_the_recipe_that_does_better_at_points_left_out_and_says_why(settings, tmp_path):
+    watcher = Watcher()
+    record = train(settings(recipe="auto"), watcher).record
+
+    found = record.training["auto"]
+    assert record.recipe == found["chosen"] == max(found["scores"], key=lambda n: found["scores"][n]["miou"])
+    assert set(found["scores"]) == {"quick", "forest"}
+    [said] = [text for text in watcher.said if text.startswith("Keeping ")]
+    assert f"Keeping {record.recipe}: mean IoU at points of places left out" in said
+    alone = train(settings(recipe=record.recipe, output=tmp_path / "alone.geoseg")).record
+    assert alone.calibration == record.calibration
+
+
+def test_auto_keeps_quick_where_points_are_too_few_to_compare(settings, dataset, raster, tmp_path):
+    (tmp_path / "two.csv").write_text("image,row,col,class\nnorth,20,10,field\nnorth,20,80,water\n")
+    watcher = Watcher()
+    few = settings(recipe="auto", data=raster, points=tmp_path / "two.csv", legend=dataset / "legend.json")
+    record = train(few, watcher).record
+
+    assert record.recipe == "quick"
+    assert "Keeping quick: the points are too few to leave any out and compare." in watcher.said
+
+
 @pytest.mark.parametrize("recipe", ["quick", "forest"])
 def test_what_cross_validates_fits_to_all_points(settings, recipe):
     assert train(settings(recipe=recipe)).record.training["points_held_out"] == 0

@@ -54,7 +54,14 @@ def settings(dataset, points, cheap, tmp_path):
 
     def make(**options):
         return TrainSettings(
-            **{**cheap, "data": dataset, "points": points, "output": tmp_path / "m.geoseg", **options}
+            **{
+                **cheap,
+                "recipe": "pfce",
+                "data": dataset,
+                "points": points,
+                "output": tmp_path / "m.geoseg",
+                **options,
+            }
         )
 
     return make
@@ -77,7 +84,7 @@ def names(folder: Path) -> set[str]:
 # Ctrl-C and --resume. Two epochs of two steps; Ctrl-C comes in the third step. Nothing is held out, so that
 # the weights are those of the last epoch.
 
-TWO_EPOCHS = {"epochs": 2, "check_share": 0}
+TWO_EPOCHS = {"recipe": "pfce", "epochs": 2, "check_share": 0}
 
 
 @pytest.fixture(scope="module")

@@ -118,8 +118,11 @@ def train(
     split: Annotated[str, typer.Option(help="Which images of a folder to train on.")] = "train",
     recipe: Annotated[
         str,
-        typer.Option(help="How to train: pfce, quick (minutes), forest (no network), or full (all masks)."),
-    ] = "pfce",
+        typer.Option(
+            help="How to train: auto (the better of quick and forest), quick (minutes), forest (no network), "
+            "pfce (DeepLabV3, the longest), or full (as pfce, on all masks)."
+        ),
+    ] = "auto",
     backbone: Annotated[str, typer.Option(help="resnet50, resnet101 or mobilenet_v3_large.")] = "resnet50",
     weights: Annotated[
         str, typer.Option(help="imagenet, coco, none, or the path of a .safetensors or .pth file.")

@@ -18,7 +18,7 @@ class TrainSettings(Settings):
         points: Point file; None only for the recipe "full".
         output: Model file to write.
         split: Which images of a folder to train on.
-        recipe: How to train; "pfce" is DeepLabV3 with partial focal cross-entropy, "quick" a linear
+        recipe: How to train; "auto" tries "quick" and "forest" and keeps the better one, "pfce" is DeepLabV3 with partial focal cross-entropy, "quick" a linear
             head on layers of the frozen backbone, "forest" a random forest on colour and texture,
             "full" the network of "pfce" on all labels of the masks, as a ceiling.
         backbone: The network's backbone.
@@ -54,7 +54,7 @@ class TrainSettings(Settings):
     output: Path
     points: Path | None = None
     split: str = "train"
-    recipe: Literal["pfce", "quick", "forest", "full"] = "pfce"
+    recipe: Literal["auto", "pfce", "quick", "forest", "full"] = "auto"
     backbone: Literal["resnet50", "resnet101", "mobilenet_v3_large"] = "resnet50"
     output_stride: Literal[8, 16] = 8
     weights: str = "imagenet"

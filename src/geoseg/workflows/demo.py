@@ -111,6 +111,7 @@ def _run(settings: DemoSettings, scenes: _Scenes, per_class: int, *, progress: P
             data=scenes.data,
             points=files.points,
             output=files.model,
+            recipe="pfce",
             weights="none",
             check_share=0,
             epochs=settings.epochs,

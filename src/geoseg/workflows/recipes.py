@@ -83,20 +83,24 @@ class Trained:
     """What a recipe gives: a network's state, how it is calibrated, and its story.
 
     Attributes:
+        recipe: Name of the recipe.
         state: The network's tensors.
         architecture: The network.
         calibration: What turns its logits into probabilities.
         summary: What became of it, in a few words.
         training: What the record says beside settings and points; JSON values.
         history: The epochs, where there are any.
+        held_out: Logits at points left out in cross-validation, where there was one.
     """
 
+    recipe: str
     state: Mapping[str, Tensor]
     architecture: Architecture
     calibration: Calibration
     summary: str
     training: Mapping[str, Any]
     history: tuple[EpochRecord, ...] = field(default=())
+    held_out: HeldOut | None = None
 
 
 def pfce(job: Job) -> Trained:
@@ -123,6 +127,7 @@ def pfce(job: Job) -> Trained:
     calibration, prior = _calibrate_network(job, network)
     chosen = fitted.history[fitted.best_epoch - 1]
     return Trained(
+        "pfce",
         fitted.state,
         job.architecture,
         calibration,
@@ -144,7 +149,7 @@ def full(job: Job) -> Trained:
     settings = job.settings.model_copy(update={"gamma": 0.0, "prior": "none"})
     trained = pfce(replace(job, settings=settings))
     own = {"settings": settings.model_dump(mode="json")}
-    return replace(trained, training={**trained.training, **own})
+    return replace(trained, recipe="full", training={**trained.training, **own})
 
 
 def quick(job: Job) -> Trained:
@@ -165,6 +170,7 @@ def quick(job: Job) -> Trained:
     tried = {str(ridge): loss for ridge, loss in validation.losses.items()}
     left_out = tried.get(str(validation.inverse_ridge))
     return Trained(
+        "quick",
         network.state_dict(),
         architecture,
         calibration,
@@ -178,6 +184,7 @@ def quick(job: Job) -> Trained:
             "weights": report.describe(),
             "prior": prior,
         },
+        held_out=validation.held_out,
     )
 
 
@@ -191,6 +198,7 @@ def forest(job: Job) -> Trained:
         settings, job.material, fitted.held_out, unlabelled=fitted.unlabelled, progress=job.progress
     )
     return Trained(
+        "forest",
         fitted.network.state_dict(),
         replace(job.architecture, head="forest"),
         calibration,
@@ -201,6 +209,7 @@ def forest(job: Job) -> Trained:
             "history": [],
             "prior": prior,
         },
+        held_out=fitted.held_out,
     )
 
 

@@ -24,12 +24,13 @@ from geoseg.learning.model_file import ModelRecord, build_any, pack_model
 from geoseg.learning.processes import is_one_of_many, join_processes
 from geoseg.pictures.curves import training_curves
 from geoseg.settings import TrainSettings
+from geoseg.workflows.auto import auto
 from geoseg.workflows.material import Material, gather
 from geoseg.workflows.pictures import write_picture
 from geoseg.workflows.recipes import Job, Trained, forest, full, pfce, quick
 from geoseg.workflows.run_folder import RunFolder
 
-RECIPES = {"pfce": pfce, "quick": quick, "forest": forest, "full": full}
+RECIPES = {"auto": auto, "pfce": pfce, "quick": quick, "forest": forest, "full": full}
 SHARED_RECIPES = ("pfce", "full")
 """Those whose work several processes can share."""
 
@@ -93,7 +94,7 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
             "seconds": round(time.monotonic() - started + folder.earlier_s, 1),
             "computed_in": f"{job.precision} on {job.device}",
         }
-        record = _record(settings, material, trained, training=training, context_px=_context(job, trained))
+        record = _record(material, trained, training=training, context_px=_context(job, trained))
         curves = folder.path / "curves.png" if trained.history else None
         if rank == 0:
             with whole_file(settings.output, overwrite=settings.overwrite) as partial:
@@ -160,7 +161,6 @@ def _context(job: Job, trained: Trained) -> int:
 
 
 def _record(
-    settings: TrainSettings,
     material: Material,
     trained: Trained,
     *,
@@ -169,7 +169,7 @@ def _record(
 ) -> ModelRecord:
     resolutions = [i.resolution_m for i in material.rasters.infos.values() if i.resolution_m is not None]
     return ModelRecord(
-        recipe=settings.recipe,
+        recipe=trained.recipe,
         architecture=trained.architecture,
         legend=material.legend,
         bands=material.rasters.bands,
