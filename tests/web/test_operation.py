@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import threading
 from pathlib import Path
 
@@ -153,6 +154,7 @@ def test_a_model_tells_of_itself(server, model, classes):
     assert found["version"] == found["sha256"][:12]
     assert 0 <= found["accuracy"]["miou"] <= 1
     assert str(model.parent) not in str(found)
+    assert not {"settings", "weights"} & found["training"].keys()
 
 
 def test_a_changed_file_takes_over_and_a_broken_one_does_not(inside, model, trained, raster, tmp_path):
@@ -171,6 +173,8 @@ def test_a_changed_file_takes_over_and_a_broken_one_does_not(inside, model, trai
 
     path.write_bytes(b"broken")
     server.wait_until(lambda: server.get("/v1/models/land").json["is_file_bad"], "the broken file to be seen")
+    refused = server.post("/v1/jobs", raster)
+    assert (refused.status, refused.problem) == (503, "not-ready")
     answer = server.post("/predict", raster)
     assert (answer.status, answer.headers["x-model-version"]) == (200, second)
 
@@ -223,19 +227,28 @@ def test_sigterm_lets_requests_finish_and_takes_no_new_ones(serve, model, write_
     large = write_tiff(tmp_path / "large.tif", np.full((3, 1024, 1024), 90, np.uint8))
     server = serve(model, job_workers=1)
     answers = []
-    asker = threading.Thread(target=lambda: answers.append(server.post("/predict?", large).status))
+    asker = threading.Thread(target=lambda: answers.append(server.post("/v1/predict?tta=true", large).status))
     asker.start()
     server.wait_until(
         lambda: numbers(server)["geoseg_pending_predictions"] == 1, "the request to be under way"
     )
 
-    code = server.stop(signal.SIGTERM)
+    server.process.send_signal(signal.SIGTERM)
+    server.wait_until(lambda: _refuses(server), "the door to be closed")
+    assert asker.is_alive()
+    code = server.process.wait(60)
 
     asker.join()
     assert answers == [200]
     assert code == 0
-    with pytest.raises(ConnectionError):
-        server.get("/health/live")
+
+
+def _refuses(server) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", server.port), timeout=2).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 @pytest.mark.slow
@@ -279,3 +292,23 @@ def test_waitress_serves_too(serve, model, raster):
     server.wait_until(server.is_ready)
     assert server.post("/predict", raster).status == 200
     assert server.stop() in {0, 128 + signal.SIGTERM}
+
+
+@pytest.mark.slow
+def test_waitress_lets_requests_finish_that_take_longer_than_its_own_five_seconds(
+    serve, model, write_tiff, tmp_path
+):
+    import numpy as np
+
+    large = write_tiff(tmp_path / "large.tif", np.full((3, 2048, 2048), 90, np.uint8))
+    server = serve(model, server="waitress", job_workers=0, ready=False)
+    server.wait_until(server.is_ready)
+    answers = []
+    asker = threading.Thread(target=lambda: answers.append(server.post("/v1/predict?tta=true", large).status))
+    asker.start()
+    server.wait_until(
+        lambda: numbers(server)["geoseg_pending_predictions"] == 1, "the request to be under way"
+    )
+    assert server.stop() in {0, 128 + signal.SIGTERM}
+    asker.join()
+    assert answers == [200]

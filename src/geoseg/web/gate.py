@@ -34,7 +34,7 @@ _HEADERS = {
 }
 # The page of the documentation is a program of its own, from this server alone.
 _PAGE_POLICY = (
-    "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
     "font-src 'self' data:; connect-src 'self'; frame-ancestors 'none'"
 )
 _DOCUMENTATION = ("docs.", "openapi.", "swagger.")

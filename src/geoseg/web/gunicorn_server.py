@@ -137,6 +137,13 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         PATIENCE.start()
         super().init_process()
 
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Accept connections or not; at the end close the door, so that clients and balancers turn elsewhere at once."""
+        super().set_accept_enabled(enabled)
+        if not enabled and not self.alive:
+            for listener in self.sockets:
+                listener.close()
+
     def handle(self, conn: TConn) -> Any:
         """Answer a request in a thread of the pool."""
         _limit_silence(conn.sock, self.upload_timeout_s)

@@ -6,7 +6,7 @@ from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 
 from geoseg.web import problems
-from geoseg.web.documents import may_fail
+from geoseg.web.documents import SECURITY, may_fail
 from geoseg.web.metrics import CONTENT_TYPE
 from geoseg.web.payloads import Health
 from geoseg.web.problems import Problem
@@ -37,6 +37,7 @@ def ready() -> dict[str, str]:
 @api.get(
     "/metrics",
     summary="Numbers for Prometheus",
+    security=SECURITY,
     responses={
         200: {"description": "OK", "content": {"text/plain": {"schema": {"type": "string"}}}},
         **may_fail(),

@@ -33,6 +33,8 @@ def log_to_stderr() -> None:
     """Send this package's events to standard error, from INFO on."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
-    logger = logging.getLogger("geoseg")
-    logger.handlers, logger.propagate = [handler], False
-    logger.setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    for name in ("geoseg", "py.warnings"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(logging.INFO)

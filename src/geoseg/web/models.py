@@ -69,8 +69,8 @@ def _describe(found: Shelved, *, is_default: bool) -> dict[str, Any]:
     }
 
 
-# Epochs, and settings with the paths of another machine.
-_LONG = ("history", "settings")
+# Epochs, and what names paths of another machine.
+_LONG = ("history", "settings", "weights")
 
 
 def _accuracy(record: ModelRecord) -> dict[str, float] | None:

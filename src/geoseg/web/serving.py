@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -120,6 +121,9 @@ def _by_waitress(settings: ServeSettings) -> None:
             ident=None,
         )
         LOG.info("Listening at: http://%s:%s", settings.host, server.effective_port)
+        threads = server.task_dispatcher
+        # Left alone it waits for five seconds.
+        threads.shutdown = partial(threads.shutdown, timeout=settings.grace_s)
         server.run()
     finally:
         service_of(app).close()

@@ -137,13 +137,18 @@ class Shelf:
                 place.live.close()
 
     def name_of(self, name: str | None) -> str:
-        """Return a model's name; None: the default's.
+        """Return the name of a model whose file can be read anew; None: the default's.
 
         Raises:
-            Problem: There is none of that name.
+            Problem: There is none of that name, or its file is bad.
         """
         with self._lock:
-            return self._name(name)
+            found = self._name(name)
+            if found in self._files.bad:
+                raise Problem(
+                    NOT_READY, f"The file of the model {found} cannot be used.", headers={"Retry-After": "60"}
+                )
+            return found
 
     def _name(self, name: str | None) -> str:
         if name is None and self._files.paths:
