@@ -49,7 +49,9 @@ def _invent(count: int, classes: int) -> Sample:
     rng = np.random.default_rng(0)
     labels = rng.integers(classes, size=count)
     spectrum = 1 / np.arange(1, FEATURES + 1) ** 0.7
-    hidden = (rng.normal(size=(count, FEATURES)) + 0.7 * rng.normal(size=(classes, FEATURES))[labels]) * spectrum
+    hidden = (
+        rng.normal(size=(count, FEATURES)) + 0.7 * rng.normal(size=(classes, FEATURES))[labels]
+    ) * spectrum
     mixing = np.linalg.qr(rng.normal(size=(FEATURES, FEATURES)))[0]
     values = np.maximum(hidden @ mixing, 0).astype(np.float32)
     return Sample(values, labels, np.ones(count), np.arange(count) // POINTS_A_PLACE)

@@ -22,7 +22,19 @@ def _train(*arguments: object) -> subprocess.CompletedProcess[str]:
 def test_a_model_of_two_processes_is_written_and_said_once(dataset, points, cheaply, tmp_path):
     path = tmp_path / "model.geoseg"
     done = _train(
-        dataset, "--points", points, "--recipe", "pfce", *cheaply, "--epochs", 2, "--processes", 2, "--json", "-o", path
+        dataset,
+        "--points",
+        points,
+        "--recipe",
+        "pfce",
+        *cheaply,
+        "--epochs",
+        2,
+        "--processes",
+        2,
+        "--json",
+        "-o",
+        path,
     )
     assert done.returncode == 0, done.stderr
     record = json.loads(done.stdout)

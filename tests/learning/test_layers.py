@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from geoseg.learning.layers import LAYERS, build_layer_network
-from geoseg.learning.models import BACKBONES, Architecture, build_network
+from geoseg.learning.models import BACKBONES, SCALES, Architecture, build_network
 from geoseg.learning.probe import Probe
 
 ARCHITECTURE = Architecture("resnet50", 3, 4, 64, head="linear")
@@ -17,10 +17,10 @@ def linear():
     return build_layer_network(ARCHITECTURE)
 
 
-@pytest.mark.parametrize("enlarge", [1, 2])
-def test_logits_are_the_probe_of_all_layers_upsampled(enlarge):
+@pytest.mark.parametrize("scales", SCALES)
+def test_logits_are_the_probe_of_all_layers_upsampled(scales):
     torch.manual_seed(0)
-    network = build_layer_network(replace(ARCHITECTURE, enlarge=enlarge))
+    network = build_layer_network(replace(ARCHITECTURE, scales=scales))
     images = torch.randn(1, 3, 64, 96)
     with torch.inference_mode():
         layers = network.features(images)
@@ -35,11 +35,22 @@ def test_logits_are_the_probe_of_all_layers_upsampled(enlarge):
 
 def test_an_enlarged_image_gives_finer_layers(linear):
     torch.manual_seed(0)
-    fine = build_layer_network(replace(ARCHITECTURE, enlarge=2))
+    fine = build_layer_network(replace(ARCHITECTURE, scales=(2,)))
     images = torch.zeros(1, 3, 64, 64)
     with torch.inference_mode():
         sizes = [[f.shape[-1] for f in network.features(images)] for network in (linear, fine)]
     assert sizes == [[32, 16, 8, 8], [64, 32, 16, 16]]
+
+
+def test_at_two_scales_the_layers_of_each_come_one_after_the_other(linear):
+    both = build_layer_network(replace(ARCHITECTURE, scales=(1, 2)))
+    both.backbone.load_state_dict(linear.backbone.state_dict())
+    images = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        plain, found = linear.features(images), both.features(images)
+    assert [f.shape[-1] for f in found] == [32, 16, 8, 8, 64, 32, 16, 16]
+    for one, other in zip(plain, found, strict=False):
+        torch.testing.assert_close(one, other)
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)

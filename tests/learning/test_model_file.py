@@ -77,6 +77,16 @@ def test_a_record_that_makes_no_sense_is_damage(hollow, record):
         read_model(hollow)
 
 
+def test_the_one_scale_of_files_before_format_3_is_read(hollow):
+    metadata = _metadata(hollow)
+    record = json.loads(metadata["geoseg_record"])
+    del record["architecture"]["scales"]
+    record["architecture"]["enlarge"] = 2
+    earlier = {"geoseg_format": "2", "geoseg_record": json.dumps(record)}
+    hollow.write_bytes(save(load_file(hollow), earlier))
+    assert read_record(hollow).architecture.scales == (2,)
+
+
 @pytest.mark.parametrize(
     ("part", "value"),
     [
@@ -89,7 +99,7 @@ def test_a_record_that_makes_no_sense_is_damage(hollow, record):
         ("normalisation", {"mean": [1.0, float("nan"), 1.0]}),
         ("normalisation", {"deviation": [1.0, 0.0, 1.0]}),
         ("architecture", {"head": "cubic"}),
-        ("architecture", {"enlarge": 10**6}),
+        ("architecture", {"scales": [10**6]}),
         ("calibration", {"temperature": 0.0}),
         ("calibration", {"shift": [0.0]}),
         ("calibration", {"shift": [0.0, float("inf"), 0.0]}),

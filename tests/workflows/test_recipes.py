@@ -45,7 +45,11 @@ def test_quick_makes_a_model_file_that_every_verb_takes(settings, dataset, tmp_p
     result = train(settings())
 
     record = read_record(result.model)
-    assert (record.recipe, record.architecture.head, record.architecture.enlarge) == ("quick", "linear", 2)
+    assert (record.recipe, record.architecture.head, record.architecture.scales) == (
+        "quick",
+        "linear",
+        (1, 2),
+    )
     assert result.curves is None
     assert result.summary.startswith("loss 0.")
     assert json.loads((tmp_path / "m.run" / "run.json").read_text())["recipe"] == "quick"

@@ -156,7 +156,10 @@ def train(
     ] = 1e-4,
     backbone_rate: Annotated[float, typer.Option(help="Learning rate of what is pretrained.")] = 1e-5,
     enlarge: Annotated[
-        int, typer.Option(help="How many times quick enlarges the image: 1, or 2 (finer, slower).")
+        int,
+        typer.Option(
+            help="quick reads the image as it is (1), or enlarged twice as well (2: finer, slower)."
+        ),
     ] = 2,
     prior: Annotated[
         str,

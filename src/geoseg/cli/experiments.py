@@ -43,7 +43,9 @@ def experiment(
     block_style: Annotated[str, typer.Option(help="pytorch or caffe.")] = "pytorch",
     output_stride: Annotated[int, typer.Option(help="8, or 16 (faster).")] = 8,
     head_start: Annotated[bool, typer.Option(help="Start heads from a linear probe.")] = True,
-    enlarge: Annotated[int, typer.Option(help="How many times quick enlarges the image: 1 or 2.")] = 2,
+    enlarge: Annotated[
+        int, typer.Option(help="quick reads the image as it is (1), or enlarged twice as well (2).")
+    ] = 2,
     prior: Annotated[str, typer.Option(help="em, none or NAME=SHARE,...")] = "em",
     bands: Annotated[Optional[str], typer.Option(help="Bands to use, such as 1,2,3. [default: all]")] = None,  # noqa: UP045
     check_share: Annotated[float, typer.Option(help="Share of the points that pfce holds out.")] = 0.2,

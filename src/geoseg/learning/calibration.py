@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,10 +124,10 @@ def correct_prior(
 
     Odds are multiplied by (land share / point share) to the power of a strength (Menon et al.,
     "Long-tail learning via logit adjustment", ICLR 2021). The held-out points promise a mean IoU for
-    each strength when each class is weighted by its share on the land. The least strength is taken
-    whose promise is within a standard error of the best one. A strength that costs any class
-    more than half of its held-out points is not considered, so no class can vanish; a class that has
-    none keeps its odds.
+    each strength when each class is weighted by its share on the land. Taken is the mean of the strengths that promise
+    most in bootstrap draws of these points (bagging; Breiman, 1996): clear evidence counts whole, and points that say
+    little leave a correction halfway. Strengths that cost any class more than half of its held-out points are
+    not considered, so no class can vanish; a class that has none keeps its odds.
 
     Args:
         held_out: Points that the model was not fitted to.
@@ -144,7 +145,7 @@ def correct_prior(
     ratio[known] = np.log(least[known] / point_shares[known])
     scaled = held_out.logits.astype(np.float64) / temperature
     promises = {s: _Promise((scaled + s * ratio).argmax(axis=1), held_out, least) for s in STRENGTHS}
-    strength = _least_good_strength(promises, held_out.weights)
+    strength = _bagged_strength(promises, held_out.weights)
     report = PriorReport(
         tuple(point_shares.tolist()),
         tuple(land_shares.tolist()),
@@ -175,15 +176,14 @@ class _Promise:
         return miou_of_shares(self.rates(weights), self.land_shares)
 
 
-def _least_good_strength(promises: Mapping[float, _Promise], weights: NDArray[np.floating]) -> float:
-    """Return the least strength within a bootstrapped standard error of the best (Breiman et al., 1984)."""
+def _bagged_strength(promises: Mapping[float, _Promise], weights: NDArray[np.floating]) -> float:
+    """Return the mean of what does best in bootstrap draws of the points, of the strengths that keep every class."""
     least = LEAST_RECALL * np.diag(promises[0.0].rates(weights))
-    kept = {s: p for s, p in promises.items() if (np.diag(p.rates(weights)) >= least).all()}
+    kept = list(takewhile(lambda s: (np.diag(promises[s].rates(weights)) >= least).all(), STRENGTHS))
     rng, count = np.random.default_rng(len(weights)), len(weights)
     draws = [weights * np.bincount(rng.integers(count, size=count), minlength=count) for _ in range(_DRAWS)]
-    scores = {s: np.array([p.miou(w) for w in (weights, *draws)]) for s, p in kept.items()}
-    best = max(scores.values(), key=lambda score: float(score[0]))
-    return min(s for s, score in scores.items() if best[0] - score[0] <= (best - score)[1:].std())
+    scores = np.array([[promises[s].miou(drawn) for s in kept] for drawn in draws])
+    return round(float(np.take(kept, scores.argmax(axis=1)).mean()), 3)
 
 
 def miou_of_shares(rates: Array, shares: Array) -> float:

@@ -1,7 +1,8 @@
-"""A frozen backbone with a linear head on several of its layers.
+"""A frozen backbone with a linear head on several of its layers, read at one scale of the image or two.
 
-Hypercolumns (Hariharan et al., CVPR 2015): fine layers keep edges, coarse ones know what a place is. A
-linear head commutes with bilinear upsampling, so the map costs the backbone and nothing else.
+Hypercolumns (Hariharan et al., CVPR 2015): fine layers keep edges, coarse ones know what a place is. The image
+enlarged shows the backbone details, the image as it is shows it twice the surroundings. A linear head commutes
+with bilinear upsampling, so the map costs the backbone and nothing else.
 """
 
 from __future__ import annotations
@@ -33,14 +34,16 @@ class LayerNetwork(nn.Module):
     Args:
         backbone: Its stages by name, in their order.
         layers: Names of the stages read; the last one is the last stage.
-        enlarge: How many times the image is enlarged before the backbone sees it.
+        scales: How many times the image is enlarged for each reading by the backbone.
         classes: C.
     """
 
-    def __init__(self, backbone: nn.ModuleDict, layers: Sequence[str], *, enlarge: int, classes: int) -> None:
+    def __init__(
+        self, backbone: nn.ModuleDict, layers: Sequence[str], *, scales: Sequence[int], classes: int
+    ) -> None:
         super().__init__()
         self.backbone = backbone
-        self.enlarge = enlarge
+        self._scales = tuple(scales)
         self._layers = tuple(layers)
         self.heads = nn.ModuleList()
         with torch.no_grad():
@@ -49,11 +52,10 @@ class LayerNetwork(nn.Module):
             self.heads.append(nn.Conv2d(width, classes, 1, bias=position == 0))
 
     def features(self, images: Tensor) -> list[Tensor]:
-        """Return the layers read (N, F_i, h_i, w_i) of images (N, B, H, W)."""
-        if self.enlarge > 1:
-            images = functional.interpolate(
-                images, scale_factor=self.enlarge, mode="bilinear", align_corners=False
-            ).contiguous(memory_format=torch.channels_last)
+        """Return the layers read (N, F_i, h_i, w_i) of images (N, B, H, W), scale by scale."""
+        return [layer for scale in self._scales for layer in self._read(_enlarged(images, scale))]
+
+    def _read(self, images: Tensor) -> list[Tensor]:
         found, last = [], images
         for name, stage in self.backbone.items():
             last = stage(last)
@@ -84,6 +86,13 @@ class LayerNetwork(nn.Module):
         return next(m for m in self.backbone.modules() if isinstance(m, nn.Conv2d)).in_channels
 
 
+def _enlarged(images: Tensor, scale: int) -> Tensor:
+    if scale == 1:
+        return images
+    large = functional.interpolate(images, scale_factor=scale, mode="bilinear", align_corners=False)
+    return large.contiguous(memory_format=torch.channels_last)
+
+
 def build_layer_network(architecture: Architecture) -> LayerNetwork:
     """Build the network with random weights (drawn from torch's generator), in evaluation mode."""
     whole = build_network(replace(architecture, classes=2)).backbone.eval()
@@ -91,4 +100,4 @@ def build_layer_network(architecture: Architecture) -> LayerNetwork:
     stages = list(whole.named_children())
     last = [name for name, _ in stages].index(layers[-1])
     backbone = nn.ModuleDict(dict(stages[: last + 1]))
-    return LayerNetwork(backbone, layers, enlarge=architecture.enlarge, classes=architecture.classes).eval()
+    return LayerNetwork(backbone, layers, scales=architecture.scales, classes=architecture.classes).eval()

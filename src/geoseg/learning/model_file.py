@@ -28,8 +28,8 @@ from geoseg.learning.forest import ForestNetwork, trees_of
 from geoseg.learning.layers import build_layer_network
 from geoseg.learning.models import (
     BACKBONES,
-    ENLARGEMENTS,
     OUTPUT_STRIDES,
+    SCALES,
     Architecture,
     BlockStyle,
     Head,
@@ -37,7 +37,7 @@ from geoseg.learning.models import (
 )
 from geoseg.learning.normalisation import Normalisation
 
-FORMAT = 2
+FORMAT = 3
 _LONGEST_HEADER = 100_000_000
 
 
@@ -147,7 +147,7 @@ def _record(content: Mapping[str, Any]) -> ModelRecord:
     return ModelRecord(
         **{
             **content,
-            "architecture": Architecture(**content["architecture"]),
+            "architecture": _architecture(content["architecture"]),
             "legend": legend_from_records(content["legend"]),
             "bands": tuple(content["bands"]),
             "normalisation": Normalisation(
@@ -156,6 +156,12 @@ def _record(content: Mapping[str, Any]) -> ModelRecord:
             "calibration": _calibration(content.get("calibration") or {}),
         }
     )
+
+
+def _architecture(content: Mapping[str, Any]) -> Architecture:
+    """Read an architecture; before format 3 a linear head read the image at one scale."""
+    own = {name: value for name, value in content.items() if name not in ("enlarge", "scales")}
+    return Architecture(**own, scales=tuple(content.get("scales") or (content.get("enlarge", 1),)))
 
 
 def _calibration(content: Mapping[str, Any]) -> Calibration:
@@ -175,7 +181,7 @@ def _checked(record: ModelRecord) -> ModelRecord:
         "patch_px": _is_count(architecture.patch_px),
         "head_dilation": architecture.head_dilation in (1, 2),
         "head": architecture.head in get_args(Head),
-        "enlarge": architecture.enlarge in ENLARGEMENTS,
+        "scales": architecture.scales in SCALES,
         "classes": architecture.classes == len(record.legend),
         "bands": architecture.bands == bands > 0 and all(map(_is_count, record.bands)),
         "normalisation": len(normalisation.mean) == len(normalisation.deviation) == bands,

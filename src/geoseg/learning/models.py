@@ -27,7 +27,7 @@ BACKBONES: tuple[Backbone, ...] = ("resnet50", "resnet101", "mobilenet_v3_large"
 BlockStyle = Literal["pytorch", "caffe"]
 Head = Literal["aspp", "linear", "forest"]
 OUTPUT_STRIDES = (8, 16)
-ENLARGEMENTS = (1, 2)
+SCALES = ((1,), (2,), (1, 2))
 DROPOUT = 0.1
 
 _BUILDERS = {
@@ -53,7 +53,8 @@ class Architecture:
             were trained at a coarser output stride.
         head: DeepLabV3's pyramid ("aspp"), one linear layer on several layers ("linear"), or no network at
             all but a random forest ("forest").
-        enlarge: How many times the network enlarges the image first; only with a linear head.
+        scales: How many times the network enlarges the image, once for each reading of it, one of ``SCALES``; only
+            a linear head takes others than (1,).
     """
 
     backbone: Backbone = "resnet50"
@@ -64,7 +65,12 @@ class Architecture:
     block_style: BlockStyle = "pytorch"
     head_dilation: int = 1
     head: Head = "aspp"
-    enlarge: int = 1
+    scales: tuple[int, ...] = (1,)
+
+    @property
+    def enlarge(self) -> int:
+        """How many times the image is enlarged at most."""
+        return max(self.scales)
 
     @property
     def cell_px(self) -> int:

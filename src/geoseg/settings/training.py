@@ -27,7 +27,8 @@ class TrainSettings(Settings):
         block_style: Where the ResNet of the weights strides; "caffe" for weights derived from He et al.'s.
         head_start: Whether the head starts from a linear probe of the backbone's features, and batch
             norms keep their statistics. Without it, rates ten times higher suit.
-        enlarge: How many times "quick" enlarges the image; 1 is four times faster, 2 maps finer.
+        enlarge: Up to how many times "quick" enlarges the image; 1 reads it as it is and is five times faster,
+            2 reads it enlarged as well and maps finer.
         prior: Where the classes' shares on the land come from: "em" (estimated on unlabelled pixels),
             "none" (not corrected), "name=share,..." (stated), or a point file drawn at random.
         bands: Bands to use, from 1; None takes all.
@@ -99,7 +100,7 @@ class TrainingOptions(Settings):
         weights: "imagenet", "coco", "none", or a path.
         block_style: Where the ResNet of the weights strides.
         head_start: Whether heads start from a linear probe.
-        enlarge: How many times "quick" enlarges the image.
+        enlarge: Up to how many times "quick" enlarges the image.
         prior: Where the classes' shares on the land come from.
         bands: Bands to use, from 1; None takes all.
         check_share: Share of the points that "pfce" holds out.

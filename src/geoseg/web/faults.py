@@ -57,7 +57,10 @@ def of_validation(error: ValidationError) -> Response:
 def of_fields(error: ValidationError) -> Problem:
     """Return what is wrong with what a request says, field by field."""
     faults = [
-        {"field": ".".join(map(str, fault["loc"])) or "body", "detail": fault["msg"].removeprefix("Value error, ")}
+        {
+            "field": ".".join(map(str, fault["loc"])) or "body",
+            "detail": fault["msg"].removeprefix("Value error, "),
+        }
         for fault in error.errors()
     ]
     named = ", ".join(sorted({fault["field"] for fault in faults}))

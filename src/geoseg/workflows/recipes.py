@@ -156,7 +156,7 @@ def quick(job: Job) -> Trained:
     """Fit a linear head to several layers of a frozen backbone, read at the points."""
     settings, data = job.settings, job.material.data
     data = replace(data, points=data.points.with_role(TRAIN))
-    architecture = replace(job.architecture, head="linear", enlarge=settings.enlarge)
+    architecture = replace(job.architecture, head="linear", scales=(1, 2)[: settings.enlarge])
     torch.manual_seed(settings.seed)
     network = build_layer_network(architecture)
     report = _load(network, settings, job.progress)
