@@ -87,6 +87,14 @@ def full_disk() -> Callable[[int], AbstractContextManager[None]]:
     return _limited
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep features in a folder of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def cheap() -> dict[str, Any]:
     """Settings of a training that costs about a second."""

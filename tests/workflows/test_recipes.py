@@ -7,6 +7,8 @@ import json
 import numpy as np
 import pytest
 import rasterio
+import torch
+from safetensors.torch import load
 
 from geoseg.errors import PointsError, SettingsError
 from geoseg.learning.model_file import read_model, read_record
@@ -59,6 +61,24 @@ def test_quick_makes_a_model_file_that_every_verb_takes(settings, dataset, tmp_p
     [mapped] = predict(PredictSettings(model=result.model, rasters=(raster,), output=tmp_path / "map.tif"))
     with rasterio.open(mapped.class_map) as file:
         assert set(np.unique(file.read(1))) <= {0, 1, 2, 255}
+
+
+def test_a_second_training_reads_only_the_new_points_and_gives_the_same_model(settings, tmp_path):
+    counts = []
+
+    class Counting(Watcher):
+        def start(self, what, total):
+            if what == "Reading features":
+                counts.append(total)
+
+    kept = {"cache": tmp_path / "features", "overwrite": True}
+    models = [train(settings(**kept, **more), Counting()).model.read_bytes() for more in ({}, {})]
+    assert len(counts) == 1  # The second time nothing is read.
+    train(settings(keep_features=False, overwrite=True), Counting())
+    assert len(counts) == 2
+    weights = [load(model) for model in (*models, (tmp_path / "m.geoseg").read_bytes())]
+    for other in weights[1:]:
+        assert all(torch.equal(tensor, other[name]) for name, tensor in weights[0].items())
 
 
 def test_auto_keeps_the_recipe_that_does_better_at_points_left_out_and_says_why(settings, tmp_path):

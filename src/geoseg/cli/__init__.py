@@ -161,6 +161,14 @@ def train(
             help="quick reads the image as it is (1), or enlarged twice as well (2: finer, slower)."
         ),
     ] = 2,
+    cache: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Folder where quick keeps points' features. [default: ~/.cache/geoseg/features]"),
+    ] = None,
+    keep_features: Annotated[
+        bool,
+        typer.Option(help="Keep the features of points, so that the next training reads only new points."),
+    ] = True,
     prior: Annotated[
         str,
         typer.Option(

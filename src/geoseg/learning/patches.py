@@ -103,17 +103,20 @@ def plan_epoch(
     return plans
 
 
+def cells_of(points: Points, patch_px: int) -> list[tuple[str, int, int]]:
+    """Return image, row and column of the cell of a fixed grid that each point lies in."""
+    return [
+        (str(image), int((row + 0.5) // patch_px), int((col + 0.5) // patch_px))
+        for image, row, col in zip(points.image, points.row, points.col, strict=True)
+    ]
+
+
 def plan_cover(points: Points, patch_px: int, margin: int = 0) -> list[PatchPlan]:
     """Return the cells of a fixed grid that hold points: every point once, nothing turned or scaled.
 
     Around each cell of ``patch_px`` a margin of context is read.
     """
-    cells = sorted(
-        {
-            (str(image), int((row + 0.5) // patch_px), int((col + 0.5) // patch_px))
-            for image, row, col in zip(points.image, points.row, points.col, strict=True)
-        }
-    )
+    cells = sorted(set(cells_of(points, patch_px)))
     windows = [(i, Window(r * patch_px, c * patch_px, patch_px, patch_px)) for i, r, c in cells]
     return [PatchPlan(image, window.padded(margin), margin=margin) for image, window in windows]
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from geoseg.domain.ports import Progress
 from geoseg.learning.calibration import HeldOut, cross_entropy, fit_temperature
+from geoseg.learning.feature_cache import FeatureCache
 from geoseg.learning.layers import LayerNetwork
 from geoseg.learning.probe import Probe, fit_linear, standardise
 from geoseg.learning.reading import FitData, Reader, read_labelled_and_not
@@ -48,7 +49,13 @@ class QuickFit:
 
 
 def fit_quick(
-    network: LayerNetwork, data: FitData, reader: Reader, *, seed: int, progress: Progress
+    network: LayerNetwork,
+    data: FitData,
+    reader: Reader,
+    *,
+    seed: int,
+    progress: Progress,
+    cache: FeatureCache | None = None,
 ) -> QuickFit:
     """Fit the heads of a network with a frozen backbone to the points, and write them into it.
 
@@ -58,12 +65,13 @@ def fit_quick(
         reader: How to read the rasters.
         seed: Seed of the unlabelled pixels.
         progress: Told of every step.
+        cache: Features read earlier, which are not read again, and those read now are added to it.
 
     Raises:
         TrainingError: The points are of fewer than two classes.
     """
     labelled, unlabelled = read_labelled_and_not(
-        network.features, data, reader=reader, seed=seed, progress=progress
+        network.features, data, reader=reader, seed=seed, cache=cache, progress=progress
     )
     sample = to_sample(labelled)
     standard = standardise(sample.values)

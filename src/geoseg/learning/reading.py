@@ -14,8 +14,9 @@ from geoseg.domain.points import Points, join_points, make_points
 from geoseg.domain.ports import PixelSource, Progress, Silence
 from geoseg.domain.windows import grid
 from geoseg.errors import TrainingError
+from geoseg.learning.feature_cache import FeatureCache
 from geoseg.learning.normalisation import Normalisation
-from geoseg.learning.patches import batches, plan_cover, read_ahead
+from geoseg.learning.patches import batches, cells_of, plan_cover, read_ahead
 from geoseg.learning.sampling import read_at_points
 
 UNLABELLED_CELLS = 200
@@ -120,6 +121,40 @@ def read_maps(
     return Reading(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
 
+def read_kept_maps(
+    maps: Callable[[Tensor], Sequence[Tensor]],
+    points: Points,
+    data: FitData,
+    *,
+    reader: Reader,
+    cache: FeatureCache,
+    progress: Progress | None = None,
+) -> Reading:
+    """Read as :func:`read_maps` does, but only what is not in the cache, and keep it there.
+
+    The result is the same. A cache that cannot be written to is warned of.
+    """
+    progress = progress or Silence()
+    cells = cells_of(points, reader.patch_px)
+    numbers = {cell: number for number, cell in enumerate(sorted(set(cells)))}
+    cell = np.array([numbers[one] for one in cells])
+    order = np.argsort(cell, kind="stable")
+    points, known = points.take(order), cache.find(points.take(order))
+    values, valid = known.values, known.valid
+    if not known.is_known.all():
+        missing = points.take(~known.is_known.numpy())
+        new = read_maps(maps, missing, data, reader=reader, progress=progress)
+        if values.shape[1] != new.values.shape[1]:
+            values = new.values.new_zeros((len(points), new.values.shape[1]))
+        values[~known.is_known], valid[~known.is_known] = new.values, new.valid
+        try:
+            cache.keep(missing, new.values, new.valid)
+        except OSError as error:
+            progress.warn(f"Features are not kept for the next training: {error}.")
+    label, weight = torch.from_numpy(points.class_id.astype(np.int64)), torch.from_numpy(points.weight.copy())
+    return Reading(values, label, weight, torch.from_numpy(cell[order]), valid)
+
+
 def read_logits(
     network: nn.Module,
     points: Points,
@@ -168,11 +203,12 @@ def read_labelled_and_not(
     *,
     reader: Reader,
     seed: int,
+    cache: FeatureCache | None = None,
     progress: Progress | None = None,
 ) -> tuple[Reading, Reading]:
     """Read maps at the labelled points and at random unlabelled pixels, in one pass over the cells.
 
-    Of more than 50,000 points an even choice is read (:func:`even_choice`).
+    Of more than 50,000 points an even choice is read (:func:`even_choice`). What the cache has is not read again.
 
     Raises:
         TrainingError: The points are of fewer than two classes.
@@ -181,6 +217,9 @@ def read_labelled_and_not(
         raise TrainingError("the points are all of one class", expected="points of two classes or more")
     points = even_choice(data.points)
     every = join_points([points, draw_unlabelled(data.sizes, reader.patch_px, seed)])
-    reading = read_maps(maps, every, data, reader=reader, progress=progress)
+    if cache is None:
+        reading = read_maps(maps, every, data, reader=reader, progress=progress)
+    else:
+        reading = read_kept_maps(maps, every, data, reader=reader, cache=cache, progress=progress)
     is_unlabelled = reading.label == UNLABELLED
     return reading.take(~is_unlabelled), reading.take(is_unlabelled & reading.valid)

@@ -29,6 +29,9 @@ class TrainSettings(Settings):
             norms keep their statistics. Without it, rates ten times higher suit.
         enlarge: Up to how many times "quick" enlarges the image; 1 reads it as it is and is five times faster,
             2 reads it enlarged as well and maps finer.
+        cache: Folder where "quick" keeps the features of points for the next training; None: geoseg/features in the
+            user's cache folder.
+        keep_features: Whether it keeps them.
         prior: Where the classes' shares on the land come from: "em" (estimated on unlabelled pixels),
             "none" (not corrected), "name=share,..." (stated), or a point file drawn at random.
         bands: Bands to use, from 1; None takes all.
@@ -62,6 +65,8 @@ class TrainSettings(Settings):
     block_style: Literal["pytorch", "caffe"] = "pytorch"
     head_start: bool = True
     enlarge: Literal[1, 2] = 2
+    cache: Path | None = None
+    keep_features: bool = True
     prior: str = "em"
     bands: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None
     class_column: str | None = None

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from geoseg.domain.legend import UNLABELLED, Legend
 from geoseg.domain.points import CHECK, TRAIN, Points, hold_out, join_points, make_points
 from geoseg.domain.ports import Progress
-from geoseg.domain.windows import strips
+from geoseg.domain.windows import Window, grid, strips
 from geoseg.errors import LegendError, PointsError, RasterError
 from geoseg.geodata.audit import describe_dropped
 from geoseg.geodata.rasters import Raster
@@ -123,14 +122,31 @@ def _describe(points: Points, legend: Legend) -> str:
 
 
 def _normalisation(sources: Mapping[str, Raster], points: Points, patch_px: int) -> Normalisation:
-    """Measure band statistics over the patches that hold points, at most some hundreds of them."""
-    cells = plan_cover(points, patch_px)
-    every = math.ceil(len(cells) / NORMALISATION_WINDOWS)
+    """Measure band statistics over even windows of the rasters that hold points, at most some hundreds of them.
+
+    They do not change when points are added, nor do the features that a frozen network reads. Land without a valid
+    pixel in these windows is measured around the points.
+    """
+    land = [
+        (name, window)
+        for name in sorted({str(image) for image in points.image})
+        for window in grid(sources[name].height, sources[name].width, patch_px)
+    ]
+    cells = [(cell.image, cell.window) for cell in plan_cover(points, patch_px)]
     try:
-        return measure_normalisation(sources[c.image].read(c.window) for c in islice(cells, 0, None, every))
+        return _measure(sources, land)
+    except ValueError:
+        pass
+    try:
+        return _measure(sources, cells)
     except ValueError as error:
         raise RasterError(
             "not one pixel around the labels is valid",
-            where=", ".join(sources[name].info.path.name for name in sorted({c.image for c in cells})),
+            where=", ".join(sources[name].info.path.name for name in sorted({name for name, _ in cells})),
             expected="images that are not all nodata",
         ) from error
+
+
+def _measure(sources: Mapping[str, Raster], windows: Sequence[tuple[str, Window]]) -> Normalisation:
+    every = math.ceil(len(windows) / NORMALISATION_WINDOWS)
+    return measure_normalisation(sources[name].read(window) for name, window in windows[::every])

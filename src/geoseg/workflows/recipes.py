@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -15,11 +17,12 @@ from geoseg.domain.points import CHECK, TRAIN
 from geoseg.domain.ports import Progress
 from geoseg.learning.calibration import Calibration, HeldOut
 from geoseg.learning.devices import choose_device, choose_precision
+from geoseg.learning.feature_cache import FeatureCache, digest
 from geoseg.learning.fitting import EpochRecord, FitPlan, Start, fit
 from geoseg.learning.forest import fit_forest
 from geoseg.learning.fresh_stages import pass_through
 from geoseg.learning.head_start import can_start_head, start_head
-from geoseg.learning.layers import build_layer_network
+from geoseg.learning.layers import LayerNetwork, build_layer_network
 from geoseg.learning.models import Architecture, build_network, split_parameters
 from geoseg.learning.quick import fit_quick
 from geoseg.learning.reading import Reader, draw_unlabelled, even_choice, read_logits
@@ -31,7 +34,10 @@ from geoseg.workflows.prior import calibrate
 from geoseg.workflows.run_folder import RunFolder
 
 # The prior is corrected when all is fitted.
-NOT_OF_THE_RUN = {"resume", "overwrite", "output", "device", "processes", "prior", "data", "points"}
+NOT_OF_THE_RUN = {
+    *("resume", "overwrite", "output", "device", "processes", "prior", "data", "points"),
+    *("cache", "keep_features"),
+}
 # The patch over what is read around a cell.
 _MARGINS_A_PATCH = 4
 
@@ -162,7 +168,8 @@ def quick(job: Job) -> Trained:
     report = _load(network, settings, job.progress)
     job.folder.begin(_identity(job), resume=False, overwrite=settings.overwrite or settings.resume)
     network.to(torch.device(job.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
-    fitted = fit_quick(network, data, job.reader, seed=settings.seed, progress=job.progress)
+    cache = _feature_cache(job, network, architecture) if settings.keep_features else None
+    fitted = fit_quick(network, data, job.reader, seed=settings.seed, progress=job.progress, cache=cache)
     validation = fitted.validation
     calibration, prior = calibrate(
         job.settings, job.material, validation.held_out, unlabelled=fitted.unlabelled, progress=job.progress
@@ -211,6 +218,21 @@ def forest(job: Job) -> Trained:
         },
         held_out=fitted.held_out,
     )
+
+
+def _feature_cache(job: Job, network: LayerNetwork, architecture: Architecture) -> FeatureCache:
+    """Return the features kept of these rasters as this network reads them."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "geoseg" / "features"
+    read = digest(
+        network.backbone, replace(architecture, classes=1), job.reader, job.material.data.normalisation
+    )
+    rasters = {name: _identity_of(info.path) for name, info in job.material.rasters.infos.items()}
+    return FeatureCache(job.settings.cache or home, rasters, f"{read} {job.material.rasters.bands}")
+
+
+def _identity_of(path: Path) -> str:
+    state = path.stat()
+    return f"{path.resolve()} {state.st_size} {state.st_mtime_ns}"
 
 
 def _load(network: nn.Module, settings: TrainSettings, progress: Progress) -> WeightsReport:

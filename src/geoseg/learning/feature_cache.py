@@ -1,0 +1,152 @@
+"""Features that a frozen network read at points, kept on disk so that points added later cost only themselves."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from geoseg.domain.points import Points
+
+SUFFIX = ".features"
+LIMIT_BYTES = 4 << 30
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is kept of P points; where ``is_known`` is false, the other rows say nothing.
+
+    Attributes:
+        values: Features (P, F), float32; F is 0 where nothing is known.
+        valid: Whether the raster is valid at each point (P,).
+        is_known: Which points are known (P,).
+    """
+
+    values: Tensor
+    valid: Tensor
+    is_known: Tensor
+
+
+@dataclass(frozen=True)
+class FeatureCache:
+    """A folder of features, a file for each raster as one network reads it.
+
+    Attributes:
+        folder: Where the files lie; it is made when there is something to keep.
+        rasters: What tells each raster and its present content from others, by image name.
+        network: What tells the network, its bands and normalisation, and how it reads, from others.
+        limit_bytes: How much is kept; files that were not used for longest go first.
+    """
+
+    folder: Path
+    rasters: Mapping[str, str]
+    network: str
+    limit_bytes: int = LIMIT_BYTES
+
+    def find(self, points: Points) -> Known:
+        """Return what is known of the points, in their order."""
+        found: Known | None = None
+        for image in np.unique(points.image):
+            kept = self._load(str(image))
+            if kept is None:
+                continue
+            here = np.flatnonzero(points.image == image)
+            place = {
+                at: n for n, at in enumerate(zip(kept["row"].tolist(), kept["col"].tolist(), strict=True))
+            }
+            own = [
+                place.get(at, -1)
+                for at in zip(points.row[here].tolist(), points.col[here].tolist(), strict=True)
+            ]
+            position = torch.tensor(own)
+            at, rows = torch.from_numpy(here)[position >= 0], position[position >= 0]
+            found = found or _nothing(len(points), kept["values"].shape[1])
+            found.values[at], found.valid[at], found.is_known[at] = (
+                kept["values"][rows],
+                kept["valid"][rows],
+                True,
+            )
+        return found or _nothing(len(points), 0)
+
+    def keep(self, points: Points, values: Tensor, valid: Tensor) -> None:
+        """Add points to what is kept.
+
+        Args:
+            points: P points, none of them known yet.
+            values: Their features (P, F), float32.
+            valid: Whether the raster is valid at each (P,).
+
+        Raises:
+            OSError: The folder cannot be written to.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for image in np.unique(points.image):
+            here = torch.from_numpy(np.flatnonzero(points.image == image))
+            new = {
+                "row": torch.from_numpy(points.row)[here],
+                "col": torch.from_numpy(points.col)[here],
+                "values": values[here],
+                "valid": valid[here],
+            }
+            earlier = self._load(str(image))
+            joined = new if earlier is None else {n: torch.cat([earlier[n], new[n]]) for n in new}
+            self._write(self._path(str(image)), {n: t.contiguous() for n, t in joined.items()})
+        self._prune()
+
+    def _path(self, image: str) -> Path:
+        key = hashlib.sha256(f"{self.rasters[image]}\n{self.network}".encode()).hexdigest()
+        return self.folder / f"{key[:32]}{SUFFIX}"
+
+    def _load(self, image: str) -> dict[str, Tensor] | None:
+        path = self._path(image)
+        try:
+            found = load_file(path)
+            path.touch()
+        except (OSError, SafetensorError):  # None yet, or cut short: it is made anew.
+            return None
+        return found if found.keys() == {"row", "col", "values", "valid"} else None
+
+    def _write(self, path: Path, tensors: dict[str, Tensor]) -> None:
+        handle, partial = tempfile.mkstemp(dir=self.folder, suffix=".partial")
+        os.close(handle)
+        try:
+            save_file(tensors, partial)
+            Path(partial).replace(path)
+        except BaseException:
+            Path(partial).unlink(missing_ok=True)
+            raise
+
+    def _prune(self) -> None:
+        sizes = {path: path.stat() for path in self.folder.glob(f"*{SUFFIX}")}
+        total = sum(state.st_size for state in sizes.values())
+        for path in sorted(sizes, key=lambda path: sizes[path].st_mtime_ns):
+            if total <= self.limit_bytes:
+                return
+            path.unlink(missing_ok=True)
+            total -= sizes[path].st_size
+
+
+def digest(network: torch.nn.Module, *more: object) -> str:
+    """Return a SHA-256 of a network's tensors, and of whatever else its features depend on."""
+    found = hashlib.sha256(repr(more).encode())
+    for name, tensor in network.state_dict().items():
+        found.update(name.encode())
+        found.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
+
+
+def _nothing(count: int, features: int) -> Known:
+    return Known(
+        torch.zeros((count, features)),
+        torch.zeros(count, dtype=torch.bool),
+        torch.zeros(count, dtype=torch.bool),
+    )
