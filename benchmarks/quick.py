@@ -18,7 +18,7 @@ from geoseg.learning.probe import fit_linear, standardise
 from geoseg.learning.quick import cross_validate
 from geoseg.learning.validation import Sample
 
-FEATURES = 64 + 256 + 512 + 1024  # of ResNet50's first convolution and stages 1 to 3
+FEATURES = 2 * (64 + 256 + 512 + 1024)  # of ResNet50's first convolution and stages 1 to 3 at two scales
 POINTS_A_PLACE = 40
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from geoseg.learning.probe import fit_probe, standardise
+from geoseg.learning.probe import fit_linear, fit_probe, standardise
 
 
 def _blobs(count, features, seed=0):
@@ -57,3 +57,16 @@ def test_the_order_of_the_points_does_not_matter(order):
     one = fit_probe(features, labels, np.ones(60), classes=3, inverse_ridge=0.01)
     other = fit_probe(features[order], labels[order], np.ones(60), classes=3, inverse_ridge=0.01)
     torch.testing.assert_close(one.weight, other.weight, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_fit_from_another_ridge_ends_where_a_fresh_one_does(classes):
+    rng = np.random.default_rng(0)
+    labels = np.arange(90) % classes
+    values = rng.normal(size=(90, 5)) + labels[:, None]
+    given = (values, labels, np.ones(90))
+    weak = fit_linear(*given, classes=classes + 1, inverse_ridge=1e-3)
+    fresh = fit_linear(*given, classes=classes + 1, inverse_ridge=0.3)
+    moved = fit_linear(*given, classes=classes + 1, inverse_ridge=0.3, start=weak)
+    for one, other in zip(fresh, moved, strict=True):
+        np.testing.assert_allclose(one, other, atol=0.03)

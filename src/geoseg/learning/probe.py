@@ -85,11 +85,29 @@ def fit_probe(
     )
 
 
+Linear = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Weights (C, K) and biases (C,)."""
+
+
 def fit_linear(
-    values: Floats, labels: NDArray[np.int64], weights: Floats, *, classes: int, inverse_ridge: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Fit weights (C, K) and biases (C,) as :func:`fit_probe` does, to values (P, K) as they are."""
-    model = LogisticRegression(C=inverse_ridge, max_iter=_MOST_ITERATIONS, tol=1e-3)
+    values: Floats,
+    labels: NDArray[np.int64],
+    weights: Floats,
+    *,
+    classes: int,
+    inverse_ridge: float,
+    start: Linear | None = None,
+) -> Linear:
+    """Fit weights and biases as :func:`fit_probe` does, to values (P, K) as they are.
+
+    ``start`` is a fit of the same classes with another ridge, from which the way is shorter.
+    """
+    model = LogisticRegression(C=inverse_ridge, max_iter=_MOST_ITERATIONS, tol=1e-3, warm_start=True)
+    if start is not None:
+        seen = np.unique(labels)
+        model.coef_, model.intercept_ = start[0][seen], start[1][seen]
+        if len(seen) == 2:
+            model.coef_, model.intercept_ = np.diff(model.coef_, axis=0), np.diff(model.intercept_)
     with warnings.catch_warnings():
         # The last digits of the optimum do not matter.
         warnings.simplefilter("ignore", ConvergenceWarning)

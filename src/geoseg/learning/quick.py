@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 
 from geoseg.domain.ports import Progress
 from geoseg.learning.calibration import HeldOut, cross_entropy, fit_temperature
 from geoseg.learning.feature_cache import FeatureCache
 from geoseg.learning.layers import LayerNetwork
-from geoseg.learning.probe import Probe, fit_linear, standardise
+from geoseg.learning.probe import Linear, Probe, fit_linear, standardise
 from geoseg.learning.reading import FitData, Reader, read_labelled_and_not
 from geoseg.learning.validation import Floats, Folds, Sample, folds_by_place, leave_out, to_sample
 
@@ -83,9 +84,14 @@ def fit_quick(
     return QuickFit(probe, validation, probe.scores(unlabelled.values).numpy(), cross_entropy(own))
 
 
-def _fit(sample: Sample, classes: int, inverse_ridge: float) -> tuple[Floats, Floats]:
+def _fit(sample: Sample, classes: int, inverse_ridge: float, *, start: Linear | None = None) -> Linear:
     return fit_linear(
-        sample.values, sample.labels, sample.weights, classes=classes, inverse_ridge=inverse_ridge
+        sample.values,
+        sample.labels,
+        sample.weights,
+        classes=classes,
+        inverse_ridge=inverse_ridge,
+        start=start,
     )
 
 
@@ -105,9 +111,10 @@ def cross_validate(sample: Sample, classes: int, progress: Progress) -> Validati
     best = Validation(FALLBACK_INVERSE_RIDGE, losses, None)
     if folds is None:
         return best
+    starts: list[Linear | None] = [None] * len(folds)
     progress.start("Choosing the ridge", len(INVERSE_RIDGES))
     for inverse_ridge in INVERSE_RIDGES:
-        held_out = _leave_out(sample, folds, classes=classes, inverse_ridge=inverse_ridge)
+        held_out = _leave_out(sample, folds, classes=classes, inverse_ridge=inverse_ridge, starts=starts)
         losses[inverse_ridge] = cross_entropy(held_out, fit_temperature(held_out))
         progress.advance()
         if losses[inverse_ridge] > min(losses.values()):
@@ -116,9 +123,15 @@ def cross_validate(sample: Sample, classes: int, progress: Progress) -> Validati
     return best
 
 
-def _leave_out(sample: Sample, folds: Folds, *, classes: int, inverse_ridge: float) -> HeldOut:
+def _leave_out(
+    sample: Sample, folds: Folds, *, classes: int, inverse_ridge: float, starts: list[Linear | None]
+) -> HeldOut:
+    """Return the logits of the points left out; each fold starts from its fit in ``starts``, and leaves its new one."""
+    turn = count()
+
     def fit_and_score(fitted: Sample, values: Floats) -> Floats:
-        slope, bias = _fit(fitted, classes, inverse_ridge)
+        fold = next(turn)
+        slope, bias = starts[fold] = _fit(fitted, classes, inverse_ridge, start=starts[fold])
         return values @ slope.T + bias
 
     return leave_out(sample, folds, fit_and_score)
