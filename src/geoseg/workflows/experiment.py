@@ -122,6 +122,8 @@ def _carry_out(
         "output": model,
         "split": settings.train_split,
         "seed": run.seed,
+        # Every run reads for itself, so that their seconds can be compared.
+        "keep_features": False,
         "resume": True,
         "overwrite": True,
     }
