@@ -300,8 +300,8 @@ def test_waitress_lets_requests_finish_that_take_longer_than_its_own_five_second
 ):
     import numpy as np
 
-    large = write_tiff(tmp_path / "large.tif", np.full((3, 2048, 2048), 90, np.uint8))
-    server = serve(model, server="waitress", job_workers=0, ready=False)
+    large = write_tiff(tmp_path / "large.tif", np.full((3, 1024, 1024), 90, np.uint8))
+    server = serve(model, server="waitress", job_workers=0, grace_s=100, ready=False)
     server.wait_until(server.is_ready)
     answers = []
     asker = threading.Thread(target=lambda: answers.append(server.post("/v1/predict?tta=true", large).status))
