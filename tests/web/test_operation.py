@@ -67,7 +67,9 @@ def test_several_processes_count_together(serve, model, raster):
 @pytest.mark.slow
 def test_each_request_is_one_line_of_the_log(server, raster):
     server.post("/v1/predict", raster, X_Request_ID="look-for-me")
-    (line,) = [one for one in server.logged("request") if one["request_id"] == "look-for-me"]
+    (line,) = server.wait_until(
+        lambda: [one for one in server.logged("request") if one["request_id"] == "look-for-me"], "its line"
+    )
     assert (line["method"], line["path"], line["status"]) == ("POST", "/v1/predict", 200)
     assert (line["model"], line["pixels"]) == ("model", 96 * 96)
     assert re.fullmatch(r"20\d\d-\d\d-\d\dT[\d:.]+\+00:00", line["time"])
