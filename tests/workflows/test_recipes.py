@@ -63,7 +63,7 @@ def test_quick_makes_a_model_file_that_every_verb_takes(settings, dataset, tmp_p
         assert set(np.unique(file.read(1))) <= {0, 1, 2, 255}
 
 
-def test_a_second_training_reads_only_the_new_points_and_gives_the_same_model(settings, tmp_path):
+def test_a_second_training_reads_nothing_and_gives_the_same_model(settings, tmp_path):
     counts = []
 
     class Counting(Watcher):

@@ -6,7 +6,7 @@ are equally frequent, and overestimates the rare ones.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -144,7 +144,7 @@ def correct_prior(
     ratio = np.zeros(len(point_shares))
     ratio[known] = np.log(least[known] / point_shares[known])
     scaled = held_out.logits.astype(np.float64) / temperature
-    promises = {s: _Promise((scaled + s * ratio).argmax(axis=1), held_out, least) for s in STRENGTHS}
+    promises = {s: Promise((scaled + s * ratio).argmax(axis=1), held_out, least) for s in STRENGTHS}
     strength = _bagged_strength(promises, held_out.weights)
     report = PriorReport(
         tuple(point_shares.tolist()),
@@ -156,7 +156,7 @@ def correct_prior(
 
 
 @dataclass(frozen=True)
-class _Promise:
+class Promise:
     """What held-out points, mapped for these classes (P,), promise for land with these shares (C,)."""
 
     mapped: NDArray[np.intp]
@@ -173,17 +173,23 @@ class _Promise:
         return rates
 
     def miou(self, weights: NDArray[np.floating]) -> float:
+        """Return the mean IoU of the land when the points have these weights (P,)."""
         return miou_of_shares(self.rates(weights), self.land_shares)
 
 
-def _bagged_strength(promises: Mapping[float, _Promise], weights: NDArray[np.floating]) -> float:
+def _bagged_strength(promises: Mapping[float, Promise], weights: NDArray[np.floating]) -> float:
     """Return the mean of what does best in bootstrap draws of the points, of the strengths that keep every class."""
     least = LEAST_RECALL * np.diag(promises[0.0].rates(weights))
     kept = list(takewhile(lambda s: (np.diag(promises[s].rates(weights)) >= least).all(), STRENGTHS))
-    rng, count = np.random.default_rng(len(weights)), len(weights)
-    draws = [weights * np.bincount(rng.integers(count, size=count), minlength=count) for _ in range(_DRAWS)]
-    scores = np.array([[promises[s].miou(drawn) for s in kept] for drawn in draws])
+    scores = np.array([[promises[s].miou(drawn) for s in kept] for drawn in bootstrap(weights)])
     return round(float(np.take(kept, scores.argmax(axis=1)).mean()), 3)
+
+
+def bootstrap(weights: NDArray[np.floating]) -> Iterator[NDArray[np.floating]]:
+    """Yield the points' weights (P,) in 200 draws of as many points with replacement (Efron, 1979), always the same."""
+    rng, count = np.random.default_rng(len(weights)), len(weights)
+    for _ in range(_DRAWS):
+        yield weights * np.bincount(rng.integers(count, size=count), minlength=count)
 
 
 def miou_of_shares(rates: Array, shares: Array) -> float:

@@ -6,13 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from geoseg.learning.calibration import HeldOut, miou_of_shares
-
-_DRAWS = 200
-
-Array = NDArray[np.float64]
+from geoseg.learning.calibration import HeldOut, Promise, bootstrap
 
 
 @dataclass(frozen=True)
@@ -31,19 +26,18 @@ class Choice:
     as_well: tuple[str, ...]
 
 
-def score(held_out: HeldOut, seed: int = 0) -> Score:
+def score(held_out: HeldOut) -> Score:
     """Return the mean IoU that held-out points promise for land on which all their classes are equally frequent.
 
-    Points are drawn by class, so their own frequencies say nothing about the land.
+    Points are drawn by class, so their own frequencies say nothing about the land. The error is that of a bootstrap.
 
     Args:
-        held_out: Logits at points that the model was not fitted to.
-        seed: Seed of the bootstrap (Efron, 1979), which draws the points again 200 times.
+        held_out: Logits (P, C) at points that the model was not fitted to.
     """
-    rng, count = np.random.default_rng(seed), len(held_out.labels)
-    drawn = (np.bincount(rng.integers(count, size=count), minlength=count) for _ in range(_DRAWS))
-    again = [_miou(held_out, held_out.weights * times) for times in drawn]
-    return Score(_miou(held_out, held_out.weights), float(np.std(again)))
+    has_points = np.bincount(held_out.labels, held_out.weights, held_out.logits.shape[1]) > 0
+    promise = Promise(held_out.logits.argmax(axis=1), held_out, has_points / max(1, int(has_points.sum())))
+    again = [promise.miou(drawn) for drawn in bootstrap(held_out.weights)]
+    return Score(promise.miou(held_out.weights), float(np.std(again)))
 
 
 def choose(scores: Mapping[str, Score]) -> Choice:
@@ -52,12 +46,3 @@ def choose(scores: Mapping[str, Score]) -> Choice:
     lead = {name: scores[best].miou - other.miou for name, other in scores.items() if name != best}
     spread = {name: float(np.hypot(scores[best].error, scores[name].error)) for name in lead}
     return Choice(best, tuple(name for name in lead if lead[name] <= spread[name]))
-
-
-def _miou(held_out: HeldOut, weights: NDArray[np.floating]) -> float:
-    classes = held_out.logits.shape[1]
-    cells = held_out.labels * classes + held_out.logits.argmax(axis=1)
-    table = np.bincount(cells, weights, classes * classes).reshape(classes, classes)
-    total = table.sum(axis=1)
-    rates: Array = np.divide(table, total[:, None], out=np.zeros_like(table), where=total[:, None] > 0)
-    return miou_of_shares(rates, (total > 0) / max(1, int((total > 0).sum())))

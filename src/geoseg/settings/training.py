@@ -18,8 +18,8 @@ class TrainSettings(Settings):
         points: Point file; None only for the recipe "full".
         output: Model file to write.
         split: Which images of a folder to train on.
-        recipe: How to train; "auto" tries "quick" and "forest" and keeps the better one, "pfce" is DeepLabV3 with partial focal cross-entropy, "quick" a linear
-            head on layers of the frozen backbone, "forest" a random forest on colour and texture,
+        recipe: How to train; "auto" tries "quick" and "forest" and keeps the better one, "pfce" is DeepLabV3 with
+            partial focal cross-entropy, "quick" a linear head on layers of the frozen backbone, "forest" a random forest on colour and texture,
             "full" the network of "pfce" on all labels of the masks, as a ceiling.
         backbone: The network's backbone.
         output_stride: Pixels per cell of the logits; 8 is finer, 16 about three times faster.
@@ -27,7 +27,7 @@ class TrainSettings(Settings):
         block_style: Where the ResNet of the weights strides; "caffe" for weights derived from He et al.'s.
         head_start: Whether the head starts from a linear probe of the backbone's features, and batch
             norms keep their statistics. Without it, rates ten times higher suit.
-        enlarge: Up to how many times "quick" enlarges the image; 1 reads it as it is and is five times faster,
+        enlarge: Up to how many times "quick" enlarges the image; 1 reads it as it is, a fifth of the pixels,
             2 reads it enlarged as well and maps finer.
         cache: Folder where "quick" keeps the features of points for the next training; None: geoseg/features in the
             user's cache folder.
