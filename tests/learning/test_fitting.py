@@ -4,12 +4,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from geoseg.domain.points import CHECK, make_points
 from geoseg.domain.ports import Silence
 from geoseg.errors import TrainingError
 from geoseg.learning.checkpoints import unpack_checkpoint
 from geoseg.learning.fitting import FitPlan, Start, fit
+from geoseg.learning.guidance import Guidance
+from geoseg.learning.models import DeepLabV3
 from geoseg.learning.normalisation import Normalisation
 from geoseg.learning.reading import FitData, Reader, read_logits
 
@@ -28,6 +31,21 @@ def data(source):
     role = np.where(np.arange(24) % 4 == 0, CHECK, "train")
     normal = Normalisation((130.0,) * 3, (50.0,) * 3)
     return FitData({"a": source(pixels)}, replace(points, role=role), normal, 2)
+
+
+@pytest.fixture
+def full_size_network(tiny_network):
+    """A fresh network whose logits come at the size of the patches."""
+
+    class FullSize(DeepLabV3):
+        def forward(self, images):
+            return functional.interpolate(super().forward(images), images.shape[-2:], mode="bilinear")
+
+    def build():
+        tiny = tiny_network()
+        return FullSize(tiny.backbone, tiny.classifier)
+
+    return build
 
 
 def _start(network, resume=None):
@@ -159,3 +177,41 @@ def test_a_loss_that_is_no_number_stops_the_fit(tiny_network, data):
     torch.nn.init.constant_(broken.classifier[-1].bias, float("nan"))
     with pytest.raises(TrainingError, match="finite"):
         fit(_start(broken), data, PLAN, progress=Silence())
+
+
+def test_guidance_without_weight_gives_the_plain_fit_to_the_bit(tiny_network, data):
+    idle = Guidance(color=PLAN.color)
+    plain, guided = (
+        fit(_start(tiny_network()), data, replace(PLAN, epochs=2, guidance=g), progress=Silence()) for g in (None, idle)
+    )
+    assert _same(plain.state, guided.state)
+
+
+def test_a_guided_fit_that_is_resumed_gives_the_same_weights_to_the_bit(full_size_network, data):
+    guidance = Guidance(consistency=1.0, has_turns=True, has_cutmix=True, growing=0.5, affinity=0.1, portion=0.7)
+    plan, packed = replace(PLAN, epochs=2, guidance=guidance), {}
+    whole = fit(
+        _start(full_size_network()),
+        data,
+        plan,
+        progress=Silence(),
+        after_epoch=lambda record, pack: packed.update({record.epoch: pack()}),
+    )
+    checkpoint = unpack_checkpoint(packed[1], "checkpoint")
+    resumed = fit(_start(full_size_network(), checkpoint), data, plan, progress=Silence())
+    assert _same(resumed.state, whole.state)
+
+
+def test_a_student_learns_what_its_teacher_says_of_land_without_points(full_size_network, data):
+    """The teacher calls everything class 1; no point says so."""
+    teacher = full_size_network()
+    torch.nn.init.zeros_(teacher.classifier[-1].weight)
+    teacher.classifier[-1].bias = torch.nn.Parameter(torch.tensor([-4.0, 4.0]))
+    west = replace(data, points=data.points.take(data.points.class_id == 0))
+    guidance = Guidance(points=0.0, consistency=1.0)
+    plan = replace(PLAN, epochs=6, patches=8, head_rate=3e-2, guidance=guidance)
+    start = replace(_start(full_size_network()), teacher=teacher.eval())
+    student = full_size_network()
+    student.load_state_dict(fit(start, west, plan, progress=Silence()).state)
+    read = read_logits(student, data.points, data, reader=Reader(64, batch=2))
+    assert (read.values.argmax(1) == 1).all()

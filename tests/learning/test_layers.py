@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from geoseg.learning.layers import LAYERS, build_layer_network
+from geoseg.learning.layers import LAYERS, build_layer_network, late_parameters
 from geoseg.learning.models import BACKBONES, SCALES, Architecture, build_network
 from geoseg.learning.probe import Probe
 
@@ -77,3 +77,11 @@ def test_its_layers_are_those_of_the_whole_network(linear):
 def test_logits_are_float32_where_the_backbone_computes_in_bf16(linear):
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         assert linear(torch.randn(1, 3, 64, 64)).dtype == torch.float32
+
+
+def test_only_the_late_stages_learn(linear):
+    late = {id(parameter) for parameter in late_parameters(linear)}
+    learning = {name for name, parameter in linear.named_parameters() if parameter.requires_grad}
+    assert {id(linear.get_parameter(name)) for name in learning} == late
+    assert {name.split(".")[1] for name in learning} == {"layer2", "layer3"}
+    assert all(name.startswith("backbone.") for name in learning)

@@ -29,6 +29,12 @@ def test_points_and_pixels_move_together(source, turn):
 
 
 @pytest.mark.parametrize("turn", TURNS)
+def test_every_turn_can_be_undone(turn):
+    array = torch.arange(2 * 5 * 5).view(2, 5, 5)
+    assert torch.equal(turn.inverse.of_array(turn.of_array(array)), array)
+
+
+@pytest.mark.parametrize("turn", TURNS)
 @pytest.mark.parametrize("side", [8, 13, 16, 24])
 def test_scaling_and_turning_move_points_with_their_ground(source, turn, side):
     # The values are linear, so what is read at a point of the patch is its row and column in the raster.

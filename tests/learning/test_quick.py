@@ -52,6 +52,40 @@ def test_points_in_another_order_give_the_same_map(data, linear):
     torch.testing.assert_close(one.scores(features), other.scores(features), atol=0.05, rtol=0.05)
 
 
+@pytest.fixture
+def tilted(source):
+    """Land whose west rises to the east and whose east falls, with the points of each class in one of the two."""
+    rng = np.random.default_rng(1)
+    saw = np.tile(np.arange(192) % 16, (192, 1)) * 8.0
+    saw[:, 96:] = saw[:, 95::-1]
+    pixels = (saw + rng.normal(60, 4, (3, 192, 192))).astype(np.float32)
+    row, col = rng.uniform(2, 189, 60), rng.uniform(2, 189, 60)
+    points = make_points("a", row, col, (col >= 96).astype(int))
+    return FitData({"a": source(pixels)}, points, Normalisation((120.0,) * 3, (40.0,) * 3), 3)
+
+
+def test_points_read_in_every_turn_teach_what_a_turn_does_not_change(tilted, linear):
+    """The two halves differ by a half turn alone, so with every view there is nothing to tell them apart by."""
+    losses = [
+        fit_quick(linear, tilted, READER, seed=0, views=views, progress=Silence()).loss for views in (1, 8)
+    ]
+    assert losses[0] < 0.4
+    assert losses[1] > 0.6
+
+
+def test_views_that_look_the_same_change_nothing():
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 2
+    values = rng.normal(0, 1, (60, 8)) + labels[:, None]
+    sample = Sample(values, labels, np.ones(60), np.arange(60) // 4)
+    copies = Sample(np.tile(values, (3, 1)), np.tile(labels, 3), np.full(180, 1 / 3), np.tile(sample.places, 3))
+    one = cross_validate(sample, 2, Silence())
+    three = cross_validate(copies, 2, Silence(), views=3)
+    assert three.losses == pytest.approx(one.losses, rel=1e-3)
+    assert np.array_equal(three.held_out.labels, one.held_out.labels)
+    assert three.held_out.weights.sum() == pytest.approx(20)
+
+
 def test_a_class_without_points_is_never_mapped(data, linear):
     fit_quick(linear, data, READER, seed=0, progress=Silence())
     assert not (read_logits(linear, data.points, data, reader=READER).values.argmax(1) == 2).any()

@@ -5,7 +5,16 @@ import torch
 from geoseg.domain.legend import UNLABELLED
 from geoseg.domain.points import join_points, make_points
 from geoseg.learning.normalisation import Normalisation
-from geoseg.learning.reading import FitData, Reader, draw_unlabelled, read_logits, read_maps
+from geoseg.learning.patches import Turn
+from geoseg.learning.reading import (
+    FitData,
+    Reader,
+    draw_unlabelled,
+    read_labelled_and_not,
+    read_logits,
+    read_maps,
+    read_turned,
+)
 
 NORMAL = Normalisation((0.0,), (1.0,))
 
@@ -54,6 +63,23 @@ def test_context_reaches_the_points_at_the_border_of_a_cell(data):
 
     points = make_points("a", [31.0], [31.0], [0])
     assert read_maps(mean, points, data, reader=Reader(32, 32)).values.item() == 3131
+
+
+def test_turned_points_are_read_where_they_lie_and_in_the_same_order(data):
+    rng = np.random.default_rng(0)
+    points = make_points("a", rng.uniform(0, 68, 40), rng.uniform(0, 99, 40), np.arange(40) % 2)
+    data = FitData(data.sources, points, NORMAL, 2)
+    plain, _ = read_labelled_and_not(_same, data, reader=Reader(32, 32), seed=0)
+    for turn in (Turn(1), Turn(2, True)):
+        turned = read_turned(_same, data, reader=Reader(32, 32, turn=turn))
+        torch.testing.assert_close(turned.values, plain.values)
+        assert torch.equal(turned.label, plain.label)
+
+    def west(images):
+        return [images - images.roll(1, -1)]
+
+    there = [read_turned(west, data, reader=Reader(32, 32, turn=Turn(q))).values.median() for q in (0, 1)]
+    assert there == [1, 100]  # What lies a column on in the raster, and what a row, a column on in the view.
 
 
 def test_logits_are_those_of_evaluation(tiny_network, source):

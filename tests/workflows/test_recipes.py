@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import rasterio
 import torch
 from safetensors.torch import load
 
-from geoseg.errors import PointsError, SettingsError
+from geoseg.errors import PointsError, SettingsError, StoppedError
 from geoseg.learning.model_file import read_model, read_record
 from geoseg.settings import EvaluateSettings, PredictSettings, TrainSettings
 from geoseg.workflows.evaluate import evaluate
@@ -79,6 +80,90 @@ def test_a_second_training_reads_nothing_and_gives_the_same_model(settings, tmp_
     weights = [load(model) for model in (*models, (tmp_path / "m.geoseg").read_bytes())]
     for other in weights[1:]:
         assert all(torch.equal(tensor, other[name]) for name, tensor in weights[0].items())
+
+
+DEEP = {"recipe": "deep", "epochs": 2, "patches": 4, "batch": 2, "backbone_rate": 1e-9}
+
+
+def test_deep_starts_from_the_map_of_quick(settings, dataset, tmp_path):
+    """At a rate of next to nothing it ends there too."""
+    quick = train(settings()).model
+    deep = train(settings(**DEEP, output=tmp_path / "d.geoseg"))
+
+    record = read_record(deep.model)
+    assert (record.recipe, record.architecture) == ("deep", read_record(quick).architecture)
+    assert record.calibration == read_record(quick).calibration
+    assert [epoch["epoch"] for epoch in record.training["history"]] == [1, 2]
+    assert deep.curves.exists()
+    confusions = [
+        evaluate(EvaluateSettings(subject=model, data=dataset)).accuracy.confusion for model in (quick, deep.model)
+    ]
+    assert np.abs(confusions[0] - confusions[1]).sum() <= 0.001 * confusions[0].sum()
+
+
+@pytest.mark.parametrize(
+    "parts", [(), ("self-training",), ("mean-teacher", "turns", "cutmix", "thresholds", "growing", "affinity")]
+)
+def test_parts_of_deep_change_its_late_stages_alone(settings, tmp_path, parts):
+    models = [train(settings()).model, train(settings(**DEEP, parts=parts, output=tmp_path / "d.geoseg")).model]
+    states = [read_model(model).network.state_dict() for model in models]
+    changed = {name.split(".")[1] for name in states[0] if not torch.equal(states[0][name], states[1][name])}
+    stages = read_model(models[0]).network.layers
+    assert changed
+    assert not changed & {*map(str, range(int(stages[1]) + 1))}
+
+
+def test_a_deep_training_goes_on_where_it_was_stopped(settings, tmp_path, monkeypatch):
+    whole = train(settings(**DEEP)).model
+    from geoseg.workflows.run_folder import RunFolder
+
+    keep = RunFolder.after_epoch
+
+    def stop_after_one(folder, record, pack):
+        keep(folder, record, pack)
+        raise KeyboardInterrupt
+
+    again = settings(**DEEP, output=tmp_path / "d.geoseg")
+    with monkeypatch.context() as patch, pytest.raises(StoppedError):
+        patch.setattr(RunFolder, "after_epoch", stop_after_one)
+        train(again)
+    resumed = train(again.model_copy(update={"resume": True})).model
+    states = [load(model.read_bytes()) for model in (whole, resumed)]
+    assert all(torch.equal(tensor, states[1][name]) for name, tensor in states[0].items())
+
+
+def test_deep_keeps_the_network_of_quick_where_the_loss_rises(settings, tmp_path, monkeypatch):
+    from geoseg.workflows import deep
+
+    def fit_badly(*arguments, **options):
+        fitted = fit(*arguments, **options)
+        last = replace(fitted.history[-1], loss=fitted.history[0].loss + 1)
+        return replace(fitted, history=(fitted.history[0], last))
+
+    fit = deep.fit
+    monkeypatch.setattr(deep, "fit", fit_badly)
+    watcher = Watcher()
+    models = [
+        train(settings()).model,
+        train(settings(**DEEP, output=tmp_path / "d.geoseg"), watcher).model,
+    ]
+    assert any(text.startswith("The loss rose from ") for text in watcher.said)
+    assert read_record(models[1]).training["epoch"] == 0
+    states = [load(model.read_bytes()) for model in models]
+    assert all(torch.equal(tensor, states[1][name]) for name, tensor in states[0].items())
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        (("self-training", "mean-teacher"), "takes one teacher"),
+        (("turns", "growing"), "turns needs self-training or mean-teacher"),
+        (("magic",), "magic"),
+    ],
+)
+def test_parts_that_do_not_fit_together_are_refused(settings, parts, said):
+    with pytest.raises(ValueError, match=said):
+        settings(recipe="deep", parts=parts)
 
 
 def test_auto_keeps_the_recipe_that_does_better_at_points_left_out_and_says_why(settings, tmp_path):

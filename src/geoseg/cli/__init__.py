@@ -120,7 +120,7 @@ def train(
         str,
         typer.Option(
             help="How to train: auto (the better of quick and forest), quick (minutes), forest (no network), "
-            "pfce (DeepLabV3, the longest), or full (as pfce, on all masks)."
+            "deep (quick, then fine-tuned), pfce (DeepLabV3), or full (as pfce, on all masks)."
         ),
     ] = "auto",
     backbone: Annotated[str, typer.Option(help="resnet50, resnet101 or mobilenet_v3_large.")] = "resnet50",
@@ -141,7 +141,7 @@ def train(
         Optional[Path],  # noqa: UP045
         typer.Option(help="Point file to choose the epoch by, instead of a share."),
     ] = None,
-    epochs: Annotated[int, typer.Option(help="Epochs.")] = 25,
+    epochs: Annotated[Optional[int], typer.Option(help="Epochs. [default: 25; deep 12]")] = None,  # noqa: UP045
     patches: Annotated[
         int, typer.Option(help="Patches an epoch. [0: as many as cells that hold points]")
     ] = 0,
@@ -152,15 +152,29 @@ def train(
         bool, typer.Option(help="Start the head from a linear probe of the backbone's features.")
     ] = True,
     head_rate: Annotated[
-        float, typer.Option(help="Learning rate of the head and of what starts at random.")
-    ] = 1e-4,
-    backbone_rate: Annotated[float, typer.Option(help="Learning rate of what is pretrained.")] = 1e-5,
+        Optional[float],  # noqa: UP045
+        typer.Option(help="Learning rate of the head and of what starts at random. [default: 1e-4]"),
+    ] = None,
+    backbone_rate: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(help="Learning rate of what is pretrained. [default: 1e-5; deep 1e-4]"),
+    ] = None,
+    parts: Annotated[
+        str,
+        typer.Option(
+            help="What teaches deep beside the points, or none: self-training or mean-teacher, turns, cutmix, "
+            "thresholds, growing, affinity."
+        ),
+    ] = "self-training,turns,cutmix",
     enlarge: Annotated[
         int,
         typer.Option(
             help="quick reads the image as it is (1), or enlarged twice as well (2: finer, slower)."
         ),
     ] = 2,
+    views: Annotated[
+        int, typer.Option(help="In how many turns and flips quick reads the points, 1 to 8.")
+    ] = 4,
     cache: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="Folder where quick keeps points' features. [default: ~/.cache/geoseg/features]"),
@@ -192,6 +206,7 @@ def train(
 
     values = given(locals(), without=("json_", "quiet"))
     values["bands"] = numbers(bands) if bands is not None else None
+    values["parts"] = [] if parts == "none" else numbers(parts)
     settings = read_settings(TrainSettings, values)
     with progress_bars(quiet) as progress:
         result = run(settings, progress)

@@ -20,7 +20,7 @@ def experiment(
         typer.Argument(help="Folder of images/ and masks/ with split lists."),
     ] = None,
     recipes: Annotated[
-        list[str], typer.Option(help="What to compare: forest partial-ce pfce quick full.")
+        list[str], typer.Option(help="What to compare: forest partial-ce pfce quick deep full.")
     ] = ["forest", "quick", "pfce"],  # noqa: B006 -- typer copies it
     per_class: Annotated[list[int], typer.Option(help="Budgets: points per class.")] = [10, 50],  # noqa: B006
     scope: Annotated[
@@ -46,15 +46,24 @@ def experiment(
     enlarge: Annotated[
         int, typer.Option(help="quick reads the image as it is (1), or enlarged twice as well (2).")
     ] = 2,
+    views: Annotated[int, typer.Option(help="In how many turns and flips quick reads the points.")] = 4,
     prior: Annotated[str, typer.Option(help="em, none or NAME=SHARE,...")] = "em",
     bands: Annotated[Optional[str], typer.Option(help="Bands to use, such as 1,2,3. [default: all]")] = None,  # noqa: UP045
     check_share: Annotated[float, typer.Option(help="Share of the points that pfce holds out.")] = 0.2,
-    epochs: Annotated[int, typer.Option(help="Epochs.")] = 25,
+    epochs: Annotated[Optional[int], typer.Option(help="Epochs. [default: 25; deep 12]")] = None,  # noqa: UP045
     patches: Annotated[int, typer.Option(help="Patches an epoch.")] = 0,
     batch: Annotated[int, typer.Option(help="Patches a step.")] = 8,
     patch: Annotated[int, typer.Option(help="Side of a patch in pixels.")] = 256,
-    head_rate: Annotated[float, typer.Option(help="Learning rate of the head.")] = 1e-4,
-    backbone_rate: Annotated[float, typer.Option(help="Learning rate of what is pretrained.")] = 1e-5,
+    head_rate: Annotated[
+        Optional[float], typer.Option(help="Learning rate of the head. [default: 1e-4]")  # noqa: UP045
+    ] = None,
+    backbone_rate: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(help="Learning rate of what is pretrained. [default: 1e-5; deep 1e-4]"),
+    ] = None,
+    parts: Annotated[
+        str, typer.Option(help="What teaches deep, as for train.")
+    ] = "self-training,turns,cutmix",
     device: Device = "auto",
     precision: Precision = "auto",
     summary_only: Annotated[
@@ -83,6 +92,7 @@ def experiment(
     else:
         values = given(locals(), without=("json_", "quiet", "protocol", "scope", "tile", "summary_only"))
         values["bands"] = numbers(bands) if bands is not None else None
+        values["parts"] = [] if parts == "none" else numbers(parts)
         training = {name: values.pop(name) for name in TrainingOptions.model_fields}
         values["protocol"] = read_protocol(protocol, scope=scope, tile=tile)
         settings = read_settings(ExperimentSettings, {**values, "training": training})

@@ -19,12 +19,13 @@ from geoseg.errors import TrainingError
 from geoseg.learning.augmentation import vary_colors
 from geoseg.learning.averaging import Average
 from geoseg.learning.checkpoints import Checkpoint, pack_checkpoint
+from geoseg.learning.guidance import Guidance
 from geoseg.learning.loss import EPSILON, PatchPoints, focal_sums
-from geoseg.learning.models import DeepLabV3
 from geoseg.learning.patches import Batch, batches, plan_cover, plan_epoch, read_ahead
 from geoseg.learning.processes import join_processes
 from geoseg.learning.reading import FitData, Reader, read_logits
 from geoseg.learning.sampling import read_at_points
+from geoseg.learning.views import View
 
 LEAST_PATCHES = 64
 POLYNOMIAL_POWER = 0.9
@@ -48,6 +49,7 @@ class FitPlan:
         average: Half-life-like memory of the weights' moving average, 0..1; 0 keeps the last weights.
         has_fixed_norms: Whether batch norms keep their statistics, instead of taking each batch's.
         class_weights: Weight of each class in the loss, or None.
+        guidance: What teaches beside the points, or None; then colours change by its strength.
         seed: Seed of everything drawn while fitting.
         device: "cpu", "cuda" or "mps".
         precision: "float32" or "bf16".
@@ -66,6 +68,7 @@ class FitPlan:
     average: float = 0.99
     has_fixed_norms: bool = False
     class_weights: tuple[float, ...] | None = None
+    guidance: Guidance | None = None
     seed: int = 0
     device: str = "cpu"
     precision: Literal["float32", "bf16"] = "float32"
@@ -99,13 +102,15 @@ class Start:
 
     Attributes:
         network: The network; fitting changes it in place.
-        parameters: Those that are pretrained, and those that start at random and learn faster.
+        parameters: Those that are pretrained, and those that start at random and learn faster; others stay as they are.
         resume: A checkpoint of the same plan and data to go on from.
+        teacher: What the guidance asks, a network that stays as it is; None: the moving average of the network fitted.
     """
 
-    network: DeepLabV3
+    network: torch.nn.Module
     parameters: tuple[Sequence[torch.nn.Parameter], Sequence[torch.nn.Parameter]]
     resume: Checkpoint | None = None
+    teacher: torch.nn.Module | None = None
 
 
 def fit(
@@ -169,6 +174,7 @@ class _Run:
             self.optimizer, plan.epochs * self.steps, POLYNOMIAL_POWER
         )
         self.average = Average(network, plan.average)
+        self.teacher = start.teacher or self.average.module
         norms = (m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d))
         self.fixed_norms = list(norms) if plan.has_fixed_norms else []
         self.next_epoch, self.history = 0, list[EpochRecord]()
@@ -245,11 +251,13 @@ class _Run:
             norm.eval()
         valid = self.fabric.to_device(batch.valid)
         images = self.data.normalisation.apply(self.fabric.to_device(batch.pixels), valid)
-        images = vary_colors(images, valid, strength=plan.color, generator=torch.default_generator)
-        logits = self.network(images.to(memory_format=torch.channels_last))
-        total, weight = _sums(logits, batch.points.to(self.fabric.device), plan)
+        view = self._show(View(images, valid, batch.points.to(self.fabric.device)))
+        logits = self.network(view.images.to(memory_format=torch.channels_last))
+        total, weight = _sums(logits, view.points, plan)
         # Gradients are averaged over processes; so is the weight, and every point counts the same.
         loss = total / (self._mean(weight) + EPSILON)
+        if plan.guidance is not None:
+            loss = plan.guidance.loss(logits, view, loss, plan.gamma)
         self.optimizer.zero_grad()
         self.fabric.backward(loss)
         self.optimizer.step()
@@ -265,6 +273,15 @@ class _Run:
             )
         progress.advance(1, f"epoch {self.next_epoch + 1}/{plan.epochs}, loss {value:.3f}")
         return value
+
+    def _show(self, view: View) -> View:
+        """Return what the network is shown."""
+        draw = torch.default_generator
+        if self.plan.guidance is None:
+            images = vary_colors(view.images, view.valid, strength=self.plan.color, generator=draw)
+            return replace(view, images=images)
+        with self.fabric.autocast():
+            return self.plan.guidance.show(view, self.teacher, draw)
 
     def _mean(self, value: Tensor) -> Tensor:
         """Average over the processes."""

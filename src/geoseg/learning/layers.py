@@ -44,7 +44,7 @@ class LayerNetwork(nn.Module):
         super().__init__()
         self.backbone = backbone
         self._scales = tuple(scales)
-        self._layers = tuple(layers)
+        self.layers = tuple(layers)
         self.heads = nn.ModuleList()
         with torch.no_grad():
             channels = [layer.shape[1] for layer in self.features(torch.zeros(1, self._bands(), 64, 64))]
@@ -59,7 +59,7 @@ class LayerNetwork(nn.Module):
         found, last = [], images
         for name, stage in self.backbone.items():
             last = stage(last)
-            if name in self._layers:
+            if name in self.layers:
                 found.append(last)
         return found
 
@@ -84,6 +84,21 @@ class LayerNetwork(nn.Module):
 
     def _bands(self) -> int:
         return next(m for m in self.backbone.modules() if isinstance(m, nn.Conv2d)).in_channels
+
+
+def late_parameters(network: nn.Module) -> list[nn.Parameter]:
+    """Return the parameters behind the second layer read, and let the others and the heads stay as they are.
+
+    What the early stages see (edges, grain) holds everywhere; keeping them saves a third of a step.
+    """
+    assert isinstance(network, LayerNetwork)
+    network.requires_grad_(False)
+    stages = list(network.backbone.items())
+    first = 1 + [name for name, _ in stages].index(network.layers[1])
+    late = [parameter for _, stage in stages[first:] for parameter in stage.parameters()]
+    for parameter in late:
+        parameter.requires_grad_(True)
+    return late
 
 
 def _enlarged(images: Tensor, scale: int) -> Tensor:

@@ -29,6 +29,11 @@ class Turn:
     quarters: int = 0
     is_flipped: bool = False
 
+    @property
+    def inverse(self) -> Turn:
+        """The symmetry that undoes it; one that flips undoes itself."""
+        return self if self.is_flipped else Turn(-self.quarters % 4)
+
     def of_array(self, array: Tensor) -> Tensor:
         """Turn the last two axes of a square array."""
         turned = torch.rot90(array, self.quarters, (-2, -1))

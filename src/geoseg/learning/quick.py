@@ -1,27 +1,43 @@
 """The quick recipe: one convex fit on the layers of a frozen backbone, read at the points.
 
-Hypercolumns (Hariharan et al., CVPR 2015) with a multinomial logistic regression. Its ridge is chosen
-by cross-validation over places; the points left out calibrate its confidence and the classes' prior.
+Hypercolumns (Hariharan et al., CVPR 2015) with a multinomial logistic regression. Each point is read from the image
+turned in several ways, so that the fit does not hold on to what a turn changes. Its ridge is chosen by
+cross-validation over places; the points left out calibrate its confidence and the classes' prior.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
+
+import numpy as np
 
 from geoseg.domain.ports import Progress
 from geoseg.learning.calibration import HeldOut, cross_entropy, fit_temperature
 from geoseg.learning.feature_cache import FeatureCache
 from geoseg.learning.layers import LayerNetwork
 from geoseg.learning.probe import Linear, Probe, fit_linear, standardise
-from geoseg.learning.reading import FitData, Reader, read_labelled_and_not
-from geoseg.learning.validation import Floats, Folds, Sample, folds_by_place, leave_out, to_sample
+from geoseg.learning.patches import Turn
+from geoseg.learning.reading import (
+    MOST_POINTS,
+    FitData,
+    Reader,
+    Reading,
+    even_choice,
+    read_labelled_and_not,
+    read_turned,
+)
+from geoseg.learning.validation import Floats, Folds, Labels, Sample, folds_by_place, leave_out, to_sample
 
 INVERSE_RIDGES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 FALLBACK_INVERSE_RIDGE = 1e-3
 """For points too few to leave any out."""
 MOST_VALIDATED = 5_000
+MOST_READINGS = 20_000
+"""Readings of points, of all views together, that the ridge is chosen by."""
+VIEWS = tuple(Turn(quarters, is_flipped) for is_flipped in (False, True) for quarters in range(4))
+"""The ways in which points are read: as they are, turned, and turned and flipped."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +72,7 @@ def fit_quick(
     *,
     seed: int,
     progress: Progress,
+    views: int = 1,
     cache: FeatureCache | None = None,
 ) -> QuickFit:
     """Fit the heads of a network with a frozen backbone to the points, and write them into it.
@@ -66,6 +83,7 @@ def fit_quick(
         reader: How to read the rasters.
         seed: Seed of the unlabelled pixels.
         progress: Told of every step.
+        views: In how many of the ways ``VIEWS`` each point is read; fewer where that would be more than 50,000 readings.
         cache: Features read earlier, which are not read again, and those read now are added to it.
 
     Raises:
@@ -74,14 +92,31 @@ def fit_quick(
     labelled, unlabelled = read_labelled_and_not(
         network.features, data, reader=reader, seed=seed, cache=cache, progress=progress
     )
-    sample = to_sample(labelled)
+    views = max(1, min(views, MOST_POINTS // len(even_choice(data.points))))
+    turned = [
+        read_turned(network.features, data, reader=replace(reader, turn=view), cache=cache, progress=progress)
+        for view in VIEWS[1:views]
+    ]
+    sample = _join([labelled, *turned])
     standard = standardise(sample.values)
     sample = replace(sample, values=standard.coordinates)
-    validation = cross_validate(sample, data.classes, progress)
+    validation = cross_validate(sample, data.classes, progress, views=views)
     probe = standard.to_probe(*_fit(sample, data.classes, validation.inverse_ridge))
     network.write(probe)
-    own = HeldOut(probe.scores(labelled.values).numpy(), sample.labels, sample.weights)
+    plain = to_sample(labelled)
+    own = HeldOut(probe.scores(labelled.values).numpy(), plain.labels, plain.weights)
     return QuickFit(probe, validation, probe.scores(unlabelled.values).numpy(), cross_entropy(own))
+
+
+def _join(readings: Sequence[Reading]) -> Sample:
+    """Return what was read of the points in every view, one view after the other; each point weighs what it did."""
+    first, views = to_sample(readings[0]), len(readings)
+    return Sample(
+        np.concatenate([reading.values.numpy() for reading in readings]),
+        np.tile(first.labels, views),
+        np.tile(first.weights / views, views),
+        np.tile(first.places, views),
+    )
 
 
 def _fit(sample: Sample, classes: int, inverse_ridge: float, *, start: Linear | None = None) -> Linear:
@@ -95,22 +130,28 @@ def _fit(sample: Sample, classes: int, inverse_ridge: float, *, start: Linear | 
     )
 
 
-def cross_validate(sample: Sample, classes: int, progress: Progress) -> Validation:
+def cross_validate(sample: Sample, classes: int, progress: Progress, *, views: int = 1) -> Validation:
     """Choose the ridge by the calibrated cross-entropy at the points of places left out.
 
-    From the strongest ridge on, until the loss rises. Of more than 5,000 points an even choice is used.
+    From the strongest ridge on, until the loss rises. Of more than 5,000 points, or 20,000 readings in all views, an
+    even choice is used. Fits see every view of their points; those left out are judged as they are.
 
     Args:
-        sample: Standardised features of the points.
+        sample: Standardised features of the points, one view after the other.
         classes: C.
         progress: Told of every ridge.
+        views: How many views of each point there are.
     """
-    sample = sample.take(slice(None, None, -(-len(sample.labels) // MOST_VALIDATED)))
-    folds = folds_by_place(sample.labels, sample.places)
+    points = len(sample.labels) // views
+    every = -(-points // min(MOST_VALIDATED, MOST_READINGS // views))
+    sample = sample.take(_in_all_views(np.arange(0, points, every), points, views))
+    points = len(sample.labels) // views
+    folds = folds_by_place(sample.labels[:points], sample.places[:points])
     losses = dict[float, float]()
     best = Validation(FALLBACK_INVERSE_RIDGE, losses, None)
     if folds is None:
         return best
+    folds = [(_in_all_views(fitted, points, views), left) for fitted, left in folds]
     starts: list[Linear | None] = [None] * len(folds)
     progress.start("Choosing the ridge", len(INVERSE_RIDGES))
     for inverse_ridge in INVERSE_RIDGES:
@@ -121,6 +162,11 @@ def cross_validate(sample: Sample, classes: int, progress: Progress) -> Validati
             break
         best = Validation(inverse_ridge, losses, held_out)
     return best
+
+
+def _in_all_views(positions: Labels, points: int, views: int) -> Labels:
+    """Return where points stand in a sample of several views, given where they stand in the first."""
+    return np.concatenate([positions + view * points for view in range(views)])
 
 
 def _leave_out(

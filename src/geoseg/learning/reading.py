@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from geoseg.domain.windows import grid
 from geoseg.errors import TrainingError
 from geoseg.learning.feature_cache import FeatureCache
 from geoseg.learning.normalisation import Normalisation
-from geoseg.learning.patches import batches, cells_of, plan_cover, read_ahead
+from geoseg.learning.patches import Turn, batches, cells_of, plan_cover, read_ahead
 from geoseg.learning.sampling import read_at_points
 
 UNLABELLED_CELLS = 200
@@ -72,6 +72,7 @@ class Reader:
         batch: Cells read together.
         device: Where to compute.
         is_bf16: Whether convolutions compute in bfloat16.
+        turn: How the cells are turned before the network sees them.
     """
 
     patch_px: int
@@ -79,6 +80,7 @@ class Reader:
     batch: int = 8
     device: str = "cpu"
     is_bf16: bool = False
+    turn: Turn = Turn()
 
 
 def read_maps(
@@ -101,10 +103,11 @@ def read_maps(
         progress: Told of every cell.
     """
     progress, device = progress or Silence(), torch.device(reader.device)
-    plans = plan_cover(points, reader.patch_px, reader.margin_px)
+    cover = plan_cover(points, reader.patch_px, reader.margin_px)
+    plans = [replace(plan, turn=reader.turn) for plan in cover]
     side = reader.patch_px + 2 * reader.margin_px
     parts = list[tuple[Tensor, ...]]()
-    progress.start("Reading features", len(plans))
+    progress.start("Reading features" if reader.turn == Turn() else "Reading features, turned", len(plans))
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=reader.is_bf16):
         steps = list(batches(plans, reader.batch))
         for step, one in enumerate(read_ahead(steps, data.sources, points, patch_px=side)):
@@ -215,11 +218,34 @@ def read_labelled_and_not(
     """
     if len(np.unique(data.points.class_id)) < 2:
         raise TrainingError("the points are all of one class", expected="points of two classes or more")
-    points = even_choice(data.points)
-    every = join_points([points, draw_unlabelled(data.sizes, reader.patch_px, seed)])
-    if cache is None:
-        reading = read_maps(maps, every, data, reader=reader, progress=progress)
-    else:
-        reading = read_kept_maps(maps, every, data, reader=reader, cache=cache, progress=progress)
+    every = join_points([even_choice(data.points), draw_unlabelled(data.sizes, reader.patch_px, seed)])
+    reading = _read(maps, every, data, reader=reader, cache=cache, progress=progress)
     is_unlabelled = reading.label == UNLABELLED
     return reading.take(~is_unlabelled), reading.take(is_unlabelled & reading.valid)
+
+
+def read_turned(
+    maps: Callable[[Tensor], Sequence[Tensor]],
+    data: FitData,
+    *,
+    reader: Reader,
+    cache: FeatureCache | None = None,
+    progress: Progress | None = None,
+) -> Reading:
+    """Read maps at the labelled points of :func:`read_labelled_and_not`, in its order, as ``reader`` turns the cells."""
+    return _read(maps, even_choice(data.points), data, reader=reader, cache=cache, progress=progress)
+
+
+def _read(
+    maps: Callable[[Tensor], Sequence[Tensor]],
+    points: Points,
+    data: FitData,
+    *,
+    reader: Reader,
+    cache: FeatureCache | None,
+    progress: Progress | None,
+) -> Reading:
+    if cache is None:
+        return read_maps(maps, points, data, reader=reader, progress=progress)
+    cache = replace(cache, network=f"{cache.network} {reader.turn}")
+    return read_kept_maps(maps, points, data, reader=reader, cache=cache, progress=progress)

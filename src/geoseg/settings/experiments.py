@@ -19,7 +19,7 @@ class ExperimentSettings(Settings):
         data: Folder of ``images/``, ``masks/``, split lists and a legend.
         output: Folder of results; what is there already is not computed again.
         recipes: What to compare, by the names of ``geoseg.workflows.methods``: "forest", "partial-ce" (pfCE with
-            gamma 0), "pfce", "quick", "full".
+            gamma 0), "pfce", "quick", "deep", "full".
         per_class: Budgets: points per class, one run each.
         seeds: Draws of the points, 0, 1, 2 ...; "full" has no points and runs once.
         protocol: How the points are drawn.

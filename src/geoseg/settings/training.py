@@ -10,6 +10,12 @@ from pydantic import Field, model_validator
 from geoseg.settings.base import Count, Device, Precision, Seed, Settings, Share
 
 
+Part = Literal[
+    "self-training", "mean-teacher", "turns", "cutmix", "thresholds", "growing", "affinity"
+]
+DEFAULT_PARTS: tuple[Part, ...] = ("self-training", "turns", "cutmix")
+
+
 class TrainSettings(Settings):
     """Train a model from points.
 
@@ -20,7 +26,7 @@ class TrainSettings(Settings):
         split: Which images of a folder to train on.
         recipe: How to train; "auto" tries "quick" and "forest" and keeps the better one, "pfce" is DeepLabV3 with
             partial focal cross-entropy, "quick" a linear head on layers of the frozen backbone, "forest" a random forest on colour and texture,
-            "full" the network of "pfce" on all labels of the masks, as a ceiling.
+            "full" the network of "pfce" on all labels of the masks, as a ceiling, "deep" starts from "quick" and fine-tunes.
         backbone: The network's backbone.
         output_stride: Pixels per cell of the logits; 8 is finer, 16 about three times faster.
         weights: "imagenet", "coco", "none", or the path of a weights file.
@@ -29,6 +35,7 @@ class TrainSettings(Settings):
             norms keep their statistics. Without it, rates ten times higher suit.
         enlarge: Up to how many times "quick" enlarges the image; 1 reads it as it is, a fifth of the pixels,
             2 reads it enlarged as well and maps finer.
+        views: In how many turns and flips "quick" reads the points, 1..8; the fit then does not hold on to what they change.
         cache: Folder where "quick" keeps the features of points for the next training; None: geoseg/features in the
             user's cache folder.
         keep_features: Whether it keeps them.
@@ -39,13 +46,14 @@ class TrainSettings(Settings):
         legend: Legend file.
         check_share: Share of each class's points held out to choose the epoch.
         check_points: Point file to choose the epoch by, instead of a share.
-        epochs: Epochs.
+        epochs: Epochs; None: 25 of "pfce", 12 of "deep".
         patches: Patches an epoch; 0 chooses by how far the points spread.
         batch: Patches a step.
         patch: Side of a patch in pixels, a multiple of 32.
         gamma: Focusing parameter of the loss.
-        head_rate: Peak learning rate of the head, and of stages that start at random.
-        backbone_rate: Peak learning rate of pretrained stages.
+        head_rate: Peak learning rate of the head, and of stages that start at random; None: 1e-4.
+        backbone_rate: Peak learning rate of pretrained stages; None: 1e-5 for "pfce", 1e-4 for "deep".
+        parts: What teaches "deep" beside the points.
         seed: Seed of the fit.
         device: Where to compute.
         precision: In what to compute.
@@ -58,13 +66,14 @@ class TrainSettings(Settings):
     output: Path
     points: Path | None = None
     split: str = "train"
-    recipe: Literal["auto", "pfce", "quick", "forest", "full"] = "auto"
+    recipe: Literal["auto", "pfce", "quick", "deep", "forest", "full"] = "auto"
     backbone: Literal["resnet50", "resnet101", "mobilenet_v3_large"] = "resnet50"
     output_stride: Literal[8, 16] = 8
     weights: str = "imagenet"
     block_style: Literal["pytorch", "caffe"] = "pytorch"
     head_start: bool = True
     enlarge: Literal[1, 2] = 2
+    views: Annotated[int, Field(ge=1, le=8)] = 4
     cache: Path | None = None
     keep_features: bool = True
     prior: str = "em"
@@ -73,13 +82,14 @@ class TrainSettings(Settings):
     legend: Path | None = None
     check_share: Share = 0.2
     check_points: Path | None = None
-    epochs: Count = 25
+    epochs: Count | None = None
     patches: Annotated[int, Field(ge=0)] = 0
     batch: Count = 8
     patch: Annotated[int, Field(ge=64, multiple_of=32)] = 256
     gamma: Annotated[float, Field(ge=0)] = 2.0
-    head_rate: Annotated[float, Field(gt=0)] = 1e-4
-    backbone_rate: Annotated[float, Field(gt=0)] = 1e-5
+    head_rate: Annotated[float, Field(gt=0)] | None = None
+    backbone_rate: Annotated[float, Field(gt=0)] | None = None
+    parts: tuple[Part, ...] = DEFAULT_PARTS
     seed: Seed = 0
     device: Device = "auto"
     precision: Precision = "auto"
@@ -95,6 +105,15 @@ class TrainSettings(Settings):
             raise ValueError("--recipe full takes all labels of the masks, and no --points")
         return self
 
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> Self:
+        teachers = {"self-training", "mean-teacher"} & set(self.parts)
+        if len(teachers) > 1:
+            raise ValueError("--parts takes one teacher, self-training or mean-teacher")
+        if not teachers and (needing := {"turns", "thresholds"} & set(self.parts)):
+            raise ValueError(f"--parts {', '.join(sorted(needing))} needs self-training or mean-teacher")
+        return self
+
 
 class TrainingOptions(Settings):
     """What all trainings of an experiment share; as in :class:`TrainSettings`.
@@ -106,15 +125,17 @@ class TrainingOptions(Settings):
         block_style: Where the ResNet of the weights strides.
         head_start: Whether heads start from a linear probe.
         enlarge: Up to how many times "quick" enlarges the image.
+        views: In how many turns and flips "quick" reads the points.
         prior: Where the classes' shares on the land come from.
         bands: Bands to use, from 1; None takes all.
         check_share: Share of the points that "pfce" holds out.
-        epochs: Epochs.
+        epochs: Epochs; None: 25 of "pfce", 12 of "deep".
         patches: Patches an epoch; 0 chooses by how far the points spread.
         batch: Patches a step.
         patch: Side of a patch in pixels.
         head_rate: Peak learning rate of the head.
         backbone_rate: Peak learning rate of pretrained stages.
+        parts: What teaches "deep" beside the points.
         device: Where to compute.
         precision: In what to compute.
     """
@@ -125,14 +146,16 @@ class TrainingOptions(Settings):
     block_style: Literal["pytorch", "caffe"] = "pytorch"
     head_start: bool = True
     enlarge: Literal[1, 2] = 2
+    views: Annotated[int, Field(ge=1, le=8)] = 4
     prior: str = "em"
     bands: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None
     check_share: Share = 0.2
-    epochs: Count = 25
+    epochs: Count | None = None
     patches: Annotated[int, Field(ge=0)] = 0
     batch: Count = 8
     patch: Annotated[int, Field(ge=64, multiple_of=32)] = 256
-    head_rate: Annotated[float, Field(gt=0)] = 1e-4
-    backbone_rate: Annotated[float, Field(gt=0)] = 1e-5
+    head_rate: Annotated[float, Field(gt=0)] | None = None
+    backbone_rate: Annotated[float, Field(gt=0)] | None = None
+    parts: tuple[Part, ...] = DEFAULT_PARTS
     device: Device = "auto"
     precision: Precision = "auto"

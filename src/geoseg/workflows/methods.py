@@ -27,12 +27,17 @@ def quick(settings: TrainSettings) -> TrainSettings:
     return settings.model_copy(update={"recipe": "quick"})
 
 
+def deep(settings: TrainSettings) -> TrainSettings:
+    """The network of quick, fine-tuned by its map of the pixels without labels."""
+    return settings.model_copy(update={"recipe": "deep"})
+
+
 def full(settings: TrainSettings) -> TrainSettings:
     """DeepLabV3 with all labels of the masks."""
     return settings.model_copy(update={"recipe": "full"})
 
 
 METHODS: Mapping[str, Callable[[TrainSettings], TrainSettings]] = {
-    method.__name__.replace("_", "-"): method for method in (forest, partial_ce, pfce, quick, full)
+    method.__name__.replace("_", "-"): method for method in (forest, partial_ce, pfce, quick, deep, full)
 }
 """Every method by its name; one more is a function above and its place here."""

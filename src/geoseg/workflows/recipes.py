@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -38,6 +38,8 @@ NOT_OF_THE_RUN = {
     *("resume", "overwrite", "output", "device", "processes", "prior", "data", "points"),
     *("cache", "keep_features"),
 }
+SCHEDULES = {"pfce": (25, 1e-4, 1e-5), "deep": (12, 1e-4, 1e-4)}
+"""Epochs, and peak learning rates of head and backbone, of the recipes that have epochs."""
 # The patch over what is read around a cell.
 _MARGINS_A_PATCH = 4
 
@@ -112,11 +114,11 @@ class Trained:
 def pfce(job: Job) -> Trained:
     """Fine-tune DeepLabV3 with partial focal cross-entropy at the points; held-out points choose the epoch."""
     settings, data = job.settings, job.material.data
-    plan = _fit_plan(job)
+    plan = fit_plan(job)
     torch.manual_seed(settings.seed)
     network = build_network(job.architecture)
     report = _load(network, settings, job.progress)
-    checkpoint = job.folder.begin(_identity(job), resume=settings.resume, overwrite=settings.overwrite)
+    checkpoint = job.folder.begin(identity(job), resume=settings.resume, overwrite=settings.overwrite)
     if settings.head_start and can_start_head(network, data):
         plan = replace(plan, has_fixed_norms=True)
         if checkpoint is None:
@@ -142,7 +144,7 @@ def pfce(job: Job) -> Trained:
             "epoch": fitted.best_epoch,
             "points_used": len(data.points),
             "final_loss": fitted.history[-1].loss,
-            "history": [{k: v for k, v in asdict(r).items() if math.isfinite(v)} for r in fitted.history],
+            "history": describe_epochs(fitted.history),
             "weights": report.describe(),
             "prior": prior,
         },
@@ -160,16 +162,30 @@ def full(job: Job) -> Trained:
 
 def quick(job: Job) -> Trained:
     """Fit a linear head to several layers of a frozen backbone, read at the points."""
+    settings = job.settings
+    job.folder.begin(identity(job), resume=False, overwrite=settings.overwrite or settings.resume)
+    return fit_heads(job)
+
+
+def fit_heads(job: Job) -> Trained:
+    """Do what :func:`quick` does, in a folder that has begun."""
     settings, data = job.settings, job.material.data
     data = replace(data, points=data.points.with_role(TRAIN))
     architecture = replace(job.architecture, head="linear", scales=(1, 2)[: settings.enlarge])
     torch.manual_seed(settings.seed)
     network = build_layer_network(architecture)
     report = _load(network, settings, job.progress)
-    job.folder.begin(_identity(job), resume=False, overwrite=settings.overwrite or settings.resume)
     network.to(torch.device(job.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
     cache = _feature_cache(job, network, architecture) if settings.keep_features else None
-    fitted = fit_quick(network, data, job.reader, seed=settings.seed, progress=job.progress, cache=cache)
+    fitted = fit_quick(
+        network,
+        data,
+        job.reader,
+        seed=settings.seed,
+        views=settings.views,
+        cache=cache,
+        progress=job.progress,
+    )
     validation = fitted.validation
     calibration, prior = calibrate(
         job.settings, job.material, validation.held_out, unlabelled=fitted.unlabelled, progress=job.progress
@@ -199,7 +215,7 @@ def forest(job: Job) -> Trained:
     """Fit a random forest to colour and texture at the points."""
     settings, data = job.settings, job.material.data
     data = replace(data, points=data.points.with_role(TRAIN))
-    job.folder.begin(_identity(job), resume=False, overwrite=settings.overwrite or settings.resume)
+    job.folder.begin(identity(job), resume=False, overwrite=settings.overwrite or settings.resume)
     fitted = fit_forest(data, job.reader, seed=settings.seed, progress=job.progress)
     calibration, prior = calibrate(
         settings, job.material, fitted.held_out, unlabelled=fitted.unlabelled, progress=job.progress
@@ -263,23 +279,30 @@ def _calibrate_network(job: Job, network: nn.Module) -> tuple[Calibration, dict[
     )
 
 
-def _fit_plan(job: Job) -> FitPlan:
+def describe_epochs(history: Sequence[EpochRecord]) -> list[dict[str, Any]]:
+    """Return the epochs as JSON values."""
+    return [{k: v for k, v in asdict(r).items() if math.isfinite(v)} for r in history]
+
+
+def fit_plan(job: Job) -> FitPlan:
+    """Return how the settings ask to fit; what they leave open is as the recipe's own constants say."""
     settings = job.settings
+    epochs, head_rate, backbone_rate = SCHEDULES["deep" if settings.recipe == "deep" else "pfce"]
     return FitPlan(
-        epochs=settings.epochs,
+        epochs=settings.epochs or epochs,
         patches=settings.patches,
         batch=settings.batch,
         patch_px=settings.patch,
         gamma=settings.gamma,
-        head_rate=settings.head_rate,
-        backbone_rate=settings.backbone_rate,
+        head_rate=settings.head_rate or head_rate,
+        backbone_rate=settings.backbone_rate or backbone_rate,
         seed=settings.seed,
         device=job.device,
         precision=job.precision,
     )
 
 
-def _identity(job: Job) -> dict[str, Any]:
+def identity(job: Job) -> dict[str, Any]:
     """Return what makes a run the same run: settings, precision, and the points as training sees them.
 
     Where the points and the images lie does not count.

@@ -25,12 +25,13 @@ from geoseg.learning.processes import is_one_of_many, join_processes
 from geoseg.pictures.curves import training_curves
 from geoseg.settings import TrainSettings
 from geoseg.workflows.auto import auto
+from geoseg.workflows.deep import deep
 from geoseg.workflows.material import Material, gather
 from geoseg.workflows.pictures import write_picture
 from geoseg.workflows.recipes import Job, Trained, forest, full, pfce, quick
 from geoseg.workflows.run_folder import RunFolder
 
-RECIPES = {"auto": auto, "pfce": pfce, "quick": quick, "forest": forest, "full": full}
+RECIPES = {"auto": auto, "pfce": pfce, "quick": quick, "deep": deep, "forest": forest, "full": full}
 SHARED_RECIPES = ("pfce", "full")
 """Those whose work several processes can share."""
 

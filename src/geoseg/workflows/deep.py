@@ -1,0 +1,82 @@
+"""The deep recipe: a network that starts as the quick recipe's and learns from the pixels without labels too."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Collection
+from dataclasses import replace
+
+import torch
+
+from geoseg.learning.calibration import Calibration
+from geoseg.learning.fitting import Start, fit
+from geoseg.learning.guidance import Guidance
+from geoseg.learning.layers import late_parameters
+from geoseg.learning.model_file import build_any
+from geoseg.workflows.recipes import Job, Trained, describe_epochs, fit_heads, fit_plan, identity
+
+STRONG_COLOR = 0.6
+SUREST = 0.7
+
+
+def deep(job: Job) -> Trained:
+    """Fit as the quick recipe does, then fine-tune the late stages of its backbone.
+
+    Its map at the start is quick's to the bit, and its calibration stays quick's. All points teach; only those that
+    are held out already choose the epoch.
+    """
+    settings = job.settings
+    checkpoint = job.folder.begin(identity(job), resume=settings.resume, overwrite=settings.overwrite)
+    started = fit_heads(job)
+    network = build_any(started.architecture, started.state).to(torch.device(job.device))
+    guidance = guide(settings.parts, started.calibration)
+    teacher = copy.deepcopy(network).eval() if "self-training" in settings.parts else None
+    plan = replace(fit_plan(job), guidance=guidance, has_fixed_norms=True)
+    fitted = fit(
+        Start(network, (late_parameters(network), []), checkpoint, teacher),
+        job.material.data,
+        plan,
+        progress=job.progress,
+        after_epoch=job.folder.after_epoch,
+    )
+    first, last = fitted.history[0], fitted.history[-1]
+    has_learnt = last.loss <= first.loss
+    if not has_learnt:
+        job.progress.warn(
+            f"The loss rose from {first.loss:.3f} to {last.loss:.3f}, so the network stays as quick made it. "
+            "Weights that are pretrained, or a lower --backbone-rate, may help."
+        )
+    return replace(
+        started,
+        recipe="deep",
+        state=fitted.state if has_learnt else started.state,
+        summary=f"{started.summary}; then epoch {fitted.best_epoch}, loss {last.loss:.4f}",
+        training={
+            **started.training,
+            "epoch": fitted.best_epoch if has_learnt else 0,
+            "final_loss": last.loss,
+            "history": describe_epochs(fitted.history),
+        },
+        history=fitted.history,
+        held_out=None,
+    )
+
+
+def guide(parts: Collection[str], calibration: Calibration) -> Guidance:
+    """Return the guidance that consists of these parts.
+
+    Args:
+        parts: Their names, as in the settings.
+        calibration: What turns the network's logits into probabilities of the land.
+    """
+    has_teacher = not {"self-training", "mean-teacher"}.isdisjoint(parts)
+    return Guidance(
+        consistency=float(has_teacher),
+        portion=SUREST if "thresholds" in parts else 1.0,
+        has_turns="turns" in parts,
+        color=STRONG_COLOR if has_teacher else Guidance.color,
+        has_cutmix="cutmix" in parts,
+        growing=float("growing" in parts),
+        affinity=float("affinity" in parts),
+        calibration=calibration,
+    )
