@@ -182,13 +182,16 @@ def test_a_loss_that_is_no_number_stops_the_fit(tiny_network, data):
 def test_guidance_without_weight_gives_the_plain_fit_to_the_bit(tiny_network, data):
     idle = Guidance(color=PLAN.color)
     plain, guided = (
-        fit(_start(tiny_network()), data, replace(PLAN, epochs=2, guidance=g), progress=Silence()) for g in (None, idle)
+        fit(_start(tiny_network()), data, replace(PLAN, epochs=2, guidance=g), progress=Silence())
+        for g in (None, idle)
     )
     assert _same(plain.state, guided.state)
 
 
 def test_a_guided_fit_that_is_resumed_gives_the_same_weights_to_the_bit(full_size_network, data):
-    guidance = Guidance(consistency=1.0, has_turns=True, has_cutmix=True, growing=0.5, affinity=0.1, portion=0.7)
+    guidance = Guidance(
+        consistency=1.0, has_turns=True, has_cutmix=True, growing=0.5, affinity=0.1, portion=0.7
+    )
     plan, packed = replace(PLAN, epochs=2, guidance=guidance), {}
     whole = fit(
         _start(full_size_network()),

@@ -35,7 +35,13 @@ def test_a_region_grows_as_far_as_the_teacher_is_sure_and_no_further():
 
 
 def test_it_grows_one_pixel_a_step_also_across_corners():
-    grown = grow(_points((0, 0.2, 0.3, 0)), _taught([[0.0] * 4] * 3), VALID[:, :1, :4].expand(1, 3, 4), least=0.5, reach=1)
+    grown = grow(
+        _points((0, 0.2, 0.3, 0)),
+        _taught([[0.0] * 4] * 3),
+        VALID[:, :1, :4].expand(1, 3, 4),
+        least=0.5,
+        reach=1,
+    )
     assert grown[0].tolist() == [[0, 0, NONE, NONE], [0, 0, NONE, NONE], [NONE] * 4]
 
 
@@ -50,9 +56,21 @@ def test_pixels_of_the_same_class_that_are_not_connected_stay_unlabelled():
     assert grown[0, 0].tolist() == [0, 0, NONE, NONE, NONE]
     # Nor does a region pass another class's point or land without an image.
     points = _points((0, 0.0, 0.0, 0), (0, 0.0, 2.0, 1))
-    assert grow(points, _taught([[0.0] * 5]), VALID, least=0.8, reach=9)[0, 0].tolist() == [0, 0, 1, NONE, NONE]
+    assert grow(points, _taught([[0.0] * 5]), VALID, least=0.8, reach=9)[0, 0].tolist() == [
+        0,
+        0,
+        1,
+        NONE,
+        NONE,
+    ]
     hole = torch.tensor([[[True, False, True, True, True]]])
-    assert grow(points, _taught([[0.0] * 5]), hole, least=0.8, reach=9)[0, 0].tolist() == [0, NONE, 1, NONE, NONE]
+    assert grow(points, _taught([[0.0] * 5]), hole, least=0.8, reach=9)[0, 0].tolist() == [
+        0,
+        NONE,
+        1,
+        NONE,
+        NONE,
+    ]
 
 
 def test_points_without_weight_do_not_grow():

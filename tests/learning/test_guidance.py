@@ -44,7 +44,7 @@ def test_without_a_part_there_is_only_the_loss_at_the_points(view):
     shown = guidance.show(view, Sided(), _generator())
     at_points = torch.tensor(0.7)
     assert shown.taught is None
-    assert torch.equal(guidance.loss(torch.randn(2, 2, SIDE, SIDE), shown, at_points, 2.0), at_points)
+    assert torch.equal(guidance.loss(torch.randn(2, 2, SIDE, SIDE), shown, at_points, gamma=2.0), at_points)
 
 
 def test_the_teacher_sees_the_view_before_it_is_changed(view):
@@ -97,7 +97,7 @@ def test_the_teacher_speaks_of_the_land_and_not_of_the_points(view):
     # A student with the teacher's logits agrees with it.
     logits = torch.zeros(2, 2, SIDE, SIDE, requires_grad=True)
     guidance = Guidance(consistency=1.0, calibration=calibration)
-    guidance.loss(logits, shown, torch.tensor(0.0), 2.0).backward()
+    guidance.loss(logits, shown, torch.tensor(0.0), gamma=2.0).backward()
     torch.testing.assert_close(logits.grad, torch.zeros_like(logits), atol=1e-7, rtol=0)
 
 
@@ -107,12 +107,13 @@ def test_every_part_adds_its_own_weight(view):
     logits, at_points = torch.randn(2, 2, SIDE, SIDE, generator=_generator()), torch.tensor(0.5)
     off = {"consistency": 0.0, "growing": 0.0, "affinity": 0.0}
     alone = {
-        name: replace(full, **{**off, name: 1.0}).loss(logits, shown, at_points, 2.0) - at_points for name in off
+        name: replace(full, **{**off, name: 1.0}).loss(logits, shown, at_points, gamma=2.0) - at_points
+        for name in off
     }
     assert all(term > 0 for term in alone.values())
-    total = full.loss(logits, shown, at_points, 2.0)
+    total = full.loss(logits, shown, at_points, gamma=2.0)
     torch.testing.assert_close(total, at_points + sum(alone.values()))
-    double = replace(full, consistency=2.0, points=3.0).loss(logits, shown, at_points, 2.0)
+    double = replace(full, consistency=2.0, points=3.0).loss(logits, shown, at_points, gamma=2.0)
     torch.testing.assert_close(double, total + alone["consistency"] + 2 * at_points)
 
 
@@ -124,6 +125,6 @@ def test_grown_labels_teach_where_no_point_lies(view):
     assert (shown.grown[0, :, SIDE // 2 :] == 255).all()
     assert (shown.grown[1, :, SIDE // 2 :] == 1).all()
     logits = torch.zeros(2, 2, SIDE, SIDE, requires_grad=True)
-    guidance.loss(logits, shown, torch.tensor(0.0), 0.0).backward()
+    guidance.loss(logits, shown, torch.tensor(0.0), gamma=0.0).backward()
     assert (logits.grad[0, 0, :, : SIDE // 2] < 0).all()
     assert not logits.grad[0, :, :, SIDE // 2 :].any()

@@ -96,19 +96,24 @@ def test_deep_starts_from_the_map_of_quick(settings, dataset, tmp_path):
     assert [epoch["epoch"] for epoch in record.training["history"]] == [1, 2]
     assert deep.curves.exists()
     confusions = [
-        evaluate(EvaluateSettings(subject=model, data=dataset)).accuracy.confusion for model in (quick, deep.model)
+        evaluate(EvaluateSettings(subject=model, data=dataset)).accuracy.confusion
+        for model in (quick, deep.model)
     ]
     assert np.abs(confusions[0] - confusions[1]).sum() <= 0.001 * confusions[0].sum()
 
 
 @pytest.mark.parametrize(
-    "parts", [(), ("self-training",), ("mean-teacher", "turns", "cutmix", "thresholds", "growing", "affinity")]
+    "parts",
+    [(), ("self-training",), ("mean-teacher", "turns", "cutmix", "thresholds", "growing", "affinity")],
 )
 def test_parts_of_deep_change_its_late_stages_alone(settings, tmp_path, parts):
-    models = [train(settings()).model, train(settings(**DEEP, parts=parts, output=tmp_path / "d.geoseg")).model]
+    models = [
+        train(settings()).model,
+        train(settings(**DEEP, parts=parts, output=tmp_path / "d.geoseg")).model,
+    ]
     states = [read_model(model).network.state_dict() for model in models]
     changed = {name.split(".")[1] for name in states[0] if not torch.equal(states[0][name], states[1][name])}
-    stages = read_model(models[0]).network.layers
+    stages = read_model(models[0]).network.backbone.layers
     assert changed
     assert not changed & {*map(str, range(int(stages[1]) + 1))}
 
@@ -124,9 +129,10 @@ def test_a_deep_training_goes_on_where_it_was_stopped(settings, tmp_path, monkey
         raise KeyboardInterrupt
 
     again = settings(**DEEP, output=tmp_path / "d.geoseg")
-    with monkeypatch.context() as patch, pytest.raises(StoppedError):
+    with monkeypatch.context() as patch:
         patch.setattr(RunFolder, "after_epoch", stop_after_one)
-        train(again)
+        with pytest.raises(StoppedError):
+            train(again)
     resumed = train(again.model_copy(update={"resume": True})).model
     states = [load(model.read_bytes()) for model in (whole, resumed)]
     assert all(torch.equal(tensor, states[1][name]) for name, tensor in states[0].items())
@@ -291,3 +297,18 @@ def test_land_without_a_valid_pixel_leaves_the_odds_alone(settings, dataset, mon
         record = train(settings(recipe=recipe, overwrite=True), watcher).record
         assert record.calibration.shift is None
     assert any("no valid pixel was found" in text for text in watcher.said)
+
+
+def test_quick_takes_a_backbone_of_timm_and_its_model_file_goes_everywhere(settings, dataset, tmp_path):
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(0)
+    torch.save(timm.create_model("resnet18").state_dict(), tmp_path / "w.pth")
+    model = train(settings(backbone="resnet18", weights=str(tmp_path / "w.pth"))).model
+
+    assert read_record(model).architecture.backbone == "resnet18"
+    assert evaluate(EvaluateSettings(subject=model, data=dataset)).accuracy.miou > 0.5
+
+
+def test_pfce_takes_backbones_of_its_own_alone(settings):
+    with pytest.raises(ValueError, match="--recipe pfce takes --backbone resnet50, resnet101"):
+        settings(recipe="pfce", backbone="convnext_tiny")

@@ -123,7 +123,12 @@ def train(
             "deep (quick, then fine-tuned), pfce (DeepLabV3), or full (as pfce, on all masks)."
         ),
     ] = "auto",
-    backbone: Annotated[str, typer.Option(help="resnet50, resnet101 or mobilenet_v3_large.")] = "resnet50",
+    backbone: Annotated[
+        str,
+        typer.Option(
+            help="resnet50, resnet101, mobilenet_v3_large, or for quick and deep a network of timm's, such as convnext_tiny."
+        ),
+    ] = "resnet50",
     weights: Annotated[
         str, typer.Option(help="imagenet, coco, none, or the path of a .safetensors or .pth file.")
     ] = "imagenet",

@@ -38,7 +38,12 @@ def experiment(
         Optional[str],  # noqa: UP045
         typer.Option(help="Class left out of the second mIoU. [default: the folder's, else background]"),
     ] = None,
-    backbone: Annotated[str, typer.Option(help="resnet50, resnet101 or mobilenet_v3_large.")] = "resnet50",
+    backbone: Annotated[
+        str,
+        typer.Option(
+            help="resnet50, resnet101, mobilenet_v3_large, or for quick and deep a network of timm's, such as convnext_tiny."
+        ),
+    ] = "resnet50",
     weights: Annotated[str, typer.Option(help="imagenet, coco, none, or a path.")] = "imagenet",
     block_style: Annotated[str, typer.Option(help="pytorch or caffe.")] = "pytorch",
     output_stride: Annotated[int, typer.Option(help="8, or 16 (faster).")] = 8,

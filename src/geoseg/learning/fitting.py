@@ -257,7 +257,7 @@ class _Run:
         # Gradients are averaged over processes; so is the weight, and every point counts the same.
         loss = total / (self._mean(weight) + EPSILON)
         if plan.guidance is not None:
-            loss = plan.guidance.loss(logits, view, loss, plan.gamma)
+            loss = plan.guidance.loss(logits, view, loss, gamma=plan.gamma)
         self.optimizer.zero_grad()
         self.fabric.backward(loss)
         self.optimizer.step()

@@ -77,7 +77,10 @@ class Guidance:
     def _ask(self, view: View, teacher: nn.Module, generator: torch.Generator) -> View:
         turn = Turn()
         if self.has_turns:
-            quarters, flip = torch.randint(4, (), generator=generator), torch.randint(2, (), generator=generator)
+            quarters, flip = (
+                torch.randint(4, (), generator=generator),
+                torch.randint(2, (), generator=generator),
+            )
             turn = Turn(int(quarters), bool(flip))
         images = turn.of_array(view.images).contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
@@ -88,7 +91,7 @@ class Guidance:
         grown = grow(view.points, taught, view.valid, least=self.least, reach=self.reach)
         return replace(view, taught=taught, grown=grown)
 
-    def loss(self, logits: Tensor, view: View, at_points: Tensor, gamma: float) -> Tensor:
+    def loss(self, logits: Tensor, view: View, at_points: Tensor, *, gamma: float) -> Tensor:
         """Return the loss of all parts, that at the points included.
 
         Args:

@@ -7,7 +7,7 @@ with bilinear upsampling, so the map costs the backbone and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from geoseg.learning.models import Architecture, build_network
+from geoseg.learning.models import BACKBONES, Architecture, build_network
+from geoseg.learning.timm_stages import TimmStages, timm_stages
 
 if TYPE_CHECKING:  # scikit-learn comes with it, which mapping has no use for
     from geoseg.learning.probe import Probe
@@ -28,40 +29,52 @@ LAYERS = {
 """The layers read of each backbone: the last ones of strides 2, 4, 8, and 16 (8 where dilated)."""
 
 
+class Stages(nn.ModuleDict):
+    """The stages of a backbone by name, in their order, which give the layers read."""
+
+    def __init__(self, stages: Mapping[str, nn.Module], layers: Sequence[str]) -> None:
+        super().__init__(stages)
+        self.layers = tuple(layers)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Return the layers read (N, F_i, h_i, w_i) of images (N, B, H, W)."""
+        found, last = [], images
+        for name, stage in self.items():
+            last = stage(last)
+            if name in self.layers:
+                found.append(last)
+        return found
+
+    def late_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters behind the second layer read."""
+        names = list(self)
+        late = names[1 + names.index(self.layers[1]) :]
+        return [parameter for name in late for parameter in self[name].parameters()]
+
+
 class LayerNetwork(nn.Module):
     """A backbone up to the last layer read, and a 1x1 convolution on each layer.
 
     Args:
-        backbone: Its stages by name, in their order.
-        layers: Names of the stages read; the last one is the last stage.
+        backbone: From images to the layers read.
+        bands: B, those the backbone takes.
         scales: How many times the image is enlarged for each reading by the backbone.
         classes: C.
     """
 
-    def __init__(
-        self, backbone: nn.ModuleDict, layers: Sequence[str], *, scales: Sequence[int], classes: int
-    ) -> None:
+    def __init__(self, backbone: nn.Module, *, bands: int, scales: Sequence[int], classes: int) -> None:
         super().__init__()
         self.backbone = backbone
         self._scales = tuple(scales)
-        self.layers = tuple(layers)
         self.heads = nn.ModuleList()
         with torch.no_grad():
-            channels = [layer.shape[1] for layer in self.features(torch.zeros(1, self._bands(), 64, 64))]
+            channels = [layer.shape[1] for layer in self.features(torch.zeros(1, bands, 64, 64))]
         for position, width in enumerate(channels):
             self.heads.append(nn.Conv2d(width, classes, 1, bias=position == 0))
 
     def features(self, images: Tensor) -> list[Tensor]:
         """Return the layers read (N, F_i, h_i, w_i) of images (N, B, H, W), scale by scale."""
-        return [layer for scale in self._scales for layer in self._read(_enlarged(images, scale))]
-
-    def _read(self, images: Tensor) -> list[Tensor]:
-        found, last = [], images
-        for name, stage in self.backbone.items():
-            last = stage(last)
-            if name in self.layers:
-                found.append(last)
-        return found
+        return [layer for scale in self._scales for layer in self.backbone(_enlarged(images, scale))]
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (N, C, H, W) of images (N, B, H, W), in float32."""
@@ -82,20 +95,16 @@ class LayerNetwork(nn.Module):
         assert heads[0].bias is not None
         heads[0].bias.copy_(probe.bias)
 
-    def _bands(self) -> int:
-        return next(m for m in self.backbone.modules() if isinstance(m, nn.Conv2d)).in_channels
-
 
 def late_parameters(network: nn.Module) -> list[nn.Parameter]:
-    """Return the parameters behind the second layer read, and let the others and the heads stay as they are.
+    """Return the parameters of a layer network's late stages; the others and the heads are let stay as they are.
 
     What the early stages see (edges, grain) holds everywhere; keeping them saves a third of a step.
     """
     assert isinstance(network, LayerNetwork)
     network.requires_grad_(False)
-    stages = list(network.backbone.items())
-    first = 1 + [name for name, _ in stages].index(network.layers[1])
-    late = [parameter for _, stage in stages[first:] for parameter in stage.parameters()]
+    backbone = cast(Stages | TimmStages, network.backbone)
+    late = backbone.late_parameters()
     for parameter in late:
         parameter.requires_grad_(True)
     return late
@@ -109,10 +118,21 @@ def _enlarged(images: Tensor, scale: int) -> Tensor:
 
 
 def build_layer_network(architecture: Architecture) -> LayerNetwork:
-    """Build the network with random weights (drawn from torch's generator), in evaluation mode."""
+    """Build the network with random weights (drawn from torch's generator), in evaluation mode.
+
+    Raises:
+        SettingsError: The backbone is one of timm's, and timm is not installed or has no such network.
+    """
+    backbone = _stages(architecture) if architecture.backbone in BACKBONES else timm_stages(architecture)
+    network = LayerNetwork(
+        backbone, bands=architecture.bands, scales=architecture.scales, classes=architecture.classes
+    )
+    return network.eval()
+
+
+def _stages(architecture: Architecture) -> Stages:
     whole = build_network(replace(architecture, classes=2)).backbone.eval()
     layers = LAYERS[architecture.backbone]
     stages = list(whole.named_children())
     last = [name for name, _ in stages].index(layers[-1])
-    backbone = nn.ModuleDict(dict(stages[: last + 1]))
-    return LayerNetwork(backbone, layers, scales=architecture.scales, classes=architecture.classes).eval()
+    return Stages(dict(stages[: last + 1]), layers)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -175,7 +176,7 @@ def _checked(record: ModelRecord) -> ModelRecord:
     architecture, normalisation, calibration = record.architecture, record.normalisation, record.calibration
     bands = len(record.bands)
     fits = {
-        "backbone": architecture.backbone in BACKBONES,
+        "backbone": architecture.backbone in BACKBONES or _is_of_timm(architecture),
         "block_style": architecture.block_style in get_args(BlockStyle),
         "output_stride": architecture.output_stride in OUTPUT_STRIDES,
         "patch_px": _is_count(architecture.patch_px),
@@ -196,6 +197,11 @@ def _checked(record: ModelRecord) -> ModelRecord:
     if wrong:
         raise ValueError(f"unusable {', '.join(wrong)}")
     return record
+
+
+def _is_of_timm(architecture: Architecture) -> bool:
+    """Say whether the backbone may be one that timm has: a name, with a head on its layers."""
+    return architecture.head == "linear" and re.fullmatch(r"\w[\w.]{,99}", architecture.backbone) is not None
 
 
 def _is_count(value: object) -> bool:

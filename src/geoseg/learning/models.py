@@ -42,7 +42,7 @@ class Architecture:
     """What defines a network besides its weights.
 
     Attributes:
-        backbone: One of ``BACKBONES``.
+        backbone: One of ``BACKBONES``; a linear head takes others too, by the names that timm has for them.
         bands: B, input bands.
         classes: C.
         patch_px: Side of the training patches; sets the atrous rates and the pooled neighbourhood.
@@ -57,7 +57,7 @@ class Architecture:
             a linear head takes others than (1,).
     """
 
-    backbone: Backbone = "resnet50"
+    backbone: str = "resnet50"
     bands: int = 3
     classes: int = 2
     patch_px: int = 256
@@ -84,14 +84,14 @@ class Architecture:
         both have in common keep their logits, but for what is pooled.
 
         Raises:
-            SettingsError: It would be coarser, or MobileNetV3 was asked for another than 16.
+            SettingsError: It would be coarser, or the backbone has no other than its own.
         """
-        only = 16 if self.backbone == "mobilenet_v3_large" else None
+        only = None if self.backbone.startswith("resnet") and self.backbone in BACKBONES else self.cell_px
         if output_stride > self.cell_px or output_stride != (only or output_stride):
             raise SettingsError(
                 "the model cannot map at this output stride",
                 where="--output-stride",
-                expected=f"{only}, as MobileNetV3 has no other"
+                expected=f"{only}, as {self.backbone} has no other"
                 if only
                 else f"at most {self.cell_px}, as trained",
                 got=output_stride,

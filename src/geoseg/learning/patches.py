@@ -48,6 +48,9 @@ class Turn:
         return row, side - 1 - col if self.is_flipped else col
 
 
+UNTURNED = Turn()
+
+
 @dataclass(frozen=True)
 class PatchPlan:
     """Where a patch is read and how it is turned: a square ``window`` scaled to the patch size.
@@ -57,7 +60,7 @@ class PatchPlan:
 
     image: str
     window: Window
-    turn: Turn = Turn()
+    turn: Turn = UNTURNED
     margin: int = 0
 
 

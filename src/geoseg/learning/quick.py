@@ -17,8 +17,8 @@ from geoseg.domain.ports import Progress
 from geoseg.learning.calibration import HeldOut, cross_entropy, fit_temperature
 from geoseg.learning.feature_cache import FeatureCache
 from geoseg.learning.layers import LayerNetwork
-from geoseg.learning.probe import Linear, Probe, fit_linear, standardise
 from geoseg.learning.patches import Turn
+from geoseg.learning.probe import Linear, Probe, fit_linear, standardise
 from geoseg.learning.reading import (
     MOST_POINTS,
     FitData,
@@ -72,7 +72,6 @@ def fit_quick(
     *,
     seed: int,
     progress: Progress,
-    views: int = 1,
     cache: FeatureCache | None = None,
 ) -> QuickFit:
     """Fit the heads of a network with a frozen backbone to the points, and write them into it.
@@ -80,10 +79,10 @@ def fit_quick(
     Args:
         network: The network; its heads are changed.
         data: Rasters and points; all points are used.
-        reader: How to read the rasters.
+        reader: How to read the rasters, and in how many of the ways ``VIEWS`` to read each point; in fewer where that
+            would be more than 50,000 readings.
         seed: Seed of the unlabelled pixels.
         progress: Told of every step.
-        views: In how many of the ways ``VIEWS`` each point is read; fewer where that would be more than 50,000 readings.
         cache: Features read earlier, which are not read again, and those read now are added to it.
 
     Raises:
@@ -92,7 +91,7 @@ def fit_quick(
     labelled, unlabelled = read_labelled_and_not(
         network.features, data, reader=reader, seed=seed, cache=cache, progress=progress
     )
-    views = max(1, min(views, MOST_POINTS // len(even_choice(data.points))))
+    views = max(1, min(reader.views, MOST_POINTS // len(even_choice(data.points))))
     turned = [
         read_turned(network.features, data, reader=replace(reader, turn=view), cache=cache, progress=progress)
         for view in VIEWS[1:views]

@@ -16,7 +16,7 @@ from geoseg.domain.windows import grid
 from geoseg.errors import TrainingError
 from geoseg.learning.feature_cache import FeatureCache
 from geoseg.learning.normalisation import Normalisation
-from geoseg.learning.patches import Turn, batches, cells_of, plan_cover, read_ahead
+from geoseg.learning.patches import UNTURNED, Turn, batches, cells_of, plan_cover, read_ahead
 from geoseg.learning.sampling import read_at_points
 
 UNLABELLED_CELLS = 200
@@ -73,6 +73,7 @@ class Reader:
         device: Where to compute.
         is_bf16: Whether convolutions compute in bfloat16.
         turn: How the cells are turned before the network sees them.
+        views: In how many turns and flips labelled points are read, where a recipe reads them in several.
     """
 
     patch_px: int
@@ -80,7 +81,8 @@ class Reader:
     batch: int = 8
     device: str = "cpu"
     is_bf16: bool = False
-    turn: Turn = Turn()
+    turn: Turn = UNTURNED
+    views: int = 1
 
 
 def read_maps(
@@ -107,7 +109,7 @@ def read_maps(
     plans = [replace(plan, turn=reader.turn) for plan in cover]
     side = reader.patch_px + 2 * reader.margin_px
     parts = list[tuple[Tensor, ...]]()
-    progress.start("Reading features" if reader.turn == Turn() else "Reading features, turned", len(plans))
+    progress.start("Reading features" if reader.turn == UNTURNED else "Reading features, turned", len(plans))
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=reader.is_bf16):
         steps = list(batches(plans, reader.batch))
         for step, one in enumerate(read_ahead(steps, data.sources, points, patch_px=side)):

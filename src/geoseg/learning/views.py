@@ -71,7 +71,9 @@ def cutmix(view: View, box: Window) -> View:
 
     points = view.points
     row, col = torch.floor(points.row + 0.5), torch.floor(points.col + 0.5)
-    is_inside = (row >= box.row) & (row < box.row + box.height) & (col >= box.col) & (col < box.col + box.width)
+    is_inside = (
+        (row >= box.row) & (row < box.row + box.height) & (col >= box.col) & (col < box.col + box.width)
+    )
     index = torch.where(is_inside, (points.index - 1) % count, points.index)
     images, valid = paste(view.images), paste(view.valid)
     assert images is not None

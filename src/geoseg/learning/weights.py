@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torchvision.models import get_weight
 
 from geoseg.errors import ModelFileError, SettingsError
-from geoseg.learning.models import Backbone, adapt_first_convolution
+from geoseg.learning.models import adapt_first_convolution
 
 _IMAGENET = {
     "resnet50": "ResNet50_Weights.IMAGENET1K_V2",
@@ -62,7 +62,7 @@ class WeightsReport:
         return text + (f"; {len(self.unused)} not used." if self.unused else ".")
 
 
-def load_weights(network: nn.Module, weights: str, backbone: Backbone) -> WeightsReport:
+def load_weights(network: nn.Module, weights: str, backbone: str) -> WeightsReport:
     """Load pretrained weights into ``network``; partial state dicts are accepted and reported.
 
     Args:
@@ -92,7 +92,7 @@ def load_weights(network: nn.Module, weights: str, backbone: Backbone) -> Weight
             expected="parameters named as torchvision names them",
             got=_shorten(list(state)),
         )
-    _refuse_nonsense(fitting, weights)
+    refuse_nonsense(fitting, weights)
     network.load_state_dict({n: t.to(own[n].dtype) for n, t in fitting.items()}, strict=False)
     missing = tuple(n for n in own if n not in fitting and not n.endswith("num_batches_tracked"))
     return WeightsReport(
@@ -142,7 +142,7 @@ def _tensors(content: object, path: Path) -> dict[str, Tensor]:
     return found
 
 
-def _state_dict(weights: str, backbone: Backbone) -> dict[str, Tensor]:
+def _state_dict(weights: str, backbone: str) -> dict[str, Tensor]:
     names = {"imagenet": _IMAGENET, "coco": _COCO}.get(weights)
     if names is None:
         return read_state_dict(Path(weights))
@@ -178,7 +178,12 @@ def _clamp_overflow(tensor: Tensor) -> Tensor:
     return tensor.clamp(-largest, largest)
 
 
-def _refuse_nonsense(state: Mapping[str, Tensor], where: str) -> None:
+def refuse_nonsense(state: Mapping[str, Tensor], where: str) -> None:
+    """Make sure that all weights are finite.
+
+    Raises:
+        ModelFileError: Some are not.
+    """
     bad = [n for n, t in state.items() if t.is_floating_point() and not bool(t.isfinite().all())]
     if bad:
         raise ModelFileError(

@@ -9,10 +9,9 @@ from pydantic import Field, model_validator
 
 from geoseg.settings.base import Count, Device, Precision, Seed, Settings, Share
 
-
-Part = Literal[
-    "self-training", "mean-teacher", "turns", "cutmix", "thresholds", "growing", "affinity"
-]
+Part = Literal["self-training", "mean-teacher", "turns", "cutmix", "thresholds", "growing", "affinity"]
+BACKBONES = ("resnet50", "resnet101", "mobilenet_v3_large")
+"""Those that every recipe takes."""
 DEFAULT_PARTS: tuple[Part, ...] = ("self-training", "turns", "cutmix")
 
 
@@ -27,7 +26,8 @@ class TrainSettings(Settings):
         recipe: How to train; "auto" tries "quick" and "forest" and keeps the better one, "pfce" is DeepLabV3 with
             partial focal cross-entropy, "quick" a linear head on layers of the frozen backbone, "forest" a random forest on colour and texture,
             "full" the network of "pfce" on all labels of the masks, as a ceiling, "deep" starts from "quick" and fine-tunes.
-        backbone: The network's backbone.
+        backbone: The network's backbone: resnet50, resnet101, mobilenet_v3_large, or for "quick" and "deep" the name that
+            timm has for a convolutional network.
         output_stride: Pixels per cell of the logits; 8 is finer, 16 about three times faster.
         weights: "imagenet", "coco", "none", or the path of a weights file.
         block_style: Where the ResNet of the weights strides; "caffe" for weights derived from He et al.'s.
@@ -67,7 +67,7 @@ class TrainSettings(Settings):
     points: Path | None = None
     split: str = "train"
     recipe: Literal["auto", "pfce", "quick", "deep", "forest", "full"] = "auto"
-    backbone: Literal["resnet50", "resnet101", "mobilenet_v3_large"] = "resnet50"
+    backbone: Annotated[str, Field(pattern=r"^\w[\w.]*$")] = "resnet50"
     output_stride: Literal[8, 16] = 8
     weights: str = "imagenet"
     block_style: Literal["pytorch", "caffe"] = "pytorch"
@@ -106,6 +106,14 @@ class TrainSettings(Settings):
         return self
 
     @model_validator(mode="after")
+    def _backbone_fits_recipe(self) -> Self:
+        if self.recipe in ("pfce", "full") and self.backbone not in BACKBONES:
+            raise ValueError(
+                f"--recipe {self.recipe} takes --backbone {', '.join(BACKBONES)}; {self.backbone} is for quick and deep"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
         teachers = {"self-training", "mean-teacher"} & set(self.parts)
         if len(teachers) > 1:
@@ -140,7 +148,7 @@ class TrainingOptions(Settings):
         precision: In what to compute.
     """
 
-    backbone: Literal["resnet50", "resnet101", "mobilenet_v3_large"] = "resnet50"
+    backbone: Annotated[str, Field(pattern=r"^\w[\w.]*$")] = "resnet50"
     output_stride: Literal[8, 16] = 8
     weights: str = "imagenet"
     block_style: Literal["pytorch", "caffe"] = "pytorch"

@@ -28,7 +28,9 @@ def deep(job: Job) -> Trained:
     settings = job.settings
     checkpoint = job.folder.begin(identity(job), resume=settings.resume, overwrite=settings.overwrite)
     started = fit_heads(job)
-    network = build_any(started.architecture, started.state).to(torch.device(job.device))
+    # Tensors of its own: what quick made stays as it is.
+    own = {name: tensor.clone() for name, tensor in started.state.items()}
+    network = build_any(started.architecture, own).to(torch.device(job.device))
     guidance = guide(settings.parts, started.calibration)
     teacher = copy.deepcopy(network).eval() if "self-training" in settings.parts else None
     plan = replace(fit_plan(job), guidance=guidance, has_fixed_norms=True)

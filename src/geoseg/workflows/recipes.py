@@ -23,10 +23,11 @@ from geoseg.learning.forest import fit_forest
 from geoseg.learning.fresh_stages import pass_through
 from geoseg.learning.head_start import can_start_head, start_head
 from geoseg.learning.layers import LayerNetwork, build_layer_network
-from geoseg.learning.models import Architecture, build_network, split_parameters
+from geoseg.learning.models import BACKBONES, Architecture, build_network, split_parameters
 from geoseg.learning.quick import fit_quick
 from geoseg.learning.reading import Reader, draw_unlabelled, even_choice, read_logits
 from geoseg.learning.stem import start_stem
+from geoseg.learning.timm_stages import load_timm_weights
 from geoseg.learning.weights import WeightsReport, load_weights
 from geoseg.settings import TrainSettings
 from geoseg.workflows.material import Material
@@ -117,7 +118,7 @@ def pfce(job: Job) -> Trained:
     plan = fit_plan(job)
     torch.manual_seed(settings.seed)
     network = build_network(job.architecture)
-    report = _load(network, settings, job.progress)
+    report = _load(job, network, job.architecture)
     checkpoint = job.folder.begin(identity(job), resume=settings.resume, overwrite=settings.overwrite)
     if settings.head_start and can_start_head(network, data):
         plan = replace(plan, has_fixed_norms=True)
@@ -174,15 +175,14 @@ def fit_heads(job: Job) -> Trained:
     architecture = replace(job.architecture, head="linear", scales=(1, 2)[: settings.enlarge])
     torch.manual_seed(settings.seed)
     network = build_layer_network(architecture)
-    report = _load(network, settings, job.progress)
+    report = _load(job, network, architecture)
     network.to(torch.device(job.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
     cache = _feature_cache(job, network, architecture) if settings.keep_features else None
     fitted = fit_quick(
         network,
         data,
-        job.reader,
+        replace(job.reader, views=settings.views),
         seed=settings.seed,
-        views=settings.views,
         cache=cache,
         progress=job.progress,
     )
@@ -251,10 +251,14 @@ def _identity_of(path: Path) -> str:
     return f"{path.resolve()} {state.st_size} {state.st_mtime_ns}"
 
 
-def _load(network: nn.Module, settings: TrainSettings, progress: Progress) -> WeightsReport:
+def _load(job: Job, network: nn.Module, architecture: Architecture) -> WeightsReport:
     """Load the weights, and give what has none a gentle start."""
-    report = load_weights(network, settings.weights, settings.backbone)
-    progress.say(report.describe())
+    settings = job.settings
+    if architecture.backbone in BACKBONES or settings.weights == "none":
+        report = load_weights(network, settings.weights, settings.backbone)
+    else:
+        report = load_timm_weights(network, architecture, settings.weights)
+    job.progress.say(report.describe())
     start_stem(network, report.missing)
     pass_through(network, report.missing)
     return report

@@ -1,0 +1,162 @@
+"""Backbones of timm: any convolutional network that it has, by name, with its weights or those of a file."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from geoseg.errors import ModelFileError, SettingsError
+from geoseg.learning.models import BACKBONES, Architecture
+from geoseg.learning.weights import WeightsReport, refuse_nonsense
+
+LARGEST_STRIDE = 16
+"""Stages of coarser strides are left out: a pixel's class depends on what lies near it."""
+_LEAST_STAGES = 2
+# Their features would change with the window: they average over, or attend to, all that it holds.
+_WINDOW_BOUND = (
+    "Attention",
+    "BatNon",
+    "Cbam",
+    "Eca",
+    "EffectiveSE",
+    "GatherExcite",
+    "GlobalContext",
+    "GlobalResponseNorm",
+    "NonLocal",
+    "SEModule",
+    "SelectiveKernel",
+    "SplitAttn",
+    "Squeeze",
+)
+
+
+class TimmStages(nn.Module):
+    """The stages of a network of timm's up to stride 16."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Return the layers read (N, F_i, h_i, w_i) of images (N, B, H, W)."""
+        return list(self.network(images))
+
+    def late_parameters(self) -> list[nn.Parameter]:
+        """Return the second half of the parameters, in the order of their layers."""
+        parameters = list(self.network.parameters())
+        return parameters[len(parameters) // 2 :]
+
+
+def timm_stages(architecture: Architecture, weights: str = "none") -> TimmStages:
+    """Build the stages of a network of timm's.
+
+    Args:
+        architecture: The backbone's name as timm has it, and the bands.
+        weights: "none" (random), "imagenet" (timm's own for the name, downloaded) or a path.
+
+    Raises:
+        SettingsError: timm is not installed, has no such network or no weights for it, they cannot be downloaded, or
+            the network's features would depend on the window.
+        ModelFileError: The weights' file cannot be read.
+    """
+    name = architecture.backbone
+    timm = _timm(name)
+    if not timm.is_model(name):
+        near = ", ".join(get_close_matches(name, timm.list_models(), 4))
+        raise SettingsError(
+            "there is no such backbone",
+            where="--backbone",
+            expected=", ".join(BACKBONES) + " or a name of timm's" + (f", such as {near}" if near else ""),
+            got=name,
+        )
+    source: dict[str, Any] = {"pretrained": weights != "none"}
+    if weights not in ("none", "imagenet"):
+        if not Path(weights).is_file():
+            raise ModelFileError("no such weights file", where=weights)
+        source["pretrained_cfg_overlay"] = {"file": weights}
+    try:
+        options = {"features_only": True, "in_chans": architecture.bands}
+        strides = timm.create_model(name, **options).feature_info.reduction()
+        chosen = tuple(n for n, stride in enumerate(strides) if stride <= LARGEST_STRIDE)
+        network = timm.create_model(name, **options, **source, out_indices=chosen)
+    except (AttributeError, AssertionError, TypeError, KeyError) as error:
+        raise _unusable(name, "it has no stages to read") from error
+    except (OSError, RuntimeError, ValueError) as error:
+        if weights not in ("none", "imagenet"):
+            raise ModelFileError(
+                f"these weights do not fit timm's {name}", where=weights, got=str(error).splitlines()[0]
+            ) from error
+        raise SettingsError(
+            f"timm's weights of {name} are not on this machine and cannot be downloaded",
+            where="--weights",
+            expected='"none", or the path of a file of weights',
+            got=str(error).splitlines()[0],
+        ) from error
+    bound = sorted(
+        {type(m).__name__ for m in network.modules() if type(m).__name__.startswith(_WINDOW_BOUND)}
+    )
+    if bound:
+        raise _unusable(name, f"its {', '.join(bound)} looks at all that a window holds")
+    if len(chosen) < _LEAST_STAGES:
+        raise _unusable(name, f"its stages have strides {', '.join(map(str, strides))}")
+    return TimmStages(network.eval())
+
+
+def load_timm_weights(network: nn.Module, architecture: Architecture, weights: str) -> WeightsReport:
+    """Load weights into a network whose ``backbone`` is one of timm's; its heads stay as they are.
+
+    Raises:
+        SettingsError: As :func:`timm_stages`.
+        ModelFileError: The file cannot be read, nothing in it fits, or it holds values that are not numbers.
+    """
+    # timm passes over what does not fit in silence: what is as at random was not found. Only convolutions tell, since
+    # statistics and biases start alike.
+    fresh, found = (_build_alike(architecture, source) for source in ("none", weights))
+    kernels = [name for name, tensor in found.items() if tensor.dim() > 1]
+    missing = [name for name in kernels if torch.equal(found[name], fresh[name])]
+    if len(missing) == len(kernels):
+        raise ModelFileError(f"no tensor in these weights fits timm's {architecture.backbone}", where=weights)
+    refuse_nonsense(found, weights)
+    network.get_submodule("backbone").load_state_dict(found)
+    heads = [name for name in network.state_dict() if not name.startswith("backbone.")]
+    return WeightsReport(
+        source=weights,
+        loaded=len(found) - len(missing),
+        missing=(*heads, *(f"backbone.{name}" for name in missing)),
+        unused=(),
+    )
+
+
+def _build_alike(architecture: Architecture, weights: str) -> dict[str, Tensor]:
+    """Return the state of a backbone whose random weights are always the same."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return timm_stages(architecture, weights).state_dict()
+
+
+def _timm(name: str) -> Any:
+    if find_spec("timm") is None:
+        raise SettingsError(
+            "there is no such backbone here; others come with timm, which is not installed",
+            where="--backbone",
+            expected=", ".join(BACKBONES),
+            got=name,
+            hint="pip install timm",
+        )
+    import timm
+
+    return cast(Any, timm)
+
+
+def _unusable(name: str, why: str) -> SettingsError:
+    return SettingsError(
+        f"the backbone {name} cannot be used: {why}",
+        where="--backbone",
+        expected="a convolutional network, such as resnet18, convnext_tiny or regnetx_016",
+        got=name,
+    )
