@@ -10,9 +10,10 @@ from geoseg.domain.points import make_points
 from geoseg.domain.ports import Silence
 from geoseg.errors import TrainingError
 from geoseg.learning import forest as forests
-from geoseg.learning.forest import ForestNetwork, Trees, fit_forest, texture, trees_of
+from geoseg.learning.forest import ForestNetwork, Trees, fit_forest, trees_of
 from geoseg.learning.normalisation import Normalisation
 from geoseg.learning.reading import FitData, Reader, read_logits
+from geoseg.learning.texture import texture
 from geoseg.learning.validation import Sample
 
 READER = Reader(64, 32)

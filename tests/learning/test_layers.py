@@ -7,6 +7,7 @@ from torch.nn import functional
 from geoseg.learning.layers import LAYERS, build_layer_network, late_parameters
 from geoseg.learning.models import BACKBONES, SCALES, Architecture, build_network
 from geoseg.learning.probe import Probe
+from geoseg.learning.texture import texture
 
 ARCHITECTURE = Architecture("resnet50", 3, 4, 64, head="linear")
 
@@ -85,3 +86,26 @@ def test_only_the_late_stages_learn(linear):
     assert {id(linear.get_parameter(name)) for name in learning} == late
     assert {name.split(".")[1] for name in learning} == {"layer2", "layer3"}
     assert all(name.startswith("backbone.") for name in learning)
+
+
+def test_with_texture_all_bands_are_read_and_the_backbone_takes_three():
+    torch.manual_seed(0)
+    network = build_layer_network(replace(ARCHITECTURE, bands=5, has_texture=True))
+    images = torch.randn(1, 5, 64, 64)
+    with torch.inference_mode():
+        *layers, own = network.features(images)
+        plain = build_layer_network(ARCHITECTURE)
+        plain.backbone.load_state_dict(network.backbone.state_dict())
+        for one, other in zip(layers, plain.features(images[:, :3]), strict=True):
+            torch.testing.assert_close(one, other)
+        torch.testing.assert_close(own, texture(images))
+        assert network(images).shape == (1, 4, 64, 64)
+        # The fifth band counts.
+        assert not torch.equal(
+            network(images), network(images * torch.tensor([1, 1, 1, 1, 0.0])[:, None, None])
+        )
+
+
+def test_with_fewer_bands_than_three_the_backbone_takes_all():
+    assert replace(ARCHITECTURE, bands=2, has_texture=True).backbone_bands == 2
+    assert replace(ARCHITECTURE, bands=5).backbone_bands == 5

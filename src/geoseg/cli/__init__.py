@@ -180,6 +180,10 @@ def train(
     views: Annotated[
         int, typer.Option(help="In how many turns and flips quick reads the points, 1 to 8.")
     ] = 4,
+    texture: Annotated[
+        bool,
+        typer.Option(help="quick reads colour and texture of all bands too, its backbone the first three."),
+    ] = False,
     cache: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="Folder where quick keeps points' features. [default: ~/.cache/geoseg/features]"),

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from geoseg.domain.ports import Progress
 from geoseg.learning.calibration import HeldOut, cross_entropy
 from geoseg.learning.reading import FitData, Reader, read_labelled_and_not
+from geoseg.learning.texture import feature_count, texture
 from geoseg.learning.validation import Floats, Sample, folds_by_place, leave_out, to_sample
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 TREES = 200
 LEAST_LEAF = 3
-BLURS = (1.0, 2.0, 4.0, 8.0)  # standard deviations in pixels
 _LEAST_PROBABILITY = 1e-3
 
 
@@ -114,35 +113,6 @@ def _rebuild(trees: Trees, numbers: range, *, features: int) -> Tree:
     }
     tree.__setstate__(state)
     return tree
-
-
-def texture(images: Tensor) -> Tensor:
-    """Return colour and texture (N, F, H, W) of images (N, B, H, W), in float32.
-
-    The bands, the bands blurred by Gaussians of 1, 2, 4 and 8 px, and their local deviations at these scales.
-    """
-    with torch.autocast(images.device.type, enabled=False):
-        images = images.float()
-        found = [images]
-        for blur in BLURS:
-            mean, square = _blurred(images, blur), _blurred(images.square(), blur)
-            found += [mean, (square - mean.square()).clamp(min=0).sqrt()]
-        return torch.cat(found, dim=1)
-
-
-def feature_count(bands: int) -> int:
-    """Return F, the features that texture makes of ``bands`` bands."""
-    return bands * (1 + 2 * len(BLURS))
-
-
-def _blurred(images: Tensor, deviation: float) -> Tensor:
-    reach = round(3 * deviation)
-    steps = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
-    kernel = torch.exp(-0.5 * (steps / deviation) ** 2)
-    kernel = (kernel / kernel.sum()).expand(images.shape[1], 1, 1, -1)
-    padded = functional.pad(images, (reach, reach, reach, reach), mode="replicate")
-    across = functional.conv2d(padded, kernel, groups=images.shape[1])
-    return functional.conv2d(across, kernel.transpose(2, 3), groups=images.shape[1])
 
 
 def _check(trees: Trees, features: int) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from geoseg.learning.models import BACKBONES, Architecture, build_network
+from geoseg.learning.texture import texture
 from geoseg.learning.timm_stages import TimmStages, timm_stages
 
 if TYPE_CHECKING:  # scikit-learn comes with it, which mapping has no use for
@@ -57,24 +58,25 @@ class LayerNetwork(nn.Module):
 
     Args:
         backbone: From images to the layers read.
-        bands: B, those the backbone takes.
-        scales: How many times the image is enlarged for each reading by the backbone.
-        classes: C.
+        architecture: Bands, classes, scales, and whether colour and texture of all bands are read as well.
     """
 
-    def __init__(self, backbone: nn.Module, *, bands: int, scales: Sequence[int], classes: int) -> None:
+    def __init__(self, backbone: nn.Module, architecture: Architecture) -> None:
         super().__init__()
         self.backbone = backbone
-        self._scales = tuple(scales)
+        self._architecture = architecture
         self.heads = nn.ModuleList()
         with torch.no_grad():
-            channels = [layer.shape[1] for layer in self.features(torch.zeros(1, bands, 64, 64))]
-        for position, width in enumerate(channels):
-            self.heads.append(nn.Conv2d(width, classes, 1, bias=position == 0))
+            layers = self.features(torch.zeros(1, architecture.bands, 64, 64))
+        for position, layer in enumerate(layers):
+            self.heads.append(nn.Conv2d(layer.shape[1], architecture.classes, 1, bias=position == 0))
 
     def features(self, images: Tensor) -> list[Tensor]:
         """Return the layers read (N, F_i, h_i, w_i) of images (N, B, H, W), scale by scale."""
-        return [layer for scale in self._scales for layer in self.backbone(_enlarged(images, scale))]
+        own = self._architecture
+        taken = images[:, : own.backbone_bands]
+        found = [layer for scale in own.scales for layer in self.backbone(_enlarged(taken, scale))]
+        return [*found, texture(images)] if own.has_texture else found
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (N, C, H, W) of images (N, B, H, W), in float32."""
@@ -124,14 +126,12 @@ def build_layer_network(architecture: Architecture) -> LayerNetwork:
         SettingsError: The backbone is one of timm's, and timm is not installed or has no such network.
     """
     backbone = _stages(architecture) if architecture.backbone in BACKBONES else timm_stages(architecture)
-    network = LayerNetwork(
-        backbone, bands=architecture.bands, scales=architecture.scales, classes=architecture.classes
-    )
-    return network.eval()
+    return LayerNetwork(backbone, architecture).eval()
 
 
 def _stages(architecture: Architecture) -> Stages:
-    whole = build_network(replace(architecture, classes=2)).backbone.eval()
+    own = replace(architecture, bands=architecture.backbone_bands, classes=2)
+    whole = build_network(own).backbone.eval()
     layers = LAYERS[architecture.backbone]
     stages = list(whole.named_children())
     last = [name for name, _ in stages].index(layers[-1])

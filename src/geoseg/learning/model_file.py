@@ -183,6 +183,7 @@ def _checked(record: ModelRecord) -> ModelRecord:
         "head_dilation": architecture.head_dilation in (1, 2),
         "head": architecture.head in get_args(Head),
         "scales": architecture.scales in SCALES,
+        "has_texture": architecture.has_texture in (False, True),
         "classes": architecture.classes == len(record.legend),
         "bands": architecture.bands == bands > 0 and all(map(_is_count, record.bands)),
         "normalisation": len(normalisation.mean) == len(normalisation.deviation) == bands,

@@ -29,6 +29,8 @@ Head = Literal["aspp", "linear", "forest"]
 OUTPUT_STRIDES = (8, 16)
 SCALES = ((1,), (2,), (1, 2))
 DROPOUT = 0.1
+COLORS = 3
+"""Bands that pretrained backbones know."""
 
 _BUILDERS = {
     "resnet50": segmentation.deeplabv3_resnet50,
@@ -53,6 +55,8 @@ class Architecture:
             were trained at a coarser output stride.
         head: DeepLabV3's pyramid ("aspp"), one linear layer on several layers ("linear"), or no network at
             all but a random forest ("forest").
+        has_texture: Whether a linear head also reads colour and texture of all bands; the backbone then takes the
+            first three bands alone.
         scales: How many times the network enlarges the image, once for each reading of it, one of ``SCALES``; only
             a linear head takes others than (1,).
     """
@@ -66,11 +70,17 @@ class Architecture:
     head_dilation: int = 1
     head: Head = "aspp"
     scales: tuple[int, ...] = (1,)
+    has_texture: bool = False
 
     @property
     def enlarge(self) -> int:
         """How many times the image is enlarged at most."""
         return max(self.scales)
+
+    @property
+    def backbone_bands(self) -> int:
+        """How many of the bands, from the first on, the backbone takes."""
+        return min(self.bands, COLORS) if self.has_texture else self.bands
 
     @property
     def cell_px(self) -> int:

@@ -80,7 +80,7 @@ def timm_stages(architecture: Architecture, weights: str = "none") -> TimmStages
             raise ModelFileError("no such weights file", where=weights)
         source["pretrained_cfg_overlay"] = {"file": weights}
     try:
-        options = {"features_only": True, "in_chans": architecture.bands}
+        options = {"features_only": True, "in_chans": architecture.backbone_bands}
         strides = timm.create_model(name, **options).feature_info.reduction()
         chosen = tuple(n for n, stride in enumerate(strides) if stride <= LARGEST_STRIDE)
         network = timm.create_model(name, **options, **source, out_indices=chosen)

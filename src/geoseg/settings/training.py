@@ -36,6 +36,8 @@ class TrainSettings(Settings):
         enlarge: Up to how many times "quick" enlarges the image; 1 reads it as it is, a fifth of the pixels,
             2 reads it enlarged as well and maps finer.
         views: In how many turns and flips "quick" reads the points, 1..8; the fit then does not hold on to what they change.
+        texture: Whether "quick" reads colour and texture of all bands beside the backbone, which then takes the first
+            three alone.
         cache: Folder where "quick" keeps the features of points for the next training; None: geoseg/features in the
             user's cache folder.
         keep_features: Whether it keeps them.
@@ -74,6 +76,7 @@ class TrainSettings(Settings):
     head_start: bool = True
     enlarge: Literal[1, 2] = 2
     views: Annotated[int, Field(ge=1, le=8)] = 4
+    texture: bool = False
     cache: Path | None = None
     keep_features: bool = True
     prior: str = "em"
@@ -134,6 +137,7 @@ class TrainingOptions(Settings):
         head_start: Whether heads start from a linear probe.
         enlarge: Up to how many times "quick" enlarges the image.
         views: In how many turns and flips "quick" reads the points.
+        texture: Whether "quick" reads colour and texture of all bands beside the backbone.
         prior: Where the classes' shares on the land come from.
         bands: Bands to use, from 1; None takes all.
         check_share: Share of the points that "pfce" holds out.
@@ -155,6 +159,7 @@ class TrainingOptions(Settings):
     head_start: bool = True
     enlarge: Literal[1, 2] = 2
     views: Annotated[int, Field(ge=1, le=8)] = 4
+    texture: bool = False
     prior: str = "em"
     bands: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None
     check_share: Share = 0.2

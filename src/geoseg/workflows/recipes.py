@@ -172,7 +172,8 @@ def fit_heads(job: Job) -> Trained:
     """Do what :func:`quick` does, in a folder that has begun."""
     settings, data = job.settings, job.material.data
     data = replace(data, points=data.points.with_role(TRAIN))
-    architecture = replace(job.architecture, head="linear", scales=(1, 2)[: settings.enlarge])
+    scales = (1, 2)[: settings.enlarge]
+    architecture = replace(job.architecture, head="linear", scales=scales, has_texture=settings.texture)
     torch.manual_seed(settings.seed)
     network = build_layer_network(architecture)
     report = _load(job, network, architecture)

@@ -1,0 +1,39 @@
+"""Colour and texture: the features of the forest, and of bands that a backbone does not take."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+BLURS = (1.0, 2.0, 4.0, 8.0)
+"""Standard deviations of the Gaussians in pixels."""
+
+
+def texture(images: Tensor) -> Tensor:
+    """Return colour and texture (N, F, H, W) of images (N, B, H, W), in float32.
+
+    The bands, the bands blurred by Gaussians of 1, 2, 4 and 8 px, and their local deviations at these scales.
+    """
+    with torch.autocast(images.device.type, enabled=False):
+        images = images.float()
+        found = [images]
+        for blur in BLURS:
+            mean, square = _blurred(images, blur), _blurred(images.square(), blur)
+            found += [mean, (square - mean.square()).clamp(min=0).sqrt()]
+        return torch.cat(found, dim=1)
+
+
+def feature_count(bands: int) -> int:
+    """Return F, the features that texture makes of ``bands`` bands."""
+    return bands * (1 + 2 * len(BLURS))
+
+
+def _blurred(images: Tensor, deviation: float) -> Tensor:
+    reach = round(3 * deviation)
+    steps = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
+    kernel = torch.exp(-0.5 * (steps / deviation) ** 2)
+    kernel = (kernel / kernel.sum()).expand(images.shape[1], 1, 1, -1)
+    padded = functional.pad(images, (reach, reach, reach, reach), mode="replicate")
+    across = functional.conv2d(padded, kernel, groups=images.shape[1])
+    return functional.conv2d(across, kernel.transpose(2, 3), groups=images.shape[1])
