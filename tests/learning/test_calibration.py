@@ -78,8 +78,27 @@ def test_the_corrected_odds_are_those_of_the_land():
 def test_equal_shares_change_nothing():
     held_out = _held_out([0.5, 0.5], 500)
     shares = np.array([0.5, 0.5])
-    calibration, report = correct_prior(held_out, 1.0, point_shares=shares, land_shares=shares)
-    assert (report.strength, calibration.shift) == (0.0, (0.0, 0.0))
+    calibration, _ = correct_prior(held_out, 1.0, point_shares=shares, land_shares=shares)
+    assert calibration.shift == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(("count", "believed"), [(20, 0), (60, 300 / 360), (3000, 300 / 3300)])
+def test_points_that_say_nothing_leave_the_whole_correction_and_many_outweigh_it(count, believed):
+    """The maps at all strengths are the same, so the points speak for none of them, which counts as no correction."""
+    labels = np.arange(count) % 2
+    held_out = HeldOut(np.eye(2)[labels] * 40, labels, np.ones(count))
+    _, report = correct_prior(
+        held_out, 1.0, point_shares=np.array([0.5, 0.5]), land_shares=np.array([0.9, 0.1])
+    )
+    assert report.strength == pytest.approx(believed, abs=1e-3)
+
+
+def test_a_class_that_has_points_has_a_thousandth_of_the_land_at_least():
+    held_out = _held_out([0.5, 0.5], 1000)
+    calibration, report = correct_prior(
+        held_out, 1.0, point_shares=np.array([0.5, 0.5]), land_shares=np.array([1.0, 0.0])
+    )
+    assert calibration.shift[1] == pytest.approx(report.strength * np.log(0.001 / 0.5))
 
 
 def test_no_class_that_has_points_can_vanish():

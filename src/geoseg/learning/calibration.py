@@ -21,6 +21,12 @@ from geoseg.domain.accuracy import accuracy
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 LEAST_RECALL = 0.5
 """What share of its producer's accuracy a class must keep when the prior is corrected."""
+BELIEF = 300
+"""Held-out points that weigh as much as the belief that calibrated probabilities need the whole correction."""
+LEAST_CALIBRATING = 30
+"""Held-out points below which probabilities are not believed to be calibrated."""
+LEAST_LAND = 1e-3
+"""Share of the land that a class with points is taken to have at least."""
 _LEAST_SHARE = 1e-6
 _DRAWS = 200
 
@@ -125,9 +131,10 @@ def correct_prior(
     Odds are multiplied by (land share / point share) to the power of a strength (Menon et al.,
     "Long-tail learning via logit adjustment", ICLR 2021). The held-out points promise a mean IoU for
     each strength when each class is weighted by its share on the land. Taken is the mean of the strengths that promise
-    most in bootstrap draws of these points (bagging; Breiman, 1996): clear evidence counts whole, and points that say
-    little leave a correction halfway. Strengths that cost any class more than half of its held-out points are
-    not considered, so no class can vanish; a class that has none keeps its odds.
+    most in bootstrap draws of these points (bagging; Breiman, 1996), and of the largest, which Bayes' rule asks for where
+    probabilities are right: few points promise now this, now that, by one or two of them that lie in a rare class. Strengths
+    that cost any class more than half of its held-out points are not considered, so no class can vanish; a class that
+    has none keeps its odds.
 
     Args:
         held_out: Points that the model was not fitted to.
@@ -138,7 +145,7 @@ def correct_prior(
     Returns:
         The calibration, and what it rests on.
     """
-    least = np.maximum(land_shares, _LEAST_SHARE)
+    least = np.maximum(land_shares, LEAST_LAND)
     tested = np.bincount(held_out.labels, held_out.weights, len(point_shares)) > 0
     known = tested & (point_shares > 0)
     ratio = np.zeros(len(point_shares))
@@ -178,11 +185,15 @@ class Promise:
 
 
 def _bagged_strength(promises: Mapping[float, Promise], weights: NDArray[np.floating]) -> float:
-    """Return the mean of what does best in bootstrap draws of the points, of the strengths that keep every class."""
+    """Return the mean of what does best in bootstrap draws of the points, and of the largest of the strengths that keep every class."""
     least = LEAST_RECALL * np.diag(promises[0.0].rates(weights))
     kept = list(takewhile(lambda s: (np.diag(promises[s].rates(weights)) >= least).all(), STRENGTHS))
     scores = np.array([[promises[s].miou(drawn) for s in kept] for drawn in bootstrap(weights)])
-    return round(float(np.take(kept, scores.argmax(axis=1)).mean()), 3)
+    found = float(np.take(kept, scores.argmax(axis=1)).mean())
+    points = int((weights > 0).sum())
+    if points < LEAST_CALIBRATING:
+        return round(found, 3)
+    return round((points * found + BELIEF * kept[-1]) / (points + BELIEF), 3)
 
 
 def bootstrap(weights: NDArray[np.floating]) -> Iterator[NDArray[np.floating]]:
