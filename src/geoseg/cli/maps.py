@@ -40,6 +40,9 @@ def predict(
         bool,
         typer.Option("--tta", help="Mean over windows turned and flipped in every way; 8 times as long."),
     ] = False,
+    prior: Annotated[
+        str, typer.Option(help="Classes' shares: model (found at training) or raster (estimated on each).")
+    ] = "model",
     area: Annotated[Optional[Path], typer.Option(help="Polygon file; outside becomes nodata.")] = None,  # noqa: UP045
     output_stride: OutputStride = None,
     backend: Annotated[

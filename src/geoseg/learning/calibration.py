@@ -148,8 +148,7 @@ def correct_prior(
     least = np.maximum(land_shares, LEAST_LAND)
     tested = np.bincount(held_out.labels, held_out.weights, len(point_shares)) > 0
     known = tested & (point_shares > 0)
-    ratio = np.zeros(len(point_shares))
-    ratio[known] = np.log(least[known] / point_shares[known])
+    ratio = corrected_shift(point_shares, land_shares, known=known, strength=1.0)
     scaled = held_out.logits.astype(np.float64) / temperature
     promises = {s: Promise((scaled + s * ratio).argmax(axis=1), held_out, least) for s in STRENGTHS}
     strength = _bagged_strength(promises, held_out.weights)
@@ -160,6 +159,15 @@ def correct_prior(
         {str(s): round(promise.miou(held_out.weights), 4) for s, promise in promises.items()},
     )
     return Calibration(temperature, tuple((strength * ratio).tolist())), report
+
+
+def corrected_shift(
+    point_shares: Array, land_shares: Array, *, known: NDArray[np.bool_], strength: float
+) -> Array:
+    """Return what is added to the logits for land with these shares, 0 for classes that are not known (C,)."""
+    shift = np.zeros(len(point_shares))
+    shift[known] = strength * np.log(np.maximum(land_shares, LEAST_LAND)[known] / point_shares[known])
+    return shift
 
 
 @dataclass(frozen=True)

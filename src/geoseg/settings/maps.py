@@ -30,6 +30,8 @@ class PredictSettings(Settings):
         output_stride: Pixels per cell of the logits, if not as trained.
         resample: Whether to compute at the model's ground resolution.
         tta: Whether to take the mean over the windows turned and flipped in every way: test-time augmentation.
+        prior: Whose classes' shares count: "model" for those found at training, "raster" for those estimated on each raster
+            as a whole, so that a part of it mapped alone differs.
         area: Polygon file; pixels outside become nodata.
         backend: What computes: "torch", "compiled" (torch.compile), "onnx" (ONNX Runtime), "openvino", or "auto" for the
             fastest installed but "compiled".
@@ -52,6 +54,7 @@ class PredictSettings(Settings):
     output_stride: Literal[8, 16] | None = None
     resample: bool = False
     tta: bool = False
+    prior: Literal["model", "raster"] = "model"
     area: Path | None = None
     backend: Literal["auto", "torch", "compiled", "onnx", "openvino"] = "torch"
     processes: Count = 1

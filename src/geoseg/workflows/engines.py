@@ -35,6 +35,7 @@ from geoseg.workflows.quantising import (
     read_sample,
     report,
 )
+from geoseg.workflows.raster_prior import with_odds
 
 _AnyBackend = Backend | Literal["auto"]
 
@@ -99,7 +100,7 @@ def rebuild_predictor(model: Model, identity: Mapping[str, Any]) -> Predictor:
         predictor = build_predictor(
             model, identity["backend"], device=identity["device"], precision=identity["precision"]
         )
-    return Turned(predictor) if identity.get("tta") else predictor
+    return with_odds(Turned(predictor) if identity.get("tta") else predictor, identity)
 
 
 def _choose(

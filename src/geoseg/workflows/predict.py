@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from geoseg.domain.ports import Progress, Silence
+from geoseg.domain.ports import Predictor, Progress, Silence
 from geoseg.domain.prediction import WindowPlan, plan_windows
 from geoseg.errors import GeoSegError, OutputError, RasterError, StoppedError
 from geoseg.geodata.areas import check_area
@@ -19,6 +19,7 @@ from geoseg.learning.model_file import ModelRecord, read_model
 from geoseg.settings import PredictSettings
 from geoseg.workflows.engines import build_engine
 from geoseg.workflows.mapping import Task, Work, map_raster, pixels_by_class
+from geoseg.workflows.raster_prior import check_prior, raster_odds, with_odds
 from geoseg.workflows.spreading import spread_strips
 
 RESOLUTION_TOLERANCE = 2.0
@@ -68,18 +69,23 @@ def predict(settings: PredictSettings, progress: Progress | None = None) -> list
     """
     progress = progress or Silence()
     model = read_model(settings.model, settings.output_stride)
+    if settings.prior == "raster":
+        check_prior(model.record, settings.model)
     tasks = _tasks(settings, model.record, progress)
     plan = plan_for(model.record, settings.window, settings.batch)
     engine, predictor = build_engine(settings, model, tasks, plan=plan, progress=progress)
+    record = model.record
     del model  # The predictor has weights of its own.
     # Each with its own raster alone: a work is sent to workers many times.
     works = [Work(task, engine, settings.model_copy(update={"rasters": (task.info.path,)})) for task in tasks]
+    if settings.prior == "raster":
+        works = [_with_own_prior(work, predictor, record, progress=progress) for work in works]
     if settings.processes > 1 or settings.scheduler is not None:
         spread_strips(works, progress=progress)
     made, failed = list[Prediction](), list[GeoSegError]()
     for work in works:
         try:
-            records = map_raster(work, predictor, progress)
+            records = map_raster(work, with_odds(predictor, work.engine.identity), progress)
         except StoppedError:
             raise
         except GeoSegError as error:
@@ -100,6 +106,17 @@ def predict(settings: PredictSettings, progress: Progress | None = None) -> list
     for work in works:
         work.store.clear()
     return made
+
+
+def _with_own_prior(work: Work, predictor: Predictor, record: ModelRecord, *, progress: Progress) -> Work:
+    """Return the work with the odds of its raster: those it was begun with, or new ones."""
+    odds = (StripStore(work.task.files["class_map"]).identity() or {}).get("odds")
+    if odds is None or work.settings.overwrite:
+        with work.open() as source:
+            odds = raster_odds(
+                source, predictor, record, context_px=work.engine.plan.context_px, progress=progress
+            )
+    return replace(work, engine=replace(work.engine, identity={**work.engine.identity, "odds": odds}))
 
 
 def plan_for(record: ModelRecord, window: int | None, batch: int = 1) -> WindowPlan:
