@@ -218,3 +218,17 @@ def test_a_student_learns_what_its_teacher_says_of_land_without_points(full_size
     student.load_state_dict(fit(start, west, plan, progress=Silence()).state)
     read = read_logits(student, data.points, data, reader=Reader(64, batch=2))
     assert (read.values.argmax(1) == 1).all()
+
+
+def test_what_is_declared_absent_is_not_learnt_from_the_teacher(full_size_network, data):
+    """The teacher calls everything class 1, which the image is said not to have."""
+    teacher = full_size_network()
+    torch.nn.init.zeros_(teacher.classifier[-1].weight)
+    teacher.classifier[-1].bias = torch.nn.Parameter(torch.tensor([-4.0, 4.0]))
+    guidance = Guidance(points=0.0, consistency=1.0, absent={"a": (False, True)})
+    plan = replace(PLAN, epochs=6, patches=8, head_rate=3e-2, guidance=guidance)
+    start = replace(_start(full_size_network()), teacher=teacher.eval())
+    student = full_size_network()
+    student.load_state_dict(fit(start, data, plan, progress=Silence()).state)
+    read = read_logits(student, data.points, data, reader=Reader(64, batch=2))
+    assert (read.values.argmax(1) == 0).all()

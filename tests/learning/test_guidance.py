@@ -128,3 +128,15 @@ def test_grown_labels_teach_where_no_point_lies(view):
     guidance.loss(logits, shown, torch.tensor(0.0), gamma=0.0).backward()
     assert (logits.grad[0, 0, :, : SIDE // 2] < 0).all()
     assert not logits.grad[0, :, :, SIDE // 2 :].any()
+
+
+def test_a_class_that_is_absent_from_an_image_is_not_taught_there(view):
+    guidance = Guidance(consistency=1.0, absent={"a": (False, True), "b": (False, False)})
+    absent = guidance.absent_in(["b", "a"])
+    assert absent.tolist() == [[False, False], [False, True]]
+    shown = guidance.show(replace(view, absent=absent), Sided(), _generator())
+    assert (shown.taught[0, 1, :, SIDE // 2 :] > 0.9).all()
+    assert not shown.taught[1, 1].any()
+    assert torch.equal(shown.taught[1, 0], torch.ones(SIDE, SIDE))
+    assert guidance.loss(torch.randn(2, 2, SIDE, SIDE), shown, torch.tensor(0.0), gamma=2.0).isfinite()
+    assert Guidance().absent_in(["a"]) is None

@@ -11,9 +11,11 @@ import rasterio
 import torch
 from safetensors.torch import load
 
+from geoseg.domain.points import make_points
 from geoseg.errors import PointsError, SettingsError, StoppedError
 from geoseg.learning.model_file import read_model, read_record
 from geoseg.settings import EvaluateSettings, PredictSettings, TrainSettings
+from geoseg.workflows.deep import absent_classes
 from geoseg.workflows.evaluate import evaluate
 from geoseg.workflows.predict import predict
 from geoseg.workflows.train import train
@@ -312,3 +314,16 @@ def test_quick_takes_a_backbone_of_timm_and_its_model_file_goes_everywhere(setti
 def test_pfce_takes_backbones_of_its_own_alone(settings):
     with pytest.raises(ValueError, match="--recipe pfce takes --backbone resnet50, resnet101"):
         settings(recipe="pfce", backbone="convnext_tiny")
+
+
+def test_a_class_without_a_point_in_an_image_can_be_declared_absent_there():
+    names = np.array(["east", "east", "west"])
+    points = make_points(names, np.zeros(3), np.zeros(3), np.array([0, 2, 1]))
+    assert absent_classes(points, 3) == {"east": (False, True, False), "west": (True, False, True)}
+
+
+def test_deep_learns_with_classes_declared_absent(settings, tmp_path):
+    plain = train(settings(**DEEP)).model
+    absent = train(settings(**DEEP, absent=True, output=tmp_path / "a.geoseg")).model
+    assert read_record(absent).training["settings"]["absent"]
+    assert read_model(plain).network.state_dict().keys() == read_model(absent).network.state_dict().keys()

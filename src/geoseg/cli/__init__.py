@@ -171,6 +171,13 @@ def train(
             "thresholds, growing, affinity."
         ),
     ] = "self-training,turns,cutmix",
+    absent: Annotated[
+        bool,
+        typer.Option(
+            "--absent",
+            help="A class without a point in an image is absent there (deep; not of a person's points).",
+        ),
+    ] = False,
     enlarge: Annotated[
         int,
         typer.Option(

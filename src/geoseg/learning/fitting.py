@@ -251,7 +251,7 @@ class _Run:
             norm.eval()
         valid = self.fabric.to_device(batch.valid)
         images = self.data.normalisation.apply(self.fabric.to_device(batch.pixels), valid)
-        view = self._show(View(images, valid, batch.points.to(self.fabric.device)))
+        view = self._show(View(images, valid, batch.points.to(self.fabric.device)), batch.images)
         logits = self.network(view.images.to(memory_format=torch.channels_last))
         total, weight = _sums(logits, view.points, plan)
         # Gradients are averaged over processes; so is the weight, and every point counts the same.
@@ -274,12 +274,15 @@ class _Run:
         progress.advance(1, f"epoch {self.next_epoch + 1}/{plan.epochs}, loss {value:.3f}")
         return value
 
-    def _show(self, view: View) -> View:
-        """Return what the network is shown."""
+    def _show(self, view: View, images_of: Sequence[str]) -> View:
+        """Return what the network is shown of patches of these images."""
         draw = torch.default_generator
         if self.plan.guidance is None:
             images = vary_colors(view.images, view.valid, strength=self.plan.color, generator=draw)
             return replace(view, images=images)
+        absent = self.plan.guidance.absent_in(images_of)
+        if absent is not None:
+            view = replace(view, absent=absent.to(self.fabric.device))
         with self.fabric.autocast():
             return self.plan.guidance.show(view, self.teacher, draw)
 

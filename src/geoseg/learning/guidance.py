@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -39,6 +40,7 @@ class Guidance:
         reach: How far they grow, in pixels.
         affinity: Weight of the pairwise term by colour.
         calibration: What turns logits into probabilities of the land, for the pixels without labels.
+        absent: Which classes are not there, by image name; the teacher then does not see them there.
     """
 
     points: float = 1.0
@@ -52,11 +54,16 @@ class Guidance:
     reach: int = 16
     affinity: float = 0.0
     calibration: Calibration = field(default_factory=Calibration)
+    absent: Mapping[str, tuple[bool, ...]] = field(default_factory=dict)
 
     @property
     def has_teacher(self) -> bool:
         """Whether any part asks a teacher."""
         return self.consistency > 0 or self.growing > 0
+
+    def absent_in(self, images: Sequence[str]) -> Tensor | None:
+        """Return which classes are not there in patches of these images (N, C), or None where that is not known."""
+        return torch.tensor([self.absent[name] for name in images]) if self.absent else None
 
     def show(self, view: View, teacher: nn.Module, generator: torch.Generator) -> View:
         """Return what the student is shown: the view with the teacher's answer to it, colours changed, and mixed.
@@ -85,7 +92,10 @@ class Guidance:
         images = turn.of_array(view.images).contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
             logits = turn.inverse.of_array(teacher(images).float())
-            taught = functional.softmax(self.calibration.apply(logits), dim=1)
+            logits = self.calibration.apply(logits)
+            if view.absent is not None:
+                logits = logits.masked_fill(view.absent[:, :, None, None], -torch.inf)
+            taught = functional.softmax(logits, dim=1)
         if self.growing == 0:
             return replace(view, taught=taught)
         grown = grow(view.points, taught, view.valid, least=self.least, reach=self.reach)

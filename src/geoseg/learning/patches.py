@@ -66,11 +66,12 @@ class PatchPlan:
 
 @dataclass(frozen=True)
 class Batch:
-    """N patches: raw pixels (N, B, p, p), validity (N, p, p), and the points in them."""
+    """N patches: raw pixels (N, B, p, p), validity (N, p, p), the points in them, and the names of their images."""
 
     pixels: Tensor
     valid: Tensor
     points: PatchPoints
+    images: tuple[str, ...] = ()
 
 
 def plan_epoch(
@@ -162,6 +163,7 @@ def read_batch(
             label=torch.from_numpy(chosen.class_id.astype(np.int64)),
             weight=torch.from_numpy(chosen.weight.copy()),
         ),
+        images=tuple(plan.image for plan in plans),
     )
 
 

@@ -146,7 +146,7 @@ def _timm(name: str) -> Any:
             where="--backbone",
             expected=", ".join(BACKBONES),
             got=name,
-            hint="pip install timm",
+            hint="pip install 'geoseg-pointai[timm]'",
         )
     import timm
 

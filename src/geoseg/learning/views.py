@@ -21,6 +21,7 @@ class View:
         points: The labelled points in them.
         taught: A teacher's probabilities (N, C, p, p), or None.
         grown: Class ids grown from the points (N, p, p), int64, 255 elsewhere; or None.
+        absent: Classes that are not there (N, C), bool; or None.
     """
 
     images: Tensor
@@ -28,6 +29,7 @@ class View:
     points: PatchPoints
     taught: Tensor | None = None
     grown: Tensor | None = None
+    absent: Tensor | None = None
 
 
 def draw_box(side: int, generator: torch.Generator, shares: tuple[float, float] = (0.1, 0.6)) -> Window:
@@ -51,6 +53,8 @@ def draw_box(side: int, generator: torch.Generator, shares: tuple[float, float] 
 
 def cutmix(view: View, box: Window) -> View:
     """Return a view in which each patch shows the next one inside a box: pixels, labels and points alike.
+
+    It no longer says which classes are absent, which differs inside the box.
 
     Yun et al., "CutMix: regularization strategy to train strong classifiers with localizable features" (ICCV 2019).
     A point moves with the pixel that it lies in.

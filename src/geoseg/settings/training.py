@@ -56,6 +56,8 @@ class TrainSettings(Settings):
         head_rate: Peak learning rate of the head, and of stages that start at random; None: 1e-4.
         backbone_rate: Peak learning rate of pretrained stages; None: 1e-5 for "pfce", 1e-4 for "deep".
         parts: What teaches "deep" beside the points.
+        absent: Whether a class without a point in an image is absent there: true of points drawn from masks image by
+            image, not of a person's. "deep" then never teaches it there.
         seed: Seed of the fit.
         device: Where to compute.
         precision: In what to compute.
@@ -93,6 +95,7 @@ class TrainSettings(Settings):
     head_rate: Annotated[float, Field(gt=0)] | None = None
     backbone_rate: Annotated[float, Field(gt=0)] | None = None
     parts: tuple[Part, ...] = DEFAULT_PARTS
+    absent: bool = False
     seed: Seed = 0
     device: Device = "auto"
     precision: Precision = "auto"

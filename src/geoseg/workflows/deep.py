@@ -6,8 +6,10 @@ import copy
 from collections.abc import Collection
 from dataclasses import replace
 
+import numpy as np
 import torch
 
+from geoseg.domain.points import Points
 from geoseg.learning.calibration import Calibration
 from geoseg.learning.fitting import Start, fit
 from geoseg.learning.guidance import Guidance
@@ -32,6 +34,10 @@ def deep(job: Job) -> Trained:
     own = {name: tensor.clone() for name, tensor in started.state.items()}
     network = build_any(started.architecture, own).to(torch.device(job.device))
     guidance = guide(settings.parts, started.calibration)
+    if settings.absent:
+        guidance = replace(
+            guidance, absent=absent_classes(job.material.data.points, len(job.material.legend))
+        )
     teacher = copy.deepcopy(network).eval() if "self-training" in settings.parts else None
     plan = replace(fit_plan(job), guidance=guidance, has_fixed_norms=True)
     fitted = fit(
@@ -62,6 +68,15 @@ def deep(job: Job) -> Trained:
         history=fitted.history,
         held_out=None,
     )
+
+
+def absent_classes(points: Points, classes: int) -> dict[str, tuple[bool, ...]]:
+    """Return which classes have no point in each image that has points: that they are absent there is for others to say."""
+    found = {}
+    for image in np.unique(points.image):
+        own = points.take(points.image == image)
+        found[str(image)] = tuple((own.counts(classes) == 0).tolist())
+    return found
 
 
 def guide(parts: Collection[str], calibration: Calibration) -> Guidance:
