@@ -1,0 +1,115 @@
+"""What a step of the deep recipe costs beside one of pfCE, part by part, and the memory it takes.
+
+    python benchmarks/deep.py [--steps 4] [--patch 256] [--batch 4]
+
+Each variant runs in a process of its own, on invented pixels, in the precision that training chooses. Asked is a ratio of 2.2
+at most for the default parts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import resource
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from geoseg.domain.points import make_points
+from geoseg.domain.ports import Silence
+from geoseg.domain.windows import Window
+from geoseg.learning.calibration import Calibration
+from geoseg.learning.devices import choose_device, choose_precision
+from geoseg.learning.fitting import FitPlan, Start, fit
+from geoseg.learning.layers import build_layer_network, late_parameters
+from geoseg.learning.models import Architecture, build_network, split_parameters
+from geoseg.learning.normalisation import Normalisation
+from geoseg.learning.reading import FitData
+from geoseg.settings.training import DEFAULT_PARTS
+from geoseg.workflows.deep import guide
+
+CLASSES = 6
+SIDE = 1024
+POINTS = 400
+VARIANTS: dict[str, Sequence[str] | None] = {
+    "pfce": None,
+    "deep, points alone": (),
+    "mean-teacher": ("mean-teacher",),
+    "self-training": ("self-training",),
+    "self-training, turns": ("self-training", "turns"),
+    "self-training, thresholds": ("self-training", "thresholds"),
+    "cutmix": ("cutmix",),
+    "growing": ("growing",),
+    "affinity": ("affinity",),
+    "deep, default": DEFAULT_PARTS,
+}
+
+
+@dataclass(frozen=True)
+class Noise:
+    """A raster of noise."""
+
+    height: int = SIDE
+    width: int = SIDE
+
+    def read(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Return pixels (3, H, W) and validity (H, W) of a window."""
+        shape = (window.height, window.width)
+        rng = np.random.default_rng([window.row, window.col])
+        return rng.uniform(0, 255, (3, *shape)).astype(np.float32), np.ones(shape, np.bool_)
+
+
+def measure(parts: Sequence[str] | None, *, patch_px: int, batch: int, steps: int) -> tuple[float, float]:
+    """Return the seconds of a step, and the most memory in MiB, after an epoch to warm up."""
+    torch.manual_seed(0)
+    device = choose_device("auto")
+    plan = FitPlan(
+        epochs=2,
+        patches=steps * batch,
+        batch=batch,
+        patch_px=patch_px,
+        device=device,
+        precision=choose_precision("auto", device),
+    )
+    rng = np.random.default_rng(0)
+    places = rng.uniform(0, SIDE - 1, (2, POINTS))
+    points = make_points("noise", *places, rng.integers(CLASSES, size=POINTS))
+    data = FitData({"noise": Noise()}, points, Normalisation((127.0,) * 3, (74.0,) * 3), CLASSES)
+    architecture = Architecture(classes=CLASSES, patch_px=patch_px, block_style="caffe")
+    if parts is None:
+        network = build_network(architecture)
+        start = Start(network, split_parameters(network, ()))
+    else:
+        own = Architecture(**{**vars(architecture), "head": "linear", "scales": (1, 2)})
+        network, teacher = build_layer_network(own), build_layer_network(own)
+        start = Start(network, (late_parameters(network), []), teacher=teacher.to(device))
+        guidance = guide(parts, Calibration(1.0, (0.0,) * CLASSES))
+        # The loss at noise means nothing, and its rate keeps the weights where they are.
+        plan = FitPlan(**{**vars(plan), "guidance": guidance, "has_fixed_norms": True, "backbone_rate": 1e-9})
+    seconds = fit(start, data, plan, progress=Silence()).history[-1].seconds / steps
+    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--patch", type=int, default=256)
+    parser.add_argument("--batch", type=int, default=4)
+    options = parser.parse_args()
+    base = 0.0
+    for name, parts in VARIANTS.items():
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            sizes = {"patch_px": options.patch, "batch": options.batch, "steps": options.steps}
+            seconds, memory = pool.apply(measure, (parts,), sizes)
+        base = base or seconds
+        print(f"{name:28s} {seconds:6.2f} s a step, {seconds / base:5.2f} times pfce, {memory:6,.0f} MiB")
+
+
+if __name__ == "__main__":
+    main()
