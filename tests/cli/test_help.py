@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 from typer.testing import CliRunner
 
-from geoseg.cli import app
+from geoseg.cli import app, train
+from geoseg.cli.experiments import experiment
+from geoseg.settings.training import DEFAULT_PARTS
 
 OPTIONS = {
     "points sample": "--split --per-class --scope --tile --seed --output --legend --overwrite --json",
@@ -32,3 +36,8 @@ def test_without_a_command_the_commands_are_listed(geoseg, command):
 
     assert "Commands:" in outcome.out + outcome.err
     assert "Traceback" not in outcome.err
+
+
+@pytest.mark.parametrize("command", [train, experiment])
+def test_the_parts_of_deep_are_by_default_those_of_the_settings(command):
+    assert inspect.signature(command).parameters["parts"].default == ",".join(DEFAULT_PARTS)
