@@ -148,9 +148,9 @@ def train(
     ] = None,
     epochs: Annotated[Optional[int], typer.Option(help="Epochs. [default: 25; deep 12]")] = None,  # noqa: UP045
     patches: Annotated[
-        int, typer.Option(help="Patches an epoch. [0: as many as cells that hold points]")
+        int, typer.Option(help="Patches an epoch. [0: as many as cells that hold points; deep 24]")
     ] = 0,
-    batch: Annotated[int, typer.Option(help="Patches a step.")] = 8,
+    batch: Annotated[Optional[int], typer.Option(help="Patches a step. [default: 8; deep 4]")] = None,  # noqa: UP045
     patch: Annotated[int, typer.Option(help="Side of a patch in pixels.")] = 256,
     gamma: Annotated[float, typer.Option(help="Focusing parameter; 0 is partial cross-entropy.")] = 2.0,
     head_start: Annotated[

@@ -61,7 +61,7 @@ def experiment(
     check_share: Annotated[float, typer.Option(help="Share of the points that pfce holds out.")] = 0.2,
     epochs: Annotated[Optional[int], typer.Option(help="Epochs. [default: 25; deep 12]")] = None,  # noqa: UP045
     patches: Annotated[int, typer.Option(help="Patches an epoch.")] = 0,
-    batch: Annotated[int, typer.Option(help="Patches a step.")] = 8,
+    batch: Annotated[Optional[int], typer.Option(help="Patches a step. [default: 8; deep 4]")] = None,  # noqa: UP045
     patch: Annotated[int, typer.Option(help="Side of a patch in pixels.")] = 256,
     head_rate: Annotated[
         Optional[float], typer.Option(help="Learning rate of the head. [default: 1e-4]")  # noqa: UP045

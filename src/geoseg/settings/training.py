@@ -49,8 +49,8 @@ class TrainSettings(Settings):
         check_share: Share of each class's points held out to choose the epoch.
         check_points: Point file to choose the epoch by, instead of a share.
         epochs: Epochs; None: 25 of "pfce", 12 of "deep".
-        patches: Patches an epoch; 0 chooses by how far the points spread.
-        batch: Patches a step.
+        patches: Patches an epoch; 0: as many as patch-sized cells hold points, 64 at least, and 24 of "deep".
+        batch: Patches a step; None: 8, and 4 of "deep".
         patch: Side of a patch in pixels, a multiple of 32.
         gamma: Focusing parameter of the loss.
         head_rate: Peak learning rate of the head, and of stages that start at random; None: 1e-4.
@@ -89,7 +89,7 @@ class TrainSettings(Settings):
     check_points: Path | None = None
     epochs: Count | None = None
     patches: Annotated[int, Field(ge=0)] = 0
-    batch: Count = 8
+    batch: Count | None = None
     patch: Annotated[int, Field(ge=64, multiple_of=32)] = 256
     gamma: Annotated[float, Field(ge=0)] = 2.0
     head_rate: Annotated[float, Field(gt=0)] | None = None
@@ -168,7 +168,7 @@ class TrainingOptions(Settings):
     check_share: Share = 0.2
     epochs: Count | None = None
     patches: Annotated[int, Field(ge=0)] = 0
-    batch: Count = 8
+    batch: Count | None = None
     patch: Annotated[int, Field(ge=64, multiple_of=32)] = 256
     head_rate: Annotated[float, Field(gt=0)] | None = None
     backbone_rate: Annotated[float, Field(gt=0)] | None = None

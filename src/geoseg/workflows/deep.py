@@ -15,8 +15,10 @@ from geoseg.learning.fitting import Start, fit
 from geoseg.learning.guidance import Guidance
 from geoseg.learning.layers import late_parameters
 from geoseg.learning.model_file import build_any
-from geoseg.workflows.recipes import Job, Trained, describe_epochs, fit_heads, fit_plan, identity
+from geoseg.workflows.recipes import Job, Schedule, Trained, describe_epochs, fit_heads, fit_plan, identity
 
+# As in the ablation of docs/results.md: some minutes on two cores.
+SCHEDULE = Schedule(epochs=12, patches=24, batch=4, head_rate=1e-4, backbone_rate=1e-4)
 STRONG_COLOR = 0.6
 SUREST = 0.7
 
@@ -39,7 +41,7 @@ def deep(job: Job) -> Trained:
             guidance, absent=absent_classes(job.material.data.points, len(job.material.legend))
         )
     teacher = copy.deepcopy(network).eval() if "self-training" in settings.parts else None
-    plan = replace(fit_plan(job), guidance=guidance, has_fixed_norms=True)
+    plan = replace(fit_plan(job, SCHEDULE), guidance=guidance, has_fixed_norms=True)
     fitted = fit(
         Start(network, (late_parameters(network), []), checkpoint, teacher),
         job.material.data,

@@ -39,10 +39,22 @@ NOT_OF_THE_RUN = {
     *("resume", "overwrite", "output", "device", "processes", "prior", "data", "points"),
     *("cache", "keep_features"),
 }
-SCHEDULES = {"pfce": (25, 1e-4, 1e-5), "deep": (12, 1e-4, 1e-4)}
-"""Epochs, and peak learning rates of head and backbone, of the recipes that have epochs."""
 # The patch over what is read around a cell.
 _MARGINS_A_PATCH = 4
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What a recipe fits by where the settings leave it open; as in :class:`FitPlan`."""
+
+    epochs: int
+    patches: int
+    batch: int
+    head_rate: float
+    backbone_rate: float
+
+
+PFCE_SCHEDULE = Schedule(epochs=25, patches=0, batch=8, head_rate=1e-4, backbone_rate=1e-5)
 
 
 @dataclass(frozen=True)
@@ -83,7 +95,7 @@ class Job:
         patch = self.settings.patch
         margin = max(32, patch // _MARGINS_A_PATCH // 32 * 32)
         # On a CPU large batches only leave the cache.
-        batch = 1 if self.device == "cpu" else self.settings.batch
+        batch = 1 if self.device == "cpu" else self.settings.batch or PFCE_SCHEDULE.batch
         return Reader(patch, margin, batch, self.device, self.precision == "bf16")
 
 
@@ -115,7 +127,7 @@ class Trained:
 def pfce(job: Job) -> Trained:
     """Fine-tune DeepLabV3 with partial focal cross-entropy at the points; held-out points choose the epoch."""
     settings, data = job.settings, job.material.data
-    plan = fit_plan(job)
+    plan = fit_plan(job, PFCE_SCHEDULE)
     torch.manual_seed(settings.seed)
     network = build_network(job.architecture)
     report = _load(job, network, job.architecture)
@@ -289,18 +301,17 @@ def describe_epochs(history: Sequence[EpochRecord]) -> list[dict[str, Any]]:
     return [{k: v for k, v in asdict(r).items() if math.isfinite(v)} for r in history]
 
 
-def fit_plan(job: Job) -> FitPlan:
-    """Return how the settings ask to fit; what they leave open is as the recipe's own constants say."""
+def fit_plan(job: Job, schedule: Schedule) -> FitPlan:
+    """Return how the settings ask to fit; what they leave open is as the recipe's schedule says."""
     settings = job.settings
-    epochs, head_rate, backbone_rate = SCHEDULES["deep" if settings.recipe == "deep" else "pfce"]
     return FitPlan(
-        epochs=settings.epochs or epochs,
-        patches=settings.patches,
-        batch=settings.batch,
+        epochs=settings.epochs or schedule.epochs,
+        patches=settings.patches or schedule.patches,
+        batch=settings.batch or schedule.batch,
         patch_px=settings.patch,
         gamma=settings.gamma,
-        head_rate=settings.head_rate or head_rate,
-        backbone_rate=settings.backbone_rate or backbone_rate,
+        head_rate=settings.head_rate or schedule.head_rate,
+        backbone_rate=settings.backbone_rate or schedule.backbone_rate,
         seed=settings.seed,
         device=job.device,
         precision=job.precision,
