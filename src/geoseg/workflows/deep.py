@@ -15,7 +15,16 @@ from geoseg.learning.fitting import Start, fit
 from geoseg.learning.guidance import Guidance
 from geoseg.learning.layers import late_parameters
 from geoseg.learning.model_file import build_any
-from geoseg.workflows.recipes import Job, Schedule, Trained, describe_epochs, fit_heads, fit_plan, identity
+from geoseg.workflows.recipes import (
+    Job,
+    Schedule,
+    Trained,
+    describe_epochs,
+    fit_heads,
+    fit_plan,
+    identity,
+    load_layers,
+)
 
 # As in the ablation of docs/results.md: some minutes on two cores.
 SCHEDULE = Schedule(epochs=12, patches=24, batch=4, head_rate=1e-4, backbone_rate=1e-4)
@@ -29,9 +38,9 @@ def deep(job: Job) -> Trained:
     Its map at the start is quick's to the bit, and its calibration stays quick's. All points teach; only those that
     are held out already choose the epoch.
     """
-    settings = job.settings
+    settings, layers = job.settings, load_layers(job)
     checkpoint = job.folder.begin(identity(job), resume=settings.resume, overwrite=settings.overwrite)
-    started = fit_heads(job)
+    started = fit_heads(job, layers)
     # Tensors of its own: what quick made stays as it is.
     own = {name: tensor.clone() for name, tensor in started.state.items()}
     network = build_any(started.architecture, own).to(torch.device(job.device))

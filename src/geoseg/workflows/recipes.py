@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from lightning_fabric import Fabric
@@ -175,20 +175,35 @@ def full(job: Job) -> Trained:
 
 def quick(job: Job) -> Trained:
     """Fit a linear head to several layers of a frozen backbone, read at the points."""
-    settings = job.settings
+    settings, layers = job.settings, load_layers(job)
     job.folder.begin(identity(job), resume=False, overwrite=settings.overwrite or settings.resume)
-    return fit_heads(job)
+    return fit_heads(job, layers)
 
 
-def fit_heads(job: Job) -> Trained:
-    """Do what :func:`quick` does, in a folder that has begun."""
-    settings, data = job.settings, job.material.data
-    data = replace(data, points=data.points.with_role(TRAIN))
+class Layers(NamedTuple):
+    """A network of layers whose backbone is as it was pretrained, and whose heads are not fitted yet."""
+
+    network: LayerNetwork
+    architecture: Architecture
+    weights: WeightsReport
+
+
+def load_layers(job: Job) -> Layers:
+    """Build the network that :func:`quick` fits, and load its weights."""
+    settings = job.settings
     scales = (1, 2)[: settings.enlarge]
     architecture = replace(job.architecture, head="linear", scales=scales, has_texture=settings.texture)
     torch.manual_seed(settings.seed)
     network = build_layer_network(architecture)
     report = _load(job, network, architecture)
+    return Layers(network, architecture, report)
+
+
+def fit_heads(job: Job, layers: Layers) -> Trained:
+    """Do what :func:`quick` does once the weights are loaded and the folder has begun."""
+    settings, data = job.settings, job.material.data
+    data = replace(data, points=data.points.with_role(TRAIN))
+    network, architecture, report = layers
     network.to(torch.device(job.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
     cache = _feature_cache(job, network, architecture) if settings.keep_features else None
     fitted = fit_quick(
