@@ -170,7 +170,7 @@ def train(
             help="What teaches deep beside the points, or none: self-training or mean-teacher, turns, cutmix, "
             "thresholds, growing, affinity."
         ),
-    ] = "self-training,cutmix",
+    ] = "self-training,cutmix,affinity",
     absent: Annotated[
         bool,
         typer.Option(

@@ -12,7 +12,7 @@ from geoseg.settings.base import Count, Device, Precision, Seed, Settings, Share
 Part = Literal["self-training", "mean-teacher", "turns", "cutmix", "thresholds", "growing", "affinity"]
 BACKBONES = ("resnet50", "resnet101", "mobilenet_v3_large")
 """Those that every recipe takes."""
-DEFAULT_PARTS: tuple[Part, ...] = ("self-training", "cutmix")
+DEFAULT_PARTS: tuple[Part, ...] = ("self-training", "cutmix", "affinity")
 
 
 class TrainSettings(Settings):
