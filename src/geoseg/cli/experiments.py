@@ -70,7 +70,9 @@ def experiment(
         Optional[float],  # noqa: UP045
         typer.Option(help="Learning rate of what is pretrained. [default: 1e-5; deep 1e-4]"),
     ] = None,
-    parts: Annotated[str, typer.Option(help="What teaches deep, as for train.")] = "self-training,cutmix,affinity",
+    parts: Annotated[
+        str, typer.Option(help="What teaches deep, as for train.")
+    ] = "self-training,cutmix,affinity",
     device: Device = "auto",
     precision: Precision = "auto",
     summary_only: Annotated[
