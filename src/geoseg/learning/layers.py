@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from geoseg.learning.models import BACKBONES, Architecture, build_network
-from geoseg.learning.texture import texture
+from geoseg.learning.texture import feature_count, texture
 from geoseg.learning.timm_stages import TimmStages, timm_stages
 
 if TYPE_CHECKING:  # scikit-learn comes with it, which mapping has no use for
@@ -67,16 +67,21 @@ class LayerNetwork(nn.Module):
         self._architecture = architecture
         self.heads = nn.ModuleList()
         with torch.no_grad():
-            layers = self.features(torch.zeros(1, architecture.bands, 64, 64))
-        for position, layer in enumerate(layers):
-            self.heads.append(nn.Conv2d(layer.shape[1], architecture.classes, 1, bias=position == 0))
+            counts = [layer.shape[1] for layer in self._stages(torch.zeros(1, architecture.bands, 64, 64))]
+        if architecture.has_texture:
+            counts.append(feature_count(architecture.bands))
+        for position, count in enumerate(counts):
+            self.heads.append(nn.Conv2d(count, architecture.classes, 1, bias=position == 0))
 
     def features(self, images: Tensor) -> list[Tensor]:
         """Return the layers read (N, F_i, h_i, w_i) of images (N, B, H, W), scale by scale."""
+        found = self._stages(images)
+        return [*found, texture(images)] if self._architecture.has_texture else found
+
+    def _stages(self, images: Tensor) -> list[Tensor]:
         own = self._architecture
         taken = images[:, : own.backbone_bands]
-        found = [layer for scale in own.scales for layer in self.backbone(_enlarged(taken, scale))]
-        return [*found, texture(images)] if own.has_texture else found
+        return [layer for scale in own.scales for layer in self.backbone(_enlarged(taken, scale))]
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (N, C, H, W) of images (N, B, H, W), in float32."""
