@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Literal
 
@@ -10,6 +11,9 @@ from lightning_fabric import Fabric
 from torch.distributed import is_torchelastic_launched
 
 from geoseg.errors import SettingsError
+
+# Which precision it uses, and tips on float32: nothing that a user has asked for.
+logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 
 
 def is_one_of_many() -> bool:
