@@ -23,6 +23,15 @@ def test_a_class_without_held_out_points_does_not_count():
     assert score(held_out([0, 1], [0, 1], classes=5)).miou == 1
 
 
+def test_points_without_weight_count_nothing():
+    one = held_out([0, 1, 1, 0], [0, 1, 0, 0])
+    weightless = HeldOut(np.eye(2)[[0, 1, 0, 0, 1]], np.append(one.labels, 0), np.append(one.weights, 0.0))
+    assert score(weightless) == score(one)
+    # Most draws of these hold no point that counts.
+    lonely = score(HeldOut(np.eye(3), np.arange(3), np.array([1.0, 0, 0])))
+    assert (lonely.miou, lonely.error) == (1, 0)
+
+
 def test_more_points_leave_less_doubt():
     few, many = (score(held_out([0, 1] * n, [0, 1, 1, 1] * (n // 2))) for n in (6, 600))
     assert few.miou == pytest.approx(many.miou)

@@ -66,6 +66,28 @@ def test_quick_makes_a_model_file_that_every_verb_takes(settings, dataset, tmp_p
         assert set(np.unique(file.read(1))) <= {0, 1, 2, 255}
 
 
+@pytest.mark.parametrize(
+    ("options", "is_read"),
+    [
+        ({"bands": (1, 2, 3, 1)}, True),
+        ({"bands": (1, 2, 3)}, False),
+        ({"bands": (1, 2, 3, 1), "texture": False}, False),
+        ({"bands": (1, 2, 3, 1), "weights": "none"}, False),
+        ({"bands": (1, 2), "texture": True}, True),
+    ],
+)
+def test_bands_that_pretrained_backbones_do_not_know_join_by_their_texture(
+    settings, dataset, trained, options, is_read
+):
+    watcher = Watcher()
+    result = train(settings(**{"weights": str(trained), **options}), watcher)
+
+    assert read_record(result.model).architecture.has_texture == is_read
+    said = [text for text in watcher.said if "join as features of their own" in text]
+    assert len(said) == (is_read and len(options["bands"]) > 3)
+    assert evaluate(EvaluateSettings(subject=result.model, data=dataset)).accuracy.miou > 0.5
+
+
 def test_a_second_training_reads_nothing_and_gives_the_same_model(settings, tmp_path):
     counts = []
 
@@ -172,29 +194,6 @@ def test_deep_keeps_the_network_of_quick_where_the_loss_rises(settings, tmp_path
 def test_parts_that_do_not_fit_together_are_refused(settings, parts, said):
     with pytest.raises(ValueError, match=said):
         settings(recipe="deep", parts=parts)
-
-
-def test_auto_keeps_the_recipe_that_does_better_at_points_left_out_and_says_why(settings, tmp_path):
-    watcher = Watcher()
-    record = train(settings(recipe="auto"), watcher).record
-
-    found = record.training["auto"]
-    assert record.recipe == found["chosen"] == max(found["scores"], key=lambda n: found["scores"][n]["miou"])
-    assert set(found["scores"]) == {"quick", "forest"}
-    [said] = [text for text in watcher.said if text.startswith("Keeping ")]
-    assert f"Keeping {record.recipe}: mean IoU at points of places left out" in said
-    alone = train(settings(recipe=record.recipe, output=tmp_path / "alone.geoseg")).record
-    assert alone.calibration == record.calibration
-
-
-def test_auto_keeps_quick_where_points_are_too_few_to_compare(settings, dataset, raster, tmp_path):
-    (tmp_path / "two.csv").write_text("image,row,col,class\nnorth,20,10,field\nnorth,20,80,water\n")
-    watcher = Watcher()
-    few = settings(recipe="auto", data=raster, points=tmp_path / "two.csv", legend=dataset / "legend.json")
-    record = train(few, watcher).record
-
-    assert record.recipe == "quick"
-    assert "Keeping quick: the points are too few to leave any out and compare." in watcher.said
 
 
 @pytest.mark.parametrize("recipe", ["quick", "forest"])

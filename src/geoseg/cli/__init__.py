@@ -119,10 +119,13 @@ def train(
     recipe: Annotated[
         str,
         typer.Option(
-            help="How to train: auto (the better of quick and forest), quick (minutes), forest (no network), "
+            help="How to train: auto (the best of quick, forest and deep), quick (minutes), forest (no network), "
             "deep (quick, then fine-tuned), pfce (DeepLabV3), or full (as pfce, on all masks)."
         ),
     ] = "auto",
+    minutes: Annotated[
+        float, typer.Option(help="How long auto may take; it tries deep where that fits.")
+    ] = 20.0,
     backbone: Annotated[
         str,
         typer.Option(
@@ -188,9 +191,12 @@ def train(
         int, typer.Option(help="In how many turns and flips quick reads the points, 1 to 8.")
     ] = 4,
     texture: Annotated[
-        bool,
-        typer.Option(help="quick reads colour and texture of all bands too, its backbone the first three."),
-    ] = False,
+        Optional[bool],  # noqa: UP045
+        typer.Option(
+            help="quick reads colour and texture of all bands too, its backbone the first three. "
+            "[default: with more than three bands]"
+        ),
+    ] = None,
     cache: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="Folder where quick keeps points' features. [default: ~/.cache/geoseg/features]"),

@@ -53,9 +53,12 @@ def experiment(
     ] = 2,
     views: Annotated[int, typer.Option(help="In how many turns and flips quick reads the points.")] = 4,
     texture: Annotated[
-        bool,
-        typer.Option(help="quick reads colour and texture of all bands too, its backbone the first three."),
-    ] = False,
+        Optional[bool],  # noqa: UP045
+        typer.Option(
+            help="quick reads colour and texture of all bands too, its backbone the first three. "
+            "[default: with more than three bands]"
+        ),
+    ] = None,
     prior: Annotated[str, typer.Option(help="em, none or NAME=SHARE,...")] = "em",
     bands: Annotated[Optional[str], typer.Option(help="Bands to use, such as 1,2,3. [default: all]")] = None,  # noqa: UP045
     check_share: Annotated[float, typer.Option(help="Share of the points that pfce holds out.")] = 0.2,

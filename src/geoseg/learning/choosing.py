@@ -32,8 +32,10 @@ def score(held_out: HeldOut) -> Score:
     Points are drawn by class, so their own frequencies say nothing about the land. The error is that of a bootstrap.
 
     Args:
-        held_out: Logits (P, C) at points that the model was not fitted to.
+        held_out: Logits (P, C) at points that the model was not fitted to, one of them at least with a weight.
     """
+    counted = held_out.weights > 0
+    held_out = HeldOut(held_out.logits[counted], held_out.labels[counted], held_out.weights[counted])
     has_points = np.bincount(held_out.labels, held_out.weights, held_out.logits.shape[1]) > 0
     promise = Promise(held_out.logits.argmax(axis=1), held_out, has_points / max(1, int(has_points.sum())))
     again = [promise.miou(drawn) for drawn in bootstrap(held_out.weights)]

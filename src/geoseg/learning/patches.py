@@ -120,6 +120,13 @@ def cells_of(points: Points, patch_px: int) -> list[tuple[str, int, int]]:
     ]
 
 
+def cell_numbers(points: Points, patch_px: int) -> NDArray[np.int64]:
+    """Return the number of the cell that each point lies in (P,), from 0 in the order of the grid."""
+    cells = cells_of(points, patch_px)
+    numbers = {cell: number for number, cell in enumerate(sorted(set(cells)))}
+    return np.array([numbers[cell] for cell in cells], np.int64)
+
+
 def plan_cover(points: Points, patch_px: int, margin: int = 0) -> list[PatchPlan]:
     """Return the cells of a fixed grid that hold points: every point once, nothing turned or scaled.
 

@@ -24,7 +24,6 @@ from geoseg.learning.reading import (
     FitData,
     Reader,
     Reading,
-    even_choice,
     read_labelled_and_not,
     read_turned,
 )
@@ -91,7 +90,7 @@ def fit_quick(
     labelled, unlabelled = read_labelled_and_not(
         network.features, data, reader=reader, seed=seed, cache=cache, progress=progress
     )
-    views = max(1, min(reader.views, MOST_POINTS // len(even_choice(data.points))))
+    views = views_within(reader.views, len(data.points))
     turned = [
         read_turned(network.features, data, reader=replace(reader, turn=view), cache=cache, progress=progress)
         for view in VIEWS[1:views]
@@ -105,6 +104,11 @@ def fit_quick(
     plain = to_sample(labelled)
     own = HeldOut(probe.scores(labelled.values).numpy(), plain.labels, plain.weights)
     return QuickFit(probe, validation, probe.scores(unlabelled.values).numpy(), cross_entropy(own))
+
+
+def views_within(views: int, points: int) -> int:
+    """Return in how many views these points are read when ``views`` are asked for: 50,000 readings are the most."""
+    return max(1, min(views, MOST_POINTS // min(points, MOST_POINTS)))
 
 
 def _join(readings: Sequence[Reading]) -> Sample:

@@ -16,7 +16,7 @@ from geoseg.domain.windows import grid
 from geoseg.errors import TrainingError
 from geoseg.learning.feature_cache import FeatureCache
 from geoseg.learning.normalisation import Normalisation
-from geoseg.learning.patches import UNTURNED, Turn, batches, cells_of, plan_cover, read_ahead
+from geoseg.learning.patches import UNTURNED, Turn, batches, cell_numbers, plan_cover, read_ahead
 from geoseg.learning.sampling import read_at_points
 
 UNLABELLED_CELLS = 200
@@ -140,9 +140,7 @@ def read_kept_maps(
     The result is the same. A cache that cannot be written to is warned of.
     """
     progress = progress or Silence()
-    cells = cells_of(points, reader.patch_px)
-    numbers = {cell: number for number, cell in enumerate(sorted(set(cells)))}
-    cell = np.array([numbers[one] for one in cells])
+    cell = cell_numbers(points, reader.patch_px)
     order = np.argsort(cell, kind="stable")
     points, known = points.take(order), cache.find(points.take(order))
     values, valid = known.values, known.valid

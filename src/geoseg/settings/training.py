@@ -23,9 +23,10 @@ class TrainSettings(Settings):
         points: Point file; None only for the recipe "full".
         output: Model file to write.
         split: Which images of a folder to train on.
-        recipe: How to train; "auto" tries "quick" and "forest" and keeps the better one, "pfce" is DeepLabV3 with
+        recipe: How to train; "auto" tries "quick", "forest" and, where ``minutes`` suffice, "deep", and keeps the best one, "pfce" is DeepLabV3 with
             partial focal cross-entropy, "quick" a linear head on layers of the frozen backbone, "forest" a random forest on colour and texture,
             "full" the network of "pfce" on all labels of the masks, as a ceiling, "deep" starts from "quick" and fine-tunes.
+        minutes: How long "auto" may take; "deep" is tried, and done, where about that fits.
         backbone: The network's backbone: resnet50, resnet101, mobilenet_v3_large, or for "quick" and "deep" the name that
             timm has for a convolutional network.
         output_stride: Pixels per cell of the logits; 8 is finer, 16 about three times faster.
@@ -37,7 +38,7 @@ class TrainSettings(Settings):
             2 reads it enlarged as well and maps finer.
         views: In how many turns and flips "quick" reads the points, 1..8; the fit then does not hold on to what they change.
         texture: Whether "quick" reads colour and texture of all bands beside the backbone, which then takes the first
-            three alone.
+            three alone; None: where there are more than three bands, and weights that are pretrained.
         cache: Folder where "quick" keeps the features of points for the next training; None: geoseg/features in the
             user's cache folder.
         keep_features: Whether it keeps them.
@@ -71,6 +72,7 @@ class TrainSettings(Settings):
     points: Path | None = None
     split: str = "train"
     recipe: Literal["auto", "pfce", "quick", "deep", "forest", "full"] = "auto"
+    minutes: Annotated[float, Field(ge=0)] = 20.0
     backbone: Annotated[str, Field(pattern=r"^\w[\w.]*$")] = "resnet50"
     output_stride: Literal[8, 16] = 8
     weights: str = "imagenet"
@@ -78,7 +80,7 @@ class TrainSettings(Settings):
     head_start: bool = True
     enlarge: Literal[1, 2] = 2
     views: Annotated[int, Field(ge=1, le=8)] = 4
-    texture: bool = False
+    texture: bool | None = None
     cache: Path | None = None
     keep_features: bool = True
     prior: str = "em"
@@ -140,7 +142,7 @@ class TrainingOptions(Settings):
         head_start: Whether heads start from a linear probe.
         enlarge: Up to how many times "quick" enlarges the image.
         views: In how many turns and flips "quick" reads the points.
-        texture: Whether "quick" reads colour and texture of all bands beside the backbone.
+        texture: Whether "quick" reads colour and texture of all bands beside the backbone; None as there.
         prior: Where the classes' shares on the land come from.
         bands: Bands to use, from 1; None takes all.
         check_share: Share of the points that "pfce" holds out.
@@ -162,7 +164,7 @@ class TrainingOptions(Settings):
     head_start: bool = True
     enlarge: Literal[1, 2] = 2
     views: Annotated[int, Field(ge=1, le=8)] = 4
-    texture: bool = False
+    texture: bool | None = None
     prior: str = "em"
     bands: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None
     check_share: Share = 0.2

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
 import torch
 
-from geoseg.domain.points import Points
+from geoseg.domain.points import TRAIN, Points
+from geoseg.domain.ports import Silence
 from geoseg.learning.calibration import Calibration
-from geoseg.learning.fitting import Start, fit
+from geoseg.learning.checkpoints import Checkpoint
+from geoseg.learning.fitting import EpochRecord, FitPlan, Start, fit
 from geoseg.learning.guidance import Guidance
 from geoseg.learning.layers import late_parameters
 from geoseg.learning.model_file import build_any
@@ -40,23 +42,35 @@ def deep(job: Job) -> Trained:
     """
     settings, layers = job.settings, load_layers(job)
     checkpoint = job.folder.begin(identity(job), resume=settings.resume, overwrite=settings.overwrite)
-    started = fit_heads(job, layers)
-    # Tensors of its own: what quick made stays as it is.
-    own = {name: tensor.clone() for name, tensor in started.state.items()}
-    network = build_any(started.architecture, own).to(torch.device(job.device))
-    guidance = guide(settings.parts, started.calibration)
-    if settings.absent:
-        guidance = replace(
-            guidance, absent=absent_classes(job.material.data.points, len(job.material.legend))
-        )
-    teacher = copy.deepcopy(network).eval() if "self-training" in settings.parts else None
-    plan = replace(fit_plan(job, SCHEDULE), guidance=guidance, has_fixed_norms=True)
+    return tune(job, fit_heads(job, layers), checkpoint, after_epoch=job.folder.after_epoch)
+
+
+def tune(
+    job: Job,
+    started: Trained,
+    checkpoint: Checkpoint | None = None,
+    *,
+    absent: Mapping[str, tuple[bool, ...]] | None = None,
+    after_epoch: Callable[[EpochRecord, Callable[[], bytes]], None] | None = None,
+) -> Trained:
+    """Do what :func:`deep` does once the quick recipe is through.
+
+    Args:
+        job: The job; its points teach.
+        started: What :func:`fit_heads` gave; it stays as it is.
+        checkpoint: Where to go on from.
+        absent: Which classes are absent in each image; None: those without a point, where the settings say so.
+        after_epoch: As in :func:`fit`.
+    """
+    start, plan = _prepare(job, started)
+    if absent is not None and plan.guidance is not None:
+        plan = replace(plan, guidance=replace(plan.guidance, absent=absent))
     fitted = fit(
-        Start(network, (late_parameters(network), []), checkpoint, teacher),
+        replace(start, resume=checkpoint),
         job.material.data,
         plan,
         progress=job.progress,
-        after_epoch=job.folder.after_epoch,
+        after_epoch=after_epoch,
     )
     first, last = fitted.history[0], fitted.history[-1]
     has_learnt = last.loss <= first.loss
@@ -79,6 +93,29 @@ def deep(job: Job) -> Trained:
         history=fitted.history,
         held_out=None,
     )
+
+
+def tuning_seconds(job: Job, started: Trained) -> float:
+    """Return about how long :func:`tune` takes: two steps are made, of which the second is measured."""
+    start, plan = _prepare(job, started)
+    data = replace(job.material.data, points=job.material.data.points.with_role(TRAIN))
+    trial = fit(start, data, replace(plan, epochs=2, patches=plan.batch), progress=Silence())
+    return trial.history[-1].seconds * plan.epochs * -(-plan.patches // plan.batch)
+
+
+def _prepare(job: Job, started: Trained) -> tuple[Start, FitPlan]:
+    """Return what to tune, tensors of its own, and how."""
+    settings = job.settings
+    own = {name: tensor.clone() for name, tensor in started.state.items()}
+    network = build_any(started.architecture, own).to(torch.device(job.device))
+    guidance = guide(settings.parts, started.calibration)
+    if settings.absent:
+        guidance = replace(
+            guidance, absent=absent_classes(job.material.data.points, len(job.material.legend))
+        )
+    teacher = copy.deepcopy(network).eval() if "self-training" in settings.parts else None
+    plan = replace(fit_plan(job, SCHEDULE), guidance=guidance, has_fixed_norms=True)
+    return Start(network, (late_parameters(network), []), teacher=teacher), plan
 
 
 def absent_classes(points: Points, classes: int) -> dict[str, tuple[bool, ...]]:

@@ -23,7 +23,7 @@ from geoseg.learning.forest import fit_forest
 from geoseg.learning.fresh_stages import pass_through
 from geoseg.learning.head_start import can_start_head, start_head
 from geoseg.learning.layers import LayerNetwork, build_layer_network
-from geoseg.learning.models import BACKBONES, Architecture, build_network, split_parameters
+from geoseg.learning.models import BACKBONES, COLORS, Architecture, build_network, split_parameters
 from geoseg.learning.quick import fit_quick
 from geoseg.learning.reading import Reader, draw_unlabelled, even_choice, read_logits
 from geoseg.learning.stem import start_stem
@@ -37,7 +37,7 @@ from geoseg.workflows.run_folder import RunFolder
 # The prior is corrected when all is fitted.
 NOT_OF_THE_RUN = {
     *("resume", "overwrite", "output", "device", "processes", "prior", "data", "points"),
-    *("cache", "keep_features"),
+    *("cache", "keep_features", "minutes"),
 }
 # The patch over what is read around a cell.
 _MARGINS_A_PATCH = 4
@@ -192,7 +192,15 @@ def load_layers(job: Job) -> Layers:
     """Build the network that :func:`quick` fits, and load its weights."""
     settings = job.settings
     scales = (1, 2)[: settings.enlarge]
-    architecture = replace(job.architecture, head="linear", scales=scales, has_texture=settings.texture)
+    has_texture = settings.texture
+    if has_texture is None:
+        has_texture = job.architecture.bands > COLORS and settings.weights != "none"
+    architecture = replace(job.architecture, head="linear", scales=scales, has_texture=has_texture)
+    if has_texture and architecture.backbone_bands < architecture.bands:
+        job.progress.say(
+            f"The backbone takes the first three bands; colour and texture of all {architecture.bands} join as features of "
+            "their own (--no-texture: the backbone takes all)."
+        )
     torch.manual_seed(settings.seed)
     network = build_layer_network(architecture)
     report = _load(job, network, architecture)
@@ -241,9 +249,15 @@ def fit_heads(job: Job, layers: Layers) -> Trained:
 
 def forest(job: Job) -> Trained:
     """Fit a random forest to colour and texture at the points."""
+    settings = job.settings
+    job.folder.begin(identity(job), resume=False, overwrite=settings.overwrite or settings.resume)
+    return fit_trees(job)
+
+
+def fit_trees(job: Job) -> Trained:
+    """Do what :func:`forest` does once the folder has begun."""
     settings, data = job.settings, job.material.data
     data = replace(data, points=data.points.with_role(TRAIN))
-    job.folder.begin(identity(job), resume=False, overwrite=settings.overwrite or settings.resume)
     fitted = fit_forest(data, job.reader, seed=settings.seed, progress=job.progress)
     calibration, prior = calibrate(
         settings, job.material, fitted.held_out, unlabelled=fitted.unlabelled, progress=job.progress

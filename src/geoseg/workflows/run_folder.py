@@ -36,6 +36,7 @@ class RunFolder:
             )
         self.checkpoint = self.path / "checkpoint.pt"
         self._identity = self.path / "run.json"
+        self._findings = self.path / "auto.json"
         self._log = self.path / "log.jsonl"
         self._board: SummaryWriter | None = None
         self._is_read_only = is_read_only
@@ -78,6 +79,18 @@ class RunFolder:
             self._board.add_scalar(name, values[name], record.epoch)
         self._board.flush()
 
+    def write_findings(self, found: Mapping[str, Any]) -> None:
+        """Store why a recipe was chosen, for a run that goes on later; JSON values."""
+        write_json(self._findings, dict(found))
+
+    def read_findings(self) -> dict[str, Any]:
+        """Return what :func:`write_findings` stored.
+
+        Raises:
+            ModelFileError: It is not there, or damaged.
+        """
+        return self._read_json(self._findings, "why the recipe was chosen")
+
     def finish(self) -> None:
         """Remove the checkpoint of a run whose model is written."""
         self.checkpoint.unlink(missing_ok=True)
@@ -92,7 +105,7 @@ class RunFolder:
             self._board.close()
 
     def _resumed(self, identity: Mapping[str, Any]) -> Checkpoint:
-        stored = self._stored_identity()
+        stored = self._read_json(self._identity, "the settings of the unfinished run")
         now = json.loads(json.dumps(identity))
         differing = sorted(k for k in stored.keys() | now.keys() if stored.get(k) != now.get(k))
         if differing:
@@ -106,13 +119,14 @@ class RunFolder:
             )
         return unpack_checkpoint(self.checkpoint.read_bytes(), self.checkpoint)
 
-    def _stored_identity(self) -> dict[str, Any]:
+    @staticmethod
+    def _read_json(path: Path, what: str) -> dict[str, Any]:
         try:
-            return dict(json.loads(self._identity.read_text(encoding="utf-8")))
+            return dict(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
             raise ModelFileError(
-                "the settings of the unfinished run cannot be read",
-                where=self._identity,
+                f"{what} cannot be read",
+                where=path,
                 got=error,
                 hint="Use --overwrite to start anew.",
             ) from error
@@ -124,6 +138,11 @@ class RunFolder:
                 where=self.path,
                 hint="Use --resume to go on with it, or --overwrite to start anew.",
             )
-        for old in (self.checkpoint, self._log, *(self.path / "tensorboard").glob("events.*")):
+        for old in (
+            self.checkpoint,
+            self._log,
+            self._findings,
+            *(self.path / "tensorboard").glob("events.*"),
+        ):
             old.unlink(missing_ok=True)
         check_output(self._identity, overwrite=True)
