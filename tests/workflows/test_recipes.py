@@ -10,6 +10,7 @@ import pytest
 import rasterio
 import torch
 from safetensors.torch import load
+from tests.workflows.watching import Watcher, assert_same_weights
 
 from geoseg.domain.points import make_points
 from geoseg.errors import PointsError, SettingsError, StoppedError
@@ -19,22 +20,6 @@ from geoseg.workflows.deep import absent_classes
 from geoseg.workflows.evaluate import evaluate
 from geoseg.workflows.predict import predict
 from geoseg.workflows.train import train
-
-
-class Watcher:
-    def __init__(self):
-        self.said = []
-
-    def start(self, what, total):
-        pass
-
-    def advance(self, steps=1, note=""):
-        pass
-
-    def say(self, text):
-        self.said.append(text)
-
-    warn = say
 
 
 @pytest.fixture
@@ -74,6 +59,7 @@ def test_quick_makes_a_model_file_that_every_verb_takes(settings, dataset, tmp_p
         ({"bands": (1, 2, 3, 1), "texture": False}, False),
         ({"bands": (1, 2, 3, 1), "weights": "none"}, False),
         ({"bands": (1, 2), "texture": True}, True),
+        ({"bands": (1, 2, 3, 1), "recipe": "deep", "epochs": 1}, True),
     ],
 )
 def test_bands_that_pretrained_backbones_do_not_know_join_by_their_texture(
@@ -158,29 +144,35 @@ def test_a_deep_training_goes_on_where_it_was_stopped(settings, tmp_path, monkey
         with pytest.raises(StoppedError):
             train(again)
     resumed = train(again.model_copy(update={"resume": True})).model
-    states = [load(model.read_bytes()) for model in (whole, resumed)]
-    assert all(torch.equal(tensor, states[1][name]) for name, tensor in states[0].items())
+    assert_same_weights(whole, resumed)
 
 
-def test_deep_keeps_the_network_of_quick_where_the_loss_rises(settings, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("losses", "is_kept"),
+    [((1.0, 2.0), False), ((0.9, 1.0, 1.0, 0.95), False), ((1.0, 1.0, 0.5, 1.1), True), ((1.0,), True)],
+)
+def test_deep_keeps_the_network_of_quick_where_the_loss_rises_over_the_epochs(
+    settings, tmp_path, monkeypatch, losses, is_kept
+):
     from geoseg.workflows import deep
 
-    def fit_badly(*arguments, **options):
+    def fit_so(*arguments, **options):
         fitted = fit(*arguments, **options)
-        last = replace(fitted.history[-1], loss=fitted.history[0].loss + 1)
-        return replace(fitted, history=(fitted.history[0], last))
+        history = [replace(fitted.history[0], epoch=e + 1, loss=loss) for e, loss in enumerate(losses)]
+        return replace(fitted, history=tuple(history))
 
     fit = deep.fit
-    monkeypatch.setattr(deep, "fit", fit_badly)
+    monkeypatch.setattr(deep, "fit", fit_so)
     watcher = Watcher()
-    models = [
-        train(settings()).model,
-        train(settings(**DEEP, output=tmp_path / "d.geoseg"), watcher).model,
-    ]
-    assert any(text.startswith("The loss rose from ") for text in watcher.said)
-    assert read_record(models[1]).training["epoch"] == 0
-    states = [load(model.read_bytes()) for model in models]
-    assert all(torch.equal(tensor, states[1][name]) for name, tensor in states[0].items())
+    quick = train(settings()).model
+    own = train(settings(**{**DEEP, "backbone_rate": 1e-4}, output=tmp_path / "d.geoseg"), watcher).model
+    assert any(text.startswith("The loss rose from ") for text in watcher.said) != is_kept
+    assert (read_record(own).training["epoch"] > 0) == is_kept
+    if is_kept:
+        with pytest.raises(AssertionError):
+            assert_same_weights(quick, own)
+    else:
+        assert_same_weights(quick, own)
 
 
 @pytest.mark.parametrize(
@@ -194,6 +186,43 @@ def test_deep_keeps_the_network_of_quick_where_the_loss_rises(settings, tmp_path
 def test_parts_that_do_not_fit_together_are_refused(settings, parts, said):
     with pytest.raises(ValueError, match=said):
         settings(recipe="deep", parts=parts)
+
+
+@pytest.fixture
+def weighed(tmp_path, dataset):
+    """Write points from west to east, field, wood and water, in two images: so many that count, and those after them."""
+
+    def write(name, weightless=()):
+        rows = [
+            f"{image},{row},{col},{label},1"
+            for image in ("east", "west")
+            for row in (40, 55, 70, 85)
+            for col, label in ((10, "field"), (48, "wood"), (85, "water"))
+        ]
+        (tmp_path / name).write_text("\n".join(["image,row,col,class,weight", *rows, *weightless]))
+        return {"points": tmp_path / name, "legend": dataset / "legend.json"}
+
+    return write
+
+
+@pytest.mark.parametrize("recipe", ["quick", "forest", "auto"])
+def test_points_without_weight_change_nothing(settings, weighed, tmp_path, recipe):
+    wrong = [f"east,{row},85,field,0" for row in (62, 64, 66)]
+    models = [
+        train(settings(recipe=recipe, minutes=0, output=tmp_path / f"{name}.geoseg", **points)).model
+        for name, points in (("one", weighed("a.csv")), ("other", weighed("b.csv", wrong)))
+    ]
+    assert_same_weights(*models)
+    records = [read_record(model) for model in models]
+    assert records[0].calibration == records[1].calibration
+
+
+@pytest.mark.parametrize("recipe", ["quick", "forest", "auto", "deep", "pfce"])
+def test_points_that_all_weigh_nothing_are_refused(settings, dataset, tmp_path, recipe):
+    rows = "\n".join(f"east,40,{col},{label},0" for col, label in ((10, "field"), (48, "wood")))
+    (tmp_path / "none.csv").write_text("image,row,col,class,weight\n" + rows)
+    with pytest.raises(PointsError, match=r"no point is left to train on; expected .* weight above 0"):
+        train(settings(recipe=recipe, points=tmp_path / "none.csv"))
 
 
 @pytest.mark.parametrize("recipe", ["quick", "forest"])

@@ -58,6 +58,10 @@ class Points:
         """Return the points whose role is ``role``."""
         return self.take(self.role == role)
 
+    def counting(self) -> Points:
+        """Return the points whose weight is not 0."""
+        return self.take(self.weight > 0)
+
     def counts(self, classes: int) -> NDArray[np.int64]:
         """Return how many points each class has, shape (classes,)."""
         return np.bincount(self.class_id, minlength=classes).astype(np.int64)

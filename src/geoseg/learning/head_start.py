@@ -54,7 +54,7 @@ class Features:
 def can_start_head(network: DeepLabV3, data: FitData) -> bool:
     """Say whether there are two classes at least, and channels enough for all."""
     room = cast(nn.Conv2d, network.classifier.get_submodule("1")).in_channels
-    return len(np.unique(data.points.with_role(TRAIN).class_id)) > 1 and 2 * data.classes <= room
+    return len(np.unique(data.points.with_role(TRAIN).counting().class_id)) > 1 and 2 * data.classes <= room
 
 
 def start_head(
@@ -72,7 +72,7 @@ def start_head(
         missing: Names of the tensors that no weights were found for.
         progress: Told of every step.
     """
-    data = replace(data, points=even_choice(data.points.with_role(TRAIN), MOST_POINTS))
+    data = replace(data, points=even_choice(data.points.with_role(TRAIN).counting(), MOST_POINTS))
     training = data.points
     steps = list(batches(plan_cover(training, plan.patch_px), plan.batch))
     settling = steps[:: -(-len(steps) // SETTLING_BATCHES)]

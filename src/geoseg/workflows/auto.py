@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from geoseg.domain.points import TRAIN, Points
+from geoseg.domain.points import Points
 from geoseg.domain.ports import Silence
 from geoseg.errors import TrainingError
 from geoseg.learning.calibration import HeldOut
@@ -70,16 +70,16 @@ def auto(job: Job) -> Trained:
     say(f"Ahead is {said}")
     try:
         trial = _try_deep(job, quick, layers, spent_s=time.monotonic() - started)
-        found = {**found, **trial.describe()}
+        and_deep = {**found, **trial.describe()}
         if not trial.is_gain:
             say("Keeping quick.")
-            return _with_findings(quick, found)
+            return _with_findings(quick, and_deep)
         say("Keeping deep, now on all points.")
-        job.folder.write_findings(found)
-        return _with_findings(tune(job, quick, after_epoch=job.folder.after_epoch), found)
+        job.folder.write_findings(and_deep)
+        return _with_findings(tune(job, quick, after_epoch=job.folder.after_epoch), and_deep)
     except (TrainingError, torch.OutOfMemoryError) as error:
         job.progress.warn(f"Keeping quick, since deep came to no end: {error}")
-        return _with_findings(quick, {**found, "chosen": "quick"})
+        return _with_findings(quick, found)
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,7 @@ class Trial:
 
 def _try_deep(job: Job, quick: Trained, layers: Layers, *, spent_s: float) -> Trial:
     """Compare deep with quick at some of the places, where the time suffices for this and for deep on all points."""
-    points = even_choice(job.material.data.points.with_role(TRAIN))
-    points = points.take(points.weight > 0)
+    points = even_choice(job.material.teaching.points)
     fold = _judging_fold(points, job.settings.patch)
     if fold is None:
         job.progress.say(
@@ -141,7 +140,7 @@ def _judging_fold(points: Points, patch_px: int) -> tuple[Positions, Positions] 
 def _compare(job: Job, layers: Layers, *, fitted: Points, left: Points) -> dict[str, Score]:
     """Return the scores of quick and deep at points left out, fitted to others, which are read in as many views as all are."""
     data, settings = job.material.data, job.settings
-    views = views_within(settings.views, len(data.points.with_role(TRAIN)))
+    views = views_within(settings.views, len(job.material.teaching.points))
     apart = replace(
         job,
         settings=settings.model_copy(update={"views": views}),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from statistics import fmean
 
 import numpy as np
 import torch
 
-from geoseg.domain.points import TRAIN, Points
+from geoseg.domain.points import Points
 from geoseg.domain.ports import Silence
 from geoseg.learning.calibration import Calibration
 from geoseg.learning.checkpoints import Checkpoint
@@ -72,22 +73,25 @@ def tune(
         progress=job.progress,
         after_epoch=after_epoch,
     )
-    first, last = fitted.history[0], fitted.history[-1]
-    has_learnt = last.loss <= first.loss
+    # One epoch has too few patches to tell: its loss goes up and down by a tenth and more.
+    losses = [record.loss for record in fitted.history]
+    half = -(-len(losses) // 2)
+    first, last = fmean(losses[:half]), fmean(losses[-half:])
+    has_learnt = last <= first
     if not has_learnt:
         job.progress.warn(
-            f"The loss rose from {first.loss:.3f} to {last.loss:.3f}, so the network stays as quick made it. "
+            f"The loss rose from {first:.3f} to {last:.3f}, so the network stays as quick made it. "
             "Weights that are pretrained, or a lower --backbone-rate, may help."
         )
     return replace(
         started,
         recipe="deep",
         state=fitted.state if has_learnt else started.state,
-        summary=f"{started.summary}; then epoch {fitted.best_epoch}, loss {last.loss:.4f}",
+        summary=f"{started.summary}; then epoch {fitted.best_epoch}, loss {losses[-1]:.4f}",
         training={
             **started.training,
             "epoch": fitted.best_epoch if has_learnt else 0,
-            "final_loss": last.loss,
+            "final_loss": losses[-1],
             "history": describe_epochs(fitted.history),
         },
         history=fitted.history,
@@ -98,8 +102,7 @@ def tune(
 def tuning_seconds(job: Job, started: Trained) -> float:
     """Return about how long :func:`tune` takes: two steps are made, of which the second is measured."""
     start, plan = _prepare(job, started)
-    data = replace(job.material.data, points=job.material.data.points.with_role(TRAIN))
-    trial = fit(start, data, replace(plan, epochs=2, patches=plan.batch), progress=Silence())
+    trial = fit(start, job.material.teaching, replace(plan, epochs=2, patches=plan.batch), progress=Silence())
     return trial.history[-1].seconds * plan.epochs * -(-plan.patches // plan.batch)
 
 

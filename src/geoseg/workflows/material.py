@@ -39,6 +39,11 @@ class Material:
     data: FitData
     shares: NDArray[np.float64] | None
 
+    @property
+    def teaching(self) -> FitData:
+        """The data with those points alone that are fitted to: of role train, with a weight."""
+        return replace(self.data, points=self.data.points.with_role(TRAIN).counting())
+
 
 def gather(settings: TrainSettings, stack: ExitStack, progress: Progress, *, check_share: float) -> Material:
     """Open the rasters, read the points, and hold out a share of them unless some are held out already."""
@@ -110,11 +115,14 @@ def _valid(raster: Raster) -> NDArray[np.bool_]:
 
 def _describe(points: Points, legend: Legend) -> str:
     counts = points.counts(len(legend))
-    without = [
-        n for n, c in zip(legend.names, points.with_role(TRAIN).counts(len(legend)), strict=True) if not c
-    ]
+    taught = points.with_role(TRAIN).counting().counts(len(legend))
+    without = [n for n, c in zip(legend.names, taught, strict=True) if not c]
     if len(without) == len(legend):
-        raise PointsError("no point is left to train on", hint="Lower --check-share, or add points.")
+        raise PointsError(
+            "no point is left to train on",
+            expected="points of role train and of a weight above 0",
+            hint="Lower --check-share, or add points.",
+        )
     text = ", ".join(f"{n} {c}" for n, c in zip(legend.names, counts, strict=True))
     held, images = len(points.with_role(CHECK)), len(np.unique(points.image))
     note = f" No point of {', '.join(without)}: the map will not show it." if without else ""

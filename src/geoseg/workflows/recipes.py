@@ -13,7 +13,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from geoseg.domain.points import CHECK, TRAIN
+from geoseg.domain.points import CHECK
 from geoseg.domain.ports import Progress
 from geoseg.learning.calibration import Calibration, HeldOut
 from geoseg.learning.devices import choose_device, choose_precision
@@ -209,8 +209,7 @@ def load_layers(job: Job) -> Layers:
 
 def fit_heads(job: Job, layers: Layers) -> Trained:
     """Do what :func:`quick` does once the weights are loaded and the folder has begun."""
-    settings, data = job.settings, job.material.data
-    data = replace(data, points=data.points.with_role(TRAIN))
+    settings, data = job.settings, job.material.teaching
     network, architecture, report = layers
     network.to(torch.device(job.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
     cache = _feature_cache(job, network, architecture) if settings.keep_features else None
@@ -256,8 +255,7 @@ def forest(job: Job) -> Trained:
 
 def fit_trees(job: Job) -> Trained:
     """Do what :func:`forest` does once the folder has begun."""
-    settings, data = job.settings, job.material.data
-    data = replace(data, points=data.points.with_role(TRAIN))
+    settings, data = job.settings, job.material.teaching
     fitted = fit_forest(data, job.reader, seed=settings.seed, progress=job.progress)
     calibration, prior = calibrate(
         settings, job.material, fitted.held_out, unlabelled=fitted.unlabelled, progress=job.progress
