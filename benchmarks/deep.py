@@ -63,7 +63,7 @@ class Noise:
 
 
 def measure(parts: Sequence[str] | None, *, patch_px: int, batch: int, steps: int) -> tuple[float, float]:
-    """Return the seconds of a step, and the most memory in MiB, after an epoch to warm up."""
+    """Return the seconds of a step after an epoch to warm up, and the most memory in MiB: the process's, or CUDA's."""
     torch.manual_seed(0)
     device = choose_device("auto")
     plan = FitPlan(
@@ -90,6 +90,8 @@ def measure(parts: Sequence[str] | None, *, patch_px: int, batch: int, steps: in
         # The loss at noise means nothing, and its rate keeps the weights where they are.
         plan = FitPlan(**{**vars(plan), "guidance": guidance, "has_fixed_norms": True, "backbone_rate": 1e-9})
     seconds = fit(start, data, plan, progress=Silence()).history[-1].seconds / steps
+    if device == "cuda":
+        return seconds, torch.cuda.max_memory_allocated() / 2**20
     return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
@@ -108,7 +110,7 @@ def main() -> None:
             sizes = {"patch_px": options.patch, "batch": options.batch, "steps": options.steps}
             seconds, memory = pool.apply(measure, (parts,), sizes)
         base = base or seconds
-        print(f"{name:28s} {seconds:6.2f} s a step, {seconds / base:5.2f} times pfce, {memory:6,.0f} MiB")
+        print(f"{name:28s} {seconds:7.3f} s a step, {seconds / base:5.2f} times pfce, {memory:6,.0f} MiB")
 
 
 if __name__ == "__main__":

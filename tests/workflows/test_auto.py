@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-import torch
-from safetensors.torch import load
+from tests.workflows.watching import Watcher, assert_same_weights
 
 from geoseg.errors import ResumeError, StoppedError, TrainingError
 from geoseg.learning.choosing import Choice, choose
@@ -18,22 +17,6 @@ from geoseg.workflows.sample import sample
 from geoseg.workflows.train import train
 
 DEEP = {"epochs": 2, "patches": 4, "batch": 2}
-
-
-class Watcher:
-    def __init__(self):
-        self.said = []
-
-    def start(self, what, total):
-        pass
-
-    def advance(self, steps=1, note=""):
-        pass
-
-    def say(self, text):
-        self.said.append(text)
-
-    warn = say
 
 
 @pytest.fixture
@@ -131,7 +114,7 @@ def test_auto_keeps_quick_as_it_is_where_deep_is_no_gain(settings, many, quick_i
     scores = kept.record.training["auto"]["deep"]["scores"]
     assert scores["quick"]["miou"] == pytest.approx(scores["deep"]["miou"], abs=0.05)
     assert kept.record.calibration == alone.record.calibration
-    _assert_same_weights(kept.model, alone.model)
+    assert_same_weights(kept.model, alone.model)
 
 
 def test_auto_judges_deep_at_points_of_places_that_taught_neither(settings, many, deep_is_best, monkeypatch):
@@ -163,7 +146,7 @@ def test_auto_judges_deep_at_points_of_places_that_taught_neither(settings, many
     assert set(record.training["auto"]["deep"]["scores"]) == {"quick", "deep"}
 
 
-def test_auto_keeps_quick_where_deep_fails(settings, many, deep_is_best, monkeypatch, tmp_path):
+def test_auto_keeps_quick_where_deep_fails(settings, many, deep_is_best, monkeypatch):
     def fail(*_, **__):
         raise TrainingError("the loss is no longer finite")
 
@@ -193,12 +176,7 @@ def test_auto_that_was_stopped_at_deep_goes_on_and_gives_what_deep_gives(
     with pytest.raises(ResumeError, match="recipe"):
         train(again.model_copy(update={"resume": True, "recipe": "deep"}))
     resumed = train(again.model_copy(update={"resume": True, "minutes": 0.0})).model
-    _assert_same_weights(alone, resumed)
+    assert_same_weights(alone, resumed)
     records = [read_record(model) for model in (alone, resumed)]
     assert records[0].calibration == records[1].calibration
     assert records[1].training["auto"]["chosen"] == "deep"
-
-
-def _assert_same_weights(one, other):
-    states = [load(model.read_bytes()) for model in (one, other)]
-    assert all(torch.equal(tensor, states[1][name]) for name, tensor in states[0].items())

@@ -10,6 +10,7 @@ import pytest
 import rasterio
 import torch
 from PIL import Image
+from tests.workflows.watching import Watcher
 
 from geoseg.errors import DatasetError, LegendError, OutputError, RasterError, SettingsError, StoppedError
 from geoseg.geodata.masks import read_mask
@@ -19,22 +20,6 @@ from geoseg.workflows.experiment import experiment
 from geoseg.workflows.experiment_grid import runs
 from geoseg.workflows.sample import sample
 from geoseg.workflows.train import train
-
-
-class Watcher:
-    def __init__(self):
-        self.said = []
-
-    def start(self, what, total):
-        pass
-
-    def advance(self, steps=1, note=""):
-        pass
-
-    def say(self, text):
-        self.said.append(text)
-
-    warn = say
 
 
 class StopsInEpoch(Watcher):

@@ -44,7 +44,7 @@ def _draw_loss(axes: Axes, history: Sequence[Mapping[str, float]]) -> None:
     rates = axes.twinx()
     _plot(rates, history, "learning_rate", label="learning rate", color=_RATE)
     _plot(axes, history, "loss", label="loss", color=_LOSS)
-    axes.set_title("Loss at the training points", size=_SIZE)
+    axes.set_title("Training loss", size=_SIZE)
     axes.set_ylabel("loss", size=_SIZE)
     axes.set_ylim(bottom=0)
     rates.set_ylim(bottom=0)
