@@ -126,13 +126,18 @@ def test_closing_answers_what_waits(predictor):
     batcher = Batcher(predictor, most=1, wait_s=0.0)
     predictor.is_free.clear()
     with ThreadPoolExecutor(3) as pool:
-        answers = [pool.submit(batcher.probabilities, *windows(0.1)) for _ in range(2)]
-        while len(batcher._waiting) != 1:
+        answers = [pool.submit(batcher.probabilities, *windows(0.1))]
+        assert predictor.has_begun.wait(10)
+        answers.append(pool.submit(batcher.probabilities, *windows(0.2)))
+        while not batcher._waiting:
             pass
         closing = pool.submit(batcher.close)
+        while not batcher._is_closed:
+            pass
         predictor.is_free.set()
         closing.result(10)
-        assert all(a.done() for a in answers)
+        assert predictor.passes == [1, 1]
+        assert [float(a.result(10)[0, 0, 0, 0]) for a in answers] == pytest.approx([0.1, 0.2])
     with pytest.raises(RuntimeError, match="closed"):
         batcher.probabilities(*windows(0.1))
 
