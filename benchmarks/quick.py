@@ -14,7 +14,7 @@ import time
 import numpy as np
 
 from geoseg.domain.ports import Silence
-from geoseg.learning.probe import fit_linear, standardise
+from geoseg.learning.probe import fit_linear, fitting, standardise
 from geoseg.learning.quick import cross_validate
 from geoseg.learning.reading import MOST_POINTS
 from geoseg.learning.validation import Sample
@@ -38,7 +38,10 @@ def main() -> None:
         began = time.perf_counter()
         standard = standardise(sample.values)
         fitted = Sample(standard.coordinates, sample.labels, sample.weights, sample.places)
-        fit_linear(fitted.values, fitted.labels, fitted.weights, classes=options.classes, inverse_ridge=1e-3)
+        with fitting():
+            fit_linear(
+                fitted.values, fitted.labels, fitted.weights, classes=options.classes, inverse_ridge=1e-3
+            )
         once = time.perf_counter() - began
         validation = cross_validate(fitted, options.classes, Silence(), views=views)
         chosen = time.perf_counter() - began - once

@@ -120,3 +120,25 @@ def test_the_ridge_follows_the_noise(noise, least, most):
     found = cross_validate(sample, 2, Silence())
     assert least <= found.inverse_ridge <= most
     assert found.losses[found.inverse_ridge] == min(found.losses.values())
+
+
+@pytest.fixture
+def threads():
+    """Set how many threads there are; they are as before afterwards."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def test_folds_side_by_side_are_fitted_as_one_after_the_other(threads):
+    rng = np.random.default_rng(0)
+    labels = np.arange(150) % 3
+    values = rng.normal(0, 1, (150, 40)) + 0.3 * labels[:, None]
+    sample = Sample(values, labels, np.ones(150), np.arange(150) // 5)
+    found = []
+    for count in (1, 4):
+        threads(count)
+        found.append(cross_validate(sample, 3, Silence()))
+    one, four = found
+    assert one.losses == four.losses
+    np.testing.assert_array_equal(one.held_out.logits, four.held_out.logits)

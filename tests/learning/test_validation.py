@@ -30,7 +30,7 @@ def test_points_left_out_are_scored_by_a_fit_that_did_not_see_them():
     labels, places = np.arange(40) % 2, np.arange(40) // 4
     sample = Sample(np.arange(40.0)[:, None], labels, np.arange(40) + 1.0, places)
 
-    def was_seen(fitted, values):
+    def was_seen(_, fitted, values):
         return np.isin(values[:, 0], fitted.values[:, 0])[:, None].astype(float)
 
     held_out = leave_out(sample, folds_by_place(labels, places), was_seen)

@@ -175,7 +175,7 @@ def fit_forest(data: FitData, reader: Reader, *, seed: int, progress: Progress) 
     )
     sample = to_sample(labelled)
 
-    def fit_and_score(fitted: Sample, values: Floats) -> Floats:
+    def fit_and_score(_: int, fitted: Sample, values: Floats) -> Floats:
         return _logits(ForestNetwork(_fit(fitted, data.classes, seed), _bands(data)), values)
 
     folds = folds_by_place(sample.labels, sample.places)

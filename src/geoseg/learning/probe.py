@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 UNSEEN = 20.0
@@ -80,9 +83,25 @@ def fit_probe(
         inverse_ridge: What the sum of the points' losses counts against half the squared weights.
     """
     standard = standardise(features)
-    return standard.to_probe(
-        *fit_linear(standard.coordinates, labels, weights, classes=classes, inverse_ridge=inverse_ridge)
-    )
+    with fitting():
+        found = fit_linear(
+            standard.coordinates, labels, weights, classes=classes, inverse_ridge=inverse_ridge
+        )
+    return standard.to_probe(*found)
+
+
+@contextmanager
+def fitting() -> Iterator[None]:
+    """Prepare for :func:`fit_linear`, which several threads may then call side by side.
+
+    Every product of matrices computes in the thread that asks for it: NumPy and SciPy each bring a BLAS whose threads wait
+    for work by spinning, an optimiser goes from one to the other with every step, and threads of the two would keep each
+    other from the cores. Fits that end before the last digits of the optimum, which do not matter, are not warned of;
+    filters of warnings are of the process, not of a thread.
+    """
+    with threadpool_limits(1, "blas"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
 
 
 Linear = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -98,7 +117,7 @@ def fit_linear(
     inverse_ridge: float,
     start: Linear | None = None,
 ) -> Linear:
-    """Fit weights and biases as :func:`fit_probe` does, to values (P, K) as they are.
+    """Fit weights and biases as :func:`fit_probe` does, to values (P, K) as they are; call it within :func:`fitting`.
 
     ``start`` is a fit of the same classes with another ridge, from which the way is shorter.
     """
@@ -108,10 +127,7 @@ def fit_linear(
         model.coef_, model.intercept_ = start[0][seen], start[1][seen]
         if len(seen) == 2:
             model.coef_, model.intercept_ = np.diff(model.coef_, axis=0), np.diff(model.intercept_)
-    with warnings.catch_warnings():
-        # The last digits of the optimum do not matter.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(values, labels, weights)
+    model.fit(values, labels, weights)
     slope, bias = model.coef_, model.intercept_
     if len(model.classes_) == 2:
         slope, bias = np.concatenate([-slope, slope]) / 2, np.concatenate([-bias, bias]) / 2

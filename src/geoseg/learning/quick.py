@@ -8,17 +8,18 @@ cross-validation over places; the points left out calibrate its confidence and t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import count
 
 import numpy as np
+import torch
 
 from geoseg.domain.ports import Progress
 from geoseg.learning.calibration import HeldOut, cross_entropy, fit_temperature
 from geoseg.learning.feature_cache import FeatureCache
 from geoseg.learning.layers import LayerNetwork
 from geoseg.learning.patches import Turn
-from geoseg.learning.probe import Linear, Probe, fit_linear, standardise
+from geoseg.learning.probe import Linear, Probe, fit_linear, fitting, standardise
 from geoseg.learning.reading import (
     MOST_POINTS,
     FitData,
@@ -99,7 +100,8 @@ def fit_quick(
     standard = standardise(sample.values)
     sample = replace(sample, values=standard.coordinates)
     validation = cross_validate(sample, data.classes, progress, views=views)
-    probe = standard.to_probe(*_fit(sample, data.classes, validation.inverse_ridge))
+    with fitting():
+        probe = standard.to_probe(*_fit(sample, data.classes, validation.inverse_ridge))
     network.write(probe)
     plain = to_sample(labelled)
     own = HeldOut(probe.scores(labelled.values).numpy(), plain.labels, plain.weights)
@@ -176,11 +178,10 @@ def _leave_out(
     sample: Sample, folds: Folds, *, classes: int, inverse_ridge: float, starts: list[Linear | None]
 ) -> HeldOut:
     """Return the logits of the points left out; each fold starts from its fit in ``starts``, and leaves its new one."""
-    turn = count()
 
-    def fit_and_score(fitted: Sample, values: Floats) -> Floats:
-        fold = next(turn)
+    def fit_and_score(fold: int, fitted: Sample, values: Floats) -> Floats:
         slope, bias = starts[fold] = _fit(fitted, classes, inverse_ridge, start=starts[fold])
         return values @ slope.T + bias
 
-    return leave_out(sample, folds, fit_and_score)
+    with fitting(), ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        return leave_out(sample, folds, fit_and_score, each=pool.map)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,7 +39,9 @@ def to_sample(reading: Reading) -> Sample:
     )
 
 
-Folds = Sequence[tuple[Labels, Labels]]
+Fold = tuple[Labels, Labels]
+"""Positions to fit to and to leave out."""
+Folds = Sequence[Fold]
 
 
 def folds_by_place(labels: Labels, places: Labels) -> Folds | None:
@@ -75,14 +77,29 @@ def _of_classes(labels: Labels, left: Labels, fit: Labels) -> Labels:
     return left[np.isin(labels[left], labels[fit])]
 
 
-def leave_out(sample: Sample, folds: Folds, fit_and_score: Callable[[Sample, Floats], Floats]) -> HeldOut:
+FitAndScore = Callable[[int, Sample, Floats], Floats]
+
+
+def leave_out(
+    sample: Sample,
+    folds: Folds,
+    fit_and_score: FitAndScore,
+    *,
+    each: Callable[[Callable[[int, Fold], Floats], Iterable[int], Iterable[Fold]], Iterable[Floats]] = map,
+) -> HeldOut:
     """Return the logits at the points of each fold from a fit to the other folds.
 
     Args:
         sample: The points.
         folds: Positions to fit to and to leave out.
-        fit_and_score: From points to fit to, and values (Q, K), to logits (Q, C).
+        fit_and_score: From the number of a fold, points to fit to, and values (Q, K), to logits (Q, C).
+        each: How the folds are gone through, as ``map`` does: one after the other, or side by side.
     """
-    logits = [fit_and_score(sample.take(fit), sample.values[left]) for fit, left in folds]
+
+    def one(number: int, fold: Fold) -> Floats:
+        fitted, left = fold
+        return fit_and_score(number, sample.take(fitted), sample.values[left])
+
+    logits = list(each(one, range(len(folds)), folds))
     every = sample.take(np.concatenate([left for _, left in folds]))
     return HeldOut(np.concatenate(logits), every.labels, every.weights)
