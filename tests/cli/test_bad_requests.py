@@ -65,6 +65,12 @@ def test_an_output_that_exists_is_left_alone(geoseg, request, dataset, tmp_path,
         (["train", "a.tif", "--points", "p.csv", "-o", "m", "--bands", "0,1"], ["--bands", "got 0"]),
         (["train", "a.tif", "--points", "p.csv", "-o", "m", "--bands", "red"], ["--bands", "got red"]),
         (["train", "a.tif", "--points", "p.csv", "-o", "m", "--bands", ","], ["--bands"]),
+        (["train", "a.tif", "--points", "p.csv", "-o", "m", "--indices", "4"], ["--indices", "such as 4-1"]),
+        (["train", "a.tif", "--points", "p.csv", "-o", "m", "--indices", "4-0"], ["--indices", "got 0"]),
+        (
+            ["train", "a.tif", "--points", "p.csv", "-o", "m", "--indices", "1-1"],
+            ["--indices", "that differ"],
+        ),
         (
             ["train", "a.tif", "--points", "p.csv", "-o", "m", "--check-share", "1"],
             ["--check-share", "less than"],

@@ -49,6 +49,16 @@ def test_a_model_file_gives_back_what_was_stored_to_the_bit(network, tmp_path):
     assert not model.network.training
 
 
+def test_indices_are_stored_as_well(network, tmp_path):
+    path = tmp_path / "model.geoseg"
+    indices = Normalisation((1.0, 2.5, 1 / 3, 0.1), (4.0, 5.0, 6.0, 0.2), ((0, 2),))
+    record = replace(
+        RECORD, normalisation=indices, architecture=Architecture("mobilenet_v3_large", 4, 2, 64, 16)
+    )
+    path.write_bytes(pack_model({"weight": torch.zeros(2)}, record))
+    assert read_record(path) == record
+
+
 def test_any_layout_in_memory_is_stored_as_it_is_meant(tmp_path):
     weight = torch.randn(4, 3, 2, 2).to(memory_format=torch.channels_last)
     path = tmp_path / "weights.safetensors"
@@ -93,6 +103,8 @@ def test_the_one_scale_of_files_before_format_3_is_read(hollow):
         ("architecture", {"backbone": "resnet9000"}),
         ("architecture", {"classes": 10**9}),
         ("architecture", {"bands": 10**9}),
+        ("normalisation", {"indices": [[0, 3]], "mean": [1.0] * 4, "deviation": [1.0] * 4}),
+        ("normalisation", {"indices": [[-1, 0]]}),
         ("architecture", {"patch_px": "64"}),
         ("architecture", {"output_stride": 0}),
         ("architecture", {"block_style": "c"}),

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from geoseg.learning.normalisation import Normalisation, measure_normalisation
+from geoseg.learning.normalisation import Normalisation, measure_normalisation, with_indices
 
 ALL = np.ones((2, 2), bool)
 
@@ -52,3 +52,27 @@ def test_what_is_not_valid_becomes_the_mean():
 def test_without_a_valid_pixel_there_is_nothing_to_measure():
     with pytest.raises(ValueError, match="valid"):
         measure_normalisation([(np.zeros((1, 2, 2), np.float32), ~ALL)])
+
+
+def test_an_index_is_the_normalised_difference_of_two_bands():
+    # (3 - 1) / 4, 0 where both are 0, (1 - 3) / 4, and cut at 1 where a band is negative: (3 - -1) / 2 = 2.
+    red, infrared = [[1.0, 0.0], [3.0, -1.0]], [[3.0, 0.0], [1.0, 3.0]]
+    pixels = torch.tensor([[red, infrared]])
+    channels = with_indices(pixels, [(1, 0), (0, 1)])
+    torch.testing.assert_close(channels[:, :2], pixels)
+    torch.testing.assert_close(channels[0, 2], torch.tensor([[0.5, 0.0], [-0.5, 1.0]]))
+    torch.testing.assert_close(channels[0, 3], -channels[0, 2].clamp(max=1))
+
+
+def test_an_index_is_normalised_as_a_band_is():
+    pixels = np.array([[[1, 9], [9, 1]], [[3, 3], [3, 999]]], np.float32)
+    valid = np.array([[True, True], [True, False]])
+    # Of 0.5, -0.5 and -0.5: mean -1/6, deviation sqrt(2)/3.
+    measured = measure_normalisation([(pixels, valid)], [(1, 0)])
+    assert measured.mean == pytest.approx((19 / 3, 3.0, -1 / 6))
+    assert measured.deviation == pytest.approx((np.sqrt(128 / 9), 1.0, np.sqrt(2) / 3))
+    assert (measured.channels, measured.indices) == (3, ((1, 0),))
+    found = measured.apply(torch.from_numpy(pixels)[None], torch.from_numpy(valid)[None])
+    expected = torch.tensor([[np.sqrt(2), -1 / np.sqrt(2)], [-1 / np.sqrt(2), 0.0]])
+    torch.testing.assert_close(found[0, 2], expected.float())
+    assert found.dtype == torch.float32

@@ -140,6 +140,10 @@ def train(
     ] = "pytorch",
     output_stride: Annotated[int, typer.Option(help="Pixels per cell of the logits: 8, or 16 (faster).")] = 8,
     bands: Annotated[Optional[str], typer.Option(help="Bands to use, such as 1,2,3. [default: all]")] = None,  # noqa: UP045
+    indices: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Normalised differences of bands that join them, such as 4-1,2-4 (NDVI, NDWI)."),
+    ] = None,
     class_column: ClassColumn = None,
     legend: LegendFile = None,
     check_share: Annotated[
@@ -228,6 +232,7 @@ def train(
 
     values = given(locals(), without=("json_", "quiet"))
     values["bands"] = numbers(bands) if bands is not None else None
+    values["indices"] = numbers(indices or "")
     values["parts"] = [] if parts == "none" else numbers(parts)
     settings = read_settings(TrainSettings, values)
     with progress_bars(quiet) as progress:

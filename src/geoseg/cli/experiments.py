@@ -61,6 +61,10 @@ def experiment(
     ] = None,
     prior: Annotated[str, typer.Option(help="em, none or NAME=SHARE,...")] = "em",
     bands: Annotated[Optional[str], typer.Option(help="Bands to use, such as 1,2,3. [default: all]")] = None,  # noqa: UP045
+    indices: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Normalised differences of bands that join them, such as 4-1,2-4 (NDVI, NDWI)."),
+    ] = None,
     check_share: Annotated[float, typer.Option(help="Share of the points that pfce holds out.")] = 0.2,
     epochs: Annotated[Optional[int], typer.Option(help="Epochs. [default: 25; deep 12]")] = None,  # noqa: UP045
     patches: Annotated[int, typer.Option(help="Patches an epoch.")] = 0,
@@ -104,6 +108,7 @@ def experiment(
     else:
         values = given(locals(), without=("json_", "quiet", "protocol", "scope", "tile", "summary_only"))
         values["bands"] = numbers(bands) if bands is not None else None
+        values["indices"] = numbers(indices or "")
         values["parts"] = [] if parts == "none" else numbers(parts)
         training = {name: values.pop(name) for name in TrainingOptions.model_fields}
         values["protocol"] = read_protocol(protocol, scope=scope, tile=tile)

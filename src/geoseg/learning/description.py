@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 import torch
@@ -35,8 +36,9 @@ def mlm_properties(model: Model) -> dict[str, Any]:
                 },
                 "value_scaling": [
                     {"type": "z-score", "mean": mean, "stddev": deviation}
-                    for mean, deviation in zip(
-                        record.normalisation.mean, record.normalisation.deviation, strict=True
+                    for mean, deviation in islice(
+                        zip(record.normalisation.mean, record.normalisation.deviation, strict=True),
+                        len(record.bands),
                     )
                 ],
             }

@@ -92,7 +92,7 @@ def _exportable(model: Model) -> nn.Module:
 def _example(model: Model, tile_px: int | None) -> Tensor:
     side = tile_px or _EXAMPLE_PX
     # Two images: torch.export takes a size of 1 for fixed.
-    return torch.zeros(2, len(model.record.bands), side, side)
+    return torch.zeros(2, model.record.architecture.bands, side, side)
 
 
 def _open_sizes(tile_px: int | None) -> dict[int, Any]:

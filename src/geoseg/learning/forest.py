@@ -173,20 +173,16 @@ def fit_forest(data: FitData, reader: Reader, *, seed: int, progress: Progress) 
     labelled, unlabelled = read_labelled_and_not(
         lambda images: [texture(images)], data, reader=reader, seed=seed, progress=progress
     )
-    sample = to_sample(labelled)
+    sample, channels = to_sample(labelled), data.normalisation.channels
 
     def fit_and_score(_: int, fitted: Sample, values: Floats) -> Floats:
-        return _logits(ForestNetwork(_fit(fitted, data.classes, seed), _bands(data)), values)
+        return _logits(ForestNetwork(_fit(fitted, data.classes, seed), channels), values)
 
     folds = folds_by_place(sample.labels, sample.places)
-    network = ForestNetwork(_fit(sample, data.classes, seed), _bands(data))
+    network = ForestNetwork(_fit(sample, data.classes, seed), channels)
     held_out = None if folds is None else leave_out(sample, folds, fit_and_score)
     own = HeldOut(_logits(network, sample.values), sample.labels, sample.weights)
     return ForestFit(network, held_out, _logits(network, unlabelled.values.numpy()), cross_entropy(own))
-
-
-def _bands(data: FitData) -> int:
-    return len(data.normalisation.mean)
 
 
 def _logits(network: ForestNetwork, values: Floats) -> Floats:

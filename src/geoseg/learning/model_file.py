@@ -52,7 +52,7 @@ class ModelRecord:
         legend: The classes.
         bands: Bands of the raster that the network takes, 1-based, in order.
         dtype: Data type of the training rasters.
-        normalisation: Statistics of those bands.
+        normalisation: Statistics of those bands, and which indices of them join.
         resolution_m: Ground resolution of the training rasters in metres, or None.
         training: The training record: settings, points, history; JSON values.
         calibration: What turns its logits into probabilities.
@@ -151,9 +151,7 @@ def _record(content: Mapping[str, Any]) -> ModelRecord:
             "architecture": _architecture(content["architecture"]),
             "legend": legend_from_records(content["legend"]),
             "bands": tuple(content["bands"]),
-            "normalisation": Normalisation(
-                tuple(content["normalisation"]["mean"]), tuple(content["normalisation"]["deviation"])
-            ),
+            "normalisation": _normalisation(content["normalisation"]),
             "calibration": _calibration(content.get("calibration") or {}),
         }
     )
@@ -163,6 +161,12 @@ def _architecture(content: Mapping[str, Any]) -> Architecture:
     """Read an architecture; before format 3 a linear head read the image at one scale."""
     own = {name: value for name, value in content.items() if name not in ("enlarge", "scales")}
     return Architecture(**own, scales=tuple(content.get("scales") or (content.get("enlarge", 1),)))
+
+
+def _normalisation(content: Mapping[str, Any]) -> Normalisation:
+    """Read a normalisation; files of earlier versions have no indices."""
+    indices = tuple((one, other) for one, other in content.get("indices", ()))
+    return Normalisation(tuple(content["mean"]), tuple(content["deviation"]), indices)
 
 
 def _calibration(content: Mapping[str, Any]) -> Calibration:
@@ -185,8 +189,10 @@ def _checked(record: ModelRecord) -> ModelRecord:
         "scales": architecture.scales in SCALES,
         "has_texture": architecture.has_texture in (False, True),
         "classes": architecture.classes == len(record.legend),
-        "bands": architecture.bands == bands > 0 and all(map(_is_count, record.bands)),
-        "normalisation": len(normalisation.mean) == len(normalisation.deviation) == bands,
+        "bands": bands > 0 and all(map(_is_count, record.bands)),
+        "input bands": architecture.bands == bands + len(normalisation.indices),
+        "indices": all(position in range(bands) for pair in normalisation.indices for position in pair),
+        "normalisation": len(normalisation.mean) == len(normalisation.deviation) == architecture.bands,
         "context": record.context_px is None or _is_count(record.context_px),
         "temperature": 0 < calibration.temperature < math.inf,
         "shift": calibration.shift is None or len(calibration.shift) == len(record.legend),

@@ -45,7 +45,7 @@ class Architecture:
 
     Attributes:
         backbone: One of ``BACKBONES``; a linear head takes others too, by the names that timm has for them.
-        bands: B, input bands.
+        bands: B, input channels: the raster's bands, and the indices that join them.
         classes: C.
         patch_px: Side of the training patches; sets the atrous rates and the pooled neighbourhood.
         output_stride: Pixels per cell of the logits, 8 or 16 (MobileNetV3: always 16).

@@ -1,8 +1,8 @@
-"""Normalisation of pixel values by statistics of the training rasters."""
+"""Normalisation of pixel values by statistics of the training rasters, and the spectral indices that join them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,25 +13,58 @@ from torch import Tensor
 _LEAST_DEVIATION = 1e-6
 
 
+Pair = tuple[int, int]
+
+
 @dataclass(frozen=True)
 class Normalisation:
-    """Mean and standard deviation of each band, in the raster's own values (uint8, uint16 or float)."""
+    """What a network is given of a raster's pixels: the bands, then indices, each of mean 0 and deviation 1.
+
+    Attributes:
+        mean: Of each of the B bands, in the raster's own values (uint8, uint16 or float), and of each of the I indices.
+        deviation: Their standard deviations.
+        indices: The normalised differences that join the bands, (a - b) / (a + b) of the bands at positions a and b
+            from 0 on; NDVI where a is near infrared and b red (Rouse et al., 1974).
+    """
 
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
+    indices: tuple[Pair, ...] = ()
+
+    @property
+    def channels(self) -> int:
+        """B + I."""
+        return len(self.mean)
 
     def apply(self, pixels: Tensor, valid: Tensor) -> Tensor:
-        """Return normalised pixels (N, B, H, W), float32; 0, the mean, where (N, H, W) is not valid."""
+        """Return (N, B + I, H, W), float32, of raw pixels (N, B, H, W); 0, the mean, where (N, H, W) is not valid."""
         mean = pixels.new_tensor(self.mean)[:, None, None]
         deviation = pixels.new_tensor(self.deviation)[:, None, None]
-        return torch.where(valid[:, None], (pixels - mean) / deviation, 0.0)
+        channels = with_indices(pixels, self.indices)
+        return torch.where(valid[:, None], (channels - mean) / deviation, 0.0)
 
 
-def measure_normalisation(samples: Iterable[tuple[NDArray[np.float32], NDArray[np.bool_]]]) -> Normalisation:
-    """Measure the mean and deviation of each band over the valid pixels of the samples.
+def with_indices(pixels: Tensor, indices: Sequence[Pair]) -> Tensor:
+    """Return pixels (N, B, H, W) and the normalised differences of these bands, (N, B + I, H, W).
+
+    They lie within -1..1; 0 where both bands are 0. Beyond that, where a band is negative, they are cut.
+    """
+    if not indices:
+        return pixels
+    one, other = (pixels[:, list(positions)] for positions in zip(*indices, strict=True))
+    total = one + other
+    difference = torch.where(total == 0, 0.0, (one - other) / total)
+    return torch.cat([pixels, difference.clamp(-1, 1)], dim=1)
+
+
+def measure_normalisation(
+    samples: Iterable[tuple[NDArray[np.float32], NDArray[np.bool_]]], indices: Sequence[Pair] = ()
+) -> Normalisation:
+    """Measure the mean and deviation of each band, and of each index, over the valid pixels of the samples.
 
     Args:
         samples: Pairs of pixels (B, h, w) and validity (h, w).
+        indices: As in :class:`Normalisation`.
 
     Raises:
         ValueError: Not one pixel is valid.
@@ -40,7 +73,8 @@ def measure_normalisation(samples: Iterable[tuple[NDArray[np.float32], NDArray[n
     # Sums of float64 around the first sample's mean, so that large offsets do not cancel digits.
     origin = total = square = np.zeros(0)
     for pixels, valid in samples:
-        values = pixels[:, valid].astype(np.float64)
+        channels = with_indices(torch.from_numpy(pixels)[None], indices)[0].numpy()
+        values = channels[:, valid].astype(np.float64)
         if not values.shape[1]:
             continue
         if not count:
@@ -55,4 +89,4 @@ def measure_normalisation(samples: Iterable[tuple[NDArray[np.float32], NDArray[n
     shift = total / count
     deviation = np.sqrt(np.maximum(square / count - shift**2, 0))
     scale = np.where(deviation < _LEAST_DEVIATION, 1.0, deviation)
-    return Normalisation(tuple((origin + shift).tolist()), tuple(scale.tolist()))
+    return Normalisation(tuple((origin + shift).tolist()), tuple(scale.tolist()), tuple(indices))

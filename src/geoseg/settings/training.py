@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from geoseg.settings.base import Count, Device, Precision, Seed, Settings, Share
 
 Part = Literal["self-training", "mean-teacher", "turns", "cutmix", "thresholds", "growing", "affinity"]
 BACKBONES = ("resnet50", "resnet101", "mobilenet_v3_large")
 """Those that every recipe takes."""
+
+
+def _pair(value: object) -> object:
+    """Read a pair of bands from text such as 4-1."""
+    if isinstance(value, str) and not re.fullmatch(r"\d+-\d+", value):
+        raise ValueError("expected two bands and a hyphen, such as 4-1")
+    return value.split("-") if isinstance(value, str) else value
+
+
+def _of_two(value: tuple[int, int]) -> tuple[int, int]:
+    if value[0] == value[1]:
+        raise ValueError("expected two bands that differ, such as 4-1")
+    return value
+
+
+Index = Annotated[tuple[Count, Count], BeforeValidator(_pair), AfterValidator(_of_two)]
 DEFAULT_PARTS: tuple[Part, ...] = ("self-training", "cutmix", "affinity")
 
 
@@ -45,6 +62,7 @@ class TrainSettings(Settings):
         prior: Where the classes' shares on the land come from: "em" (estimated on unlabelled pixels),
             "none" (not corrected), "name=share,..." (stated), or a point file drawn at random.
         bands: Bands to use, from 1; None takes all.
+        indices: Pairs of these bands whose normalised differences join them, (4, 1) or "4-1" for (band 4 - band 1) / (band 4 + band 1).
         class_column: Column of the point file that holds the class.
         legend: Legend file.
         check_share: Share of each class's points held out to choose the epoch.
@@ -85,6 +103,7 @@ class TrainSettings(Settings):
     keep_features: bool = True
     prior: str = "em"
     bands: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None
+    indices: tuple[Index, ...] = ()
     class_column: str | None = None
     legend: Path | None = None
     check_share: Share = 0.2
@@ -145,6 +164,7 @@ class TrainingOptions(Settings):
         texture: Whether "quick" reads colour and texture of all bands beside the backbone; None as there.
         prior: Where the classes' shares on the land come from.
         bands: Bands to use, from 1; None takes all.
+        indices: Pairs of these bands whose normalised differences join them.
         check_share: Share of the points that "pfce" holds out.
         epochs: Epochs; None: 25 of "pfce", 12 of "deep".
         patches: Patches an epoch; 0 chooses by how far the points spread.
@@ -167,6 +187,7 @@ class TrainingOptions(Settings):
     texture: bool | None = None
     prior: str = "em"
     bands: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None
+    indices: tuple[Index, ...] = ()
     check_share: Share = 0.2
     epochs: Count | None = None
     patches: Annotated[int, Field(ge=0)] = 0

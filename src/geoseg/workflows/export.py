@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from geoseg.errors import SettingsError
+from geoseg.errors import ModelFileError, SettingsError
 from geoseg.geodata.outputs import check_output, whole_file
 from geoseg.learning.exporting import export_onnx
 from geoseg.learning.model_file import ModelRecord, read_model
@@ -19,12 +19,18 @@ def export(settings: ExportSettings) -> Path:
     """Write a model as ONNX, with the metadata that the QGIS plugin Deepness reads.
 
     Raises:
-        ModelFileError: The model file cannot be used, or is of a forest.
+        ModelFileError: The model file cannot be used, is of a forest, or reads indices.
         SettingsError: The packages that write ONNX are not installed, or the tile does not fit.
         OutputError: The file exists or cannot be written.
     """
     check_output(settings.output, overwrite=settings.overwrite)
     model = read_model(settings.model)
+    if model.record.normalisation.indices:
+        raise ModelFileError(
+            "a model that reads indices cannot be exported: other programs would not compute them",
+            where=settings.model,
+            hint="Train one without --indices.",
+        )
     if settings.tile % 32:
         raise SettingsError("no such tile", where="--tile", expected="a multiple of 32", got=settings.tile)
     content = _with_metadata(export_onnx(model, tile_px=settings.tile), metadata(model.record, settings.tile))

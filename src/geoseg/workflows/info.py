@@ -36,6 +36,7 @@ def _of_model(path: Path, record: ModelRecord) -> dict[str, Any]:
         "output_stride": record.architecture.output_stride,
         "classes": list(record.legend.names),
         "bands": list(record.bands),
+        "indices": [[record.bands[position] for position in pair] for pair in record.normalisation.indices],
         "dtype": record.dtype,
         "resolution_m": record.resolution_m,
         "context_px": record.context_px,

@@ -14,10 +14,10 @@ from geoseg.domain.legend import UNLABELLED, Legend
 from geoseg.domain.points import CHECK, TRAIN, Points, hold_out, join_points, make_points
 from geoseg.domain.ports import Progress
 from geoseg.domain.windows import Window, grid, strips
-from geoseg.errors import LegendError, PointsError, RasterError
+from geoseg.errors import LegendError, PointsError, RasterError, SettingsError
 from geoseg.geodata.audit import describe_dropped
 from geoseg.geodata.rasters import Raster
-from geoseg.learning.normalisation import Normalisation, measure_normalisation
+from geoseg.learning.normalisation import Normalisation, Pair, measure_normalisation
 from geoseg.learning.patches import plan_cover
 from geoseg.learning.reading import FitData
 from geoseg.settings import TrainSettings
@@ -74,7 +74,8 @@ def gather(settings: TrainSettings, stack: ExitStack, progress: Progress, *, che
     elif not len(points.with_role(CHECK)):
         points = hold_out(points, check_share, settings.seed)
     progress.say(_describe(points, legend))
-    normalisation = _normalisation(rasters.sources, points, settings.patch)
+    indices = _positions(settings.indices, rasters.bands)
+    normalisation = _normalisation(rasters.sources, points, settings.patch, indices=indices)
     shares = stated_shares(settings, rasters, legend, progress=progress)
     return Material(rasters, legend, FitData(rasters.sources, points, normalisation, len(legend)), shares)
 
@@ -129,7 +130,23 @@ def _describe(points: Points, legend: Legend) -> str:
     return f"{len(points)} points on {images} raster(s), {held} of them held out ({text}).{note}"
 
 
-def _normalisation(sources: Mapping[str, Raster], points: Points, patch_px: int) -> Normalisation:
+def _positions(indices: Sequence[Pair], bands: Sequence[int]) -> tuple[Pair, ...]:
+    """Return the indices, given as bands of the raster, as positions among the bands that are used."""
+    missing = sorted({band for pair in indices for band in pair} - set(bands))
+    if missing:
+        raise SettingsError(
+            "an index needs a band that is not used",
+            where="--indices",
+            expected=f"of the bands {', '.join(map(str, bands))}",
+            got=", ".join(map(str, missing)),
+            hint="Name all bands that are used with --bands, those of the indices too.",
+        )
+    return tuple((bands.index(one), bands.index(other)) for one, other in indices)
+
+
+def _normalisation(
+    sources: Mapping[str, Raster], points: Points, patch_px: int, *, indices: Sequence[Pair]
+) -> Normalisation:
     """Measure band statistics over even windows of the rasters that hold points, at most some hundreds of them.
 
     They do not change when points are added, nor do the features that a frozen network reads. Land without a valid
@@ -142,11 +159,11 @@ def _normalisation(sources: Mapping[str, Raster], points: Points, patch_px: int)
     ]
     cells = [(cell.image, cell.window) for cell in plan_cover(points, patch_px)]
     try:
-        return _measure(sources, land)
+        return _measure(sources, land, indices)
     except ValueError:
         pass
     try:
-        return _measure(sources, cells)
+        return _measure(sources, cells, indices)
     except ValueError as error:
         raise RasterError(
             "not one pixel around the labels is valid",
@@ -155,6 +172,9 @@ def _normalisation(sources: Mapping[str, Raster], points: Points, patch_px: int)
         ) from error
 
 
-def _measure(sources: Mapping[str, Raster], windows: Sequence[tuple[str, Window]]) -> Normalisation:
+def _measure(
+    sources: Mapping[str, Raster], windows: Sequence[tuple[str, Window]], indices: Sequence[Pair]
+) -> Normalisation:
     every = math.ceil(len(windows) / NORMALISATION_WINDOWS)
-    return measure_normalisation(sources[name].read(window) for name, window in windows[::every])
+    samples = (sources[name].read(window) for name, window in windows[::every])
+    return measure_normalisation(samples, indices)

@@ -82,7 +82,7 @@ class Job:
         """DeepLabV3 as the settings ask for it."""
         return Architecture(
             backbone=self.settings.backbone,
-            bands=len(self.material.rasters.bands),
+            bands=self.material.data.normalisation.channels,
             classes=len(self.material.legend),
             patch_px=self.settings.patch,
             output_stride=self.settings.output_stride,
@@ -198,8 +198,8 @@ def load_layers(job: Job) -> Layers:
     architecture = replace(job.architecture, head="linear", scales=scales, has_texture=has_texture)
     if has_texture and architecture.backbone_bands < architecture.bands:
         job.progress.say(
-            f"The backbone takes the first three bands; colour and texture of all {architecture.bands} join as features of "
-            "their own (--no-texture: the backbone takes all)."
+            f"The backbone takes the first three bands; colour and texture of all {architecture.bands}, indices included, "
+            "join as features of their own (--no-texture: the backbone takes all)."
         )
     torch.manual_seed(settings.seed)
     network = build_layer_network(architecture)
