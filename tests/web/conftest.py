@@ -20,6 +20,8 @@ from uuid import uuid4
 import pytest
 
 PATIENCE_S = 90.0
+# Else what it found would not be told.
+pytest.register_assert_rewrite("tests.web.watching")
 
 
 @dataclass(frozen=True)

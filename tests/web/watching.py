@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,27 @@ def children(process: int) -> list[int]:
             if int(status.read_text().rpartition(")")[2].split()[1]) == process:
                 found.append(int(status.parent.name))
     return found
+
+
+def memory_of(process: int) -> int:
+    """Return the bytes of memory that a process and all that it has started hold."""
+    parents = dict[int, list[int]]()
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parent = int(status.read_text().rpartition(")")[2].split()[1])
+            parents.setdefault(parent, []).append(int(status.parent.name))
+    family, new = [process], [process]
+    while new:
+        new = [child for one in new for child in parents.get(one, [])]
+        family += new
+    return sum(map(_resident, family))
+
+
+def _resident(process: int) -> int:
+    with suppress(OSError):
+        found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())
+        return int(found[1]) * 1024 if found else 0
+    return 0
 
 
 def assert_no_surprise(server: Any) -> None:
