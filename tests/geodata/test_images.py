@@ -16,7 +16,7 @@ import pytest
 import rasterio
 from PIL import Image
 from rasterio.enums import Resampling
-from tests.hostile_images import hostile_images
+from tests.hostile_images.corpus import hostile_images
 
 from geoseg.domain.windows import Window
 from geoseg.errors import RasterError

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.hostile_images import hostile_images
+from tests.hostile_images.corpus import hostile_images
 from tests.web.hostile.answers import assert_well, fault_of
 from tests.web.hostile.raw_requests import END, FORM, LONGEST_S, part
 from tests.web.watching import memory_of
