@@ -53,7 +53,7 @@ def test_indices_are_stored_as_well(network, tmp_path):
     path = tmp_path / "model.geoseg"
     indices = Normalisation((1.0, 2.5, 1 / 3, 0.1), (4.0, 5.0, 6.0, 0.2), ((0, 2),))
     record = replace(
-        RECORD, normalisation=indices, architecture=Architecture("mobilenet_v3_large", 4, 2, 64, 16)
+        RECORD, normalisation=indices, architecture=replace(RECORD.architecture, bands=4, indices=1)
     )
     path.write_bytes(pack_model({"weight": torch.zeros(2)}, record))
     assert read_record(path) == record
@@ -103,8 +103,8 @@ def test_the_one_scale_of_files_before_format_3_is_read(hollow):
         ("architecture", {"backbone": "resnet9000"}),
         ("architecture", {"classes": 10**9}),
         ("architecture", {"bands": 10**9}),
-        ("normalisation", {"indices": [[0, 3]], "mean": [1.0] * 4, "deviation": [1.0] * 4}),
-        ("normalisation", {"indices": [[-1, 0]]}),
+        ("normalisation", {"indices": [[0, 1]]}),
+        ("architecture", {"indices": 1}),
         ("architecture", {"patch_px": "64"}),
         ("architecture", {"output_stride": 0}),
         ("architecture", {"block_style": "c"}),
@@ -123,6 +123,17 @@ def test_a_forged_record_is_refused_before_a_network_is_built(hollow, part, valu
     record[part] |= value
     hollow.write_bytes(save(load_file(hollow), metadata | {"geoseg_record": json.dumps(record)}))
     with pytest.raises(ModelFileError, match=f"damaged.*{next(iter(value))}"):
+        read_record(hollow)
+
+
+@pytest.mark.parametrize("pair", [[0, 3], [-1, 0], [0, True], [0, 0.5], [0, "1"]])
+def test_a_forged_index_is_refused(hollow, pair):
+    metadata = _metadata(hollow)
+    record = json.loads(metadata["geoseg_record"])
+    record["architecture"] |= {"bands": 4, "indices": 1}
+    record["normalisation"] = {"mean": [1.0] * 4, "deviation": [1.0] * 4, "indices": [pair]}
+    hollow.write_bytes(save(load_file(hollow), metadata | {"geoseg_record": json.dumps(record)}))
+    with pytest.raises(ModelFileError, match=r"damaged.*unusable indices'"):
         read_record(hollow)
 
 

@@ -59,6 +59,7 @@ def test_quick_makes_a_model_file_that_every_verb_takes(settings, dataset, tmp_p
         ({"bands": (1, 2, 3, 1), "texture": False}, False),
         ({"bands": (1, 2, 3, 1), "weights": "none"}, False),
         ({"bands": (1, 2), "texture": True}, True),
+        ({"bands": (1, 2), "indices": ((1, 2), (2, 1))}, True),
         ({"bands": (1, 2, 3, 1), "recipe": "deep", "epochs": 1}, True),
     ],
 )
@@ -68,9 +69,11 @@ def test_bands_that_pretrained_backbones_do_not_know_join_by_their_texture(
     watcher = Watcher()
     result = train(settings(**{"weights": str(trained), **options}), watcher)
 
-    assert read_record(result.model).architecture.has_texture == is_read
+    architecture = read_record(result.model).architecture
+    assert architecture.has_texture == is_read
+    assert architecture.backbone_bands == (min(3, len(options["bands"])) if is_read else architecture.bands)
     said = [text for text in watcher.said if "join as features of their own" in text]
-    assert len(said) == (is_read and len(options["bands"]) > 3)
+    assert len(said) == (is_read and (len(options["bands"]) > 3 or "indices" in options))
     assert evaluate(EvaluateSettings(subject=result.model, data=dataset)).accuracy.miou > 0.5
 
 

@@ -198,7 +198,7 @@ def train(
         Optional[bool],  # noqa: UP045
         typer.Option(
             help="quick reads colour and texture of all bands too, its backbone the first three. "
-            "[default: with more than three bands]"
+            "[default: with more than three bands, or indices]"
         ),
     ] = None,
     cache: Annotated[

@@ -56,7 +56,7 @@ def experiment(
         Optional[bool],  # noqa: UP045
         typer.Option(
             help="quick reads colour and texture of all bands too, its backbone the first three. "
-            "[default: with more than three bands]"
+            "[default: with more than three bands, or indices]"
         ),
     ] = None,
     prior: Annotated[str, typer.Option(help="em, none or NAME=SHARE,...")] = "em",

@@ -190,8 +190,9 @@ def _checked(record: ModelRecord) -> ModelRecord:
         "has_texture": architecture.has_texture in (False, True),
         "classes": architecture.classes == len(record.legend),
         "bands": bands > 0 and all(map(_is_count, record.bands)),
-        "input bands": architecture.bands == bands + len(normalisation.indices),
-        "indices": all(position in range(bands) for pair in normalisation.indices for position in pair),
+        "input bands": architecture.bands == bands + architecture.indices,
+        "indices": architecture.indices == len(normalisation.indices)
+        and all(_is_position(position, bands) for pair in normalisation.indices for position in pair),
         "normalisation": len(normalisation.mean) == len(normalisation.deviation) == architecture.bands,
         "context": record.context_px is None or _is_count(record.context_px),
         "temperature": 0 < calibration.temperature < math.inf,
@@ -209,6 +210,10 @@ def _checked(record: ModelRecord) -> ModelRecord:
 def _is_of_timm(architecture: Architecture) -> bool:
     """Say whether the backbone may be one that timm has: a name, with a head on its layers."""
     return architecture.head == "linear" and re.fullmatch(r"\w[\w.]{,99}", architecture.backbone) is not None
+
+
+def _is_position(value: object, count: int) -> bool:
+    return type(value) is int and 0 <= value < count
 
 
 def _is_count(value: object) -> bool:

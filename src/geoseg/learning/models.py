@@ -55,10 +55,11 @@ class Architecture:
             were trained at a coarser output stride.
         head: DeepLabV3's pyramid ("aspp"), one linear layer on several layers ("linear"), or no network at
             all but a random forest ("forest").
-        has_texture: Whether a linear head also reads colour and texture of all bands; the backbone then takes the
+        has_texture: Whether a linear head also reads colour and texture of all channels; the backbone then takes the
             first three bands alone.
         scales: How many times the network enlarges the image, once for each reading of it, one of ``SCALES``; only
             a linear head takes others than (1,).
+        indices: How many of the channels, the last ones, are indices.
     """
 
     backbone: str = "resnet50"
@@ -71,6 +72,7 @@ class Architecture:
     head: Head = "aspp"
     scales: tuple[int, ...] = (1,)
     has_texture: bool = False
+    indices: int = 0
 
     @property
     def enlarge(self) -> int:
@@ -79,8 +81,8 @@ class Architecture:
 
     @property
     def backbone_bands(self) -> int:
-        """How many of the bands, from the first on, the backbone takes."""
-        return min(self.bands, COLORS) if self.has_texture else self.bands
+        """How many of the channels, from the first on, the backbone takes."""
+        return min(self.bands - self.indices, COLORS) if self.has_texture else self.bands
 
     @property
     def cell_px(self) -> int:

@@ -47,7 +47,7 @@ class Normalisation:
 def with_indices(pixels: Tensor, indices: Sequence[Pair]) -> Tensor:
     """Return pixels (N, B, H, W) and the normalised differences of these bands, (N, B + I, H, W).
 
-    They lie within -1..1; 0 where both bands are 0. Beyond that, where a band is negative, they are cut.
+    They lie within -1..1, and are 0 where the sum of the two is; what lies beyond, where a band is negative, is cut.
     """
     if not indices:
         return pixels

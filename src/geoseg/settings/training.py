@@ -55,7 +55,7 @@ class TrainSettings(Settings):
             2 reads it enlarged as well and maps finer.
         views: In how many turns and flips "quick" reads the points, 1..8; the fit then does not hold on to what they change.
         texture: Whether "quick" reads colour and texture of all bands beside the backbone, which then takes the first
-            three alone; None: where there are more than three bands, and weights that are pretrained.
+            three alone; None: where there are more than three bands, or indices, and weights that are pretrained.
         cache: Folder where "quick" keeps the features of points for the next training; None: geoseg/features in the
             user's cache folder.
         keep_features: Whether it keeps them.

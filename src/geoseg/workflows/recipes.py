@@ -83,6 +83,7 @@ class Job:
         return Architecture(
             backbone=self.settings.backbone,
             bands=self.material.data.normalisation.channels,
+            indices=len(self.material.data.normalisation.indices),
             classes=len(self.material.legend),
             patch_px=self.settings.patch,
             output_stride=self.settings.output_stride,
@@ -194,12 +195,13 @@ def load_layers(job: Job) -> Layers:
     scales = (1, 2)[: settings.enlarge]
     has_texture = settings.texture
     if has_texture is None:
-        has_texture = job.architecture.bands > COLORS and settings.weights != "none"
+        has_more = len(job.material.rasters.bands) > COLORS or bool(settings.indices)
+        has_texture = has_more and settings.weights != "none"
     architecture = replace(job.architecture, head="linear", scales=scales, has_texture=has_texture)
     if has_texture and architecture.backbone_bands < architecture.bands:
         job.progress.say(
-            f"The backbone takes the first three bands; colour and texture of all {architecture.bands}, indices included, "
-            "join as features of their own (--no-texture: the backbone takes all)."
+            f"The backbone takes {architecture.backbone_bands} bands; colour and texture of all {architecture.bands}, indices "
+            "included, join as features of their own (--no-texture: the backbone takes all)."
         )
     torch.manual_seed(settings.seed)
     network = build_layer_network(architecture)
