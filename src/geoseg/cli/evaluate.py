@@ -1,0 +1,96 @@
+"""The commands that score maps and draw them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from geoseg.cli.options import (
+    ClassColumn,
+    Data,
+    Device,
+    Json,
+    LegendFile,
+    OutputStride,
+    Overwrite,
+    Precision,
+    Quiet,
+    Window,
+    given,
+    print_json,
+)
+
+if TYPE_CHECKING:
+    from geoseg.workflows.evaluate import Evaluation
+
+
+def evaluate(
+    subject: Annotated[Path, typer.Argument(help="A class map or a model file.")],
+    data: Annotated[Optional[Path], typer.Argument(help="For a model: dataset folder, or a raster.")] = None,  # noqa: UP045
+    split: Annotated[str, typer.Option(help="Which images of the folder.")] = "test",
+    truth: Annotated[Optional[Path], typer.Option(help="For a class map: the mask to compare with.")] = None,  # noqa: UP045
+    points: Annotated[Path | None, typer.Option(help="Compare with these points instead of masks.")] = None,
+    role: Annotated[str, typer.Option(help="Which points count: all, train or check.")] = "all",
+    class_column: ClassColumn = None,
+    legend: LegendFile = None,
+    picture: Annotated[Optional[Path], typer.Option(help="Draw the confusion matrix (.png).")] = None,  # noqa: UP045
+    window: Window = None,
+    output_stride: OutputStride = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    json_: Json = False,
+    quiet: Quiet = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Score a class map or a model against masks or points."""
+    from geoseg.cli.show import progress_bars
+    from geoseg.settings import EvaluateSettings, read_settings
+    from geoseg.workflows.evaluate import evaluate as run
+
+    settings = read_settings(EvaluateSettings, given(locals(), without=("json_", "quiet")))
+    with progress_bars(quiet) as progress:
+        result = run(settings, progress)
+    if json_:
+        print_json(result.to_record())
+        return
+    _print_scores(result)
+
+
+def picture(
+    data: Data,
+    maps: Annotated[list[Path], typer.Argument(help="Folders of maps, as predict -o FOLDER writes them.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Picture to write (.png).")],
+    split: Annotated[Optional[str], typer.Option(help="Only the images of this list.")] = None,  # noqa: UP045
+    rows: Annotated[int, typer.Option(help="Images to draw at most.")] = 5,
+    title: Annotated[str, typer.Option(help="Line above all.")] = "",
+    legend: LegendFile = None,
+    quiet: Quiet = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Draw maps beside their images and the truth."""
+    from geoseg.cli.show import progress_bars
+    from geoseg.settings import PictureSettings, read_settings
+    from geoseg.workflows.picture import picture as run
+
+    settings = read_settings(PictureSettings, given(locals(), without=("quiet",)))
+    with progress_bars(quiet) as progress:
+        typer.echo(run(settings, progress))
+
+
+def _print_scores(result: Evaluation) -> None:
+    from geoseg.cli.show import print_table
+
+    scores = result.accuracy
+    columns = (scores.iou, scores.f1, scores.precision, scores.recall)
+    rows = [
+        [name, *(_percent(column[k]) for column in columns), f"{scores.confusion[k].sum():,}"]
+        for k, name in enumerate(result.legend.names)
+    ]
+    print_table(["class", "IoU %", "F1 %", "precision %", "recall %", "pixels"], rows)
+    typer.echo(f"mIoU {_percent(scores.miou)} %, overall accuracy {_percent(scores.overall_accuracy)} %")
+
+
+def _percent(value: float) -> str:
+    return "-" if value != value else f"{100 * value:.1f}"
