@@ -7,7 +7,6 @@ The verbs are functions that take validated settings::
 
 from __future__ import annotations
 
-import os
 from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -35,10 +34,6 @@ if TYPE_CHECKING:
     from geoseg.workflows.train import train
 
 __version__ = version("geoseg-pointai")
-
-# Asks torch for huge pages for large tensors, where the system has them: these cost a fraction of the page faults,
-# which take about a tenth of the time of a network that maps a window. torch looks when it makes its first tensor.
-os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 __all__ = [
     "DemoSettings",

@@ -7,12 +7,14 @@ import sys
 from geoseg.cli import app
 from geoseg.cli.experiments import spread_lists
 from geoseg.errors import GeoSegError
+from geoseg.workflows.tuning import tune_process
 
 STOPPED = 130
 
 
 def main() -> None:
     """Run the command line; a fault that the user can act on becomes one line and an exit code."""
+    tune_process()
     try:
         sys.argv[1:] = spread_lists(sys.argv[1:])
         app()

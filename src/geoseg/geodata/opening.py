@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 import struct
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +26,11 @@ from geoseg.errors import RasterError
 from geoseg.geodata.grids import IDENTITY, RasterInfo, with_resolution
 from geoseg.geodata.kinds import driver_of, sniff_file
 
-# GDAL would keep up to 5 % of the machine's memory in blocks that it has read or written, so that memory
-# seems to grow with the raster. 128 MB hold a row of 512-px blocks of a raster 200,000 px wide.
-os.environ.setdefault("GDAL_CACHEMAX", "128")
-# GDAL's faster way through PNGs does not notice pixels that end early, and gives what was in memory instead.
-os.environ.setdefault("GDAL_PNG_WHOLE_IMAGE_OPTIM", "NO")
-os.environ.setdefault("GDAL_HTTP_MAX_RETRY", "3")
-os.environ.setdefault("GDAL_HTTP_RETRY_DELAY", "1")
-# Nobody lists the folder of a remote file to look for sidecars.
-_REMOTE = rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR")
+# GDAL's fast path for PNGs, in a VRT too, misses pixels that end early, and returns whatever was in memory.
+# Each row is checked only if a PNG is both opened and read with this option.
+_CHECKED = {"GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO"}
+# A server need not list the folder of a remote file to look for sidecars.
+_REMOTE = {**_CHECKED, "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
 
 _MOST_TURNED_BYTES = 2 * 2**30
 _EXIF_ORIENTATION = (0x0112, 3, 1)  # tag, type, count
@@ -129,9 +124,10 @@ def read_bands(
     """
     box = RasterioWindow(window.col, window.row, window.width, window.height)
     try:
-        values = dataset.read(bands, window=box)
-        masks = [dataset.read_masks(band, window=box) for band in _masked_bands(dataset, bands)]
-        masks += [dataset.read(band, window=box) for band in _alpha_bands(dataset, bands)]
+        with rasterio.Env(**_CHECKED):
+            values = dataset.read(bands, window=box)
+            masks = [dataset.read_masks(band, window=box) for band in _masked_bands(dataset, bands)]
+            masks += [dataset.read(band, window=box) for band in _alpha_bands(dataset, bands)]
     except (RasterioError, CPLE_BaseError, OSError) as error:
         raise _damaged(path, error, window) from error
     valid = np.ones(values.shape[1:], np.bool_)
@@ -173,7 +169,7 @@ def _opened(path: Path) -> Iterator[DatasetReader]:
     try:
         # By the driver of its first bytes: a JPEG whose comment is a VRT would be opened as that VRT.
         kind = None if url else sniff_file(path)
-        with plain_files_welcome(), _REMOTE if url else nullcontext():
+        with plain_files_welcome(), rasterio.Env(**(_REMOTE if url else _CHECKED)):
             dataset = rasterio.open(
                 f"/vsicurl/{url}" if url else path, driver=driver_of(kind) if kind else None
             )

@@ -22,6 +22,7 @@ from geoseg.learning.model_file import read_model
 from geoseg.settings import PredictSettings
 from geoseg.workflows.engines import rebuild_predictor
 from geoseg.workflows.mapping import Work, make_strips, missing_ranges
+from geoseg.workflows.tuning import tune_process
 
 PACKAGE = "geoseg-pointai"
 CHUNKS_A_WORKER = 4
@@ -81,6 +82,7 @@ def make_on_worker(work: Work, part: range, *, threads: int | None) -> str:
         part: Numbers of the strips.
         threads: Threads to compute with; None leaves it.
     """
+    tune_process()
     if threads is not None:
         torch.set_num_threads(threads)
     settings = work.settings
