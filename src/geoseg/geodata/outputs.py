@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
 
-from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 from rasterio._err import CPLE_BaseError  # rasterio publishes no other name for GDAL's own errors
 from rasterio.errors import RasterioError
 
@@ -22,7 +21,6 @@ from geoseg.errors import OutputError
 SIDECARS = (".aux.xml", ".ovr", ".msk")
 """What GDAL keeps beside a raster; it belongs to the file and comes and goes with it."""
 
-_WRITE_FAULTS = (OSError, RasterioError, CPLE_BaseError, DataSourceError, DataLayerError, FeatureError)
 _PARTIAL = "partial-"
 _FULL_BELOW_BYTES = 1 << 16
 _FULL_ERRNO = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -74,7 +72,7 @@ def whole_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
     try:
         yield partial
         _put_in_place(partial, path)
-    except _WRITE_FAULTS as error:
+    except _write_faults() as error:
         raise _not_written(path, error) from error
     finally:
         _remove_traces(partial)
@@ -141,3 +139,10 @@ def _not_written(path: Path, error: Exception) -> OutputError:
         got=str(error.__cause__ or error),
         hint=hint,
     )
+
+
+def _write_faults() -> tuple[type[Exception], ...]:
+    """Return the exceptions of a failed write. pyogrio loads geopandas, which most commands never need."""
+    from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
+
+    return OSError, RasterioError, CPLE_BaseError, DataSourceError, DataLayerError, FeatureError

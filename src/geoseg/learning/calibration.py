@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
-from torch import Tensor
 
 from geoseg.domain.accuracy import accuracy
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 LEAST_RECALL = 0.5
@@ -81,6 +82,7 @@ def fit_temperature(held_out: HeldOut) -> float:
 
     Guo et al., "On calibration of modern neural networks", ICML 2017.
     """
+    from scipy.optimize import minimize_scalar
 
     def loss(log_temperature: float) -> float:
         return cross_entropy(held_out, float(np.exp(log_temperature)))
@@ -91,6 +93,8 @@ def fit_temperature(held_out: HeldOut) -> float:
 
 def cross_entropy(held_out: HeldOut, temperature: float = 1.0) -> float:
     """Return the weighted mean cross-entropy of the labels in nats."""
+    from scipy.special import log_softmax
+
     logs = log_softmax(held_out.logits.astype(np.float64) / temperature, axis=1)
     own = logs[np.arange(len(logs)), held_out.labels]
     return float(-np.average(own, weights=held_out.weights))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _LEAST_DEVIATION = 1e-6
 
@@ -38,6 +40,8 @@ class Normalisation:
 
     def apply(self, pixels: Tensor, valid: Tensor) -> Tensor:
         """Return (N, B + I, H, W), float32, of raw pixels (N, B, H, W); 0, the mean, where (N, H, W) is not valid."""
+        import torch
+
         mean = pixels.new_tensor(self.mean)[:, None, None]
         deviation = pixels.new_tensor(self.deviation)[:, None, None]
         channels = with_indices(pixels, self.indices)
@@ -49,6 +53,8 @@ def with_indices(pixels: Tensor, indices: Sequence[Pair]) -> Tensor:
 
     They lie within -1..1, and are 0 where the sum of the two is; what lies beyond, where a band is negative, is cut.
     """
+    import torch
+
     if not indices:
         return pixels
     one, other = (pixels[:, list(positions)] for positions in zip(*indices, strict=True))
@@ -69,6 +75,8 @@ def measure_normalisation(
     Raises:
         ValueError: Not one pixel is valid.
     """
+    import torch
+
     count = 0
     # Sums of float64 around the first sample's mean, so that large offsets do not cancel digits.
     origin = total = square = np.zeros(0)

@@ -7,7 +7,7 @@ from typing import Any
 
 from geoseg.geodata.datasets import is_dataset, open_dataset
 from geoseg.geodata.rasters import describe_raster
-from geoseg.learning.model_file import ModelRecord, read_record
+from geoseg.learning.model_record import ModelRecord, read_record
 
 
 def info(path: Path) -> dict[str, Any]:

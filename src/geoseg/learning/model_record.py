@@ -1,0 +1,231 @@
+"""What a model file says of its model, read without torch: its format, its record, and their checks."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import SEEK_END
+from pathlib import Path
+from typing import Any, BinaryIO, get_args
+
+from safetensors import SafetensorError
+
+from geoseg.domain.legend import Legend, legend_from_records
+from geoseg.errors import LegendError, ModelFileError
+from geoseg.learning.architecture import (
+    BACKBONES,
+    OUTPUT_STRIDES,
+    SCALES,
+    Architecture,
+    BlockStyle,
+    Head,
+)
+from geoseg.learning.calibration import Calibration
+from geoseg.learning.normalisation import Normalisation
+
+FORMAT = 3
+_LONGEST_HEADER = 100_000_000
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """What a model file says of its model.
+
+    Attributes:
+        recipe: How it was trained, such as "pfce".
+        architecture: The network.
+        legend: The classes.
+        bands: Bands of the raster that the network takes, 1-based, in order.
+        dtype: Data type of the training rasters.
+        normalisation: Statistics of those bands, and which indices of them join.
+        resolution_m: Ground resolution of the training rasters in metres, or None.
+        training: The training record: settings, points, history; JSON values.
+        calibration: What turns its logits into probabilities.
+        context_px: What it needs to see around a pixel, as measured; None: not measured.
+    """
+
+    recipe: str
+    architecture: Architecture
+    legend: Legend
+    bands: tuple[int, ...]
+    dtype: str
+    normalisation: Normalisation
+    resolution_m: float | None
+    training: Mapping[str, Any]
+    calibration: Calibration = field(default_factory=Calibration)
+    context_px: int | None = None
+
+
+def read_record(path: Path) -> ModelRecord:
+    """Read what a model file says of its model, without its weights.
+
+    Raises:
+        ModelFileError: No such file, damaged, not a model file, or from a newer version.
+    """
+    with faults_told(path), path.open("rb") as file:
+        return checked_record(path, read_metadata(file))
+
+
+def _record(content: Mapping[str, Any]) -> ModelRecord:
+    return ModelRecord(
+        **{
+            **content,
+            "architecture": _architecture(content["architecture"]),
+            "legend": legend_from_records(content["legend"]),
+            "bands": tuple(content["bands"]),
+            "normalisation": _normalisation(content["normalisation"]),
+            "calibration": _calibration(content.get("calibration") or {}),
+        }
+    )
+
+
+def _architecture(content: Mapping[str, Any]) -> Architecture:
+    """Read an architecture; before format 3 a linear head read the image at one scale."""
+    own = {name: value for name, value in content.items() if name not in ("enlarge", "scales")}
+    return Architecture(**own, scales=tuple(content.get("scales") or (content.get("enlarge", 1),)))
+
+
+def _normalisation(content: Mapping[str, Any]) -> Normalisation:
+    """Read a normalisation; files of earlier versions have no indices."""
+    indices = tuple((one, other) for one, other in content.get("indices", ()))
+    return Normalisation(tuple(content["mean"]), tuple(content["deviation"]), indices)
+
+
+def _calibration(content: Mapping[str, Any]) -> Calibration:
+    """Read a calibration; files of earlier versions have none."""
+    shift = content.get("shift")
+    return Calibration(content.get("temperature", 1.0), None if shift is None else tuple(shift))
+
+
+def _checked(record: ModelRecord) -> ModelRecord:
+    """Return the record if its parts fit together; a network as large as a forged one may ask for is not built."""
+    architecture, normalisation, calibration = record.architecture, record.normalisation, record.calibration
+    bands = len(record.bands)
+    fits = {
+        "backbone": architecture.backbone in BACKBONES or _is_of_timm(architecture),
+        "block_style": architecture.block_style in get_args(BlockStyle),
+        "output_stride": architecture.output_stride in OUTPUT_STRIDES,
+        "patch_px": _is_count(architecture.patch_px),
+        "head_dilation": architecture.head_dilation in (1, 2),
+        "head": architecture.head in get_args(Head),
+        "scales": architecture.scales in SCALES,
+        "has_texture": architecture.has_texture in (False, True),
+        "classes": architecture.classes == len(record.legend),
+        "bands": bands > 0 and all(map(_is_count, record.bands)),
+        "input bands": architecture.bands == bands + architecture.indices,
+        "indices": architecture.indices == len(normalisation.indices)
+        and all(_is_position(position, bands) for pair in normalisation.indices for position in pair),
+        "normalisation": len(normalisation.mean) == len(normalisation.deviation) == architecture.bands,
+        "context": record.context_px is None or _is_count(record.context_px),
+        "temperature": 0 < calibration.temperature < math.inf,
+        "shift": calibration.shift is None or len(calibration.shift) == len(record.legend),
+        "finite shift": all(map(math.isfinite, calibration.shift or ())),
+        "mean": all(map(math.isfinite, normalisation.mean)),
+        "deviation": all(0 < d < math.inf for d in normalisation.deviation),
+    }
+    wrong = [name for name, is_right in fits.items() if not is_right]
+    if wrong:
+        raise ValueError(f"unusable {', '.join(wrong)}")
+    return record
+
+
+def _is_of_timm(architecture: Architecture) -> bool:
+    """Say whether the backbone may be one that timm has: a name, with a head on its layers."""
+    return architecture.head == "linear" and re.fullmatch(r"\w[\w.]{,99}", architecture.backbone) is not None
+
+
+def _is_position(value: object, count: int) -> bool:
+    return type(value) is int and 0 <= value < count
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and value > 0
+
+
+@contextmanager
+def faults_told(path: Path) -> Iterator[None]:
+    """Tell what cannot be read in a safetensors file as an error of the model file."""
+    if not path.is_file():
+        raise ModelFileError("no such model file", where=path, hint="Train one with `geoseg train`.")
+    _refuse_pickle(path)
+    try:
+        yield
+    except (SafetensorError, OSError) as error:
+        raise damaged(path, str(error).splitlines()[0]) from error
+
+
+def read_metadata(file: BinaryIO) -> dict[str, str]:
+    """Read the metadata of a safetensors file: eight bytes with the length of a JSON header, which holds it.
+
+    Raises:
+        SafetensorError: It has no such header, or the file ends before or after its tensors do.
+    """
+    length = int.from_bytes(file.read(8), "little")
+    if length > _LONGEST_HEADER:
+        raise SafetensorError("header too large")
+    try:
+        header = json.loads(file.read(length))
+        metadata = dict(header.pop("__metadata__", None) or {})
+        end = max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise SafetensorError("invalid header") from error
+    if file.seek(0, SEEK_END) != 8 + length + end:
+        raise SafetensorError("the file does not end with its last tensor")
+    return metadata
+
+
+def checked_record(path: Path, metadata: Mapping[str, str]) -> ModelRecord:
+    """Return the record in a model file's metadata, checked.
+
+    Raises:
+        ModelFileError: Not a model file, from a newer version, or its parts do not fit together.
+    """
+    _check_format(path, metadata)
+    try:
+        return _checked(_record(json.loads(metadata["geoseg_record"])))
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError, LegendError) as error:
+        raise damaged(path, f"record: {error!r}") from error
+
+
+def _check_format(path: Path, metadata: Mapping[str, str]) -> None:
+    version = metadata.get("geoseg_format", "")
+    if not version.isdecimal():
+        raise ModelFileError(
+            "this safetensors file is not a model file",
+            where=path,
+            expected="a file written by `geoseg train`",
+            hint="To start training from it, pass it as --weights.",
+        )
+    if int(version) > FORMAT:
+        raise ModelFileError(
+            "this model file is from a newer version",
+            where=path,
+            expected=f"format {FORMAT} or older",
+            got=f"format {version}",
+            hint="Update GeoSeg-PointAI.",
+        )
+
+
+def _refuse_pickle(path: Path) -> None:
+    with path.open("rb") as file:
+        start = file.read(9)
+    # A safetensors file begins with the length of its header, whose bytes may be those of a pickle or
+    # zip by chance; then comes a brace.
+    if start[8:] != b"{" and start.startswith((b"PK", b"\x80")):
+        raise ModelFileError(
+            "this is a pickle or a zip archive, which could run code; it was not opened",
+            where=path,
+            expected="a file written by `geoseg train`",
+            hint="If it holds weights, pass it to `geoseg train --weights`.",
+        )
+
+
+def damaged(path: Path, got: str) -> ModelFileError:
+    """Return the error that says that a model file cannot be used."""
+    return ModelFileError(
+        "the model file is damaged", where=path, expected="a whole file written by `geoseg train`", got=got
+    )
