@@ -195,7 +195,7 @@ def test_a_mask_with_a_class_that_the_legend_lacks_is_refused(
 
     outcome = geoseg("points", "sample", own_dataset, "-o", tmp_path / "points.gpkg")
 
-    assert_fails(outcome, LEGEND, mask, "expected class ids 0..2", "got 7 (9216 pixels)", "Add the class")
+    assert_fails(outcome, LEGEND, mask, "2 = water", "got 7 (9,216 pixels)", "--mask-values")
 
 
 def test_a_dataset_without_a_legend_cannot_be_sampled(geoseg, own_dataset, tmp_path, assert_fails):

@@ -40,7 +40,7 @@ def test_a_legend_saved_by_windows_is_read(tmp_path):
         (b"[{", "not JSON"),
         (b"\xff\xfe\x00", "not JSON"),
         (b'{"water": 0}', "not a legend"),
-        (b'[{"id": 0, "name": "a"}]', "cannot be read"),
+        (b'[{"id": 0, "name": "a"}]', "a class has no .color."),
         (b'[{"id": 1, "name": "a", "color": "#000000"}]', "count up from 0"),
     ],
 )

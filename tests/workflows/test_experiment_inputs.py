@@ -172,6 +172,6 @@ def test_training_masks_that_cannot_be_used_are_named_and_nothing_is_trained(
     with pytest.raises(RasterError, match=r"east\.tif: wrong size; expected 96 x 96 px"):
         experiment(_settings(own_dataset, cheap, tmp_path / "r"))
     write_tiff(mask, np.full((96, 96), 7, np.uint8))
-    with pytest.raises(LegendError, match=r"east\.tif: .*got 7 \(9216 pixels\)"):
+    with pytest.raises(LegendError, match=r"east\.tif: .*got 7 \(9,216 pixels\)"):
         experiment(_settings(own_dataset, cheap, tmp_path / "r"))
     assert not (tmp_path / "r").exists()

@@ -13,6 +13,7 @@ from geoseg.cli.options import (
     Device,
     Json,
     LegendFile,
+    MaskValues,
     OutputStride,
     Overwrite,
     Precision,
@@ -35,6 +36,7 @@ def evaluate(
     role: Annotated[str, typer.Option(help="Which points count: all, train or check.")] = "all",
     class_column: ClassColumn = None,
     legend: LegendFile = None,
+    mask_values: MaskValues = None,
     picture: Annotated[Optional[Path], typer.Option(help="Draw the confusion matrix (.png).")] = None,  # noqa: UP045
     window: Window = None,
     output_stride: OutputStride = None,
@@ -66,6 +68,7 @@ def picture(
     rows: Annotated[int, typer.Option(help="Images to draw at most.")] = 5,
     title: Annotated[str, typer.Option(help="Line above all.")] = "",
     legend: LegendFile = None,
+    mask_values: MaskValues = None,
     quiet: Quiet = False,
     overwrite: Overwrite = False,
 ) -> None:

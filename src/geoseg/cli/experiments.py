@@ -8,7 +8,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from geoseg.cli.options import Device, Json, Precision, Quiet, given, numbers, print_json
+from geoseg.cli.options import Device, Json, MaskValues, Precision, Quiet, given, numbers, print_json
 
 
 def experiment(
@@ -34,6 +34,7 @@ def experiment(
     seeds: Annotated[int, typer.Option(help="Draws of the points.")] = 3,
     train_split: Annotated[str, typer.Option(help="Images to train on.")] = "train",
     test_split: Annotated[str, typer.Option(help="Images to score on.")] = "test",
+    mask_values: MaskValues = None,
     background: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(help="Class left out of the second mIoU. [default: the folder's, else background]"),

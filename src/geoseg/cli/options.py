@@ -14,6 +14,10 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress, on
 Device = Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda or mps.")]
 Precision = Annotated[str, typer.Option(help="In what to compute: auto, float32 or bf16.")]
 LegendFile = Annotated[Optional[Path], typer.Option(help="Legend file (JSON).")]  # noqa: UP045
+MaskValues = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="Class of each value of the masks, such as 255=water,0=unlabelled or #ff0000=roof."),
+]
 ClassColumn = Annotated[Optional[str], typer.Option(help="Column of the point file that holds the class.")]  # noqa: UP045
 Seed = Annotated[int, typer.Option(help="Seed; the same seed gives the same result.")]
 Data = Annotated[Path, typer.Argument(help="Folder of images/ and masks/ with split lists.")]

@@ -12,6 +12,7 @@ from geoseg.cli.options import (
     Device,
     Json,
     LegendFile,
+    MaskValues,
     Overwrite,
     Precision,
     Quiet,
@@ -62,6 +63,7 @@ def train(
     ] = None,
     class_column: ClassColumn = None,
     legend: LegendFile = None,
+    mask_values: MaskValues = None,
     check_share: Annotated[
         float, typer.Option(help="Share of the points held out to choose the epoch.")
     ] = 0.2,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,15 +23,21 @@ _PALETTE = (
     *("#332288", "#88ccee", "#44aa99", "#117733", "#999933", "#ddcc77", "#cc6677", "#882255", "#aa4499"),
 )
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
+_WHOLE_NUMBER = re.compile(r"([+-]?[0-9]+)([.,]0*)?")
+_KINDS = {dict: "a JSON object", str: "a text", list: "an empty list", type(None): "nothing"}
 
 
 @dataclass(frozen=True)
 class LandClass:
-    """One class: id from 0, a name, and a colour written ``#rrggbb``."""
+    """One class: id from 0, a name, and a colour written ``#rrggbb``.
+
+    ``value`` is the number that masks have for it; None: its id.
+    """
 
     id: int
     name: str
     color: str
+    value: int | None = None
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,7 @@ class Legend:
     """The classes of a map, in the order of their ids 0..C-1.
 
     Raises:
-        LegendError: Ids are not 0..C-1, names repeat, or a colour is not ``#rrggbb``.
+        LegendError: Ids are not 0..C-1, names or values repeat, or a colour is not ``#rrggbb``.
     """
 
     classes: tuple[LandClass, ...]
@@ -47,6 +54,7 @@ class Legend:
         _check_ids([c.id for c in self.classes])
         _check_names([c.name for c in self.classes])
         _check_colors(self.classes)
+        _check_values([c.value for c in self.classes])
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -71,9 +79,54 @@ class Legend:
             return self.names.index(name)
         raise LegendError(f"the legend has no class {name!r}", expected=f"one of {', '.join(self.names)}")
 
+    def find(self, name: str) -> int | None:
+        """Return the id of the class of this name, else of the only one that is equal when compared; None without one."""
+        if name in self.names:
+            return self.names.index(name)
+        alike = [c.id for c in self.classes if comparable(c.name) == comparable(name)]
+        return alike[0] if len(alike) == 1 else None
+
     def to_records(self) -> list[dict[str, object]]:
-        """Return the JSON form: a list of ``{"id", "name", "color"}``."""
-        return [{"id": c.id, "name": c.name, "color": c.color} for c in self.classes]
+        """Return the JSON form: a list of ``{"id", "name", "color"}``, with ``"value"`` where classes have one."""
+        return [
+            {"id": c.id, "name": c.name, "color": c.color} | ({} if c.value is None else {"value": c.value})
+            for c in self.classes
+        ]
+
+
+def comparable(name: str) -> str:
+    """Return a class name as names are compared: without case, extra blanks, and decimals that are none.
+
+    Example:
+        >>> comparable(" Bare  Land ") == comparable("bare land")
+        True
+        >>> comparable("1.0")
+        '1'
+    """
+    number = _WHOLE_NUMBER.fullmatch(name.strip())
+    if number is not None:
+        return str(int(number[1]))
+    return unicodedata.normalize("NFC", " ".join(name.split()).casefold())
+
+
+def ids_by_name(own: Legend, wanted: Legend, where: object) -> NDArray[np.uint8]:
+    """Return for each class id of one legend (256 values, 255 stays) the id of the class of that name in another.
+
+    Raises:
+        LegendError: The other legend lacks a class.
+    """
+    table = np.full(UNLABELLED + 1, UNLABELLED, np.uint8)
+    found = [wanted.find(name) for name in own.names]
+    missing = [name for name, class_id in zip(own.names, found, strict=True) if class_id is None]
+    if missing:
+        raise LegendError(
+            "the legends have different classes",
+            where=where,
+            expected=f"classes among {', '.join(wanted.names)}",
+            got=", ".join(missing),
+        )
+    table[: len(own)] = [class_id for class_id in found if class_id is not None]
+    return table
 
 
 def legend_from_records(records: object, where: object = None) -> Legend:
@@ -84,14 +137,19 @@ def legend_from_records(records: object, where: object = None) -> Legend:
     """
     form = 'a JSON list of {"id", "name", "color": "#rrggbb"}'
     if not isinstance(records, Sequence) or isinstance(records, str) or not records:
-        raise LegendError("this is not a legend", where=where, expected=form, got=type(records).__name__)
+        raise LegendError(
+            "this is not a legend",
+            where=where,
+            expected=form,
+            got=_KINDS.get(type(records), "a single value"),
+        )
     try:
         classes = [_class_from_record(r) for r in records]
         return Legend(tuple(sorted(classes, key=lambda c: c.id)))
-    except (TypeError, KeyError, ValueError) as error:
-        raise LegendError("a class cannot be read", where=where, expected=form, got=repr(error)) from error
     except LegendError as error:
-        raise LegendError(error.what, where=where, expected=error.expected, got=error.got) from error
+        raise LegendError(
+            error.what, where=where, expected=error.expected or form, got=error.got, hint=error.hint
+        ) from error
 
 
 def legend_from_names(names: Iterable[str]) -> Legend:
@@ -100,10 +158,19 @@ def legend_from_names(names: Iterable[str]) -> Legend:
     return Legend(tuple(classes))
 
 
-def _class_from_record(record: Mapping[str, object]) -> LandClass:
-    if not isinstance(record["id"], int) or isinstance(record["id"], bool):
-        raise TypeError(f"id {record['id']!r} is not a whole number")
-    return LandClass(record["id"], str(record["name"]), str(record["color"]).lower())
+def _class_from_record(record: object) -> LandClass:
+    if not isinstance(record, Mapping):
+        raise LegendError("a class cannot be read", got=repr(record))
+    missing = [key for key in ("id", "name", "color") if key not in record]
+    if missing:
+        raise LegendError(
+            f"a class has no {missing[0]!r}", got=", ".join(f"{k}: {v}" for k, v in record.items())
+        )
+    value = record.get("value")
+    for key, number in (("id", record["id"]), ("value", 0 if value is None else value)):
+        if not isinstance(number, int) or isinstance(number, bool):
+            raise LegendError(f"the {key} {number!r} of a class is not a whole number")
+    return LandClass(record["id"], str(record["name"]), str(record["color"]).lower(), value)
 
 
 def _palette_color(index: int) -> str:
@@ -119,7 +186,12 @@ def _check_ids(ids: Sequence[int]) -> None:
     if not 1 <= len(ids) <= MAX_CLASSES:
         raise LegendError("wrong number of classes", expected=f"1 to {MAX_CLASSES}", got=len(ids))
     if list(ids) != list(range(len(ids))):
-        raise LegendError("class ids must count up from 0", expected=f"0..{len(ids) - 1}", got=list(ids))
+        raise LegendError(
+            "class ids must count up from 0",
+            expected=f"0..{len(ids) - 1}",
+            got=", ".join(map(str, ids)),
+            hint='The numbers of a mask may differ: give each class its own as "value".',
+        )
 
 
 def _check_names(names: Sequence[str]) -> None:
@@ -132,3 +204,11 @@ def _check_colors(classes: Sequence[LandClass]) -> None:
     for c in classes:
         if not _COLOR.fullmatch(c.color):
             raise LegendError(f"class {c.name!r} has no usable colour", expected="#rrggbb", got=c.color)
+
+
+def _check_values(values: Sequence[int | None]) -> None:
+    given = [value for value in values if value is not None]
+    if given and (len(given) < len(values) or len(set(given)) < len(given)):
+        raise LegendError(
+            'each class must have a "value" of its own, or none has one', got=", ".join(map(str, values))
+        )

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from xml.etree import ElementTree as ET
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.io import DatasetReader
 
 from geoseg.domain.legend import UNLABELLED, LandClass, Legend, legend_from_names
 from geoseg.errors import LegendError
@@ -13,7 +18,8 @@ CLASS_NAMES_TAG = "CLASS_NAMES"
 """Dataset tag that holds the class names as JSON, id -> name."""
 
 # GDALRATFieldType and GDALRATFieldUsage of the columns (gdal.h).
-_COLUMNS = (("Value", 0, 5), ("Class", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("Blue", 0, 8))
+_VALUE, _NAME = 5, 2
+_COLUMNS = (("Value", 0, _VALUE), ("Class", 2, _NAME), ("Red", 0, 6), ("Green", 0, 7), ("Blue", 0, 8))
 
 
 def names_tag(legend: Legend) -> str:
@@ -27,26 +33,82 @@ def color_table(legend: Legend) -> dict[int, tuple[int, int, int, int]]:
     return colors | {UNLABELLED: (0, 0, 0, 0)}
 
 
-def legend_from_file(
-    tag: str | None, colors: Mapping[int, tuple[int, int, int, int]] | None, where: object
-) -> Legend | None:
-    """Restore the legend from ``names_tag`` and the colour table; None without the tag.
+def class_names(dataset: DatasetReader, path: Path) -> dict[int, str]:
+    """Return the class name of each value where the file names its classes, else nothing.
+
+    Read are our own tag, and the category names or the raster attribute table that GDAL and QGIS keep in
+    ``.aux.xml`` or in a VRT.
 
     Raises:
-        LegendError: The tag is not what ``names_tag`` writes.
+        LegendError: Our own tag is damaged.
     """
-    if tag is None:
-        return None
+    tag = dataset.tags().get(CLASS_NAMES_TAG)
+    if tag is not None:
+        return _names_of_tag(tag, path)
+    for file in (path.with_name(f"{path.name}.aux.xml"), path if path.suffix.lower() == ".vrt" else None):
+        names = _names_of_xml(file) if file is not None and file.is_file() else {}
+        if names:
+            return names
+    return {}
+
+
+def _names_of_tag(tag: str, where: object) -> dict[int, str]:
     try:
-        names = {int(key): str(name) for key, name in json.loads(tag).items()}
+        return {int(key): str(name) for key, name in json.loads(tag).items()}
     except (ValueError, AttributeError) as error:
         raise LegendError(
             f"the tag {CLASS_NAMES_TAG} cannot be read", where=where, expected="JSON, id -> name", got=tag
         ) from error
+
+
+def _names_of_xml(path: Path) -> dict[int, str]:
+    """Return the category names of the first band, else the names of its raster attribute table."""
+    try:
+        root = ET.fromstring(path.read_bytes())
+    except (OSError, ET.ParseError):
+        return {}  # GDAL ignores such a sidecar too
+    categories = next(root.iter("CategoryNames"), None)
+    if categories is not None:
+        return {
+            value: node.text.strip()
+            for value, node in enumerate(categories)
+            if node.text and node.text.strip()
+        }
+    table = next(root.iter("GDALRasterAttributeTable"), None)
+    return {} if table is None else _names_of_table(table)
+
+
+def _names_of_table(table: ET.Element) -> dict[int, str]:
+    usages = [column.findtext("Usage", "") for column in table.iter("FieldDefn")]
+    if str(_VALUE) not in usages or str(_NAME) not in usages:
+        return {}
+    value, name = usages.index(str(_VALUE)), usages.index(str(_NAME))
+    rows = [[field.text or "" for field in row] for row in table.iter("Row")]
+    try:
+        return {int(float(row[value])): row[name].strip() for row in rows if row[name].strip()}
+    except (ValueError, IndexError):
+        return {}
+
+
+def legend_of_names(
+    names: Mapping[int, str], colors: Mapping[int, tuple[int, int, int, int]] | None
+) -> tuple[Legend | None, NDArray[np.uint8]]:
+    """Return the legend of named values, and the class id of each value 0..255 (255 where it has no name).
+
+    Classes are numbered in the order of their values; values of one name are one class. Without names there is no legend.
+    """
+    table = np.full(UNLABELLED + 1, UNLABELLED, np.uint8)
+    by_name: dict[str, int] = {}
+    for value in sorted(value for value in names if 0 <= value < UNLABELLED):
+        table[value] = by_name.setdefault(names[value], len(by_name))
+    if not by_name:
+        return None, table
     if colors is None:
-        return legend_from_names(names[i] for i in sorted(names))
-    rgb = {i: colors.get(i, (0, 0, 0, 255))[:3] for i in names}
-    return Legend(tuple(LandClass(i, names[i], "#{:02x}{:02x}{:02x}".format(*rgb[i])) for i in sorted(names)))
+        return legend_from_names(by_name), table
+    first = {class_id: value for value, class_id in reversed(list(enumerate(table.tolist())))}
+    rgb = {k: colors.get(first[k], (0, 0, 0, 255))[:3] for k in by_name.values()}
+    classes = (LandClass(k, name, "#{:02x}{:02x}{:02x}".format(*rgb[k])) for name, k in by_name.items())
+    return Legend(tuple(classes)), table
 
 
 def sidecar_xml(legend: Legend) -> str:

@@ -10,19 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 
-from geoseg.domain.legend import Legend
+from geoseg.domain.legend import UNLABELLED, Legend
 from geoseg.domain.prediction import STEPS
+from geoseg.errors import LegendError
 from geoseg.geodata.categories import (
     CLASS_NAMES_TAG,
+    class_names,
     color_table,
-    legend_from_file,
+    legend_of_names,
     names_tag,
     sidecar_xml,
 )
 from geoseg.geodata.cogs import BandStyle, BandWriter, cog_writer
 from geoseg.geodata.grids import RasterInfo
-from geoseg.geodata.masks import read_mask
-from geoseg.geodata.opening import describe, open_upright
+from geoseg.geodata.masks import read_class_ids
+from geoseg.geodata.opening import open_upright
 from geoseg.geodata.rasters import open_raster
 
 
@@ -104,8 +106,8 @@ def read_class_map(path: Path) -> tuple[NDArray[np.uint8], RasterInfo, Legend | 
     """Read a class map whole.
 
     Returns:
-        Class ids (H, W), 255 where there is none; what the raster is; and the legend that it was
-        written with, or None if the file names no classes.
+        Class ids (H, W), 255 where there is none; what the raster is; and the legend of the classes that the file
+        names, or None if it names none. Maps of other programs may number their classes in any way.
 
     Raises:
         RasterError: The file cannot be read or is not a map of class ids.
@@ -113,11 +115,26 @@ def read_class_map(path: Path) -> tuple[NDArray[np.uint8], RasterInfo, Legend | 
     """
     path = Path(path)
     with open_upright(path) as dataset:
-        info = describe(dataset, path)
         has_colors = dataset.colorinterp[0] is ColorInterp.palette
-        colors = dataset.colormap(1) if has_colors else None
-        legend = legend_from_file(dataset.tags().get(CLASS_NAMES_TAG), colors, path)
-    return read_mask(path, legend), info, legend
+        legend, table = legend_of_names(
+            class_names(dataset, path), dataset.colormap(1) if has_colors else None
+        )
+    class_ids, info = read_class_ids(path)
+    if legend is None:
+        return class_ids, info, None
+    unnamed = np.flatnonzero(
+        np.bincount(class_ids.ravel(), minlength=256)[:UNLABELLED] * (table[:UNLABELLED] == UNLABELLED)
+    )
+    if len(unnamed):
+        raise LegendError(
+            "the map holds values that it does not name",
+            where=path,
+            expected=", ".join(
+                f"{value} = {legend.names[k]}" for value, k in enumerate(table) if k != UNLABELLED
+            ),
+            got=", ".join(map(str, unnamed)),
+        )
+    return table[class_ids], info, legend
 
 
 @contextmanager

@@ -51,7 +51,7 @@ def open_dataset(
 
     Args:
         folder: Holds ``images/``, and if there are any ``masks/`` (the same stems), ``<split>.txt``
-            (stems, one a line; blank lines and those that begin with # are skipped) and ``legend.json``.
+            (stems or file names, one a line; blank lines and those that begin with # are skipped) and ``legend.json``.
             A line ``<stem>_<number>`` is one 512-px tile of an image, numbered as in LandCover.ai.
         split: Which list of stems to take; None takes every image.
         legend: Comes before the folder's own.
@@ -66,7 +66,7 @@ def open_dataset(
     every_image, every_mask = _images(folder), _rasters(folder / "masks")
     images, tiles = every_image, dict[str, list[int]]()
     if split is not None:
-        stems = _stems_of_split(folder, split)
+        stems = [_stem(line, images) for line in _lines_of_split(folder, split)]
         tiles = _tiles(stems, images)
         images = _chosen(images, list(tiles) or stems, folder / f"{split}.txt")
     masks = {stem: path for stem, path in every_mask.items() if stem in images}
@@ -100,16 +100,28 @@ def _rasters(folder: Path) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def _stems_of_split(folder: Path, split: str) -> list[str]:
+def _lines_of_split(folder: Path, split: str) -> list[str]:
     path = folder / f"{split}.txt"
     if not path.is_file():
         there = ", ".join(sorted(p.stem for p in folder.glob("*.txt"))) or "none"
         raise DatasetError(f"the dataset has no split {split!r}", where=path, expected=f"one of: {there}")
-    lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except UnicodeDecodeError as error:
+        raise DatasetError("the list is not a text file in UTF-8", where=path) from error
     stems = [line for line in lines if line and not line.startswith("#")]
     if not stems:
         raise DatasetError("the split lists no image", where=path, expected="file stems, one a line")
     return stems
+
+
+def _stem(line: str, images: Mapping[str, Path]) -> str:
+    """Return the stem that a line of a list means; lists often name files, with an extension or a folder."""
+    if line in images:
+        return line
+    name = line.replace("\\", "/").rpartition("/")[2]
+    stem, dot, suffix = name.rpartition(".")
+    return stem if dot and f".{suffix.lower()}" in RASTER_SUFFIXES and name not in images else name
 
 
 def _tiles(stems: Sequence[str], images: Mapping[str, Path]) -> dict[str, list[int]]:
@@ -145,7 +157,12 @@ def keep_tiles(mask: NDArray[np.uint8], numbers: Sequence[int], *, where: Path) 
 def _chosen(images: Mapping[str, Path], stems: Sequence[str], where: Path) -> dict[str, Path]:
     missing = sorted(set(stems) - set(images))
     if missing:
-        raise DatasetError("the split lists images that are not in images/", where=where, got=_first(missing))
+        raise DatasetError(
+            "the split lists images that are not in images/",
+            where=where,
+            expected=f"such as {_first(sorted(images)[:2])}",
+            got=_first(missing),
+        )
     return {stem: images[stem] for stem in sorted(set(stems))}
 
 
@@ -166,6 +183,12 @@ def _check_masks(
 def _first(stems: Sequence[str]) -> str:
     more = len(stems) - _NAMED_AT_MOST
     return ", ".join(stems[:_NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
+
+
+def legend_beside(mask: Path) -> Legend | None:
+    """Return the legend of the dataset that a mask lies in: ``legend.json`` in its folder or the one above."""
+    folders = (mask.resolve().parent, mask.resolve().parent.parent)
+    return next((found for found in map(_own_legend, folders) if found is not None), None)
 
 
 def _own_legend(folder: Path) -> Legend | None:

@@ -18,11 +18,10 @@ from geoseg.domain.ports import PixelSource
 from geoseg.domain.windows import Window
 from geoseg.errors import RasterError
 from geoseg.geodata.grids import RasterInfo, resampled_grid
-from geoseg.geodata.masks import read_mask
 from geoseg.geodata.opening import describe, files_behind, open_upright, read_bands
 from geoseg.geodata.resampling import Resampled
 
-__all__ = ["Raster", "RasterInfo", "describe_raster", "files_behind", "open_raster", "read_mask"]
+__all__ = ["Raster", "RasterInfo", "describe_raster", "files_behind", "open_raster"]
 
 _SAME_RESOLUTION = 1e-6
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from geoseg.domain.mask_codes import parse_mask_values
 from geoseg.errors import SettingsError
 
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
@@ -13,6 +14,16 @@ Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "bf16"]
+
+
+def _read_mask_values(value: object) -> object:
+    if isinstance(value, str):
+        return parse_mask_values(value)
+    return {str(k).lower(): v for k, v in value.items()} if isinstance(value, dict) else value
+
+
+MaskValues = Annotated[dict[str, str] | None, BeforeValidator(_read_mask_values)]
+"""Class names by the value that masks have for them, or text such as ``255=water,0=background``."""
 
 
 class Settings(BaseModel):

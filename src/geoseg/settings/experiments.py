@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from geoseg.settings.base import Count, Seed, Settings
+from geoseg.settings.base import Count, MaskValues, Seed, Settings
 from geoseg.settings.sampling import Protocol
 from geoseg.settings.training import TrainingOptions
 
@@ -25,6 +25,7 @@ class ExperimentSettings(Settings):
         protocol: How the points are drawn.
         train_split: Which images to train on.
         test_split: Which images to score on.
+        mask_values: Class names by the value that masks have for them.
         background: Class left out of the second mean IoU; None: "background" if there is one.
         training: Settings of every training.
         keep_models: Whether to keep the model files.
@@ -38,6 +39,7 @@ class ExperimentSettings(Settings):
     protocol: Protocol = Protocol()
     train_split: str = "train"
     test_split: str = "test"
+    mask_values: MaskValues = None
     background: str | None = None
     training: TrainingOptions = TrainingOptions()
     keep_models: bool = False

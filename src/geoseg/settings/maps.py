@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from geoseg.settings.base import Count, Device, Precision, Settings
+from geoseg.settings.base import Count, Device, MaskValues, Precision, Settings
 
 Product = Literal["probabilities", "polygons", "areas", "style", "stac"]
 MapPrecision = Literal["auto", "float32", "bf16", "int8"]
@@ -91,7 +91,8 @@ class EvaluateSettings(Settings):
         points: Point file to compare with instead of masks.
         role: Which points of the file count: all, or those held out ("check").
         class_column: Column of the point file that holds the class.
-        legend: Legend file, when neither the map nor the folder has one.
+        legend: Legend file of the masks; of a map only if that names no classes.
+        mask_values: Class names by the value that masks have for them.
         picture: Confusion-matrix picture to write (.png).
         window: Side of the windows in pixels; None chooses.
         output_stride: Pixels per cell of the logits, if not as trained.
@@ -108,6 +109,7 @@ class EvaluateSettings(Settings):
     role: Literal["all", "train", "check"] = "all"
     class_column: str | None = None
     legend: Path | None = None
+    mask_values: MaskValues = None
     picture: Path | None = None
     window: Window = None
     output_stride: Literal[8, 16] | None = None
@@ -127,6 +129,7 @@ class PictureSettings(Settings):
         rows: Images to draw at most.
         title: Line above all.
         legend: Legend file, when the folder has none.
+        mask_values: Class names by the value that masks have for them.
         overwrite: Whether an existing picture may be replaced.
     """
 
@@ -137,4 +140,5 @@ class PictureSettings(Settings):
     rows: Count = 5
     title: str = ""
     legend: Path | None = None
+    mask_values: MaskValues = None
     overwrite: bool = False

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from geoseg.errors import SettingsError
-from geoseg.settings.base import Count, Seed, Settings, Share
+from geoseg.settings.base import Count, MaskValues, Seed, Settings, Share
 
 
 class Protocol(Settings):
@@ -57,6 +57,7 @@ class SampleSettings(Protocol):
         per_class: N, the points per class and per tile, image or in total.
         seed: Seed of the draw.
         legend: Legend file, when the folder has none.
+        mask_values: Class names by the value that masks have for them.
         overwrite: Whether an existing output may be replaced.
     """
 
@@ -66,6 +67,7 @@ class SampleSettings(Protocol):
     per_class: Count = 10
     seed: Seed = 0
     legend: Path | None = None
+    mask_values: MaskValues = None
     overwrite: bool = False
 
 

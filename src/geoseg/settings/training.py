@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from geoseg.settings.base import Count, Device, Precision, Seed, Settings, Share
+from geoseg.settings.base import Count, Device, MaskValues, Precision, Seed, Settings, Share
 
 Part = Literal["self-training", "mean-teacher", "turns", "cutmix", "thresholds", "growing", "affinity"]
 BACKBONES = ("resnet50", "resnet101", "mobilenet_v3_large")
@@ -65,6 +65,7 @@ class TrainSettings(Settings):
         indices: Pairs of these bands whose normalised differences join them, (4, 1) or "4-1" for (band 4 - band 1) / (band 4 + band 1).
         class_column: Column of the point file that holds the class.
         legend: Legend file.
+        mask_values: Class names by the value that masks have for them, for "full".
         check_share: Share of each class's points held out to choose the epoch.
         check_points: Point file to choose the epoch by, instead of a share.
         epochs: Epochs; None: 25 of "pfce", 12 of "deep".
@@ -106,6 +107,7 @@ class TrainSettings(Settings):
     indices: tuple[Index, ...] = ()
     class_column: str | None = None
     legend: Path | None = None
+    mask_values: MaskValues = None
     check_share: Share = 0.2
     check_points: Path | None = None
     epochs: Count | None = None

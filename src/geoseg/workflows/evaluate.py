@@ -10,18 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.domain.accuracy import Accuracy, accuracy, accuracy_record, confusion_matrix
-from geoseg.domain.legend import UNLABELLED, Legend
+from geoseg.domain.legend import UNLABELLED, Legend, ids_by_name
 from geoseg.domain.ports import Progress, Silence
 from geoseg.errors import LegendError, SettingsError
 from geoseg.geodata.class_maps import read_class_map
+from geoseg.geodata.datasets import legend_beside
 from geoseg.geodata.grids import RasterInfo
 from geoseg.geodata.legend_files import read_legend
-from geoseg.geodata.masks import read_mask
+from geoseg.geodata.masks import MaskReader, read_mask
 from geoseg.geodata.outputs import check_output
 from geoseg.geodata.point_tables import read_point_table
 from geoseg.settings import EvaluateSettings
 from geoseg.workflows.check_points import pixels, read_check_points
-from geoseg.workflows.inputs import open_rasters
+from geoseg.workflows.inputs import open_rasters, tell_of_masks
 
 RASTER_SUFFIXES = {".tif", ".tiff", ".png", ".vrt", ".img"}
 
@@ -88,16 +89,22 @@ def _of_model(settings: EvaluateSettings, progress: Progress) -> _Matrices:
 
 
 def _of_map(settings: EvaluateSettings, progress: Progress) -> _Matrices:
+    given = read_legend(settings.legend) if settings.legend else None
     class_ids, info, own = read_class_map(settings.subject)
-    legend = read_legend(settings.legend) if settings.legend else own
+    legend = own or given
     if legend is None:
         raise LegendError(
             "this map names no classes", where=settings.subject, hint="Name a legend with --legend."
         )
+    if own is None:
+        class_ids = read_mask(settings.subject, legend)
     if settings.truth is not None:
-        truth = read_mask(settings.truth, legend, info)
+        masks = MaskReader(legend, codes=given or legend_beside(settings.truth), values=settings.mask_values)
+        truth = masks.read(settings.truth, info)
+        tell_of_masks([masks], progress)
     elif settings.points is not None:
-        truth = _truth_at_points(settings, info, legend, progress=progress)
+        truth = _truth_at_points(settings, info, given or legend, progress=progress)
+        truth = ids_by_name(given or legend, legend, settings.legend)[truth]
     else:
         raise SettingsError(
             "there is nothing to compare the map with", expected="--truth MASK or --points FILE"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.domain.accuracy import confusion_matrix
-from geoseg.domain.legend import Legend
+from geoseg.domain.legend import Legend, comparable
 from geoseg.domain.points import Points
 from geoseg.domain.ports import Progress
 from geoseg.domain.prediction import Strip, WindowPlan, count_windows, predict_strips
@@ -37,7 +37,7 @@ def compare_model(
     model = read_model(settings.subject, settings.output_stride)
     legend = model.record.legend
     inputs = _inputs(settings)
-    check_legend(inputs.legend, legend, settings)
+    _check_legend(inputs.legend, legend, settings)
     for info in describe_all(inputs.images).values():
         check_bands(info, model.record, settings.subject)
     with ExitStack() as stack:
@@ -54,6 +54,7 @@ def compare_model(
             else:
                 mask = inputs.read_truth(name, legend, rasters.infos[name])
                 matrices[name] = _against_mask(strips, mask, len(legend))
+    inputs.tell_of_masks(progress)
     return legend, matrices
 
 
@@ -73,16 +74,22 @@ def _inputs(settings: EvaluateSettings) -> Inputs:
         )
     split = settings.split if settings.data.is_dir() else None
     needs_masks = settings.points is None
-    return find_inputs(settings.data, split=split, legend=settings.legend, masks_needed=needs_masks)
+    return find_inputs(
+        settings.data,
+        split=split,
+        legend=settings.legend,
+        masks_needed=needs_masks,
+        mask_values=settings.mask_values,
+    )
 
 
-def check_legend(given: Legend | None, own: Legend, settings: EvaluateSettings) -> None:
-    """Make sure that a dataset's classes are the model's.
+def _check_legend(given: Legend | None, own: Legend, settings: EvaluateSettings) -> None:
+    """Make sure that a dataset has the classes of the model, in any order.
 
     Raises:
-        LegendError: Names or their order differ.
+        LegendError: One has a class that the other lacks.
     """
-    if given is not None and given.names != own.names:
+    if given is not None and set(map(comparable, given.names)) != set(map(comparable, own.names)):
         raise LegendError(
             "the dataset's legend is not the model's",
             where=settings.data,

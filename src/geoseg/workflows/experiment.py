@@ -121,6 +121,7 @@ def _carry_out(
         "points": points,
         "output": model,
         "split": settings.train_split,
+        "mask_values": settings.mask_values,
         "seed": run.seed,
         # Every run reads for itself, so that their seconds can be compared.
         "keep_features": False,
@@ -183,6 +184,7 @@ def _points(run: Run, settings: ExperimentSettings, progress: Progress) -> Path:
                 data=settings.data,
                 output=path,
                 split=settings.train_split,
+                mask_values=settings.mask_values,
                 per_class=run.per_class,
                 seed=run.seed,
             ),

@@ -37,16 +37,24 @@ def read_data(settings: ExperimentSettings, progress: Progress) -> ExperimentDat
         RasterError: An image is all nodata, or an image or a mask cannot be read, or they are not of one size.
         LegendError: There is no legend, or a mask has a class that it lacks.
     """
-    tested = find_inputs(settings.data, split=settings.test_split, legend=None, masks_needed=True)
+    tested = _find(settings, settings.test_split)
     if tested.legend is None:
         raise LegendError("this folder has no legend", where=settings.data, expected="legend.json")
-    trained_on = find_inputs(settings.data, split=settings.train_split, legend=None, masks_needed=True)
+    trained_on = _find(settings, settings.train_split)
     masks = settings.data / "masks"
     progress.start("Reading masks", len(tested.images) + len(trained_on.images))
     truth = _digest(tested, tested.legend, masks, what="score by", progress=progress)
     train_truth = _digest(trained_on, tested.legend, masks, what="train on", progress=progress)
+    trained_on.tell_of_masks(progress)
+    tested.tell_of_masks(progress)
     _check_images([*trained_on.images.values(), *tested.images.values()], settings.training.bands)
     return ExperimentData(trained_on, tested, tested.legend, train_truth, truth)
+
+
+def _find(settings: ExperimentSettings, split: str) -> Inputs:
+    return find_inputs(
+        settings.data, split=split, legend=None, masks_needed=True, mask_values=settings.mask_values
+    )
 
 
 def _digest(inputs: Inputs, legend: Legend, where: Path, *, what: str, progress: Progress) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,27 +18,62 @@ from geoseg.geodata.audit import audit_points, describe_dropped
 from geoseg.geodata.datasets import keep_tiles, open_dataset
 from geoseg.geodata.grids import RasterInfo
 from geoseg.geodata.legend_files import read_legend
-from geoseg.geodata.masks import read_mask
+from geoseg.geodata.masks import MaskReader
 from geoseg.geodata.point_files import read_points
 from geoseg.geodata.rasters import Raster, describe_raster, open_raster
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Rasters by image name, their masks and legend where there are any, and their tiles if the split lists some."""
+    """Rasters by image name, their masks and legend where there are any, and their tiles if the split lists some.
+
+    ``mask_values`` is what the user said of the values of the masks: class name by value.
+    """
 
     images: Mapping[str, Path]
     masks: Mapping[str, Path]
     legend: Legend | None
     tiles: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    mask_values: Mapping[str, str] | None = None
+    _readers: dict[Legend, MaskReader] = field(default_factory=dict, repr=False, compare=False)
 
     def read_truth(self, name: str, legend: Legend, info: RasterInfo) -> NDArray[np.uint8]:
-        """Read an image's mask (H, W); where the split lists tiles, 255 outside them."""
-        mask = read_mask(self.masks[name], legend, info)
+        """Read an image's mask as ids of a legend (H, W); where the split lists tiles, 255 outside them."""
+        mask = self._reader(legend).read(self.masks[name], info)
         return keep_tiles(mask, self.tiles[name], where=self.masks[name]) if name in self.tiles else mask
 
+    def tell_of_masks(self, progress: Progress) -> None:
+        """Say what was decided about the values of the masks read so far, and warn of what may be wrong."""
+        tell_of_masks(self._readers.values(), progress)
 
-def find_inputs(data: Path, *, split: str | None, legend: Path | None, masks_needed: bool = False) -> Inputs:
+    def _reader(self, legend: Legend) -> MaskReader:
+        if legend not in self._readers:
+            self._readers[legend] = MaskReader(
+                legend,
+                codes=self.legend,
+                values=self.mask_values,
+                all_masks=tuple(self.masks.values()),
+            )
+        return self._readers[legend]
+
+
+def tell_of_masks(readers: Iterable[MaskReader], progress: Progress) -> None:
+    """Say what readers decided about the values of masks, and warn of what may be wrong."""
+    for reader in readers:
+        for note in reader.described():
+            progress.say(note)
+        for warning in reader.warnings:
+            progress.warn(warning)
+
+
+def find_inputs(
+    data: Path,
+    *,
+    split: str | None,
+    legend: Path | None,
+    masks_needed: bool = False,
+    mask_values: Mapping[str, str] | None = None,
+) -> Inputs:
     """Find the rasters of a dataset folder (of one split), or the one raster that ``data`` is.
 
     Raises:
@@ -48,7 +83,7 @@ def find_inputs(data: Path, *, split: str | None, legend: Path | None, masks_nee
     own = read_legend(legend) if legend is not None else None
     if data.is_dir() or masks_needed:
         dataset = open_dataset(data, split=split, legend=own, masks_needed=masks_needed)
-        return Inputs(dataset.images, dataset.masks, dataset.legend, dataset.tiles)
+        return Inputs(dataset.images, dataset.masks, dataset.legend, dataset.tiles, mask_values)
     return Inputs({data.stem: data}, {}, own)
 
 

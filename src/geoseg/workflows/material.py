@@ -49,10 +49,17 @@ def gather(settings: TrainSettings, stack: ExitStack, progress: Progress, *, che
     """Open the rasters, read the points, and hold out a share of them unless some are held out already."""
     is_full = settings.points is None
     split = settings.split if settings.data.is_dir() else None
-    inputs = find_inputs(settings.data, split=split, legend=settings.legend, masks_needed=is_full)
+    inputs = find_inputs(
+        settings.data,
+        split=split,
+        legend=settings.legend,
+        masks_needed=is_full,
+        mask_values=settings.mask_values,
+    )
     rasters = open_rasters(inputs.images, settings.bands, stack)
     if settings.points is None:
         points, legend = _all_labels(inputs, rasters, progress)
+        inputs.tell_of_masks(progress)
     else:
         points, legend = read_usable_points(
             settings.points,

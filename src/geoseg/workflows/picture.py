@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.domain.accuracy import accuracy, confusion_matrix
-from geoseg.domain.legend import Legend
+from geoseg.domain.legend import Legend, ids_by_name
 from geoseg.domain.ports import Progress, Silence
 from geoseg.domain.windows import Window
 from geoseg.errors import LegendError, RasterError
 from geoseg.geodata.class_maps import read_class_map
 from geoseg.geodata.grids import RasterInfo, check_same_grid
+from geoseg.geodata.masks import read_mask
 from geoseg.geodata.outputs import check_output
 from geoseg.geodata.rasters import describe_raster, open_raster
 from geoseg.pictures.comparison import comparison_figure
@@ -35,7 +36,9 @@ def picture(settings: PictureSettings, progress: Progress | None = None) -> Path
     """
     progress = progress or Silence()
     check_output(settings.output, overwrite=settings.overwrite)
-    inputs = find_inputs(settings.data, split=settings.split, legend=settings.legend)
+    inputs = find_inputs(
+        settings.data, split=settings.split, legend=settings.legend, mask_values=settings.mask_values
+    )
     if inputs.legend is None:
         raise LegendError("this folder has no legend", where=settings.data, hint="Name one with --legend.")
     names = list(inputs.images)[: settings.rows]
@@ -45,6 +48,7 @@ def picture(settings: PictureSettings, progress: Progress | None = None) -> Path
     for name in names:
         rows.append(_row(name, infos[name], inputs, settings=settings))
         progress.advance()
+    inputs.tell_of_masks(progress)
     resolution_m = infos[names[0]].resolution_m
     figure = comparison_figure(rows, inputs.legend, title=settings.title, resolution_m=resolution_m)
     write_picture(figure, settings.output, overwrite=settings.overwrite)
@@ -62,8 +66,9 @@ def _row(name: str, info: RasterInfo, inputs: Inputs, *, settings: PictureSettin
 def _map_panel(path: Path, info: RasterInfo, truth: NDArray[np.uint8] | None, *, legend: Legend) -> Panel:
     if not path.exists():
         raise RasterError("an image has no map here", where=path, hint="Predict it with -o FOLDER first.")
-    class_ids, grid, _ = read_class_map(path)
+    class_ids, grid, own = read_class_map(path)
     check_same_grid(grid, info)
+    class_ids = read_mask(path, legend) if own is None else ids_by_name(own, legend, path)[class_ids]
     if truth is None:
         return Panel(path.parent.name, "", class_ids, None, None)
     score = accuracy(confusion_matrix(truth, class_ids, len(legend))).miou

@@ -36,7 +36,7 @@ from geoseg.workflows.run_folder import RunFolder
 
 # The prior is corrected when all is fitted.
 NOT_OF_THE_RUN = {
-    *("resume", "overwrite", "output", "device", "processes", "prior", "data", "points"),
+    *("resume", "overwrite", "output", "device", "processes", "prior", "data", "points", "mask_values"),
     *("cache", "keep_features", "minutes"),
 }
 # The patch over what is read around a cell.

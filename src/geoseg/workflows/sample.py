@@ -41,7 +41,13 @@ def sample(settings: SampleSettings, progress: Progress | None = None) -> Sample
     """
     progress = progress or Silence()
     check_output(settings.output, overwrite=settings.overwrite)
-    inputs = find_inputs(settings.data, split=settings.split, legend=settings.legend, masks_needed=True)
+    inputs = find_inputs(
+        settings.data,
+        split=settings.split,
+        legend=settings.legend,
+        masks_needed=True,
+        mask_values=settings.mask_values,
+    )
     if inputs.legend is None:
         raise LegendError(
             "this folder has no legend",
@@ -55,6 +61,7 @@ def sample(settings: SampleSettings, progress: Progress | None = None) -> Sample
     for name, info in infos.items():
         masks[name] = inputs.read_truth(name, inputs.legend, info)
         progress.advance()
+    inputs.tell_of_masks(progress)
     annotator = Annotator(
         places=settings.places,
         margin_px=settings.margin,
