@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geoseg.domain.points import Budget, Shortage, hold_out, join_points, make_points, sample_points
+from geoseg.domain.points import Budget, Shortage, join_points, make_points, sample_points
 from geoseg.errors import LegendError
 
 seeds = st.integers(0, 2**63 - 1)
@@ -239,46 +239,3 @@ def test_every_mask_is_looked_up_once():
     draw(masks, classes=2)
 
     assert masks.looked_up == ("a", "b")
-
-
-# Holding out
-
-
-def crowd(counts):
-    class_id = np.repeat(np.arange(len(counts)), counts).astype(np.uint8)
-    return make_points("a", np.arange(len(class_id)), np.zeros(len(class_id)), class_id)
-
-
-def test_a_share_of_each_class_is_held_out():
-    points = hold_out(crowd([10, 20]), 0.2, seed=0)
-
-    assert points.with_role("check").counts(2).tolist() == [2, 4]
-    assert points.with_role("train").counts(2).tolist() == [8, 16]
-
-
-@settings(deadline=None)
-@given(st.lists(st.integers(1, 12), min_size=1, max_size=5), st.floats(0, 1), seeds)
-def test_every_class_keeps_a_training_point(counts, share, seed):
-    points = hold_out(crowd(counts), share, seed)
-
-    assert (points.with_role("train").counts(len(counts)) >= 1).all()
-
-
-def test_check_points_stay_check_points():
-    points = crowd([6])
-    points = replace(points, role=np.array(["check"] * 2 + ["train"] * 4))
-
-    held = hold_out(points, 0.5, seed=3)
-
-    assert held.role[:2].tolist() == ["check", "check"]
-    assert len(held.with_role("check")) == 2 + 2
-
-
-@settings(deadline=None)
-@given(seeds, st.randoms())
-def test_what_is_held_out_does_not_depend_on_the_order_of_the_points(seed, random):
-    points = crowd([9, 7])
-    order = list(range(len(points)))
-    random.shuffle(order)
-
-    assert hold_out(points.take(np.array(order)), 0.3, seed).digest() == hold_out(points, 0.3, seed).digest()

@@ -88,7 +88,7 @@ def test_a_forest_tells_textures_apart(data):
     read = read_logits(fitted.network, data.points, data, reader=READER)
     assert (read.values.argmax(1) == read.label).float().mean() > 0.95
     assert (fitted.held_out.logits.argmax(1) == fitted.held_out.labels).mean() > 0.9
-    assert fitted.unlabelled.shape == (900, 3)
+    assert fitted.unlabelled.shape == (pytest.approx(2000, abs=9), 3)
     assert not (fitted.unlabelled.argmax(1) == 2).any()
 
 

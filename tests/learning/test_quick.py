@@ -41,7 +41,8 @@ def test_a_quick_fit_maps_its_points(data, linear):
     read = read_logits(linear, data.points, data, reader=READER)
     assert (read.values.argmax(1) == read.label).float().mean() > 0.9
     assert fitted.loss < 0.5
-    assert fitted.unlabelled.shape == (100 * 9, 3)
+    # 2,000 pixels in all, give or take the rounding of each of nine cells.
+    assert fitted.unlabelled.shape == (pytest.approx(2000, abs=9), 3)
     held_out = fitted.validation.held_out
     assert (held_out.logits.argmax(1) == held_out.labels).mean() > 0.8
 
@@ -120,6 +121,17 @@ def test_the_ridge_follows_the_noise(noise, least, most):
     found = cross_validate(sample, 2, Silence())
     assert least <= found.inverse_ridge <= most
     assert found.losses[found.inverse_ridge] == min(found.losses.values())
+
+
+def test_labels_that_alternate_are_cross_validated_in_both_classes():
+    """One point per class and tile, more points than are used: every second one would be of one class alone."""
+    rng = np.random.default_rng(0)
+    labels = np.tile([0, 1], 2600)
+    sample = Sample(
+        rng.normal(size=(5200, 2)) + 2 * labels[:, None], labels, np.ones(5200), np.arange(5200) // 2
+    )
+    found = cross_validate(sample, 2, Silence())
+    assert np.bincount(found.held_out.labels).tolist() == [2500, 2500]
 
 
 @pytest.fixture

@@ -12,13 +12,20 @@ def test_a_place_is_left_out_as_a_whole():
     assert sorted(every) == list(range(60))
 
 
-def test_points_of_a_class_in_one_place_alone_are_left_out_one_by_one():
+def test_points_of_a_class_in_one_place_alone_are_fitted_to_in_every_fold():
     labels = np.array([0, 1] * 10 + [2] * 6)
     places = np.append(np.arange(20) // 4, np.full(6, 1))
     folds = folds_by_place(labels, places)
     left = np.concatenate([left for _, left in folds])
-    assert {20, 21, 22, 23, 24, 25} <= set(left)
-    assert all(set(labels[out]) <= set(labels[fit]) for fit, out in folds)
+    assert sorted(left) == list(range(20))
+    assert all({20, 21, 22, 23, 24, 25} <= set(fit) for fit, _ in folds)
+
+
+def test_the_places_of_points_left_out_stay_with_them():
+    labels, places = np.arange(40) % 2, np.arange(40) // 4
+    sample = Sample(np.arange(40.0)[:, None], labels, np.ones(40), places)
+    held_out = leave_out(sample, folds_by_place(labels, places), lambda _, fitted, values: values)
+    assert np.array_equal(held_out.places, held_out.logits[:, 0] // 4)
 
 
 @pytest.mark.parametrize("labels", [[0, 1], [0, 0, 0]])

@@ -49,6 +49,14 @@ def test_full_supervision_takes_every_fourth_label(own_dataset, tmp_path):
     assert np.array_equal(truth[own.row.astype(int), own.col.astype(int)], own.class_id)
 
 
+def test_full_supervision_of_rows_that_alternate_sees_both_classes(own_dataset, tmp_path):
+    for name in ("east", "west"):
+        with rasterio.open(own_dataset / "masks" / f"{name}.tif", "r+") as mask:
+            mask.write(np.tile(np.arange(96) % 2, (96, 1)).T.astype(np.uint8), 1)
+    counts = _gathered(own_dataset, tmp_path).counts(2)
+    assert counts.min() / counts.sum() > 0.47
+
+
 def test_labels_on_nodata_are_dropped_and_told_of(own_dataset, tmp_path):
     _empty(own_dataset, "east", rows=40)
     progress = Warned()

@@ -252,13 +252,6 @@ def write_some(points, path: Path, dataset: Path, classes, *, check: int = 0) ->
     return path
 
 
-def test_a_share_of_each_class_is_held_out(settings):
-    found = gathered(settings(check_share=0.4)).data.points
-
-    assert found.with_role(TRAIN).counts(3).tolist() == [6, 6, 6]
-    assert found.with_role(CHECK).counts(3).tolist() == [4, 4, 4]
-
-
 def test_nothing_is_held_out_when_the_share_is_0(settings):
     assert len(gathered(settings(check_share=0)).data.points.with_role(TRAIN)) == 30
 

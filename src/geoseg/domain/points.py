@@ -275,22 +275,3 @@ def _shortages(draw: _Draw, per_class: int, scope: Scope) -> tuple[Shortage, ...
         for k, n in enumerate(found)
         if least <= n < per_class
     )
-
-
-def hold_out(points: Points, share: float, seed: int) -> Points:
-    """Give the role "check" to a share of the training points, class by class; at least one stays in each.
-
-    Args:
-        points: The points; those that are "check" already stay so.
-        share: Part of each class's training points to hold out, 0..1.
-        seed: Seed of the choice; it depends on the points' places, not on their order.
-    """
-    order = np.lexsort((points.col, points.row, points.image))
-    role = points.role.copy().astype("U5")
-    for k in np.unique(points.class_id):
-        own = order[(points.class_id[order] == k) & (points.role[order] == TRAIN)]
-        count = min(round(share * len(own)), len(own) - 1)
-        if count > 0:
-            rng = np.random.default_rng([seed, int(k)])
-            role[rng.permutation(own)[:count]] = CHECK
-    return replace(points, role=role)

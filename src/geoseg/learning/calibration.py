@@ -53,11 +53,15 @@ class Calibration:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Logits (P, C) at points that the model was not fitted to, with their class ids and weights (P,)."""
+    """Logits (P, C) at points that the model was not fitted to, with their class ids, weights and places (P,).
+
+    Points of one place are drawn together in a bootstrap; without ``places`` each point is a place of its own.
+    """
 
     logits: NDArray[np.floating]
     labels: NDArray[np.int64]
     weights: NDArray[np.floating]
+    places: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)

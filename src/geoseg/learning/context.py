@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from geoseg.domain.choices import stratified_choice
 from geoseg.domain.points import TRAIN, Points
 from geoseg.domain.windows import Window
 from geoseg.learning.calibration import Calibration
@@ -53,7 +53,7 @@ def measure_context(network: nn.Module, calibration: Calibration, data: FitData,
 
 
 def _places(points: Points, most: int) -> Sequence[tuple[str, Window]]:
-    chosen = np.unique(np.linspace(0, len(points) - 1, PLACES).astype(int))
+    chosen = stratified_choice(points.class_id, PLACES)
     side = CORE_PX + 2 * most
     return [
         (

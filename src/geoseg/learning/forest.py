@@ -16,9 +16,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from geoseg.domain.blocks import Blocks, find_blocks
 from geoseg.domain.ports import Progress
 from geoseg.learning.calibration import HeldOut, cross_entropy
-from geoseg.learning.reading import FitData, Reader, read_labelled_and_not
+from geoseg.learning.reading import (
+    FitData,
+    Reader,
+    even_choice,
+    in_reading_order,
+    read_labelled_and_not,
+)
 from geoseg.learning.texture import feature_count, texture
 from geoseg.learning.validation import Floats, Sample, folds_by_place, leave_out, to_sample
 
@@ -154,6 +161,7 @@ class ForestFit:
 
     network: ForestNetwork
     held_out: HeldOut | None
+    blocks: Blocks
     unlabelled: Floats
     loss: float
 
@@ -164,7 +172,7 @@ def fit_forest(data: FitData, reader: Reader, *, seed: int, progress: Progress) 
     Args:
         data: Rasters and points; all points are used.
         reader: How to read the rasters; with a margin of 24 px at least, blurs see no border.
-        seed: Seed of the trees and of the unlabelled pixels.
+        seed: Seed of the trees, of the unlabelled pixels and of the folds.
         progress: Told of every step.
 
     Raises:
@@ -173,16 +181,19 @@ def fit_forest(data: FitData, reader: Reader, *, seed: int, progress: Progress) 
     labelled, unlabelled = read_labelled_and_not(
         lambda images: [texture(images)], data, reader=reader, seed=seed, progress=progress
     )
-    sample, channels = to_sample(labelled), data.normalisation.channels
+    blocks = find_blocks(in_reading_order(even_choice(data.points), reader.patch_px), reader.patch_px)
+    sample, channels = to_sample(labelled, blocks.numbers), data.normalisation.channels
 
     def fit_and_score(_: int, fitted: Sample, values: Floats) -> Floats:
         return _logits(ForestNetwork(_fit(fitted, data.classes, seed), channels), values)
 
-    folds = folds_by_place(sample.labels, sample.places)
+    folds = folds_by_place(sample.labels, sample.places, seed=seed)
     network = ForestNetwork(_fit(sample, data.classes, seed), channels)
     held_out = None if folds is None else leave_out(sample, folds, fit_and_score)
     own = HeldOut(_logits(network, sample.values), sample.labels, sample.weights)
-    return ForestFit(network, held_out, _logits(network, unlabelled.values.numpy()), cross_entropy(own))
+    return ForestFit(
+        network, held_out, blocks, _logits(network, unlabelled.values.numpy()), cross_entropy(own)
+    )
 
 
 def _logits(network: ForestNetwork, values: Floats) -> Floats:

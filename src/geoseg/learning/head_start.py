@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from geoseg.domain.choices import stratified_choice
 from geoseg.domain.points import TRAIN
 from geoseg.domain.ports import Progress
 from geoseg.learning.fitting import FitPlan
@@ -62,7 +63,7 @@ def start_head(
 ) -> None:
     """Fit a linear probe at the training points and write it into the head.
 
-    Of more than 20,000 points an even choice is read. Batch norms without statistics get them from the patches
+    Of more than 20,000 points a random choice is read. Batch norms without statistics get them from the patches
     that hold the points.
 
     Args:
@@ -75,7 +76,7 @@ def start_head(
     data = replace(data, points=even_choice(data.points.with_role(TRAIN).counting(), MOST_POINTS))
     training = data.points
     steps = list(batches(plan_cover(training, plan.patch_px), plan.batch))
-    settling = steps[:: -(-len(steps) // SETTLING_BATCHES)]
+    settling = [steps[k] for k in stratified_choice(np.zeros(len(steps)), SETTLING_BATCHES)]
     progress.start("Starting the head", len(settling) + len(steps))
     network.to(torch.device(plan.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
     with _settling(network, missing):

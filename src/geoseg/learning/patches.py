@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from geoseg.domain.blocks import cells_of
 from geoseg.domain.points import Points
 from geoseg.domain.ports import PixelSource
 from geoseg.domain.windows import Window
@@ -110,21 +111,6 @@ def plan_epoch(
         turn = Turn(int(rng.integers(4)), bool(rng.integers(2)))
         plans.append(PatchPlan(str(image), Window(top, left, side, side), turn))
     return plans
-
-
-def cells_of(points: Points, patch_px: int) -> list[tuple[str, int, int]]:
-    """Return image, row and column of the cell of a fixed grid that each point lies in."""
-    return [
-        (str(image), int((row + 0.5) // patch_px), int((col + 0.5) // patch_px))
-        for image, row, col in zip(points.image, points.row, points.col, strict=True)
-    ]
-
-
-def cell_numbers(points: Points, patch_px: int) -> NDArray[np.int64]:
-    """Return the number of the cell that each point lies in (P,), from 0 in the order of the grid."""
-    cells = cells_of(points, patch_px)
-    numbers = {cell: number for number, cell in enumerate(sorted(set(cells)))}
-    return np.array([numbers[cell] for cell in cells], np.int64)
 
 
 def plan_cover(points: Points, patch_px: int, margin: int = 0) -> list[PatchPlan]:

@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from geoseg.domain.blocks import Blocks, find_blocks
+from geoseg.domain.choices import stratified_choice
 from geoseg.domain.ports import Progress
 from geoseg.learning.calibration import HeldOut, cross_entropy, fit_temperature
 from geoseg.learning.feature_cache import FeatureCache
@@ -25,6 +27,8 @@ from geoseg.learning.reading import (
     FitData,
     Reader,
     Reading,
+    even_choice,
+    in_reading_order,
     read_labelled_and_not,
     read_turned,
 )
@@ -61,6 +65,7 @@ class QuickFit:
 
     probe: Probe
     validation: Validation
+    blocks: Blocks
     unlabelled: Floats
     loss: float
 
@@ -81,7 +86,7 @@ def fit_quick(
         data: Rasters and points; all points are used.
         reader: How to read the rasters, and in how many of the ways ``VIEWS`` to read each point; in fewer where that
             would be more than 50,000 readings.
-        seed: Seed of the unlabelled pixels.
+        seed: Seed of the unlabelled pixels and of the folds.
         progress: Told of every step.
         cache: Features read earlier, which are not read again, and those read now are added to it.
 
@@ -96,16 +101,18 @@ def fit_quick(
         read_turned(network.features, data, reader=replace(reader, turn=view), cache=cache, progress=progress)
         for view in VIEWS[1:views]
     ]
-    sample = _join([labelled, *turned])
+    points = in_reading_order(even_choice(data.points), reader.patch_px)
+    blocks = find_blocks(points, reader.patch_px)
+    sample = _join([labelled, *turned], blocks.numbers)
     standard = standardise(sample.values)
     sample = replace(sample, values=standard.coordinates)
-    validation = cross_validate(sample, data.classes, progress, views=views)
+    validation = cross_validate(sample, data.classes, progress, views=views, seed=seed)
     with fitting():
         probe = standard.to_probe(*_fit(sample, data.classes, validation.inverse_ridge))
     network.write(probe)
-    plain = to_sample(labelled)
+    plain = to_sample(labelled, blocks.numbers)
     own = HeldOut(probe.scores(labelled.values).numpy(), plain.labels, plain.weights)
-    return QuickFit(probe, validation, probe.scores(unlabelled.values).numpy(), cross_entropy(own))
+    return QuickFit(probe, validation, blocks, probe.scores(unlabelled.values).numpy(), cross_entropy(own))
 
 
 def views_within(views: int, points: int) -> int:
@@ -113,9 +120,9 @@ def views_within(views: int, points: int) -> int:
     return max(1, min(views, MOST_POINTS // min(points, MOST_POINTS)))
 
 
-def _join(readings: Sequence[Reading]) -> Sample:
+def _join(readings: Sequence[Reading], places: Labels) -> Sample:
     """Return what was read of the points in every view, one view after the other; each point weighs what it did."""
-    first, views = to_sample(readings[0]), len(readings)
+    first, views = to_sample(readings[0], places), len(readings)
     return Sample(
         np.concatenate([reading.values.numpy() for reading in readings]),
         np.tile(first.labels, views),
@@ -135,23 +142,26 @@ def _fit(sample: Sample, classes: int, inverse_ridge: float, *, start: Linear | 
     )
 
 
-def cross_validate(sample: Sample, classes: int, progress: Progress, *, views: int = 1) -> Validation:
+def cross_validate(
+    sample: Sample, classes: int, progress: Progress, *, views: int = 1, seed: int = 0
+) -> Validation:
     """Choose the ridge by the calibrated cross-entropy at the points of places left out.
 
-    From the strongest ridge on, until the loss rises. Of more than 5,000 points, or 20,000 readings in all views, an
-    even choice is used. Fits see every view of their points; those left out are judged as they are.
+    From the strongest ridge on, until the loss rises. Of more than 5,000 points, or 20,000 readings in all views, a
+    random choice is used, every class in proportion. Fits see every view of their points; those left out are judged as they are.
 
     Args:
         sample: Standardised features of the points, one view after the other.
         classes: C.
         progress: Told of every ridge.
         views: How many views of each point there are.
+        seed: Seed of the choice and of the folds.
     """
     points = len(sample.labels) // views
-    every = -(-points // min(MOST_VALIDATED, MOST_READINGS // views))
-    sample = sample.take(_in_all_views(np.arange(0, points, every), points, views))
+    chosen = stratified_choice(sample.labels[:points], min(MOST_VALIDATED, MOST_READINGS // views), seed)
+    sample = sample.take(_in_all_views(chosen, points, views))
     points = len(sample.labels) // views
-    folds = folds_by_place(sample.labels[:points], sample.places[:points])
+    folds = folds_by_place(sample.labels[:points], sample.places[:points], seed=seed)
     losses = dict[float, float]()
     best = Validation(FALLBACK_INVERSE_RIDGE, losses, None)
     if folds is None:

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from geoseg.domain.blocks import cell_numbers
+from geoseg.domain.choices import draws_by_area, stratified_choice
 from geoseg.domain.legend import UNLABELLED
 from geoseg.domain.points import Points, join_points, make_points
 from geoseg.domain.ports import PixelSource, Progress, Silence
@@ -16,11 +18,12 @@ from geoseg.domain.windows import grid
 from geoseg.errors import TrainingError
 from geoseg.learning.feature_cache import FeatureCache
 from geoseg.learning.normalisation import Normalisation
-from geoseg.learning.patches import UNTURNED, Turn, batches, cell_numbers, plan_cover, read_ahead
+from geoseg.learning.patches import UNTURNED, Turn, batches, plan_cover, read_ahead
 from geoseg.learning.sampling import read_at_points
 
 UNLABELLED_CELLS = 200
 UNLABELLED_PER_CELL = 100
+LEAST_UNLABELLED = 2_000
 MOST_POINTS = 50_000
 
 
@@ -47,14 +50,12 @@ class Reading:
         values: (P, F), float32.
         label: The points' class ids (P,), int64.
         weight: The points' weights (P,).
-        cell: Number of the grid cell that each point lies in (P,), int64.
         valid: Whether the raster is valid at each point (P,).
     """
 
     values: Tensor
     label: Tensor
     weight: Tensor
-    cell: Tensor
     valid: Tensor
 
     def take(self, chosen: Tensor) -> Reading:
@@ -95,7 +96,7 @@ def read_maps(
 ) -> Reading:
     """Read maps (N, F_i, h_i, w_i) of patches at the points; the maps' channels come side by side.
 
-    The points are read from a fixed grid of cells, so their order is that of the grid.
+    The points are read from a fixed grid of cells, so their order is that of :func:`in_reading_order`.
 
     Args:
         maps: From normalised patches (N, B, H, W) to maps.
@@ -112,7 +113,7 @@ def read_maps(
     progress.start("Reading features" if reader.turn == UNTURNED else "Reading features, turned", len(plans))
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=reader.is_bf16):
         steps = list(batches(plans, reader.batch))
-        for step, one in enumerate(read_ahead(steps, data.sources, points, patch_px=side)):
+        for one in read_ahead(steps, data.sources, points, patch_px=side):
             images = data.normalisation.apply(one.pixels.to(device), one.valid.to(device))
             at, here = one.points.to(device), one.points
             found = [
@@ -120,8 +121,7 @@ def read_maps(
                 for m in maps(images.to(memory_format=torch.channels_last))
             ]
             valid = one.valid[here.index, (here.row + 0.5).long(), (here.col + 0.5).long()]
-            cell = here.index + step * reader.batch
-            parts.append((torch.cat(found, dim=1).cpu(), here.label, here.weight, cell, valid))
+            parts.append((torch.cat(found, dim=1).cpu(), here.label, here.weight, valid))
             progress.advance(len(one.pixels))
     return Reading(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
@@ -140,9 +140,8 @@ def read_kept_maps(
     The result is the same. A cache that cannot be written to is warned of.
     """
     progress = progress or Silence()
-    cell = cell_numbers(points, reader.patch_px)
-    order = np.argsort(cell, kind="stable")
-    points, known = points.take(order), cache.find(points.take(order))
+    points = in_reading_order(points, reader.patch_px)
+    known = cache.find(points)
     values, valid = known.values, known.valid
     if not known.is_known.all():
         missing = points.take(~known.is_known.numpy())
@@ -155,7 +154,7 @@ def read_kept_maps(
         except OSError as error:
             progress.warn(f"Features are not kept for the next training: {error}.")
     label, weight = torch.from_numpy(points.class_id.astype(np.int64)), torch.from_numpy(points.weight.copy())
-    return Reading(values, label, weight, torch.from_numpy(cell[order]), valid)
+    return Reading(values, label, weight, valid)
 
 
 def read_logits(
@@ -172,9 +171,9 @@ def read_logits(
 
 
 def draw_unlabelled(sizes: Mapping[str, tuple[int, int]], patch_px: int, seed: int) -> Points:
-    """Draw pixels evenly from the land, to learn the classes' shares from; their class is 255.
+    """Draw pixels at random, every pixel equally likely, to learn the class proportions from; their class is 255.
 
-    At most 200 cells of the grid, with probabilities as their areas, and 100 pixels from each.
+    From at most 200 cells of the grid; a whole cell gets 100 pixels, or more where that would be fewer than 2,000 in all.
 
     Args:
         sizes: Height and width of each raster by image name.
@@ -183,21 +182,27 @@ def draw_unlabelled(sizes: Mapping[str, tuple[int, int]], patch_px: int, seed: i
     """
     rng = np.random.default_rng([seed, UNLABELLED_CELLS])
     cells = [(name, cell) for name in sorted(sizes) for cell in grid(*sizes[name], patch_px)]
-    area = np.array([cell.height * cell.width for _, cell in cells], np.float64)
-    count = min(UNLABELLED_CELLS, len(cells))
+    chosen = np.sort(rng.choice(len(cells), min(UNLABELLED_CELLS, len(cells)), replace=False))
+    areas = np.array([cells[k][1].height * cells[k][1].width for k in chosen], np.float64)
+    density = max(UNLABELLED_PER_CELL / patch_px**2, LEAST_UNLABELLED / areas.sum())
     drawn = []
-    for chosen in np.sort(rng.choice(len(cells), count, replace=False, p=area / area.sum())):
-        name, cell = cells[chosen]
-        row = cell.row + rng.integers(cell.height, size=UNLABELLED_PER_CELL)
-        col = cell.col + rng.integers(cell.width, size=UNLABELLED_PER_CELL)
-        label = np.full(UNLABELLED_PER_CELL, UNLABELLED)
+    for k, count in zip(chosen, draws_by_area(areas, density, rng), strict=True):
+        name, cell = cells[k]
+        row = cell.row + rng.integers(cell.height, size=count)
+        col = cell.col + rng.integers(cell.width, size=count)
+        label = np.full(count, UNLABELLED)
         drawn.append(make_points(name, row.astype(np.float64), col.astype(np.float64), label))
     return join_points(drawn)
 
 
 def even_choice(points: Points, most: int | None = None) -> Points:
-    """Return 50,000 points at most, or ``most``, evenly chosen: features of every point would need too much memory."""
-    return points.take(np.arange(0, len(points), max(1, -(-len(points) // (most or MOST_POINTS)))))
+    """Return 50,000 points at most, or ``most``, of every class in proportion: features of all would need too much memory."""
+    return points.take(stratified_choice(points.class_id, most or MOST_POINTS))
+
+
+def in_reading_order(points: Points, patch_px: int) -> Points:
+    """Return the points in the order of a reading: by the cells of the grid."""
+    return points.take(np.argsort(cell_numbers(points, patch_px), kind="stable"))
 
 
 def read_labelled_and_not(
@@ -211,7 +216,7 @@ def read_labelled_and_not(
 ) -> tuple[Reading, Reading]:
     """Read maps at the labelled points and at random unlabelled pixels, in one pass over the cells.
 
-    Of more than 50,000 points an even choice is read (:func:`even_choice`). What the cache has is not read again.
+    Of more than 50,000 points a random choice is read (:func:`even_choice`). What the cache has is not read again.
 
     Raises:
         TrainingError: The points are of fewer than two classes.

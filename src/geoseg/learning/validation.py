@@ -1,14 +1,14 @@
-"""Cross-validation over places: points are judged by fits that saw nothing near them."""
+"""Cross-validation by place: points are judged by fits that saw no point of their block."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.domain.blocks import assign_folds
 from geoseg.learning.calibration import HeldOut
 from geoseg.learning.reading import Reading
 
@@ -32,11 +32,9 @@ class Sample:
         return Sample(*(column[chosen] for column in vars(self).values()))
 
 
-def to_sample(reading: Reading) -> Sample:
-    """Return what was read at labelled points; the cells are the places."""
-    return Sample(
-        reading.values.numpy(), reading.label.numpy(), reading.weight.double().numpy(), reading.cell.numpy()
-    )
+def to_sample(reading: Reading, places: Labels) -> Sample:
+    """Return what was read at labelled points, with the numbers of their places (P,)."""
+    return Sample(reading.values.numpy(), reading.label.numpy(), reading.weight.double().numpy(), places)
 
 
 Fold = tuple[Labels, Labels]
@@ -44,29 +42,18 @@ Fold = tuple[Labels, Labels]
 Folds = Sequence[Fold]
 
 
-def folds_by_place(labels: Labels, places: Labels) -> Folds | None:
+def folds_by_place(labels: Labels, places: Labels, *, seed: int = 0) -> Folds | None:
     """Return up to five pairs of positions to fit to and to leave out, or None when there are too few points.
 
-    Places stay whole, but for classes that only one place has: their points count as places of their own.
+    Places stay whole. Classes that only one place has are never left out.
 
     Args:
         labels: Class ids (P,).
         places: Number of the place of each point (P,).
+        seed: Seed of the folds.
     """
-    # Only fitting needs scikit-learn; mapping does without its memory.
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    single = [k for k in np.unique(labels) if len(np.unique(places[labels == k])) == 1]
-    alone = np.isin(labels, single)
-    places = np.where(alone, places.max() + 1 + np.arange(len(places)), places)
-    count = min(FOLDS, len(np.unique(places)), int(np.bincount(labels).max()))
-    if count < 2:
-        return None
-    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=0)
-    with warnings.catch_warnings():
-        # Classes with fewer points than folds are left out in some of them.
-        warnings.simplefilter("ignore", UserWarning)
-        pairs = list(splitter.split(labels, labels, places))
+    fold = assign_folds(labels, places, folds=FOLDS, seed=seed)
+    pairs = [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(fold.max(initial=-1) + 1)]
     kept = [(fit, _of_classes(labels, left, fit)) for fit, left in pairs]
     usable = [(fit, left) for fit, left in kept if len(left) and len(np.unique(labels[fit])) > 1]
     return usable or None
@@ -102,4 +89,4 @@ def leave_out(
 
     logits = list(each(one, range(len(folds)), folds))
     every = sample.take(np.concatenate([left for _, left in folds]))
-    return HeldOut(np.concatenate(logits), every.labels, every.weights)
+    return HeldOut(np.concatenate(logits), every.labels, every.weights, every.places)

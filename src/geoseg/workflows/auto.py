@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from geoseg.domain.blocks import find_blocks
 from geoseg.domain.points import Points
 from geoseg.domain.ports import Silence
 from geoseg.errors import TrainingError
 from geoseg.learning.calibration import HeldOut
 from geoseg.learning.choosing import Choice, Score, choose, score
 from geoseg.learning.model_file import build_any
-from geoseg.learning.patches import cell_numbers
 from geoseg.learning.quick import views_within
 from geoseg.learning.reading import even_choice, read_logits
 from geoseg.learning.validation import folds_by_place
@@ -103,7 +103,7 @@ class Trial:
 def _try_deep(job: Job, quick: Trained, layers: Layers, *, spent_s: float) -> Trial:
     """Compare deep with quick at some of the places, where the time suffices for this and for deep on all points."""
     points = even_choice(job.material.teaching.points)
-    fold = _judging_fold(points, job.settings.patch)
+    fold = _judging_fold(points, job.settings.patch, job.settings.seed)
     if fold is None:
         job.progress.say(
             f"Not trying deep: fewer than {LEAST_JUDGING} points can be left out to judge it by."
@@ -129,10 +129,10 @@ def _try_deep(job: Job, quick: Trained, layers: Layers, *, spent_s: float) -> Tr
     return Trial(needed, scores)
 
 
-def _judging_fold(points: Points, patch_px: int) -> tuple[Positions, Positions] | None:
+def _judging_fold(points: Points, patch_px: int, seed: int) -> tuple[Positions, Positions] | None:
     """Return which points to fit to and which to judge by: of the folds that leave enough out, the one of most classes."""
     labels = points.class_id.astype(np.int64)
-    folds = folds_by_place(labels, cell_numbers(points, patch_px)) or ()
+    folds = folds_by_place(labels, find_blocks(points, patch_px).numbers, seed=seed) or ()
     usable = [(fitted, left) for fitted, left in folds if len(left) >= LEAST_JUDGING]
     return max(usable, key=lambda fold: len(np.unique(labels[fold[1]])), default=None)
 

@@ -10,8 +10,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.domain.blocks import Blocks, hold_out
+from geoseg.domain.choices import stratified_choice
 from geoseg.domain.legend import UNLABELLED, Legend
-from geoseg.domain.points import CHECK, TRAIN, Points, hold_out, join_points, make_points
+from geoseg.domain.points import CHECK, TRAIN, Points, join_points, make_points
 from geoseg.domain.ports import Progress
 from geoseg.domain.windows import Window, grid, strips
 from geoseg.errors import LegendError, PointsError, RasterError, SettingsError
@@ -21,6 +23,7 @@ from geoseg.learning.normalisation import Normalisation, Pair, measure_normalisa
 from geoseg.learning.patches import plan_cover
 from geoseg.learning.reading import FitData
 from geoseg.settings import TrainSettings
+from geoseg.workflows.holding_out import tell_of_blocks
 from geoseg.workflows.inputs import Inputs, Rasters, find_inputs, open_rasters, read_usable_points
 from geoseg.workflows.shares import stated_shares
 
@@ -32,12 +35,21 @@ _STRIP_PX = 256
 
 @dataclass(frozen=True)
 class Material:
-    """What there is to train on, and the classes' shares on the land where they are known."""
+    """What there is to train on.
+
+    Attributes:
+        rasters: The rasters.
+        legend: The classes.
+        data: Rasters, points and normalisation.
+        shares: Class proportions of the land (C,), where they are known.
+        blocks: The blocks that points were held out by, where they were held out here.
+    """
 
     rasters: Rasters
     legend: Legend
     data: FitData
     shares: NDArray[np.float64] | None
+    blocks: Blocks | None = None
 
     @property
     def teaching(self) -> FitData:
@@ -46,7 +58,7 @@ class Material:
 
 
 def gather(settings: TrainSettings, stack: ExitStack, progress: Progress, *, check_share: float) -> Material:
-    """Open the rasters, read the points, and hold out a share of them unless some are held out already."""
+    """Open the rasters, read the points, and hold out a share of them by place unless some are held out already."""
     is_full = settings.points is None
     split = settings.split if settings.data.is_dir() else None
     inputs = find_inputs(
@@ -68,6 +80,7 @@ def gather(settings: TrainSettings, stack: ExitStack, progress: Progress, *, che
             class_column=settings.class_column,
             progress=progress,
         )
+    blocks = None
     if settings.check_points is not None:
         checks, _ = read_usable_points(
             settings.check_points,
@@ -78,17 +91,22 @@ def gather(settings: TrainSettings, stack: ExitStack, progress: Progress, *, che
         )
         checks = replace(checks, role=np.full(len(checks), CHECK))
         points = join_points([points.with_role(TRAIN), checks])
-    elif not len(points.with_role(CHECK)):
-        points = hold_out(points, check_share, settings.seed)
+    elif check_share and not len(points.with_role(CHECK)):
+        points, blocks = hold_out(points, check_share, patch_px=settings.patch, seed=settings.seed)
+        tell_of_blocks(blocks, progress)
     progress.say(_describe(points, legend))
     indices = _positions(settings.indices, rasters.bands)
     normalisation = _normalisation(rasters.sources, points, settings.patch, indices=indices)
     shares = stated_shares(settings, rasters, legend, progress=progress)
-    return Material(rasters, legend, FitData(rasters.sources, points, normalisation, len(legend)), shares)
+    return Material(
+        rasters, legend, FitData(rasters.sources, points, normalisation, len(legend)), shares, blocks
+    )
 
 
 def _all_labels(inputs: Inputs, rasters: Rasters, progress: Progress) -> tuple[Points, Legend]:
-    """Return a point on every fourth labelled pixel of the masks, or on fewer: about four million at most.
+    """Return points on a quarter of the labelled pixels of the masks, or on fewer: about four million at most.
+
+    Each small square of pixels gives one pixel at random.
 
     Labels on nodata are dropped and counted, as points are.
     """
@@ -100,12 +118,14 @@ def _all_labels(inputs: Inputs, rasters: Rasters, progress: Progress) -> tuple[P
     )
     every = max(_EVERY_PX, math.ceil(math.sqrt(labelled / _MOST_LABELS)))
     parts, asked = [], 0
+    rng = np.random.default_rng(every)
     for name, info in rasters.infos.items():
-        mask = inputs.read_truth(name, legend, info)[::every, ::every]
-        asked += int((mask != UNLABELLED).sum())
-        row, col = np.nonzero((mask != UNLABELLED) & _valid(rasters.sources[name])[::every, ::every])
-        places = (row * every).astype(np.float64), (col * every).astype(np.float64)
-        parts.append(make_points(name, *places, mask[row, col]))
+        mask = inputs.read_truth(name, legend, info)
+        row, col = _labels_of_squares(mask, every, rng)
+        asked += len(row)
+        is_valid = _valid(rasters.sources[name])[row, col]
+        row, col = row[is_valid], col[is_valid]
+        parts.append(make_points(name, row.astype(np.float64), col.astype(np.float64), mask[row, col]))
     points = join_points(parts)
     if len(points) < asked:
         said = describe_dropped({"on nodata": asked - len(points)}, asked)
@@ -113,6 +133,27 @@ def _all_labels(inputs: Inputs, rasters: Rasters, progress: Progress) -> tuple[P
             raise PointsError("no label can be used", where="--recipe full", got=said.rstrip("."))
         progress.warn(said)
     return points, legend
+
+
+def _labels_of_squares(
+    mask: NDArray[np.uint8], side: int, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return row and column of a random pixel of each square of a mask (H, W), where that has a label.
+
+    Squares that the edge cuts off give one in proportion to their area.
+    """
+    height, width = mask.shape
+    found = []
+    for strip in strips(height, width, side * _STRIP_PX):
+        row, col = np.mgrid[strip.row : strip.row + strip.height : side, 0:width:side]
+        row += rng.integers(min(side, height), size=row.shape)
+        col += rng.integers(min(side, width), size=col.shape)
+        inside = (row < height) & (col < width)
+        row, col = row[inside], col[inside]
+        is_labelled = mask[row, col] != UNLABELLED
+        found.append((row[is_labelled], col[is_labelled]))
+    rows, cols = zip(*found, strict=True)
+    return np.concatenate(rows), np.concatenate(cols)
 
 
 def _valid(raster: Raster) -> NDArray[np.bool_]:
@@ -154,7 +195,7 @@ def _positions(indices: Sequence[Pair], bands: Sequence[int]) -> tuple[Pair, ...
 def _normalisation(
     sources: Mapping[str, Raster], points: Points, patch_px: int, *, indices: Sequence[Pair]
 ) -> Normalisation:
-    """Measure band statistics over even windows of the rasters that hold points, at most some hundreds of them.
+    """Measure band statistics over windows of the rasters that hold points, at most 256 of them, chosen at random.
 
     They do not change when points are added, nor do the features that a frozen network reads. Land without a valid
     pixel in these windows is measured around the points.
@@ -182,6 +223,7 @@ def _normalisation(
 def _measure(
     sources: Mapping[str, Raster], windows: Sequence[tuple[str, Window]], indices: Sequence[Pair]
 ) -> Normalisation:
-    every = math.ceil(len(windows) / NORMALISATION_WINDOWS)
-    samples = (sources[name].read(window) for name, window in windows[::every])
+    # The seed is fixed: the features of a frozen network, which are kept on disk, depend on the normalisation.
+    chosen = stratified_choice([name for name, _ in windows], NORMALISATION_WINDOWS)
+    samples = (sources[name].read(window) for name, window in (windows[k] for k in chosen))
     return measure_normalisation(samples, indices)

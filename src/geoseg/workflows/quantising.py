@@ -8,6 +8,9 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
+import numpy as np
+
+from geoseg.domain.choices import stratified_choice
 from geoseg.domain.ports import Predictor, Progress
 from geoseg.domain.prediction import ALIGNMENT_PX
 from geoseg.domain.windows import spread
@@ -79,8 +82,8 @@ def read_sample(source: Raster) -> Sample:
         )
     if len(full) < CHECKED:
         return Sample(full, full)
-    compared = full[CHECKED - 1 :: CHECKED]
-    return Sample([w for n, w in enumerate(full) if n % CHECKED != CHECKED - 1], compared)
+    compared = stratified_choice(np.zeros(len(full)), len(full) // CHECKED)
+    return Sample([w for n, w in enumerate(full) if n not in compared], [full[n] for n in compared])
 
 
 def quantise_for(model: Model, sample: Sample) -> Quantised:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.domain.choices import draws_by_area
 from geoseg.domain.odds import Reweighted
 from geoseg.domain.ports import Predictor, Progress
 from geoseg.domain.windows import grid
@@ -19,6 +20,7 @@ from geoseg.learning.model_file import ModelRecord
 CELL_PX = 128
 MOST_CELLS = 100
 PIXELS_A_CELL = 100
+LEAST_PIXELS = 2_000
 SEED = 0
 
 
@@ -74,18 +76,21 @@ def with_odds(predictor: Predictor, identity: Mapping[str, Any]) -> Predictor:
 
 
 def _land(source: Raster, predictor: Predictor, context_px: int) -> NDArray[np.float64]:
-    """Return the probabilities of random valid pixels (U, C)."""
+    """Return the probabilities of random valid pixels (U, C); every valid pixel is equally likely."""
     rng = np.random.default_rng(SEED)
-    cells = [c for c in grid(source.height, source.width, CELL_PX) if c.height * c.width]
+    cells = list(grid(source.height, source.width, CELL_PX))
     chosen = np.sort(rng.choice(len(cells), min(MOST_CELLS, len(cells)), replace=False))
+    area = sum(cells[k].height * cells[k].width for k in chosen)
+    density = min(1.0, max(PIXELS_A_CELL / CELL_PX**2, LEAST_PIXELS / area))
     found = [np.zeros((0, predictor.classes))]
     for cell in (cells[k] for k in chosen):
         pixels, valid = source.read(cell.padded(context_px))
         core = np.s_[context_px : context_px + cell.height, context_px : context_px + cell.width]
         row, col = np.nonzero(valid[core])
-        if not len(row):
+        [count] = draws_by_area([len(row)], density, rng)
+        if not count:
             continue
-        taken = rng.choice(len(row), min(PIXELS_A_CELL, len(row)), replace=False)
+        taken = rng.choice(len(row), min(count, len(row)), replace=False)
         answer = predictor.probabilities(pixels[None], valid[None])[0][:, *core]
         found.append(answer[:, row[taken], col[taken]].T.astype(np.float64))
     return np.concatenate(found)

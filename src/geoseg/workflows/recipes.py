@@ -30,6 +30,7 @@ from geoseg.learning.stem import start_stem
 from geoseg.learning.timm_stages import load_timm_weights
 from geoseg.learning.weights import WeightsReport, load_weights
 from geoseg.settings import TrainSettings
+from geoseg.workflows.holding_out import describe_blocks, tell_of_blocks
 from geoseg.workflows.material import Material
 from geoseg.workflows.prior import calibrate
 from geoseg.workflows.run_folder import RunFolder
@@ -161,6 +162,7 @@ def pfce(job: Job) -> Trained:
             "history": describe_epochs(fitted.history),
             "weights": report.describe(),
             "prior": prior,
+            **describe_blocks(job.material.blocks),
         },
         fitted.history,
     )
@@ -224,6 +226,7 @@ def fit_heads(job: Job, layers: Layers) -> Trained:
         progress=job.progress,
     )
     validation = fitted.validation
+    tell_of_blocks(fitted.blocks, job.progress)
     calibration, prior = calibrate(
         job.settings, job.material, validation.held_out, unlabelled=fitted.unlabelled, progress=job.progress
     )
@@ -243,6 +246,7 @@ def fit_heads(job: Job, layers: Layers) -> Trained:
             "left_out_losses": tried,
             "weights": report.describe(),
             "prior": prior,
+            **describe_blocks(fitted.blocks),
         },
         held_out=validation.held_out,
     )
@@ -273,6 +277,7 @@ def fit_trees(job: Job) -> Trained:
             "points_used": len(even_choice(data.points)),
             "history": [],
             "prior": prior,
+            **describe_blocks(fitted.blocks),
         },
         held_out=fitted.held_out,
     )

@@ -1,0 +1,51 @@
+"""Training holds points out by place, and says how."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import numpy as np
+import pytest
+from tests.workflows.watching import Watcher
+
+from geoseg.domain.blocks import cell_numbers
+from geoseg.domain.points import CHECK, TRAIN
+from geoseg.settings import TrainSettings
+from geoseg.workflows.material import gather
+
+
+@pytest.fixture
+def gathered(dataset, points, cheap, tmp_path):
+    """Return what a training would train on, and what it said."""
+
+    def gather_(lines=None, **options):
+        own = {"data": dataset, "points": points, "output": tmp_path / "m.geoseg", "recipe": "pfce"}
+        if lines:
+            own["points"] = tmp_path / "points.csv"
+            own["points"].write_text("\n".join(["image,row,col,class", *lines]))
+        settings, watcher = TrainSettings(**{**cheap, **own, **options}), Watcher()
+        with ExitStack() as stack:
+            return gather(settings, stack, watcher, check_share=settings.check_share), watcher.said
+
+    return gather_
+
+
+def test_about_a_share_of_each_class_is_held_out_by_place(gathered):
+    material, said = gathered(check_share=0.4)
+    points = material.data.points
+    assert np.abs(points.with_role(CHECK).counts(3) - 4).max() <= 2
+    cells = cell_numbers(points, 64)
+    assert not set(cells[points.role == CHECK]) & set(cells[points.role == TRAIN])
+    assert "Points are held out by place: 8 blocks of 64 px hold points." in said
+
+
+def test_points_too_close_together_to_be_held_out_by_place_are_warned_of(gathered):
+    material, said = gathered([f"east,{50 + k},{60 + k % 7},{('field', 'wood')[k % 2]}" for k in range(20)])
+    assert material.blocks.block_px < 32
+    assert any(text.startswith("The points lie too close together") for text in said)
+
+
+def test_points_of_one_place_a_class_all_train_and_are_warned_of(gathered):
+    material, said = gathered(["east,50,5,field", "west,50,90,water"])
+    assert len(material.data.points.with_role(TRAIN)) == 2
+    assert any(text.startswith("No point is held out") for text in said)
