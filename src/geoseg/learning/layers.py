@@ -73,6 +73,11 @@ class LayerNetwork(nn.Module):
         for position, count in enumerate(counts):
             self.heads.append(nn.Conv2d(count, architecture.classes, 1, bias=position == 0))
 
+    @property
+    def bands(self) -> int:
+        """B, the channels of the images that the network takes."""
+        return self._architecture.bands
+
     def features(self, images: Tensor) -> list[Tensor]:
         """Return the layers read (N, F_i, h_i, w_i) of images (N, B, H, W), scale by scale."""
         found = self._stages(images)
