@@ -15,6 +15,7 @@ from geoseg.domain.points import join_points, make_points
 from geoseg.errors import LegendError, OutputError, PointsError
 from geoseg.geodata.grids import IDENTITY
 from geoseg.geodata.point_files import read_points, write_points
+from geoseg.geodata.point_tables import PointOptions
 from geoseg.geodata.rasters import RasterInfo, describe_raster
 
 FORMATS = ["points.gpkg", "points.geojson", "points.json", "points.csv"]
@@ -256,6 +257,7 @@ def test_names_that_are_numbers_come_before_ids(tmp_path, rasters):
         (["water", "ice", "ice"], r"expected one of water, bare land, .*; got 'ice' \(2 points\)"),
         ([0, 4, -1], r"got '-1' \(1 points\), '4' \(1 points\)"),
         (["water", "1"], r"got '1' \(1 points\)"),
+        (["Water ", "watre"], r"got 'watre' \(1 points\)\. Was it meant to be 'water' for 'watre'"),
     ],
 )
 def test_a_class_that_the_legend_lacks_is_refused_by_name_and_number(tmp_path, rasters, values, said):
@@ -288,21 +290,21 @@ def test_gaps_do_not_turn_whole_numbers_into_fractions(tmp_path, rasters):
 
 
 def test_the_class_column_is_the_one_asked_for_else_the_first_that_is_known(tmp_path, rasters):
-    path = write_csv(tmp_path, id=[7, 8], cover=["a", "b"], Landcover=["c", "d"], **TABLE)
+    path = write_csv(tmp_path, id=[7, 8], stand=["a", "b"], Landcover=["c", "d"], **TABLE)
 
     assert read_points(path, rasters, legend=None).legend.names == ("c", "d")
-    assert read_points(path, rasters, legend=None, class_column="cover").legend.names == ("a", "b")
+    assert read_points(path, rasters, legend=None, options=PointOptions("stand")).legend.names == ("a", "b")
 
 
 def test_a_file_without_a_class_column_is_refused_with_the_columns_there_are(tmp_path, rasters):
-    path = write_csv(tmp_path, cover=["a", "b"], **TABLE)
+    path = write_csv(tmp_path, stand=["a", "b"], **TABLE)
 
     with pytest.raises(
-        PointsError, match=r"no column with classes; got columns cover, x, y, crs.*--class-column"
+        PointsError, match=r"no column with classes; got columns stand, x, y, crs.*--class-column"
     ):
         read_points(path, rasters, legend=None)
-    with pytest.raises(PointsError, match="no column 'kind'; got columns cover"):
-        read_points(path, rasters, legend=None, class_column="kind")
+    with pytest.raises(PointsError, match="no column 'kind'; got columns stand"):
+        read_points(path, rasters, legend=None, options=PointOptions("kind"))
 
 
 # The other columns
@@ -319,10 +321,10 @@ def test_columns_that_are_not_there_have_their_defaults(tmp_path, rasters):
     [
         ("weight", [1, -0.5], "0 or more; got -0.5"),
         ("weight", [1, None], "0 or more; got nan"),
-        ("weight", [1, np.inf], "0 or more; got inf"),
+        ("weight", [1, np.inf], "expected numbers; got 'inf'"),
         ("weight", [1, "heavy"], r"expected numbers; .*'heavy'"),
         ("role", ["train", "test"], "expected train or check; got 'test'"),
-        ("seed", [1, 1.5], r"whole numbers; got '1\.5' is not"),
+        ("seed", [1, 1.5], r"whole numbers; got '1\.5'"),
         ("seed", [1, 2**70], "whole numbers"),
     ],
 )

@@ -129,7 +129,7 @@ def test_rows_columns_and_image_stand_in_for_a_missing_crs(raster):
 @pytest.mark.parametrize("columns", [{}, {"row": [2], "col": [3]}, {"image": ["a"]}])
 def test_points_without_crs_are_refused_where_the_raster_has_one(raster, columns):
     with pytest.raises(
-        PointsError, match=r"the raster has a CRS and the points have none; .* Give the points their"
+        PointsError, match=r"the raster has a CRS and the points have none; .* State the CRS of the points"
     ):
         find_places(table([1], [1], **columns), {"a": raster})
 

@@ -66,11 +66,13 @@ def test_heights_are_passed_over(write_layer):
     assert [values.tolist() for values in table.xy] == [[1], [2]]
 
 
-def test_other_things_than_points_are_refused(write_layer):
+def test_lines_and_polygons_are_kept_as_shapes(write_layer):
     square = Polygon([(0, 0), (1, 0), (1, 1)])
 
-    with pytest.raises(PointsError, match=r"field\.gpkg: .*other things than points; got Polygon"):
-        read_point_table(write_layer([square]))
+    table = read_point_table(write_layer([square, Point(1, 2), None]))
+
+    assert table.shapes.tolist() == [square, None, None]
+    assert np.isnan(table.xy[0]).tolist() == [True, False, True]
 
 
 def test_of_several_layers_the_points_are_read(write_layer):
@@ -96,22 +98,37 @@ def test_a_table_without_positions_is_refused(tmp_path):
         pd.DataFrame({"class": ["a"]}), tmp_path / "t.gpkg", layer="things", driver="GPKG"
     )
 
-    with pytest.raises(PointsError, match="no layer of points; got layers things"):
+    with pytest.raises(
+        PointsError, match=r"t\.gpkg: the file has no columns for positions; .*got columns class"
+    ):
         read_point_table(tmp_path / "t.gpkg")
 
 
-def test_a_legend_layer_that_is_none_is_refused(write_layer):
+def test_a_table_called_legend_is_one_if_it_has_ids_names_and_colours(write_layer):
     path = write_layer([Point(1, 2)], layer="points")
-    pyogrio.write_dataframe(pd.DataFrame({"id": [3]}), path, layer="legend", driver="GPKG")
+    pyogrio.write_dataframe(pd.DataFrame({"code": [3], "text": ["a"]}), path, layer="legend", driver="GPKG")
 
-    with pytest.raises(LegendError, match="layer 'legend'"):
+    assert read_point_table(path).legend is None
+
+
+def test_a_legend_with_a_fault_is_refused_by_its_layer(write_layer):
+    path = write_layer([Point(1, 2)], layer="points")
+    table = pd.DataFrame({"id": [3], "name": ["a"], "color": ["#000000"]})
+    pyogrio.write_dataframe(table, path, layer="legend", driver="GPKG")
+
+    with pytest.raises(LegendError, match="layer 'legend': class ids must count up from 0"):
         read_point_table(path)
 
 
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(PointsError, match=r"none\.gpkg: there is no such file"):
         read_point_table(tmp_path / "none.gpkg")
-    with pytest.raises(PointsError, match="there is no such file"):
+
+
+def test_a_folder_without_a_point_file_is_refused_with_what_it_holds(tmp_path):
+    (tmp_path / "photo.jpg").write_bytes(b"")
+
+    with pytest.raises(PointsError, match=r"the folder holds no file of points; .*got photo\.jpg"):
         read_point_table(tmp_path)
 
 
@@ -159,7 +176,7 @@ def test_a_csv_saved_by_a_spreadsheet_is_read(tmp_path):
     table = read_point_table(write_text(tmp_path, "class,x,y\nNA,1,\nnull,,2\n", encoding="utf-8-sig"))
 
     assert table.texts("class").tolist() == ["NA", "null"]
-    assert np.isnan(table.xy[0]).tolist() == [False, True]
+    assert np.isnan(table.xy[0]).tolist() == [True, True]
 
 
 @pytest.mark.parametrize(
@@ -167,9 +184,9 @@ def test_a_csv_saved_by_a_spreadsheet_is_read(tmp_path):
     [
         (
             "class,easting\na,1\n",
-            "no columns for positions; expected x, y and crs; .*got columns class, easting",
+            "no columns for positions; expected x and y, .*got columns class, easting",
         ),
-        ("x,y,class\n1,west,a\n", r"field\.csv, column 'y': .*expected numbers; .*'west'"),
+        ("x,y,class\n1,west,a\n", r"field\.csv, column 'y': .*expected numbers, .*'west'"),
         ("x,y,crs\n1,1,EPSG:1\n1,1,EPSG:2\n", "one CRS for all points; got 'EPSG:1', 'EPSG:2'"),
         ("x,y\n1,2\n1,2,3,4\n", "cannot be read"),
         ("", "cannot be read"),

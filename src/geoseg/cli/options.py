@@ -19,6 +19,17 @@ MaskValues = Annotated[
     typer.Option(help="Class of each value of the masks, such as 255=water,0=unlabelled or #ff0000=roof."),
 ]
 ClassColumn = Annotated[Optional[str], typer.Option(help="Column of the point file that holds the class.")]  # noqa: UP045
+PointLayer = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="Layer of the point file. [default: the points, and those with a class column]"),
+]
+PointCrs = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="CRS of the points where their file declares none, such as EPSG:25832."),
+]
+PerPolygon = Annotated[
+    int, typer.Option(help="Most points from each polygon or line of the point file; together they weigh 1.")
+]
 Seed = Annotated[int, typer.Option(help="Seed; the same seed gives the same result.")]
 Data = Annotated[Path, typer.Argument(help="Folder of images/ and masks/ with split lists.")]
 OutputStride = Annotated[

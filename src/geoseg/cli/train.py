@@ -14,6 +14,9 @@ from geoseg.cli.options import (
     LegendFile,
     MaskValues,
     Overwrite,
+    PerPolygon,
+    PointCrs,
+    PointLayer,
     Precision,
     Quiet,
     Seed,
@@ -30,7 +33,9 @@ def train(
     ],
     points: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="Point file: GeoPackage, GeoJSON, Shapefile or CSV."),
+        typer.Option(
+            help="Point file: CSV, or anything that GDAL reads, such as GeoPackage, Shapefile or KML; polygons are sampled."
+        ),
     ] = None,
     split: Annotated[str, typer.Option(help="Which images of a folder to train on.")] = "train",
     recipe: Annotated[
@@ -62,6 +67,9 @@ def train(
         typer.Option(help="Normalised differences of bands that join them, such as 4-1,2-4 (NDVI, NDWI)."),
     ] = None,
     class_column: ClassColumn = None,
+    layer: PointLayer = None,
+    crs: PointCrs = None,
+    per_polygon: PerPolygon = 10,
     legend: LegendFile = None,
     mask_values: MaskValues = None,
     check_share: Annotated[

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections import Counter
 from collections.abc import Mapping
@@ -15,9 +14,16 @@ import pandas as pd
 import pyogrio
 from numpy.typing import NDArray
 
-from geoseg.domain.legend import Legend, legend_from_names
+from geoseg.domain.class_names import (
+    ClassIds,
+    few_points,
+    ids_in_legend,
+    ids_without_legend,
+    whole_number,
+)
+from geoseg.domain.legend import Legend
 from geoseg.domain.points import CHECK, NO_SEED, TRAIN, Points
-from geoseg.errors import LegendError, PointsError
+from geoseg.errors import PointsError
 from geoseg.geodata.audit import describe_dropped
 from geoseg.geodata.outputs import whole_file
 from geoseg.geodata.point_places import find_places, map_positions, shared_crs, six_decimals
@@ -26,17 +32,19 @@ from geoseg.geodata.point_tables import (
     LEGEND_LAYER,
     LON_LAT,
     POINTS_LAYER,
+    PointOptions,
     PointTable,
     read_point_table,
 )
 from geoseg.geodata.rasters import RasterInfo
+from geoseg.geodata.shape_sampling import sample_shapes
+from geoseg.geodata.tables.class_columns import CLASS_COLUMNS, describe_candidates, guess_class_column
+from geoseg.geodata.tables.number_texts import is_empty
 
-CLASS_COLUMNS = ("class", "label", "landcover", "land_cover", "class_name", "class_id", "id")
-
+_NAMED_BY_CLASS = (".kml", ".kmz", ".gpx")
 # GDAL's default, 7 decimals of a degree, is a centimetre; a float64 holds 15. And names are text, even
 # where they look like JSON.
 _GEOJSON_OPTIONS = {"COORDINATE_PRECISION": "15", "AUTODETECT_JSON_STRINGS": "NO"}
-_WHOLE_NUMBER = re.compile(r"([+-]?[0-9]+)(\.0*)?")
 
 
 @dataclass(frozen=True)
@@ -48,12 +56,14 @@ class PointFile:
         legend: The legend that their class ids belong to.
         notes: What was decided for the user, one sentence each.
         dropped: Number of points that could not be used, by reason (no zeros).
+        warnings: What may be a mistake in the file, one sentence each.
     """
 
     points: Points
     legend: Legend
     notes: tuple[str, ...]
     dropped: Mapping[str, int]
+    warnings: tuple[str, ...] = ()
 
 
 def write_points(  # noqa: PLR0917 -- what is written, and what it is written about
@@ -103,29 +113,33 @@ def read_points(
     rasters: Mapping[str, RasterInfo],
     *,
     legend: Legend | None,
-    class_column: str | None = None,
+    options: PointOptions | None = None,
 ) -> PointFile:
     """Read a point file and find each point's row and column on its raster.
 
-    The file is a CSV with columns x, y and crs, or lon and lat, or row and col; or anything else in
-    which GDAL finds points. A column ``image`` says which raster a point lies on, else that is the
-    first, by name, that contains it. Columns weight, source, seed and role are optional.
+    The file is a text table with columns of positions, or anything in which GDAL finds positions;
+    lines and polygons are sampled (:func:`geoseg.geodata.shape_sampling.sample_shapes`). A column
+    ``image`` says which raster a point lies on, else that is the first, by name, that contains it.
+    Columns weight, source, seed and role are optional.
 
     Args:
         path: The file.
         rasters: The rasters by image name.
         legend: The legend; without one it is the file's own, or is made from the classes in the file.
-        class_column: Holds class names or ids; without it, the first of CLASS_COLUMNS that there is.
+        options: What the file leaves open, such as the column of the classes.
 
     Raises:
         PointsError: The file cannot be read, lacks a column or a CRS, or has no point on a raster.
         LegendError: The legend lacks a class that the points have.
     """
-    table = read_point_table(Path(path))
-    column = _class_column(table, class_column)
-    classes = table.texts(column)
-    legend, notes = _legend(table, column, legend)
-    class_id = _class_ids(classes, legend, where=f"{path}, column {column!r}")
+    options = options or PointOptions()
+    table = read_point_table(Path(path), options)
+    table, origin = sample_shapes(table, rasters, options.per_polygon)
+    legend = legend or table.legend
+    column, notes = _class_column(table, options.class_column, legend)
+    classes = np.array([("" if is_empty(text) else text) for text in table.texts(column).tolist()], np.str_)
+    where = f"{path}, column {column!r}"
+    matched = _match(classes, legend, where)
     places = find_places(table, rasters)
     fault = np.where((places.fault == "") & (classes == ""), "without a class", places.fault)
     used = fault == ""
@@ -133,8 +147,39 @@ def read_points(
     if not used.any():
         said = describe_dropped(dropped, len(table)) if len(table) else "The file is empty."
         raise PointsError("no point can be used", where=path, hint=said)
-    points = Points(places.image, places.row, places.col, class_id, *_optional_columns(table))
-    return PointFile(points.take(used), legend, notes, dropped)
+    points = Points(places.image, places.row, places.col, matched.class_id, *_optional_columns(table))
+    counts = _count_rows(origin[used], matched.class_id[used], len(matched.legend))
+    learnt = (
+        (f"The classes come from column {column!r}: {', '.join(matched.legend.names)}.",)
+        if legend is None
+        else ()
+    )
+    return PointFile(
+        points.take(used),
+        matched.legend,
+        (*table.notes, *notes, *learnt, *(f"{table.path.name}: {note}" for note in matched.notes)),
+        dropped,
+        tuple(
+            f"{table.path.name}, column {column!r}: {warning}"
+            for warning in (*matched.warnings, *few_points(counts, matched.legend.names))
+        ),
+    )
+
+
+def _match(classes: NDArray[np.str_], legend: Legend | None, where: str) -> ClassIds:
+    texts = classes.tolist()
+    if legend is not None:
+        return ids_in_legend(texts, legend, where)
+    if not any(texts):
+        raise PointsError("no point has a class", where=where)
+    return ids_without_legend(texts, where)
+
+
+def _count_rows(origin: NDArray[np.int64], class_id: NDArray[np.uint8], classes: int) -> list[int]:
+    """Return how many rows of the file each class has, (classes,); a polygon counts once."""
+    _, first = np.unique(origin, return_index=True)
+    counts: list[int] = np.bincount(class_id[first], minlength=classes).tolist()
+    return counts
 
 
 def _checked_suffix(path: Path) -> str:
@@ -180,59 +225,37 @@ def _write_layer(path: Path, frame: gpd.GeoDataFrame) -> None:
         )
 
 
-def _class_column(table: PointTable, asked: str | None) -> str:
-    found = table.find(*CLASS_COLUMNS) if asked is None else table.find(asked)
+def _class_column(table: PointTable, asked: str | None, legend: Legend | None) -> tuple[str, tuple[str, ...]]:
+    """Return the column of the classes, and a note on those that were passed over."""
+    if asked is not None:
+        found = table.find(asked)
+        if found is not None:
+            return found, ()
+        got = f"columns {', '.join(map(str, table.columns))}"
+        raise PointsError(f"the file has no column {asked!r}", where=table.path, got=got)
+    values = {
+        name: [text for text in table.texts(name).tolist() if not is_empty(text)]
+        for name in map(str, table.columns)
+    }
+    has_names = table.path.suffix.lower() in _NAMED_BY_CLASS
+    found, refused = guess_class_column(values, legend.names if legend else None, has_names=has_names)
+    differing = ", ".join(map(repr, refused))
     if found is not None:
-        return found
+        note = f"Column {differing} does not hold the classes: nearly all of its values differ."
+        return found, (note,) if refused else ()
+    empty = table.find(*CLASS_COLUMNS)
+    if empty is not None and not refused:
+        raise PointsError("no point has a class", where=f"{table.path}, column {empty!r}")
+    candidates = describe_candidates(values)
     raise PointsError(
-        "the file has no column with classes" if asked is None else f"the file has no column {asked!r}",
+        f"nearly all values of column {differing} differ, so they are no classes"
+        if refused
+        else "the file has no column with classes",
         where=table.path,
         got=f"columns {', '.join(map(str, table.columns))}",
-        hint="Name the column that holds the classes (--class-column).",
+        hint="Name the column that holds the classes (--class-column)"
+        + (f"; it may be {candidates}." if candidates else "."),
     )
-
-
-def _legend(table: PointTable, column: str, given: Legend | None) -> tuple[Legend, tuple[str, ...]]:
-    """Return the legend to use, and what the user should know about it."""
-    if given is not None:
-        return given, ()
-    if table.legend is not None:
-        return table.legend, ()
-    names = sorted(set(table.texts(column).tolist()) - {""})
-    if all(_WHOLE_NUMBER.fullmatch(name) for name in names):
-        names.sort(key=_whole)
-    if not names:
-        raise PointsError("no point has a class", where=f"{table.path}, column {column!r}")
-    return legend_from_names(names), (f"The classes come from column {column!r}: {', '.join(names)}.",)
-
-
-def _class_ids(classes: NDArray[np.str_], legend: Legend, where: str) -> NDArray[np.uint8]:
-    """Return ids (P,) of names, or of ids in writing if that is what all are; 0 for an empty text."""
-    counts = Counter(classes[classes != ""].tolist())
-    ids = {name: i for i, name in enumerate(legend.names)}
-    if not counts.keys() <= ids.keys() and all(_WHOLE_NUMBER.fullmatch(text) for text in counts):
-        ids = {text: _whole(text) for text in counts if 0 <= _whole(text) < len(legend)}
-    foreign = [f"{text!r} ({number} points)" for text, number in counts.items() if text not in ids]
-    if foreign:
-        raise LegendError(
-            "the legend lacks a class that the points have",
-            where=where,
-            expected=f"one of {', '.join(legend.names)}",
-            got=", ".join(sorted(foreign)),
-        )
-    return np.array([ids.get(text, 0) for text in classes.tolist()], np.uint8)
-
-
-def _whole(text: str) -> int:
-    """Return a whole number, written 7 or 7.0.
-
-    Raises:
-        ValueError: It is something else.
-    """
-    number = _WHOLE_NUMBER.fullmatch(text)
-    if number is None:
-        raise ValueError(f"{str(text)!r} is not a whole number")
-    return int(number[1])
 
 
 def _optional_columns(
@@ -247,8 +270,10 @@ def _optional_columns(
     foreign = sorted(set(role.tolist()) - {TRAIN, CHECK})
     if foreign:
         raise table.fault("role", expected=f"{TRAIN} or {CHECK}", got=", ".join(map(repr, foreign)))
-    try:
-        seed = np.array([_whole(text) for text in table.texts("seed", default=str(NO_SEED))], np.int64)
-    except (ValueError, OverflowError) as error:
-        raise table.fault("seed", expected="whole numbers", got=error) from error
+    written = table.texts("seed", default=str(NO_SEED)).tolist()
+    numbers = [whole_number(text) for text in written]
+    if any(number is None or abs(number) >= 2**63 for number in numbers):
+        wrong = next(t for t, n in zip(written, numbers, strict=True) if n is None or abs(n) >= 2**63)
+        raise table.fault("seed", expected="whole numbers", got=repr(wrong))
+    seed = np.array(numbers, np.int64)
     return weight.astype(np.float32), table.texts("source", default="field"), seed, role

@@ -16,7 +16,7 @@ from geoseg.geodata.point_tables import GEOJSON_SUFFIXES, PointTable
 from geoseg.geodata.rasters import RasterInfo
 
 _RASTER_HINT = "Give the raster its CRS (gdal_edit.py -a_srs EPSG:<code> RASTER)."
-_POINTS_HINT = "Give the points their CRS (in a CSV: a column crs that says EPSG:<code>)."
+_POINTS_HINT = "State the CRS of the points: --crs EPSG:<code>, or a column crs in a CSV."
 
 _Floats = NDArray[np.float64]
 _Bools = NDArray[np.bool_]
@@ -75,7 +75,7 @@ def map_positions(points: Points, rasters: Mapping[str, RasterInfo], crs: str | 
             raise PointsError("points lie on an image that is not there", where=image)
         own = points.image == image
         row, col = six_decimals(points.row[own]), six_decimals(points.col[own])
-        x[own], y[own] = _to_map(rasters[image], row, col, crs=crs)
+        x[own], y[own] = to_map(rasters[image], row, col, crs=crs)
     return x, y
 
 
@@ -100,7 +100,7 @@ def find_places(table: PointTable, rasters: Mapping[str, RasterInfo]) -> Places:
         seeking = np.flatnonzero(is_known & (image == "") & ((named == name) | (named == "")))
         r, c = first[seeking], second[seeking]
         if not in_pixels:
-            r, c = _to_pixels(raster, r, c, crs=table.crs)
+            r, c = to_pixels(raster, r, c, crs=table.crs)
         inside = (r >= -0.5) & (r < raster.height - 0.5) & (c >= -0.5) & (c < raster.width - 0.5)
         found = seeking[inside]
         image[found], row[found], col[found] = name, six_decimals(r[inside]), six_decimals(c[inside])
@@ -169,14 +169,16 @@ def _transformer(raster: RasterInfo, crs: str) -> Transformer:
         ) from error
 
 
-def _to_map(raster: RasterInfo, row: _Floats, col: _Floats, *, crs: str | None) -> _Pair:
+def to_map(raster: RasterInfo, row: _Floats, col: _Floats, *, crs: str | None) -> _Pair:
+    """Return x and y in a CRS, or in the raster's own frame, of rows and columns."""
     if crs is None and not raster.is_georeferenced:
         return col + 0.5, -row - 0.5
     x, y = raster.rowcol_to_xy(row, col)
     return (x, y) if crs is None else _transformer(raster, crs).transform(x, y)
 
 
-def _to_pixels(raster: RasterInfo, x: _Floats, y: _Floats, *, crs: str | None) -> _Pair:
+def to_pixels(raster: RasterInfo, x: _Floats, y: _Floats, *, crs: str | None) -> _Pair:
+    """Return rows and columns of x and y in a CRS, or in the raster's own frame."""
     if crs is None and not raster.is_georeferenced:
         return -y - 0.5, x - 0.5
     if crs is not None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import geopandas as gpd
@@ -16,10 +17,36 @@ from pyogrio.errors import DataLayerError, DataSourceError
 
 from geoseg.domain.legend import Legend, legend_from_records
 from geoseg.errors import PointsError
+from geoseg.geodata.tables.crs_names import LON_LAT as LON_LAT
+from geoseg.geodata.tables.crs_names import settle_crs
+from geoseg.geodata.tables.delimited import read_delimited
+from geoseg.geodata.tables.layers import Layer, choose_layer, find_files, list_layers, unpacked, unreadable
+from geoseg.geodata.tables.number_texts import find_decimal_mark, read_numbers
+from geoseg.geodata.tables.positions import find_positions
 
 POINTS_LAYER, LEGEND_LAYER = "points", "legend"
 GEOJSON_SUFFIXES = (".geojson", ".json")
-LON_LAT = "OGC:CRS84"
+_TEXT_SUFFIXES = (".csv", ".txt", ".tsv", ".asc")
+_IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".vrt", ".img", ".jp2", ".gpkg")
+_POINT, _MULTIPOINT = 0, 4  # GEOS type ids
+_LEGEND_COLUMNS = {"id", "name", "color"}
+
+
+@dataclass(frozen=True)
+class PointOptions:
+    """How a point file is read, where it leaves that open.
+
+    Attributes:
+        class_column: Column that holds the classes; None: the first with a usual name.
+        layer: Layer of a file of several; None chooses.
+        crs: CRS of the positions, where the file does not declare it.
+        per_polygon: Most points to take from a polygon or line.
+    """
+
+    class_column: str | None = None
+    layer: str | None = None
+    crs: str | None = None
+    per_polygon: int = 10
 
 
 @dataclass(frozen=True)
@@ -33,6 +60,8 @@ class PointTable:
             rows and columns of pixels.
         crs: What x and y are in; None if the file does not say.
         legend: The legend that the file brings.
+        shapes: Lines and polygons (P,), None where a row is a point; None if all are points.
+        notes: What was assumed, one sentence each.
     """
 
     path: Path
@@ -40,6 +69,8 @@ class PointTable:
     xy: tuple[NDArray[np.float64], NDArray[np.float64]] | None
     crs: str | None
     legend: Legend | None = None
+    shapes: NDArray[np.object_] | None = None
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.columns)
@@ -70,10 +101,11 @@ class PointTable:
         Raises:
             PointsError: A cell is not a number.
         """
+        texts = self.texts(name).tolist()
         try:
-            return np.array([float(text or "nan") for text in self.texts(name)], np.float64)
+            return read_numbers(texts, find_decimal_mark(texts) or ",")
         except ValueError as error:
-            raise self.fault(name, expected="numbers", got=error) from error
+            raise self.fault(name, expected="numbers", got=repr(str(error))) from error
 
     def fault(self, name: str, *, expected: str, got: object) -> PointsError:
         """Return the error that says what a column should hold."""
@@ -81,19 +113,25 @@ class PointTable:
         return PointsError("a column cannot be used", where=where, expected=expected, got=got)
 
 
-def read_point_table(path: Path) -> PointTable:
-    """Read a CSV with columns x, y (and crs), or lon and lat, or row and col; or what GDAL finds points in.
+def read_point_table(path: Path, options: PointOptions | None = None) -> PointTable:
+    """Read what a file says of points: a text table, or anything in which GDAL finds positions.
 
-    Of several layers it is the one called "points", else the first that has a geometry. Multi-points
-    are taken apart.
+    A table has columns of map coordinates (x and y, easting and northing, ...), of degrees (lon and
+    lat, ...), of WKT, or row and col. A folder or a zip archive may hold the file. Multi-points are
+    taken apart. The column ``image`` loses folders and the file's ending.
 
     Raises:
-        PointsError: No such file, not a point file, no positions, or other things than points.
+        PointsError: No such file, not a point file, no positions, or a CRS that contradicts the file's.
         LegendError: The layer "legend" is not one.
     """
-    if not path.is_file():
-        raise PointsError("there is no such file", where=path)
-    return _read_csv(path) if path.suffix.lower() == ".csv" else _read_layer(path)
+    options = options or PointOptions()
+    with unpacked(path) as place:
+        files = find_files(place)
+        if len(files) == 1 and files[0].suffix.lower() in _TEXT_SUFFIXES:
+            table = _read_text(files[0], path, options)
+        else:
+            table = _read_layers(files, path, options)
+    return _with_image_names(table)
 
 
 def _text(value: object) -> str:
@@ -105,73 +143,90 @@ def _text(value: object) -> str:
     return text if text.strip() else ""
 
 
-def _read_csv(path: Path) -> PointTable:
-    try:
-        columns = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False)
-    except (OSError, ValueError) as error:
-        raise PointsError("the point file cannot be read", where=path, got=error) from error
+def _read_text(file: Path, path: Path, options: PointOptions) -> PointTable:
+    columns, notes = read_delimited(file)
+    return replace(_from_columns(columns, path, options), notes=notes)
+
+
+def _from_columns(columns: pd.DataFrame, path: Path, options: PointOptions) -> PointTable:
+    """Return the table whose columns hold the positions."""
+    positions = find_positions(columns, path, options.crs)
+    if positions is not None:
+        return _exploded(PointTable(path, columns, None, positions.crs), positions.geometry)
     table = PointTable(path, columns, None, None)
-    if table.find("x") and table.find("y"):
-        return PointTable(path, columns, (table.floats("x"), table.floats("y")), _csv_crs(table))
-    lon, lat = table.find("lon", "longitude"), table.find("lat", "latitude")
-    if lon and lat:
-        return PointTable(path, columns, (table.floats(lon), table.floats(lat)), LON_LAT)
     if table.has_rowcol:
         return table
     raise PointsError(
         "the file has no columns for positions",
         where=path,
-        expected="x, y and crs; or lon and lat; or row and col",
+        expected="x and y, easting and northing, POINT_X and POINT_Y, or the like, with a CRS; or lon and lat; "
+        "or WKT; or row and col",
         got=f"columns {', '.join(map(str, columns.columns))}",
+        hint="Rename the columns that hold the coordinates; the first row must hold the columns' names.",
     )
 
 
-def _csv_crs(table: PointTable) -> str | None:
-    named = sorted(set(table.texts("crs").tolist()))
-    if len(named) > 1:
-        raise table.fault("crs", expected="one CRS for all points", got=", ".join(map(repr, named)))
-    return named[0] or None if named else None
+def _read_layers(files: list[Path], path: Path, options: PointOptions) -> PointTable:
+    with ExitStack() as stack:
+        layers = [layer for file in files for layer in list_layers(file, stack)]
+        layer, choice = choose_layer(
+            layers, wanted=options.layer, class_column=options.class_column, where=path
+        )
+        frame = _read_frame(layer)
+        legend = _read_legend(layers, layer, path)
+    table = _from_frame(frame, path, options)
+    return replace(table, legend=legend, notes=(*([choice] if choice else []), *layer.notes))
 
 
-def _read_layer(path: Path) -> PointTable:
+def _read_frame(layer: Layer) -> pd.DataFrame:
     # In GeoJSON GDAL takes names that look like dates for dates.
-    options = {"DATE_AS_STRING": "YES"} if path.suffix.lower() in GEOJSON_SUFFIXES else {}
+    options = {"DATE_AS_STRING": "YES"} if layer.file.suffix.lower() in GEOJSON_SUFFIXES else {}
     try:
-        layers = {str(name): kind for name, kind in pyogrio.list_layers(path)}
-        frame = pyogrio.read_dataframe(path, layer=_layer_to_read(path, layers), **options)
-        legend = _read_legend(path) if layers.get(LEGEND_LAYER, "") is None else None
-    except (DataSourceError, DataLayerError) as error:
-        raise PointsError("the point file cannot be read", where=path, got=error) from error
-    return _single_points(path, frame, legend)
+        frame: pd.DataFrame = pyogrio.read_dataframe(
+            layer.file, layer=layer.name, encoding=layer.encoding, **options
+        )
+    except (DataSourceError, DataLayerError, ValueError) as error:
+        raise unreadable(layer.file, error) from error
+    return frame
 
 
-def _layer_to_read(path: Path, layers: dict[str, str | None]) -> str:
-    spatial = [name for name, kind in layers.items() if kind is not None]
-    if not spatial:
-        raise PointsError("the file has no layer of points", where=path, got=f"layers {', '.join(layers)}")
-    return POINTS_LAYER if POINTS_LAYER in spatial else spatial[0]
+def _from_frame(frame: pd.DataFrame, path: Path, options: PointOptions) -> PointTable:
+    if not isinstance(frame, gpd.GeoDataFrame):
+        texts = {str(name): [_text(value) for value in frame[name]] for name in frame.columns}
+        return _from_columns(pd.DataFrame(texts, dtype=str), path, options)
+    is_geojson = path.suffix.lower() in GEOJSON_SUFFIXES
+    crs = settle_crs(options.crs, _crs(frame), is_assumed=is_geojson, where=path)
+    columns = pd.DataFrame(frame.drop(columns=frame.geometry.name))
+    return _exploded(PointTable(path, columns, None, crs), frame.geometry.to_numpy())
 
 
-def _read_legend(path: Path) -> Legend:
-    records = pyogrio.read_dataframe(path, layer=LEGEND_LAYER, read_geometry=False).to_dict("records")
-    return legend_from_records(records, where=f"{path}, layer {LEGEND_LAYER!r}")
+def _read_legend(layers: Sequence[Layer], points: Layer, path: Path) -> Legend | None:
+    """Return the legend beside the points; another table of that name is left alone."""
+    for layer in layers:
+        if layer.name == LEGEND_LAYER and layer.file == points.file and set(layer.fields) >= _LEGEND_COLUMNS:
+            records = pyogrio.read_dataframe(layer.file, layer=LEGEND_LAYER, read_geometry=False)
+            return legend_from_records(records.to_dict("records"), where=f"{path}, layer {LEGEND_LAYER!r}")
+    return None
 
 
-def _single_points(path: Path, frame: gpd.GeoDataFrame, legend: Legend | None) -> PointTable:
+def _exploded(table: PointTable, geometry: NDArray[np.object_]) -> PointTable:
     """Take multi-points apart; a row without geometry stays, at NaN."""
-    _check_kinds(path, sorted(frame.geometry.geom_type.dropna().unique()))
-    geometry = frame.geometry.to_numpy().copy()
-    geometry[frame.geometry.is_empty | frame.geometry.isna()] = shapely.Point()
-    parts, row = shapely.get_parts(geometry, return_index=True)
-    parts[shapely.is_empty(parts)] = None  # GEOS refuses to say where an empty point is
-    columns = pd.DataFrame(frame.drop(columns=frame.geometry.name)).iloc[row].reset_index(drop=True)
-    return PointTable(path, columns, (shapely.get_x(parts), shapely.get_y(parts)), _crs(frame), legend)
-
-
-def _check_kinds(path: Path, kinds: Sequence[str]) -> None:
-    foreign = [kind for kind in kinds if kind not in {"Point", "MultiPoint"}]
-    if foreign:
-        raise PointsError("the file holds other things than points", where=path, got=", ".join(foreign))
+    shapes = shapely.force_2d(geometry)
+    shapes[shapely.is_empty(shapes)] = None
+    is_multi = np.isin(shapely.get_type_id(shapes), [_MULTIPOINT])
+    parts = [list(shape.geoms) if multi else [shape] for shape, multi in zip(shapes, is_multi, strict=True)]
+    rows = np.repeat(np.arange(len(shapes)), [len(part) for part in parts])
+    single = np.array([shape for part in parts for shape in part] or [None], dtype=object)[: len(rows)]
+    is_point = shapely.get_type_id(single) == _POINT
+    x, y = np.full((2, len(single)), np.nan)
+    x[is_point], y[is_point] = shapely.get_x(single[is_point]), shapely.get_y(single[is_point])
+    single[is_point] = None
+    return replace(
+        table,
+        columns=table.columns.iloc[rows].reset_index(drop=True),
+        xy=(x, y),
+        shapes=single if (single != None).any() else None,  # noqa: E711 -- each of the array
+    )
 
 
 def _crs(frame: gpd.GeoDataFrame) -> str | None:
@@ -179,3 +234,18 @@ def _crs(frame: gpd.GeoDataFrame) -> str | None:
     if frame.crs is None or frame.crs.name.lower().startswith("undefined"):
         return None
     return str(frame.crs.to_wkt())
+
+
+def _with_image_names(table: PointTable) -> PointTable:
+    """Name images by their stem, where the column holds file names or paths."""
+    column = table.find("image")
+    if column is None:
+        return table
+    stems = [_image_stem(text) for text in table.texts(column).tolist()]
+    return replace(table, columns=table.columns.assign(**{column: stems}))
+
+
+def _image_stem(text: str) -> str:
+    name = text.strip().replace("\\", "/").rpartition("/")[2]
+    stem, dot, ending = name.rpartition(".")
+    return stem if dot + ending.lower() in _IMAGE_SUFFIXES else name

@@ -32,6 +32,22 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class PointFileSettings(Settings):
+    """How point files are read, where they leave it open.
+
+    Attributes:
+        class_column: Column of the point file that holds the class; None: the first with a usual name.
+        layer: Layer of the point file, where there are several; None chooses.
+        crs: CRS of the points, where the file declares none: "EPSG:25832", or anything that PROJ understands.
+        per_polygon: Most points to take from each polygon or line of the point file.
+    """
+
+    class_column: str | None = None
+    layer: str | None = None
+    crs: str | None = None
+    per_polygon: Count = 10
+
+
 _Settings = TypeVar("_Settings", bound=Settings)
 
 

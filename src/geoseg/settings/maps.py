@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from geoseg.settings.base import Count, Device, MaskValues, Precision, Settings
+from geoseg.settings.base import Count, Device, MaskValues, PointFileSettings, Precision, Settings
 
 Product = Literal["probabilities", "polygons", "areas", "style", "stac"]
 MapPrecision = Literal["auto", "float32", "bf16", "int8"]
@@ -80,7 +80,7 @@ class ExportSettings(Settings):
     overwrite: bool = False
 
 
-class EvaluateSettings(Settings):
+class EvaluateSettings(PointFileSettings):
     """Score a class map or a model.
 
     Attributes:
@@ -90,7 +90,6 @@ class EvaluateSettings(Settings):
         truth: For a class map: the mask to compare with.
         points: Point file to compare with instead of masks.
         role: Which points of the file count: all, or those held out ("check").
-        class_column: Column of the point file that holds the class.
         legend: Legend file of the masks; of a map only if that names no classes.
         mask_values: Class names by the value that masks have for them.
         picture: Confusion-matrix picture to write (.png).
@@ -107,7 +106,6 @@ class EvaluateSettings(Settings):
     truth: Path | None = None
     points: Path | None = None
     role: Literal["all", "train", "check"] = "all"
-    class_column: str | None = None
     legend: Path | None = None
     mask_values: MaskValues = None
     picture: Path | None = None

@@ -8,7 +8,16 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from geoseg.settings.base import Count, Device, MaskValues, Precision, Seed, Settings, Share
+from geoseg.settings.base import (
+    Count,
+    Device,
+    MaskValues,
+    PointFileSettings,
+    Precision,
+    Seed,
+    Settings,
+    Share,
+)
 
 Part = Literal["self-training", "mean-teacher", "turns", "cutmix", "thresholds", "growing", "affinity"]
 BACKBONES = ("resnet50", "resnet101", "mobilenet_v3_large")
@@ -32,7 +41,7 @@ Index = Annotated[tuple[Count, Count], BeforeValidator(_pair), AfterValidator(_o
 DEFAULT_PARTS: tuple[Part, ...] = ("self-training", "cutmix", "affinity")
 
 
-class TrainSettings(Settings):
+class TrainSettings(PointFileSettings):
     """Train a model from points.
 
     Attributes:
@@ -63,7 +72,6 @@ class TrainSettings(Settings):
             "none" (not corrected), "name=share,..." (stated), or a point file drawn at random.
         bands: Bands to use, from 1; None takes all.
         indices: Pairs of these bands whose normalised differences join them, (4, 1) or "4-1" for (band 4 - band 1) / (band 4 + band 1).
-        class_column: Column of the point file that holds the class.
         legend: Legend file.
         mask_values: Class names by the value that masks have for them, for "full".
         check_share: Share of each class's points held out to choose the epoch.
@@ -105,7 +113,6 @@ class TrainSettings(Settings):
     prior: str = "em"
     bands: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None
     indices: tuple[Index, ...] = ()
-    class_column: str | None = None
     legend: Path | None = None
     mask_values: MaskValues = None
     check_share: Share = 0.2

@@ -10,7 +10,7 @@ from geoseg.domain.points import Points
 from geoseg.domain.ports import Progress
 from geoseg.errors import PointsError
 from geoseg.settings import EvaluateSettings
-from geoseg.workflows.inputs import Rasters, read_usable_points
+from geoseg.workflows.inputs import Rasters, point_options, read_usable_points
 
 
 def read_check_points(
@@ -27,7 +27,7 @@ def read_check_points(
         settings.points,
         rasters,
         legend=legend,
-        class_column=settings.class_column,
+        options=point_options(settings),
         progress=progress,
     )
     chosen = points if settings.role == "all" else points.with_role(settings.role)

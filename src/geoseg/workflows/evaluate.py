@@ -22,7 +22,7 @@ from geoseg.geodata.outputs import check_output
 from geoseg.geodata.point_tables import read_point_table
 from geoseg.settings import EvaluateSettings
 from geoseg.workflows.check_points import pixels, read_check_points
-from geoseg.workflows.inputs import open_rasters, tell_of_masks
+from geoseg.workflows.inputs import open_rasters, point_options, tell_of_masks
 
 RASTER_SUFFIXES = {".tif", ".tiff", ".png", ".vrt", ".img"}
 
@@ -132,7 +132,7 @@ def _image_names(settings: EvaluateSettings, info: RasterInfo) -> list[str]:
     say which of them lie on it; else all must be of one raster.
     """
     assert settings.points is not None
-    named = set(read_point_table(settings.points).texts("image").tolist()) - {""}
+    named = set(read_point_table(settings.points, point_options(settings)).texts("image").tolist()) - {""}
     own = settings.subject.stem
     if own in named or (info.crs is None and len(named) != 1):
         return [own]

@@ -20,7 +20,9 @@ from geoseg.geodata.grids import RasterInfo
 from geoseg.geodata.legend_files import read_legend
 from geoseg.geodata.masks import MaskReader
 from geoseg.geodata.point_files import read_points
+from geoseg.geodata.point_tables import PointOptions
 from geoseg.geodata.rasters import Raster, describe_raster, open_raster
+from geoseg.settings.base import PointFileSettings
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ def read_usable_points(
     rasters: Rasters,
     *,
     legend: Legend | None,
-    class_column: str | None,
+    options: PointOptions,
     progress: Progress,
 ) -> tuple[Points, Legend]:
     """Read a point file, drop what cannot be used, and say how much that was.
@@ -127,14 +129,21 @@ def read_usable_points(
         PointsError: The file cannot be read, or none of its points can be used.
         LegendError: The points have a class that the legend lacks.
     """
-    file = read_points(path, rasters.infos, legend=legend, class_column=class_column)
+    file = read_points(path, rasters.infos, legend=legend, options=options)
     points, dropped = audit_points(file.points, rasters.sources, where=path)
     for note in file.notes:
         progress.say(note)
+    for warning in file.warnings:
+        progress.warn(warning)
     all_dropped = {**file.dropped, **dropped}
     if all_dropped:
         progress.warn(describe_dropped(all_dropped, len(points) + sum(all_dropped.values())))
     return points, file.legend
+
+
+def point_options(settings: PointFileSettings) -> PointOptions:
+    """Return how the point file of a command is read."""
+    return PointOptions(settings.class_column, settings.layer, settings.crs, settings.per_polygon)
 
 
 def _choose_bands(wish: Sequence[int] | None, infos: Mapping[str, RasterInfo]) -> tuple[int, ...]:

@@ -24,7 +24,14 @@ from geoseg.learning.patches import plan_cover
 from geoseg.learning.reading import FitData
 from geoseg.settings import TrainSettings
 from geoseg.workflows.holding_out import tell_of_blocks
-from geoseg.workflows.inputs import Inputs, Rasters, find_inputs, open_rasters, read_usable_points
+from geoseg.workflows.inputs import (
+    Inputs,
+    Rasters,
+    find_inputs,
+    open_rasters,
+    point_options,
+    read_usable_points,
+)
 from geoseg.workflows.shares import stated_shares
 
 NORMALISATION_WINDOWS = 256
@@ -77,7 +84,7 @@ def gather(settings: TrainSettings, stack: ExitStack, progress: Progress, *, che
             settings.points,
             rasters,
             legend=inputs.legend,
-            class_column=settings.class_column,
+            options=point_options(settings),
             progress=progress,
         )
     blocks = None
@@ -86,7 +93,7 @@ def gather(settings: TrainSettings, stack: ExitStack, progress: Progress, *, che
             settings.check_points,
             rasters,
             legend=legend,
-            class_column=settings.class_column,
+            options=replace(point_options(settings), layer=None),
             progress=progress,
         )
         checks = replace(checks, role=np.full(len(checks), CHECK))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from geoseg.domain.legend import Legend
 from geoseg.domain.ports import Progress
 from geoseg.errors import SettingsError
 from geoseg.settings import TrainSettings
-from geoseg.workflows.inputs import Rasters, read_usable_points
+from geoseg.workflows.inputs import Rasters, point_options, read_usable_points
 
 
 def stated_shares(
@@ -28,9 +29,8 @@ def stated_shares(
         return None
     path = Path(settings.prior)
     if path.is_file() or "=" not in settings.prior:
-        sample, _ = read_usable_points(
-            path, rasters, legend=legend, class_column=settings.class_column, progress=progress
-        )
+        options = replace(point_options(settings), layer=None)
+        sample, _ = read_usable_points(path, rasters, legend=legend, options=options, progress=progress)
         return normalise(sample.counts(len(legend)))
     parts = [part.partition("=") for part in settings.prior.split(",")]
     given = {name.strip(): _number(text) for name, _, text in parts}

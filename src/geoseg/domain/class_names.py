@@ -1,0 +1,227 @@
+"""Class names in point files: how they are compared with each other and with a legend."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.domain.legend import Legend, legend_from_names
+from geoseg.errors import LegendError
+
+FEWEST_POINTS = 3
+"""Fewer points of a class than this are worth a warning."""
+
+_WHOLE_NUMBER = re.compile(r"([+-]?[0-9]+)([.,]0*)?")
+_SHORTEST_COMPARED = 4
+
+
+@dataclass(frozen=True)
+class ClassIds:
+    """Class ids (P,) of texts, 0 for an empty text, and the legend that they belong to.
+
+    Attributes:
+        class_id: uint8 (P,).
+        legend: The legend.
+        notes: What was decided, one sentence each.
+        warnings: What may be a mistake, one sentence each.
+    """
+
+    class_id: NDArray[np.uint8]
+    legend: Legend
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def comparable(name: str) -> str:
+    """Return a name as names are compared: without case, blanks at the ends, and decimals that are none.
+
+    Example:
+        >>> comparable(" Bare  Land ") == comparable("bare land")
+        True
+        >>> comparable("1.0")
+        '1'
+    """
+    number = whole_number(name)
+    if number is not None:
+        return str(number)
+    return unicodedata.normalize("NFC", " ".join(name.split()).casefold())
+
+
+def whole_number(text: str) -> int | None:
+    """Return a whole number, written 7, 7.0 or 7,0; None for anything else."""
+    number = _WHOLE_NUMBER.fullmatch(text.strip())
+    return int(number[1]) if number else None
+
+
+def ids_without_legend(texts: Sequence[str], where: object) -> ClassIds:
+    """Make a legend from the classes that points have, in the order of numbers or names.
+
+    Names that are equal when compared are one class, spelt as most points spell it.
+
+    Raises:
+        LegendError: No point has a class, or there are too many classes.
+    """
+    spellings: dict[str, Counter[str]] = defaultdict(Counter)
+    for text in texts:
+        if text.strip():
+            spellings[comparable(text)][text] += 1
+    if not spellings:
+        raise LegendError("no point has a class", where=where)
+    names = {key: _usual_spelling(counts) for key, counts in spellings.items()}
+    numbers = {key: whole_number(key) for key in names}
+    are_numbers = all(number is not None for number in numbers.values())
+    order = sorted(names, key=lambda key: (numbers[key] if are_numbers else 0, names[key]))
+    legend = _legend(order, names, where)
+    place = {key: index for index, key in enumerate(order)}
+    ids = np.array([place.get(comparable(text), 0) for text in texts], np.uint8)
+    warnings = (*_merged(spellings, names), *near_duplicates(legend.names))
+    return ClassIds(ids, legend, (), warnings)
+
+
+def ids_in_legend(texts: Sequence[str], legend: Legend, where: object) -> ClassIds:
+    """Find the classes that points have in a legend: by name, else by id.
+
+    Raises:
+        LegendError: The legend lacks a class, or numbers are in part names and in part ids.
+    """
+    counts = Counter(text for text in texts if text.strip())
+    by_name = {text: _id_by_name(text, legend) for text in counts}
+    foreign = [text for text, found in by_name.items() if found is None]
+    by_id = {text: whole_number(text) for text in counts}
+    is_id = {text: number is not None and 0 <= number < len(legend) for text, number in by_id.items()}
+    if not foreign:
+        respelt = sorted(text for text in counts if text not in legend.names)
+        notes = (f"Read {_describe_read(respelt, by_name, legend)}.",) if respelt else ()
+        return ClassIds(_ids(texts, by_name), legend, notes)
+    if not all(is_id.values()):
+        are_codes = all(number is not None for number in by_id.values())
+        raise _lacks([t for t in foreign if not (are_codes and is_id[t])], counts, legend, where=where)
+    if len(foreign) < len(counts):
+        raise LegendError(
+            "the classes may be names or ids of the legend",
+            where=where,
+            expected=_describe_legend(legend),
+            got=", ".join(f"{text!r} ({number} points)" for text, number in sorted(counts.items())),
+            hint="Write the names of the classes in the point file.",
+        )
+    note = f"The numbers are read as ids of the legend: {_describe_read(sorted(counts), by_id, legend)}."
+    return ClassIds(_ids(texts, by_id), legend, (note,), _warn_of_count_from_one(by_id, legend))
+
+
+def few_points(counts: Sequence[int], names: Sequence[str]) -> tuple[str, ...]:
+    """Return a warning of classes that have points, but fewer than three."""
+    few = [
+        f"{name!r} ({count})" for name, count in zip(names, counts, strict=True) if 0 < count < FEWEST_POINTS
+    ]
+    if not few:
+        return ()
+    return (f"Classes with fewer than {FEWEST_POINTS} points: {', '.join(few)}.",)
+
+
+def near_duplicates(names: Iterable[str]) -> tuple[str, ...]:
+    """Return a warning of names that differ in one letter, such as "buildng" and "building"."""
+    pairs = [
+        f"{one!r} and {other!r}"
+        for one, other in combinations(sorted(names), 2)
+        if _differ_by_a_letter(comparable(one), comparable(other))
+    ]
+    if not pairs:
+        return ()
+    return (f"These may be one class, spelt in two ways: {'; '.join(pairs)}.",)
+
+
+def _usual_spelling(counts: Counter[str]) -> str:
+    """Return the spelling of most points, without blanks at its ends; of equals the first in the alphabet."""
+    trimmed: Counter[str] = Counter()
+    for text, number in counts.items():
+        trimmed[unicodedata.normalize("NFC", " ".join(text.split()))] += number
+    usual = min(trimmed, key=lambda name: (-trimmed[name], name))
+    code = whole_number(usual)
+    return usual if code is None else str(code)
+
+
+def _legend(order: Sequence[str], names: Mapping[str, str], where: object) -> Legend:
+    try:
+        return legend_from_names(names[key] for key in order)
+    except LegendError as error:
+        hint = "Is this the column of the classes? Another is named with --class-column."
+        raise LegendError(
+            error.what, where=where, expected=error.expected, got=error.got, hint=hint
+        ) from error
+
+
+def _merged(spellings: Mapping[str, Counter[str]], names: Mapping[str, str]) -> tuple[str, ...]:
+    merged = [
+        f"{', '.join(f'{text!r} ({number})' for text, number in sorted(counts.items()))} as {names[key]!r}"
+        for key, counts in spellings.items()
+        if len(counts) > 1 and whole_number(key) is None
+    ]
+    return (f"Spellings were taken for one class: {'; '.join(merged)}.",) if merged else ()
+
+
+def _id_by_name(text: str, legend: Legend) -> int | None:
+    if text in legend.names:
+        return legend.names.index(text)
+    found = [i for i, name in enumerate(legend.names) if comparable(name) == comparable(text)]
+    return found[0] if len(found) == 1 else None
+
+
+def _ids(texts: Sequence[str], found: Mapping[str, int | None]) -> NDArray[np.uint8]:
+    return np.array([found.get(text) or 0 for text in texts], np.uint8)
+
+
+def _describe_read(texts: Sequence[str], found: Mapping[str, int | None], legend: Legend) -> str:
+    return ", ".join(f"{text!r} as {legend.names[found[text] or 0]!r}" for text in texts)
+
+
+def _lacks(foreign: Sequence[str], counts: Counter[str], legend: Legend, *, where: object) -> LegendError:
+    alike = [
+        f"{name!r} for {text!r}"
+        for text in sorted(foreign)
+        for name in legend.names
+        if _differ_by_a_letter(comparable(text), comparable(name))
+    ]
+    are_codes = all(whole_number(text) is not None for text in foreign)
+    return LegendError(
+        "the legend lacks a class that the points have",
+        where=where,
+        expected=f"a name or an id of {_describe_legend(legend)}"
+        if are_codes
+        else f"one of {', '.join(legend.names)}",
+        got=", ".join(f"{text!r} ({counts[text]} points)" for text in sorted(foreign)),
+        hint=f"Was it meant to be {', '.join(alike)}?" if alike else None,
+    )
+
+
+def _describe_legend(legend: Legend) -> str:
+    return ", ".join(f"{i} = {name}" for i, name in enumerate(legend.names))
+
+
+def _warn_of_count_from_one(by_id: Mapping[str, int | None], legend: Legend) -> tuple[str, ...]:
+    if 0 in by_id.values() or len(by_id) != len(legend) - 1:
+        return ()
+    return (
+        f"No point has the id 0 ({legend.names[0]}). If the codes count from 1, write class names instead.",
+    )
+
+
+def _differ_by_a_letter(one: str, other: str) -> bool:
+    """Tell whether two names begin alike, and a letter is added, left out, changed or swapped."""
+    if one[:1] != other[:1] or min(len(one), len(other)) < _SHORTEST_COMPARED:
+        return False
+    short, long = sorted((one, other), key=len)
+    start = next((i for i, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), len(short))
+    end = next(
+        (i for i, (a, b) in enumerate(zip(short[::-1], long[::-1], strict=False)) if a != b), len(short)
+    )
+    end = min(end, len(short) - start)
+    left, right = short[start : len(short) - end], long[start : len(long) - end]
+    is_swapped = len(left) == 2 and left == right[::-1]
+    return (len(right) <= 1 or is_swapped) and not re.search(r"\d", left + right) and right != " "

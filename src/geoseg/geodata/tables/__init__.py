@@ -1,0 +1,1 @@
+"""Tables with positions and classes, as spreadsheets and GIS programs write them."""
