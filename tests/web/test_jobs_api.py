@@ -157,14 +157,6 @@ def test_what_is_no_result_is_not_there(jobbing, raster):
         assert answer.status == 404, name
 
 
-def test_a_disk_nearly_full_refuses_jobs_and_not_predictions(inside, model, raster):
-    app = inside(model, min_free_gib=10**6)
-    answer = app.post("/v1/jobs", raster)
-    assert (answer.status, answer.problem) == (507, "disk-full")
-    assert int(answer.headers["retry-after"]) > 0
-    assert app.post("/predict", raster).status == 200
-
-
 def test_jobs_belong_to_the_key_that_made_them(inside, model, raster, geoseg):
     app = inside(model, keys="on")
     alice, bob = (

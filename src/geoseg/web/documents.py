@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from flask import current_app, jsonify, request
+from flask import current_app, jsonify, redirect, request
 from flask.wrappers import Response
 from flask_openapi3 import APIBlueprint, Info, OpenAPI
 from pydantic import BaseModel
+from werkzeug.wrappers import Response as BaseResponse
 
 from geoseg import __version__
 from geoseg.web import problems
@@ -33,6 +34,9 @@ _HEADERS: dict[str, Any] = {
         "schema": {"type": "string"},
     }
 }
+
+PAGE = "/docs/swagger"
+"""Where a browser shows every call."""
 
 api = APIBlueprint("docs", __name__)
 
@@ -100,6 +104,12 @@ def document() -> Response:
     found = dict(cast(OpenAPI, current_app).api_doc)
     found["servers"] = [{"url": request.script_root or "/"}]
     return jsonify(found)
+
+
+@api.get("/", doc_ui=False)
+def start() -> BaseResponse:
+    """Send a browser that asks for the bare address to the page of the documentation."""
+    return redirect(f"{request.script_root}{PAGE}")
 
 
 def install(app: OpenAPI) -> None:

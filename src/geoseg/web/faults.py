@@ -14,9 +14,11 @@ from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestedRang
 
 from geoseg.errors import GeoSegError, OutputError, RasterError
 from geoseg.web import problems
+from geoseg.web.access import MIB, largest_body, makes_a_job
 from geoseg.web.patience import is_late
 from geoseg.web.problems import Kind, Problem
-from geoseg.web.uploads import as_sentence
+from geoseg.web.service import service
+from geoseg.web.uploads import FIELD, as_sentence
 
 LOG = logging.getLogger("geoseg.faults")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -26,7 +28,6 @@ _BY_STATUS = {
     400: (problems.BAD_REQUEST, "The request cannot be understood."),
     404: (problems.NOT_FOUND, "There is nothing at this address; /openapi.json lists what there is."),
     405: (problems.METHOD, "This address does not take this method."),
-    413: (problems.TOO_LARGE, "The request is larger than this service takes."),
     415: (problems.UNSUPPORTED, "The service does not take this media type here."),
     416: (problems.RANGE, "The file has no such part."),
 }
@@ -75,6 +76,8 @@ def _of_http(error: HTTPException) -> ResponseReturnValue:
     code = error.code or 500
     if code < 400:
         return error.get_response()
+    if code == problems.TOO_LARGE.status:
+        return answer(_too_large())
     if code not in _BY_STATUS:
         return _unexpected(error)
     kind, detail = _BY_STATUS[code]
@@ -83,6 +86,24 @@ def _of_http(error: HTTPException) -> ResponseReturnValue:
     if isinstance(error, RequestedRangeNotSatisfiable) and error.length is not None:
         headers["Content-Range"] = f"{error.units} */{error.length}"
     return answer(Problem(kind, detail, headers=headers))
+
+
+def _too_large() -> Problem:
+    """Name the limit of the endpoint, and where larger rasters go."""
+    settings, headers = service().settings, request.headers
+    most = request.max_content_length or largest_body(request.endpoint, headers, settings)
+    if request.content_length is not None and request.content_length <= most:
+        detail = (
+            f"The form has too many fields, or one that is too long. Send one file, in the field {FIELD!r}."
+        )
+        return Problem(problems.TOO_LARGE, detail)
+    size = f"{most / MIB:.4g} MiB" if most >= MIB else f"{most / 1024:.4g} KiB"
+    detail = f"The request's body is larger than {size}, the most that this address takes."
+    if most == int(settings.max_upload_mib * MIB) and not makes_a_job(request.endpoint, headers):
+        detail += (
+            f" Send larger rasters as jobs (POST /v1/jobs), which take {settings.max_job_upload_mib:g} MiB."
+        )
+    return Problem(problems.TOO_LARGE, detail)
 
 
 def _cut_short() -> Problem:

@@ -8,11 +8,13 @@ import re
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from flask import Flask, Response, g, request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from geoseg.errors import OutputError
+from geoseg.web.access import is_open, key_text, largest_body, makes_a_job
 from geoseg.web.keys import Key, KeyStore
 from geoseg.web.metrics import resident_bytes
 from geoseg.web.patience import PATIENCE, connection, has_come, is_late
@@ -22,7 +24,6 @@ from geoseg.web.service import Service, service
 LOG = logging.getLogger("geoseg.requests")
 REQUEST_ID = "X-Request-ID"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_MIB = 1 << 20
 # Nothing here is to be framed, guessed at, or to load anything from elsewhere.
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -37,9 +38,7 @@ _PAGE_POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
     "font-src 'self' data:; connect-src 'self'; frame-ancestors 'none'"
 )
-_DOCUMENTATION = ("docs.", "openapi.", "swagger.")
 _METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS")
-_MOST_JSON_BYTES = 64 * 1024
 _PAGES = ("openapi.", "swagger.")
 
 
@@ -56,55 +55,43 @@ def _enter() -> Response | None:
     here = service()
     if request.method == "OPTIONS" and request.headers.get("Access-Control-Request-Method"):
         return Response(status=204)
-    is_job = request.endpoint == "jobs.create_job" or prefers_a_job()
-    request.max_content_length = _largest_body(here, is_job=is_job)
-    _wait_for_body(here, is_job=is_job)
-    if here.keys is not None and not _is_open(request.endpoint or ""):
+    if here.keys is not None and not is_open(request.endpoint):
         with _store_of_keys():
             g.key = _key(here.keys)
             _check_rate(here.keys, g.key)
+    request.max_content_length = largest_body(request.endpoint, request.headers, here.settings)
+    if (request.content_length or 0) > request.max_content_length:
+        raise RequestEntityTooLarge
+    _wait_for_body(here)
     return None
 
 
-def _wait_for_body(here: Service, *, is_job: bool) -> None:
+def _wait_for_body(here: Service) -> None:
     sock = connection()
     if not request.content_length and "Transfer-Encoding" not in request.headers:
         has_come()
-    elif is_job and sock is not None:
+    elif sock is not None and makes_a_job(request.endpoint, request.headers):
         PATIENCE.extend(sock, here.settings.job_upload_timeout_s)
-
-
-def _largest_body(here: Service, *, is_job: bool) -> int:
-    """Return how many bytes the request's body may have; JSON is read into memory, images are not."""
-    if request.mimetype == "application/json":
-        return _MOST_JSON_BYTES
-    return int((here.settings.max_job_upload_mib if is_job else here.settings.max_upload_mib) * _MIB)
-
-
-def prefers_a_job() -> bool:
-    """Say whether the client wants a job instead of an answer (RFC 7240)."""
-    preferences = request.headers.get("Prefer", "").split(",")
-    return any(part.strip().lower() == "respond-async" for part in preferences)
-
-
-def _is_open(endpoint: str) -> bool:
-    """Say whether an endpoint is there for everybody: health, and the documentation."""
-    return endpoint in ("health.live", "health.ready") or endpoint.startswith(_DOCUMENTATION)
 
 
 def _key(keys: KeyStore) -> Key:
     """Return the key of the request.
 
     Raises:
-        Problem: It has none, or one that is not known.
+        Problem: It has none, or one that is unknown or revoked.
     """
-    kind, _, text = request.headers.get("Authorization", "").partition(" ")
-    text = text.strip() if kind.lower() == "bearer" else request.headers.get("X-API-Key", "")
+    text = key_text(request.headers)
     key = keys.check(text) if text else None
-    if key is None:
+    if key is not None:
+        return key
+    # Who holds a revoked key may know that; of a key with a wrong secret nothing is told.
+    if text and keys.is_revoked(text):
+        detail = "This API key has been revoked. Ask the operator of the service for another one."
+    elif text:
+        detail = "This API key is not known here. Check that it was copied whole, and is of this service."
+    else:
         detail = "Send an API key as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'."
-        raise Problem(NO_KEY, detail, headers={"WWW-Authenticate": 'Bearer realm="geoseg"'})
-    return key
+    raise Problem(NO_KEY, detail, headers={"WWW-Authenticate": 'Bearer realm="geoseg"'})
 
 
 def _check_rate(keys: KeyStore, key: Key) -> None:
@@ -116,8 +103,12 @@ def _check_rate(keys: KeyStore, key: Key) -> None:
 
 
 @contextmanager
-def pixels_taken(pixels: int) -> Iterator[None]:
+def pixels_taken(pixels: int, job_id: str | None = None) -> Iterator[None]:
     """Count pixels against the key's quota, unless the block fails.
+
+    Args:
+        pixels: Height times width of the image.
+        job_id: The job that they are for, which keeps the record of them; None: this request.
 
     Raises:
         Problem: It is used up.
@@ -127,22 +118,21 @@ def pixels_taken(pixels: int) -> Iterator[None]:
     if key is None or keys is None:
         yield
         return
+    reference = job_id or f"request {secrets.token_hex(16)}"
     with _store_of_keys():
-        wait = keys.take_pixels(key, pixels)
+        wait = keys.take_pixels(key, pixels, reference)
     if wait is not None:
-        raise quota_used(key, pixels, wait)
+        detail = f"This key may map {key.pixels_per_day} pixels a day; this image has {pixels}."
+        raise Problem(QUOTA, detail, headers={"Retry-After": str(math.ceil(wait))})
     try:
         yield
-    except Exception:
+    except BaseException:
         with _store_of_keys():
-            keys.give_pixels(key, pixels)
+            keys.give_pixels(reference)
         raise
-
-
-def quota_used(key: Key, pixels: int, wait_s: float) -> Problem:
-    """Return what is told of a quota that is used up."""
-    detail = f"This key may map {key.pixels_per_day} pixels a day; this image has {pixels}."
-    return Problem(QUOTA, detail, headers={"Retry-After": str(math.ceil(wait_s))})
+    if job_id is None:
+        with suppress(OutputError):  # The map is made; a record that stays does no harm.
+            keys.forget_charge(reference)
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from geoseg.web.payloads import (
 )
 from geoseg.web.problems import Problem
 from geoseg.web.service import Service, service
-from geoseg.web.uploads import checked, received_image
+from geoseg.web.uploads import bytes_to_come, checked, received_image
 
 _JSON = "application/json"
 _TAG = Tag(name="jobs", description="Large rasters, mapped by workers")
@@ -152,7 +152,7 @@ def accept_job(query: JobQuery) -> Response:
     """
     here = service()
     name = here.shelf.name_of(query.model)
-    check_room(here.jobs, here.settings, coming=request.content_length or 0)
+    check_room(here.jobs, here.settings, coming=bytes_to_come())
     wish = Wish(
         products=tuple(query.also),
         min_area=query.min_area,
@@ -172,8 +172,8 @@ def _from_upload(here: Service, model: str, wish: Wish) -> Job:
     limits = here.settings
     with (
         received_image(max_pixels=limits.max_job_pixels, max_bands=limits.max_bands) as image,
-        pixels_taken(image.header.pixels),
         new_job(here.jobs, here.queue) as draft,
+        pixels_taken(image.header.pixels, draft.id),
     ):
         image.path.replace(draft.input(image.path.suffix))
         return draft.keep(Order(owner=_owner(), model=model, wish=wish))
@@ -189,11 +189,13 @@ def _from_elsewhere(here: Service, model: str, wish: Wish) -> Job:
     place = source.url or source.path or ""
     check_source(place, here.settings)
     with ExitStack() as stack:
-        if not is_address(place):  # Of an address the worker counts the pixels, when they are here.
+        draft = stack.enter_context(new_job(here.jobs, here.queue))
+        if not is_address(
+            place
+        ):  # The worker counts the pixels of an address when it has fetched the raster.
             path, limits = allowed_path(place, here.settings.allow_folders), here.settings
             header = checked(path, max_pixels=limits.max_job_pixels, max_bands=limits.max_bands)
-            stack.enter_context(pixels_taken(header.pixels))
-        draft = stack.enter_context(new_job(here.jobs, here.queue))
+            stack.enter_context(pixels_taken(header.pixels, draft.id))
         return draft.keep(Order(owner=_owner(), model=model, wish=wish, source=place))
 
 

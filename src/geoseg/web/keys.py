@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from geoseg.errors import SettingsError
 from geoseg.web import limits
@@ -140,19 +141,32 @@ class KeyStore:
 
         A text of another form, or with an id that is not there, costs what a wrong secret costs.
         """
+        row = self._row(text)
+        if row is None or row[-1] is not None:
+            return None
+        *values, _created, last_used, _revoked = row
+        self._note_use(values[0], last_used)
+        return Key(*values)
+
+    def is_valid(self, text: str) -> bool:
+        """Say whether a text is a key in use; nothing is written, so that nobody is waited for."""
+        row = self._row(text)
+        return row is not None and row[-1] is None
+
+    def is_revoked(self, text: str) -> bool:
+        """Say whether a text is a key, with its secret, that has been revoked."""
+        row = self._row(text)
+        return row is not None and row[-1] is not None
+
+    def _row(self, text: str) -> tuple[Any, ...] | None:
+        """Return what is stored of the key that a text is, or None; revoked keys are found too."""
         form = _FORM.fullmatch(text)
         key, secret = form.groups() if form else ("", text)
         given = _hash(secret)
         with self._file.reading() as connection:
             row = connection.execute(f"SELECT hash, {_COLUMNS} FROM keys WHERE id = ?", (key,)).fetchone()
         is_right = hmac.compare_digest(row[0] if row else bytes(len(given)), given)
-        if row is None or not is_right:
-            return None
-        *values, _created, last_used, revoked = row[1:]
-        if revoked is not None:
-            return None
-        self._note_use(key, last_used)
-        return Key(*values)
+        return tuple(row[1:]) if row is not None and is_right else None
 
     def list(self) -> list[KeyInfo]:
         """Return all keys, the oldest first, with those revoked."""
@@ -189,21 +203,38 @@ class KeyStore:
         with self._file.writing(durable=False) as connection:
             return limits.take_request(connection, key.id, key.per_minute, steady=self._steady)
 
-    def take_pixels(self, key: Key, pixels: int) -> float | None:
+    def take_pixels(self, key: Key, pixels: int, reference: str) -> float | None:
         """Take pixels from a key's day; None when they are allowed, else the seconds until midnight in UTC.
 
         Nothing is taken when they are refused. More than a whole day's are always refused.
+
+        Args:
+            key: Whose quota.
+            pixels: How many.
+            reference: Names the work that they are for. They are taken once for each reference, also if the process
+                that took them was killed.
         """
         if key.pixels_per_day == 0:
             return None
         with self._file.writing(durable=False) as connection:
-            return limits.take_pixels(connection, key.id, pixels, per_day=key.pixels_per_day, wall=self._wall)
+            return limits.take_pixels(
+                connection,
+                key.id,
+                pixels,
+                reference=reference,
+                per_day=key.pixels_per_day,
+                wall=self._wall,
+            )
 
-    def give_pixels(self, key: Key, pixels: int) -> None:
-        """Give back pixels that were taken today, of work that failed."""
-        if key.pixels_per_day:
-            with self._file.writing(durable=False) as connection:
-                limits.give_pixels(connection, key.id, pixels, wall=self._wall)
+    def give_pixels(self, reference: str) -> None:
+        """Give back the pixels that were taken for work that failed; they count for the day of the taking."""
+        with self._file.writing(durable=False) as connection:
+            limits.give_pixels(connection, reference)
+
+    def forget_charge(self, reference: str) -> None:
+        """Drop the record of the pixels that were taken for work that is over; they stay taken."""
+        with self._file.writing(durable=False) as connection:
+            limits.forget_charge(connection, reference)
 
     def get(self, key_id: str) -> Key | None:
         """Return a key in use by its id, or None."""

@@ -17,6 +17,12 @@ Clock = Callable[[], float]
 _MINUTE_S = 60.0
 _DAY_S = 86400.0
 _KEPT_DAYS = 7
+# Made when it is first needed: stores of earlier versions lack it.
+_CHARGES = """
+CREATE TABLE IF NOT EXISTS charges (
+    reference TEXT PRIMARY KEY, key TEXT NOT NULL, day INTEGER NOT NULL, pixels INTEGER NOT NULL
+) WITHOUT ROWID
+"""
 
 
 def take_request(connection: sqlite3.Connection, key: str, per_minute: int, *, steady: Clock) -> float | None:
@@ -46,45 +52,72 @@ def take_request(connection: sqlite3.Connection, key: str, per_minute: int, *, s
 
 
 def take_pixels(
-    connection: sqlite3.Connection, key: str, pixels: int, *, per_day: int, wall: Clock
+    connection: sqlite3.Connection, key: str, pixels: int, *, reference: str, per_day: int, wall: Clock
 ) -> float | None:
-    """Take pixels from what a key has in a day, in UTC.
+    """Take pixels from the quota that a key has in a day, in UTC, once for each reference.
 
-    Each day keeps its own count for a week, so that a clock set back finds what was used that day, and
-    one set forth and back again locks nobody out.
+    Each day keeps its own count for a week. So a clock set back finds the count of that day, and a clock
+    set forth and back again locks nobody out.
 
     Args:
         connection: Within a transaction.
         key: Id of a key in the store.
-        pixels: How many, all or none.
+        pixels: How many, all or none. If the reference has taken another number before, it has this many now.
+        reference: Names the work that the pixels are for.
         per_day: Pixels in a day, at least 1.
         wall: Seconds since 1970 in UTC.
 
     Returns:
-        None when they are taken, else the seconds until the day is over.
+        None when they are taken, else the seconds until the day is over; then nothing has changed.
     """
+    connection.execute(_CHARGES)
     day, passed_s = divmod(wall(), _DAY_S)
-    known = connection.execute(
-        "SELECT used FROM pixels WHERE key = ? AND day = ?", (key, int(day))
-    ).fetchone()
-    used = known[0] if known is not None else 0
+    day = int(day)
+    before = _charge(connection, reference)
+    if before is not None and before[2] == pixels:
+        return None
+    free = before[2] if before is not None and before[:2] == (key, day) else 0
+    known = connection.execute("SELECT used FROM pixels WHERE key = ? AND day = ?", (key, day)).fetchone()
+    used = (known[0] if known is not None else 0) - free
     if used + pixels > per_day:
         return _DAY_S - passed_s
-    connection.execute("INSERT OR REPLACE INTO pixels VALUES (?, ?, ?)", (key, int(day), used + pixels))
-    connection.execute("DELETE FROM pixels WHERE key = ? AND abs(day - ?) > ?", (key, int(day), _KEPT_DAYS))
+    give_pixels(connection, reference)
+    connection.execute("INSERT OR REPLACE INTO pixels VALUES (?, ?, ?)", (key, day, used + pixels))
+    connection.execute("INSERT INTO charges VALUES (?, ?, ?, ?)", (reference, key, day, pixels))
+    connection.execute("DELETE FROM pixels WHERE key = ? AND abs(day - ?) > ?", (key, day, _KEPT_DAYS))
     return None
 
 
-def give_pixels(connection: sqlite3.Connection, key: str, pixels: int, *, wall: Clock) -> None:
-    """Give back pixels of today; what was taken before midnight is not given back after it.
+def give_pixels(connection: sqlite3.Connection, reference: str) -> None:
+    """Give back the pixels that were taken for a reference, on the day of which they were taken.
 
     Args:
         connection: Within a transaction.
-        key: Id of a key in the store.
-        pixels: How many.
-        wall: Seconds since 1970 in UTC.
+        reference: Names the work; nothing happens if nothing was taken for it.
     """
-    day = int(wall() // _DAY_S)
-    connection.execute(
-        "UPDATE pixels SET used = max(0, used - ?) WHERE key = ? AND day = ?", (pixels, key, day)
-    )
+    connection.execute(_CHARGES)
+    charge = _charge(connection, reference)
+    if charge is not None:
+        key, day, pixels = charge
+        connection.execute(
+            "UPDATE pixels SET used = max(0, used - ?) WHERE key = ? AND day = ?", (pixels, key, day)
+        )
+        forget_charge(connection, reference)
+
+
+def forget_charge(connection: sqlite3.Connection, reference: str) -> None:
+    """Drop the record of what was taken for a reference; the pixels stay taken.
+
+    Args:
+        connection: Within a transaction.
+        reference: Names work that is over.
+    """
+    connection.execute(_CHARGES)
+    connection.execute("DELETE FROM charges WHERE reference = ?", (reference,))
+
+
+def _charge(connection: sqlite3.Connection, reference: str) -> tuple[str, int, int] | None:
+    """Return the key, the day and the pixels of a reference."""
+    found = connection.execute("SELECT key, day, pixels FROM charges WHERE reference = ?", (reference,))
+    row: tuple[str, int, int] | None = found.fetchone()
+    return row

@@ -13,17 +13,19 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from geoseg.errors import RasterError
 from geoseg.web import problems
+from geoseg.web.access import makes_a_job
 from geoseg.web.admission import Deadline
 from geoseg.web.documents import BINARY, SECURITY, gives, may_fail, schema_of, takes_an_image
-from geoseg.web.gate import pixels_taken, prefers_a_job
+from geoseg.web.gate import pixels_taken
 from geoseg.web.job_routes import FAULTS as JOB_FAULTS
 from geoseg.web.job_routes import accept_job
+from geoseg.web.jobs.expiry import check_room
 from geoseg.web.jobs.results import COG
 from geoseg.web.models import version_of
 from geoseg.web.payloads import JobQuery, MapAnswer, PredictQuery, PublishedQuery
 from geoseg.web.problems import Problem
 from geoseg.web.service import service
-from geoseg.web.uploads import Image, received_image
+from geoseg.web.uploads import Image, bytes_to_come, received_image
 from geoseg.workflows.live import (
     ImageMap,
     Live,
@@ -93,7 +95,7 @@ def predict_published(query: PublishedQuery) -> Response:
 )
 def predict(query: PredictQuery) -> Response:
     """Return a map as PNG, Cloud Optimized GeoTIFF, GeoJSON (longitude and latitude) or JSON."""
-    if prefers_a_job():
+    if makes_a_job(request.endpoint, request.headers):
         wish = JobQuery(
             model=query.model,
             min_area=query.min_area,
@@ -129,10 +131,14 @@ def _found(query: PredictQuery, *, needs_crs: bool = False) -> Iterator[Found]:
     # Before an upload is waited for.
     here.shelf.check(query.model)
     here.admission.check()
+    check_room(here.jobs, limits, coming=bytes_to_come())
     with ExitStack() as stack:
         with _stage("check"):
-            receiving = received_image(max_pixels=limits.max_pixels, max_bands=limits.max_bands)
-            image = stack.enter_context(receiving)
+            most = max(limits.max_pixels, limits.max_job_pixels)
+            image = stack.enter_context(received_image(max_pixels=most, max_bands=limits.max_bands))
+        if image.header.pixels > limits.max_pixels:
+            detail = f"The image has more than {limits.max_pixels:,} pixels. Larger ones are for jobs (POST /v1/jobs)."
+            raise Problem(problems.TOO_LARGE, detail)
         if needs_crs and not image.header.has_crs:
             raise Problem(problems.NOT_ACCEPTABLE, _NO_CRS)
         name, live = stack.enter_context(here.shelf.lease(query.model))

@@ -11,7 +11,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -103,27 +102,14 @@ def _uses_gunicorn(settings: ServeSettings) -> bool:
 
 
 def _by_waitress(settings: ServeSettings) -> None:
-    import waitress
-
     from geoseg.web.app import create_app, service_of
+    from geoseg.web.waitress_server import waitress_server
 
     app = create_app(settings)
     try:
-        server = waitress.create_server(
-            app,
-            host=settings.host,
-            port=settings.port,
-            threads=settings.threads,
-            max_request_body_size=int(settings.max_job_upload_mib * 2**20) + 2**20,
-            channel_timeout=int(settings.upload_timeout_s),
-            # The app says who is believed (``proxies``).
-            clear_untrusted_proxy_headers=False,
-            ident=None,
-        )
-        LOG.info("Listening at: http://%s:%s", settings.host, server.effective_port)
-        threads = server.task_dispatcher
-        # Left alone it waits for five seconds.
-        threads.shutdown = partial(threads.shutdown, timeout=settings.grace_s)
+        server, addresses = waitress_server(app, settings)
+        for host, port in addresses:
+            LOG.info("Listening at: http://%s:%s", f"[{host}]" if ":" in host else host, port)
         server.run()
     finally:
         service_of(app).close()

@@ -58,6 +58,13 @@ def spooling_into(folder: Path) -> type[SpoolingRequest]:
     return type("Spooling", (SpoolingRequest,), {"spool": folder})
 
 
+def bytes_to_come() -> int:
+    """Return how many bytes the present request's body has; at most so many, where it does not say that."""
+    if "Transfer-Encoding" in request.headers:
+        return request.max_content_length or 0
+    return request.content_length or 0
+
+
 @contextmanager
 def received_image(*, max_pixels: int, max_bands: int) -> Iterator[Image]:
     """Yield the request's image, checked by its header alone; it is removed when the block ends.

@@ -14,6 +14,7 @@ from geoseg.web.keys import KeyStore
 
 # Each prints that it is there, waits for a line, then works: all that were started begin at once.
 TAKE_REQUESTS = """
+import secrets
 import sys
 from pathlib import Path
 from geoseg.web.keys import Key, KeyStore
@@ -25,7 +26,7 @@ store = KeyStore(Path(path))
 print(sum(store.take_request(key) is None for _ in range(int(limit))))
 """
 TAKE_PIXELS = TAKE_REQUESTS.replace('"anna", int(limit), 0', '"anna", 0, int(limit)').replace(
-    "take_request(key)", "take_pixels(key, 3)"
+    "take_request(key)", "take_pixels(key, 3, secrets.token_hex())"
 )
 ADD = """
 import sys
@@ -95,7 +96,7 @@ def test_clocks_are_read_when_no_other_may_write(path):
     key = store.check(store.add("anna", per_minute=1, pixels_per_day=1))
     clocked = KeyStore(path, wall=clock, steady=clock)
     clocked.take_request(key)
-    clocked.take_pixels(key, 1)
+    clocked.take_pixels(key, 1, "job")
 
     assert refused == ["SQLITE_BUSY"] * 2
 
@@ -106,7 +107,7 @@ def test_threads_never_take_more_than_the_limits(path):
 
     with ThreadPoolExecutor(8) as pool:
         requests = list(pool.map(lambda _: store.take_request(key), range(80)))
-        pixels = list(pool.map(lambda _: store.take_pixels(key, 3), range(80)))
+        pixels = list(pool.map(lambda n: store.take_pixels(key, 3, f"job {n}"), range(80)))
 
     assert requests.count(None) == 40
     assert pixels.count(None) == 33

@@ -58,12 +58,12 @@ def test_a_store_that_others_hold_is_a_fault_after_a_while_and_goes_on_then(path
 
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        for take in (lambda: store.take_request(key), lambda: store.take_pixels(key, 1)):
+        for take in (lambda: store.take_request(key), lambda: store.take_pixels(key, 1, "job")):
             with pytest.raises(OutputError, match="try again"):
                 take()
 
     assert store.take_request(key) is None
-    assert store.take_pixels(key, 1) is None
+    assert store.take_pixels(key, 1, "job") is None
 
 
 def test_a_full_disk_is_a_fault_and_keeps_what_is_there(store, path, full_disk):

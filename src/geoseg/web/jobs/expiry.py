@@ -13,7 +13,7 @@ GIB = 1 << 30
 
 
 def check_room(store: JobStore, settings: ServeSettings, *, coming: int = 0) -> None:
-    """Refuse new jobs while the disk is nearly full, or would be with what is coming.
+    """Refuse uploads while the disk is nearly full, or would be with what is coming.
 
     Args:
         store: The jobs.
@@ -26,7 +26,7 @@ def check_room(store: JobStore, settings: ServeSettings, *, coming: int = 0) -> 
     if store.free_bytes() - coming < settings.min_free_gib * GIB:
         raise Problem(
             DISK_FULL,
-            "The service has no room for another job. Delete finished ones, or try again later.",
+            "The service has too little free disk space for this request. Delete finished jobs, or try again later.",
             headers={"Retry-After": "600"},
         )
 

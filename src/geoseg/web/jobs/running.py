@@ -12,15 +12,16 @@ from geoseg.errors import GeoSegError
 from geoseg.geodata.images import check_image
 from geoseg.settings import PredictSettings
 from geoseg.settings.serving import ServeSettings
+from geoseg.web.jobs.charging import charge
+from geoseg.web.jobs.expiry import check_room
 from geoseg.web.jobs.faults import fault_of, unforeseen, worn_out
 from geoseg.web.jobs.fetching import fetch
 from geoseg.web.jobs.records import UPLOAD, Fault, Job, utc_now
 from geoseg.web.jobs.sources import allowed_address, allowed_path, is_address
 from geoseg.web.jobs.store import JobStore
 from geoseg.web.jobs.watch import Cancelled, GivenBack, Watch
-from geoseg.web.keys import FILE_NAME, KeyStore
 from geoseg.web.model_paths import find_models
-from geoseg.web.problems import GONE, NO_KEY, NO_MODEL, QUOTA, Problem
+from geoseg.web.problems import GONE, NO_MODEL, Problem
 
 LOG = logging.getLogger("geoseg.worker")
 
@@ -101,8 +102,7 @@ def _map(place: Workplace, watch: Watch) -> list[dict[str, Any]]:
         raise Problem(NO_MODEL, f"There is no model {order.model!r} any more.")
     raster = _raster(place, watch)
     header = check_image(raster, max_pixels=settings.max_job_pixels, max_bands=settings.max_bands)
-    if is_address(order.source) and watch.job.tries == 1:
-        _take_pixels(place, order.owner, header.pixels)
+    charge(settings.data, watch.job, header.pixels)
     target, wish = place.store.map_path(watch.job.id), order.wish
     target.parent.mkdir(mode=0o700, exist_ok=True)
     maps = predict(
@@ -137,25 +137,8 @@ def _raster(place: Workplace, watch: Watch) -> Path:
     if source == UPLOAD:
         raise Problem(GONE, "The raster of this job is no longer there.")
     address = allowed_address(source, settings.allow_urls)
+    check_room(store, settings)
     return fetch(address, store.folder_of(job.id), max_mib=settings.max_job_upload_mib, progress=watch)
-
-
-def _take_pixels(place: Workplace, owner: str | None, pixels: int) -> None:
-    """Count the pixels of a raster that was fetched against the quota of who wants its map.
-
-    Raises:
-        Problem: The quota is used up, or the key has been revoked.
-        OutputError: The keys cannot be read.
-    """
-    if owner is None:
-        return
-    keys = KeyStore(place.settings.data / FILE_NAME)
-    key = keys.get(owner)
-    if key is None:
-        raise Problem(NO_KEY, "The key that this job belongs to has been revoked.")
-    if keys.take_pixels(key, pixels) is not None:
-        detail = f"This key may map {key.pixels_per_day} pixels a day; this image has {pixels}."
-        raise Problem(QUOTA, detail)
 
 
 def _fail(store: JobStore, job: Job, problem: Fault) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from geoseg.errors import SettingsError
+from geoseg.errors import OutputError, SettingsError
 from geoseg.geodata.outputs import whole_file
+from geoseg.web.jobs.charging import forget, give_back
 from geoseg.web.jobs.locks import take_lock
 from geoseg.web.jobs.records import STATES, Job, Order, State, is_id, new_id, utc_now
 from geoseg.web.jobs.results import Result, list_results
@@ -70,7 +71,8 @@ class JobStore:
     """
 
     def __init__(self, data: Path) -> None:
-        self._folder = data.resolve() / "jobs"
+        self._data = data.resolve()
+        self._folder = self._data / "jobs"
         try:
             data.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._folder.mkdir(mode=0o700, exist_ok=True)
@@ -160,11 +162,16 @@ class JobStore:
     def close(self, job: Job) -> Job:
         """Write a job that is over, and remove what is no longer needed; only for who holds its lock.
 
+        A job without a map gives its pixels back first. If the process is killed in between, the job is not over, and
+        is charged again when it goes on.
+
         Raises:
-            OutputError: It cannot be written.
+            OutputError: It cannot be written, or the key store cannot be used.
         """
         folder = self.folder_of(job.id)
         if job.state != "done":
+            if job.order.owner is not None:
+                give_back(self._data, job.id)
             shutil.rmtree(folder / "results", ignore_errors=True)
         size = sum(result.size for result in list_results(folder / "results"))
         over = job.model_copy(update={"finished": utc_now(), "size": size, "progress": None})
@@ -199,7 +206,11 @@ class JobStore:
         return (self.folder_of(job_id) / "cancel").exists()
 
     def delete(self, job_id: str) -> bool:
-        """Remove a job that is over, or what is left of a draft; say whether it was removed."""
+        """Remove a job that is over, or what is left of a draft; say whether it was removed.
+
+        Raises:
+            OutputError: The key store cannot take back the pixels of a draft.
+        """
         if not is_id(job_id):
             return False
         with self.lock(job_id) as is_ours:
@@ -207,7 +218,12 @@ class JobStore:
             is_unreadable = job is None and (folder / "job.json").exists()
             if not is_ours or is_unreadable or (job is not None and not job.is_over):
                 return False
+            if job is None:
+                give_back(self._data, job_id)
             shutil.rmtree(folder, ignore_errors=True)
+            if job is not None and job.order.owner is not None:
+                with suppress(OutputError):  # A record that stays does no harm.
+                    forget(self._data, job_id)
         return True
 
     def input(self, job_id: str) -> Path | None:

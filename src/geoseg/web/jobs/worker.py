@@ -70,7 +70,7 @@ def _keep_house(place: Workplace, queue: JobQueue, stop: threading.Event) -> Non
             if time.monotonic() >= clear_at:
                 clear_at = time.monotonic() + CLEAR_EVERY_S
                 _clear(place, spool)
-        except OSError as error:
+        except (GeoSegError, OSError) as error:
             LOG.error("house not kept", extra={"fault": str(error)})
         if stop.wait(REQUEUE_EVERY_S):
             return
