@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
@@ -11,28 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from geoseg.errors import ModelFileError, SettingsError
+from geoseg.learning.locality import is_local
 from geoseg.learning.models import BACKBONES, Architecture
-from geoseg.learning.weights import WeightsReport, refuse_nonsense
+from geoseg.learning.weights import REMEDY, WeightsReport, refuse_nonsense
 
 LARGEST_STRIDE = 16
 """Stages of coarser strides are left out: a pixel's class depends on what lies near it."""
 _LEAST_STAGES = 2
-# Their features would change with the window: they average over, or attend to, all that it holds.
-_WINDOW_BOUND = (
-    "Attention",
-    "BatNon",
-    "Cbam",
-    "Eca",
-    "EffectiveSE",
-    "GatherExcite",
-    "GlobalContext",
-    "GlobalResponseNorm",
-    "NonLocal",
-    "SEModule",
-    "SelectiveKernel",
-    "SplitAttn",
-    "Squeeze",
-)
+_OPTIONS = {"features_only": True}
 
 
 class TimmStages(nn.Module):
@@ -77,15 +64,11 @@ def timm_stages(architecture: Architecture, weights: str = "none") -> TimmStages
     source: dict[str, Any] = {"pretrained": weights != "none"}
     if weights not in ("none", "imagenet"):
         if not Path(weights).is_file():
-            raise ModelFileError("no such weights file", where=weights)
+            raise ModelFileError("no such weights file", where=weights, hint=REMEDY)
         source["pretrained_cfg_overlay"] = {"file": weights}
+    options = {**_OPTIONS, "out_indices": _usable_stages(name), "in_chans": architecture.backbone_bands}
     try:
-        options = {"features_only": True, "in_chans": architecture.backbone_bands}
-        strides = timm.create_model(name, **options).feature_info.reduction()
-        chosen = tuple(n for n, stride in enumerate(strides) if stride <= LARGEST_STRIDE)
-        network = timm.create_model(name, **options, **source, out_indices=chosen)
-    except (AttributeError, AssertionError, TypeError, KeyError) as error:
-        raise _unusable(name, "it has no stages to read") from error
+        return TimmStages(timm.create_model(name, **options, **source).eval())
     except (OSError, RuntimeError, ValueError) as error:
         if weights not in ("none", "imagenet"):
             raise ModelFileError(
@@ -94,17 +77,45 @@ def timm_stages(architecture: Architecture, weights: str = "none") -> TimmStages
         raise SettingsError(
             f"timm's weights of {name} are not on this machine and cannot be downloaded",
             where="--weights",
-            expected='"none", or the path of a file of weights',
             got=str(error).splitlines()[0],
+            hint=REMEDY,
         ) from error
-    bound = sorted(
-        {type(m).__name__ for m in network.modules() if type(m).__name__.startswith(_WINDOW_BOUND)}
-    )
-    if bound:
-        raise _unusable(name, f"its {', '.join(bound)} looks at all that a window holds")
-    if len(chosen) < _LEAST_STAGES:
-        raise _unusable(name, f"its stages have strides {', '.join(map(str, strides))}")
-    return TimmStages(network.eval())
+
+
+@cache
+def _usable_stages(name: str) -> tuple[int, ...]:
+    """Return the positions of the stages that are read of a network of timm's.
+
+    Raises:
+        SettingsError: It cannot map windows.
+    """
+    timm = _timm(name)
+    with torch.device("cpu"), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        try:
+            strides = timm.create_model(name, **_OPTIONS).feature_info.reduction()
+            chosen = tuple(n for n, stride in enumerate(strides) if stride <= LARGEST_STRIDE)
+            network = timm.create_model(name, **_OPTIONS, out_indices=chosen)
+        except (
+            AttributeError,
+            AssertionError,
+            IndexError,
+            KeyError,
+            RuntimeError,
+            TypeError,
+            ValueError,
+        ) as error:
+            raise _unusable(name, "it has no stages to read") from error
+        if len(chosen) < _LEAST_STAGES:
+            raise _unusable(name, f"its stages have strides {', '.join(map(str, strides))}")
+        try:
+            is_usable = is_local(network)
+        except (AssertionError, RuntimeError, TypeError, ValueError) as error:
+            raise _unusable(name, "it does not give features for windows of every size") from error
+    if not is_usable:
+        why = "its output would depend on the window size (global attention, pooling or normalisation)"
+        raise _unusable(name, why)
+    return chosen
 
 
 def load_timm_weights(network: nn.Module, architecture: Architecture, weights: str) -> WeightsReport:

@@ -27,6 +27,10 @@ _COCO = {
     "mobilenet_v3_large": "DeepLabV3_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1",
 }
 CHOICES = 'one of "imagenet", "coco", "none", or the path of a .safetensors or .pth file'
+REMEDY = (
+    "Use --recipe forest, which needs no weights; or name a file with --weights FILE; or start at random with "
+    "--weights none."
+)
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 _PREFIXES = ("module.", "_orig_mod.", "model.")
 
@@ -77,7 +81,7 @@ def load_weights(network: nn.Module, weights: str, backbone: str) -> WeightsRepo
     """
     if weights == "none":
         return WeightsReport("none", 0, tuple(network.state_dict()), ())
-    state = {_canonical_name(n): t for n, t in _state_dict(weights, backbone).items()}
+    state = {_canonical_name(n): t for n, t in read_weights(weights, backbone).items()}
     own = network.state_dict()
     overflowed = [n for n in state.keys() & own.keys() if _has_overflowed(state[n])]
     state |= {n: _clamp_overflow(state[n]) for n in overflowed}
@@ -111,7 +115,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         ModelFileError: No such file, damaged, or it holds more than tensors.
     """
     if not path.is_file():
-        raise ModelFileError("no such weights file", where=path, expected=CHOICES)
+        raise ModelFileError("no such weights file", where=path, expected=CHOICES, hint=REMEDY)
     try:
         if path.suffix in (".safetensors", ".geoseg"):
             return load_file(path)
@@ -142,7 +146,13 @@ def _tensors(content: object, path: Path) -> dict[str, Tensor]:
     return found
 
 
-def _state_dict(weights: str, backbone: str) -> dict[str, Tensor]:
+def read_weights(weights: str, backbone: str) -> dict[str, Tensor]:
+    """Return the tensors of weights by name, downloaded unless they are on this machine, or of a file.
+
+    Raises:
+        SettingsError: The named weights cannot be downloaded.
+        ModelFileError: The file is missing or cannot be read without running code.
+    """
     names = {"imagenet": _IMAGENET, "coco": _COCO}.get(weights)
     if names is None:
         return read_state_dict(Path(weights))
@@ -155,7 +165,7 @@ def _state_dict(weights: str, backbone: str) -> dict[str, Tensor]:
             where="--weights",
             expected=CHOICES,
             got=_first_line(error),
-            hint="Without a network, give the path of a weights file, or use --weights none.",
+            hint=REMEDY,
         ) from error
 
 

@@ -1,0 +1,90 @@
+"""Whether a network's features depend on the window in which they are computed, found by measurement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+HEIGHT_PX = 32
+REACHES_PX = (384, 1152)
+"""How far from a window's border its features must be the same; the second where a network sees further."""
+CORE_PX = 64
+CUT_PX = 160
+"""What is cut off: an odd multiple of 32 px, as windows may start at any multiple of 32."""
+TOLERANCE = 1e-4
+"""The largest change in standard deviations of the features; rounding changes them by 1e-5 at most."""
+
+
+@torch.no_grad()
+def is_local(network: nn.Module) -> bool:
+    """Say whether a network gives a place the same features in windows of different size and surroundings.
+
+    Compared are a random image and the same without its first columns, which are brighter and of more contrast. Far
+    from the cut only global attention, pooling, normalisation and the like can tell the two apart. What the network can
+    see (its receptive field) may be larger than the distance, as long as nothing changes (Luo et al., NeurIPS 2016).
+
+    Args:
+        network: From images (N, 3, H, W) to a list of feature maps. Its parameters and statistics are replaced by
+            random ones, drawn from torch's generator: layers that start at zero would hide what follows them.
+
+    Raises:
+        ValueError: The features are not aligned with the pixels.
+        RuntimeError: It does not compute images of every size.
+    """
+    _randomise(network)
+    return any(_largest_change(network, reach) < TOLERANCE for reach in REACHES_PX)
+
+
+def _largest_change(network: nn.Module, reach: int) -> float:
+    whole = _texture(1, CUT_PX + reach + CORE_PX)
+    whole[..., :CUT_PX] = 2 * whole[..., :CUT_PX] + 2
+    part = whole[..., CUT_PX:]
+    pairs = zip(_aligned(network, whole), _aligned(network, part), strict=True)
+    return max(_change(*pair, reach) for pair in pairs)
+
+
+def _aligned(network: nn.Module, images: Tensor) -> Sequence[Tensor]:
+    found = list(network(images))
+    height, width = images.shape[-2:]
+    for features in found:
+        stride = width // features.shape[-1]
+        if (features.shape[-2] * stride, features.shape[-1] * stride) != (height, width):
+            raise ValueError("the features are not aligned with the pixels")
+    return found
+
+
+def _change(whole: Tensor, part: Tensor, reach: int) -> float:
+    """Return the largest change of features in the core, in their standard deviations."""
+    cells = part.shape[-1] * CORE_PX // (reach + CORE_PX)
+    one, other = whole[..., -cells:], part[..., -cells:]
+    change = float((one - other).abs().max() / one.std().clamp_min(torch.finfo(one.dtype).tiny))
+    return change if change == change else float("inf")
+
+
+def _randomise(network: nn.Module) -> None:
+    """Give every layer a part in the output, and the batch norms the statistics of what they meet."""
+    for name, parameter in network.named_parameters():
+        is_vector = parameter.numel() == max(parameter.shape, default=1)
+        if name.endswith("bias"):
+            parameter.normal_(0, 0.2)
+        elif is_vector or bool((parameter == parameter.flatten()[0]).all()):
+            parameter.uniform_(0.5, 1.5)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d) and module.track_running_stats:
+            module.reset_running_stats()
+            module.momentum = None
+    network.train()
+    network(_texture(2, 4 * HEIGHT_PX))
+    network.eval()
+
+
+def _texture(count: int, width: int) -> Tensor:
+    """Return random images (N, 3, h, W) with fine and coarse details."""
+    images = torch.randn(count, 3, HEIGHT_PX, width)
+    for cell in (4, 16):
+        coarse = torch.randn(count, 3, HEIGHT_PX // cell, width // cell)
+        images += functional.interpolate(coarse, images.shape[-2:], mode="bilinear", align_corners=False)
+    return images
