@@ -17,6 +17,7 @@ from geoseg.errors import ModelFileError, ResumeError, SettingsError
 from geoseg.geodata.class_maps import read_class_map
 from geoseg.geodata.outputs import write_json
 from geoseg.learning.model_file import read_record
+from geoseg.learning.pretrained import check_weights
 from geoseg.settings import ExperimentSettings, PredictSettings, SampleSettings, TrainSettings
 from geoseg.workflows.experiment_data import read_data
 from geoseg.workflows.experiment_grid import Run, runs, time_left
@@ -47,10 +48,12 @@ def experiment(settings: ExperimentSettings, progress: Progress | None = None) -
     """
     progress = progress or Silence()
     _check_recipes(settings)
+    grid = runs(settings)
+    if any(run.recipe != "forest" and not _result(run, settings).exists() for run in grid):
+        check_weights(settings.training.weights, settings.training.backbone)
     data = read_data(settings, progress)
     check_background(settings.background, data.legend.names)
     keep_record(settings, data)
-    grid = runs(settings)
     for place, run in enumerate(grid, start=1):
         path = _result(run, settings)
         is_done = path.exists()

@@ -21,6 +21,7 @@ from geoseg.geodata.outputs import check_output, whole_file
 from geoseg.learning.context import measure_context
 from geoseg.learning.devices import choose_device, choose_precision
 from geoseg.learning.model_file import ModelRecord, build_any, pack_model
+from geoseg.learning.pretrained import check_weights
 from geoseg.learning.processes import is_one_of_many, join_processes
 from geoseg.pictures.curves import training_curves
 from geoseg.settings import TrainSettings
@@ -77,6 +78,8 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
     started = time.monotonic()
     _check_apart(settings)
     check_output(settings.output, overwrite=settings.overwrite)
+    if settings.recipe != "forest":
+        check_weights(settings.weights, settings.backbone)
     fabric = _join(settings)
     rank = 0 if fabric is None else fabric.global_rank
     progress = progress if rank == 0 else Silence()
