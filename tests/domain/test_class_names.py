@@ -5,13 +5,12 @@ import unicodedata
 import pytest
 
 from geoseg.domain.class_names import (
-    comparable,
     few_points,
     ids_in_legend,
     ids_without_legend,
     near_duplicates,
 )
-from geoseg.domain.legend import legend_from_names
+from geoseg.domain.legend import LandClass, Legend, comparable, legend_from_names
 from geoseg.errors import LegendError
 
 LAND = legend_from_names(["field", "wood", "water"])
@@ -88,6 +87,14 @@ def test_codes_that_are_no_names_are_ids_with_a_note():
     assert found.class_id.tolist() == [2, 0]
     assert found.notes == ("The numbers are read as ids of the legend: '0.0' as 'field', '2' as 'water'.",)
     assert found.warnings == ()
+
+
+def test_codes_are_the_values_of_a_legend_that_has_values():
+    valued = Legend((LandClass(0, "field", "#000000", 1), LandClass(1, "wood", "#ffffff", 2)))
+
+    assert ids_in_legend(["1", "2"], valued, "f.csv").class_id.tolist() == [0, 1]
+    with pytest.raises(LegendError, match=r"1 = field, 2 = wood; got '0'"):
+        ids_in_legend(["0", "1"], valued, "f.csv")
 
 
 def test_ids_that_may_count_from_one_are_warned_of():

@@ -37,10 +37,19 @@ def test_a_legend_saved_by_windows_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"[{", "not JSON"),
-        (b"\xff\xfe\x00", "not JSON"),
+        (b"[{", "not JSON; expected .*; got something else at line 1, column 3"),
+        (b"id,name,color\n0,a,#000000", "not JSON; .*line 1, column 1"),
+        (b"\xff\xfe\x00", "not UTF-8"),
         (b'{"water": 0}', "not a legend"),
         (b'[{"id": 0, "name": "a"}]', "a class has no .color."),
+        (
+            b'[{"id": 0, "name": "a", "color": "#000000"}, {"id": 1, "name": "b", "color": "#000000"}]',
+            "two classes have the same colour; got 'a', 'b'",
+        ),
+        (
+            b'[{"id": 0, "name": "a", "color": "#000000"}, {"id": 1, "name": "A ", "color": "#000001"}]',
+            "two class names differ only in case or blanks; got 'a', 'A '",
+        ),
         (b'[{"id": 1, "name": "a", "color": "#000000"}]', "count up from 0"),
     ],
 )

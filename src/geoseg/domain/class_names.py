@@ -12,7 +12,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.domain.legend import Legend, legend_from_names
+from geoseg.domain.legend import Legend, comparable, legend_from_names
 from geoseg.errors import LegendError
 
 FEWEST_POINTS = 3
@@ -37,21 +37,6 @@ class ClassIds:
     legend: Legend
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-
-
-def comparable(name: str) -> str:
-    """Return a name as names are compared: without case, blanks at the ends, and decimals that are none.
-
-    Example:
-        >>> comparable(" Bare  Land ") == comparable("bare land")
-        True
-        >>> comparable("1.0")
-        '1'
-    """
-    number = whole_number(name)
-    if number is not None:
-        return str(number)
-    return unicodedata.normalize("NFC", " ".join(name.split()).casefold())
 
 
 def whole_number(text: str) -> int | None:
@@ -86,23 +71,25 @@ def ids_without_legend(texts: Sequence[str], where: object) -> ClassIds:
 
 
 def ids_in_legend(texts: Sequence[str], legend: Legend, where: object) -> ClassIds:
-    """Find the classes that points have in a legend: by name, else by id.
+    """Find the classes that points have in a legend: by name, else by id, or by value where the legend has values.
 
     Raises:
         LegendError: The legend lacks a class, or numbers are in part names and in part ids.
     """
     counts = Counter(text for text in texts if text.strip())
-    by_name = {text: _id_by_name(text, legend) for text in counts}
+    by_name = {text: legend.find(text) for text in counts}
     foreign = [text for text, found in by_name.items() if found is None]
-    by_id = {text: whole_number(text) for text in counts}
-    is_id = {text: number is not None and 0 <= number < len(legend) for text, number in by_id.items()}
+    ids = {one.id if one.value is None else one.value: one.id for one in legend.classes}
+    by_id = {text: None if (number := whole_number(text)) is None else ids.get(number) for text in counts}
     if not foreign:
         respelt = sorted(text for text in counts if text not in legend.names)
         notes = (f"Read {_describe_read(respelt, by_name, legend)}.",) if respelt else ()
         return ClassIds(_ids(texts, by_name), legend, notes)
-    if not all(is_id.values()):
-        are_codes = all(number is not None for number in by_id.values())
-        raise _lacks([t for t in foreign if not (are_codes and is_id[t])], counts, legend, where=where)
+    if None in by_id.values():
+        are_codes = all(whole_number(text) is not None for text in counts)
+        raise _lacks(
+            [t for t in foreign if not (are_codes and by_id[t] is not None)], counts, legend, where=where
+        )
     if len(foreign) < len(counts):
         raise LegendError(
             "the classes may be names or ids of the legend",
@@ -166,13 +153,6 @@ def _merged(spellings: Mapping[str, Counter[str]], names: Mapping[str, str]) -> 
     return (f"Spellings were taken for one class: {'; '.join(merged)}.",) if merged else ()
 
 
-def _id_by_name(text: str, legend: Legend) -> int | None:
-    if text in legend.names:
-        return legend.names.index(text)
-    found = [i for i, name in enumerate(legend.names) if comparable(name) == comparable(text)]
-    return found[0] if len(found) == 1 else None
-
-
 def _ids(texts: Sequence[str], found: Mapping[str, int | None]) -> NDArray[np.uint8]:
     return np.array([found.get(text) or 0 for text in texts], np.uint8)
 
@@ -201,11 +181,11 @@ def _lacks(foreign: Sequence[str], counts: Counter[str], legend: Legend, *, wher
 
 
 def _describe_legend(legend: Legend) -> str:
-    return ", ".join(f"{i} = {name}" for i, name in enumerate(legend.names))
+    return ", ".join(f"{one.id if one.value is None else one.value} = {one.name}" for one in legend.classes)
 
 
 def _warn_of_count_from_one(by_id: Mapping[str, int | None], legend: Legend) -> tuple[str, ...]:
-    if 0 in by_id.values() or len(by_id) != len(legend) - 1:
+    if 0 in by_id.values() or len(by_id) != len(legend) - 1 or legend.classes[0].value is not None:
         return ()
     return (
         f"No point has the id 0 ({legend.names[0]}). If the codes count from 1, write class names instead.",

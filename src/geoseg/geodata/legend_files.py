@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from geoseg.domain.legend import Legend, legend_from_records
+from geoseg.domain.legend import Legend, comparable, legend_from_records
 from geoseg.errors import LegendError
 from geoseg.geodata.outputs import whole_file
 
@@ -17,12 +17,44 @@ def read_legend(path: str | Path) -> Legend:
         LegendError: There is no such file, it is not JSON, or its content is not a legend.
     """
     try:
-        records = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+        text = Path(path).read_text(encoding="utf-8-sig")
+        records = json.loads(text)
     except OSError as error:
         raise LegendError("the legend file cannot be read", where=path, got=error.strerror) from error
+    except UnicodeDecodeError as error:
+        raise LegendError(
+            "the legend file is not UTF-8", where=path, hint="Save it as UTF-8 in a text editor."
+        ) from error
     except ValueError as error:
-        raise LegendError("the legend file is not JSON", where=path, got=error) from error
-    return legend_from_records(records, where=path)
+        at = (
+            f"line {error.lineno}, column {error.colno}"
+            if isinstance(error, json.JSONDecodeError)
+            else "a number"
+        )
+        raise LegendError(
+            "the legend file is not JSON",
+            where=path,
+            expected='[{"id": 0, "name": "field", "color": "#ddcc77"}, ...]',
+            got=f"something else at {at}",
+        ) from error
+    legend = legend_from_records(records, where=path)
+    _check_apart(legend, path)
+    return legend
+
+
+def _check_apart(legend: Legend, path: str | Path) -> None:
+    """Refuse classes that a person cannot tell apart on a map.
+
+    Raises:
+        LegendError: Two names differ only in case or blanks, or two classes have the same colour.
+    """
+    for what, keys in (
+        ("two classes have the same colour", [one.color for one in legend.classes]),
+        ("two class names differ only in case or blanks", [comparable(name) for name in legend.names]),
+    ):
+        alike = [name for name, key in zip(legend.names, keys, strict=True) if keys.count(key) > 1]
+        if alike:
+            raise LegendError(what, where=path, got=", ".join(map(repr, alike)))
 
 
 def write_legend(path: str | Path, legend: Legend, overwrite: bool) -> None:

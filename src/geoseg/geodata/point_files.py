@@ -159,9 +159,12 @@ def read_points(
         matched.legend,
         (*table.notes, *notes, *learnt, *(f"{table.path.name}: {note}" for note in matched.notes)),
         dropped,
-        tuple(
-            f"{table.path.name}, column {column!r}: {warning}"
-            for warning in (*matched.warnings, *few_points(counts, matched.legend.names))
+        (
+            *table.warnings,
+            *(
+                f"{table.path.name}, column {column!r}: {warning}"
+                for warning in (*matched.warnings, *few_points(counts, matched.legend.names))
+            ),
         ),
     )
 

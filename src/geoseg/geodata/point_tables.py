@@ -62,6 +62,7 @@ class PointTable:
         legend: The legend that the file brings.
         shapes: Lines and polygons (P,), None where a row is a point; None if all are points.
         notes: What was assumed, one sentence each.
+        warnings: What may be a mistake, one sentence each.
     """
 
     path: Path
@@ -71,6 +72,7 @@ class PointTable:
     legend: Legend | None = None
     shapes: NDArray[np.object_] | None = None
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.columns)
@@ -169,13 +171,16 @@ def _from_columns(columns: pd.DataFrame, path: Path, options: PointOptions) -> P
 def _read_layers(files: list[Path], path: Path, options: PointOptions) -> PointTable:
     with ExitStack() as stack:
         layers = [layer for file in files for layer in list_layers(file, stack)]
-        layer, choice = choose_layer(
+        layer, choice, is_doubtful = choose_layer(
             layers, wanted=options.layer, class_column=options.class_column, where=path
         )
         frame = _read_frame(layer)
         legend = _read_legend(layers, layer, path)
     table = _from_frame(frame, path, options)
-    return replace(table, legend=legend, notes=(*([choice] if choice else []), *layer.notes))
+    choices = () if choice is None else (choice,)
+    if is_doubtful:
+        return replace(table, legend=legend, notes=layer.notes, warnings=choices)
+    return replace(table, legend=legend, notes=(*choices, *layer.notes))
 
 
 def _read_frame(layer: Layer) -> pd.DataFrame:

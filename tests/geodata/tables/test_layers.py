@@ -33,11 +33,11 @@ def test_of_several_layers_the_one_read_is_named_and_another_can_be_chosen(tmp_p
 
     table = read_point_table(path)
 
-    assert table.notes == (
+    assert table.warnings == (
         "two.gpkg: layer 'old_test' (1 rows) is read, not 'field2024' (3 rows). Another layer is chosen with --layer.",
     )
     assert classes(path, layer="field2024") == ["field", "Gewässer", "wood"]
-    assert read_point_table(path, PointOptions(layer="FIELD2024")).notes == ()
+    assert read_point_table(path, PointOptions(layer="FIELD2024")).warnings == ()
 
 
 def test_points_come_before_polygons_and_a_class_column_before_none(tmp_path):
@@ -45,6 +45,7 @@ def test_points_come_before_polygons_and_a_class_column_before_none(tmp_path):
     squares = [point.buffer(5) for point in HERE]
     frame(squares).to_file(path, layer="a_polygons")
     frame(stand=list("abc")).to_file(path, layer="b_points")
+    assert read_point_table(path).notes[0].startswith("mixed.gpkg: layer 'a_polygons' (3 rows) is read")
     assert classes(path) == ["field", "Gewässer", "wood"]
 
     frame(**{"class": ["x", "y", "z"]}).to_file(path, layer="c_points")

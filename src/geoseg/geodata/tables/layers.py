@@ -136,8 +136,8 @@ def unreadable(file: Path, error: Exception) -> PointsError:
 
 def choose_layer(
     layers: Sequence[Layer], *, wanted: str | None, class_column: str | None, where: Path
-) -> tuple[Layer, str | None]:
-    """Return the layer that holds the points, and a sentence on the choice where there was one.
+) -> tuple[Layer, str | None, bool]:
+    """Return the layer that holds the points, a sentence on the choice if there was one, and whether it is in doubt.
 
     A layer with a class column comes before one without, then points before lines and polygons, then
     the layer called "points", then the first. Layers without rows come last, tables without geometries
@@ -147,9 +147,9 @@ def choose_layer(
         PointsError: No layer is called as wanted, or none has positions.
     """
     if wanted is not None:
-        named = [layer for layer in layers if wanted.lower() in {layer.name.lower(), layer.file.stem.lower()}]
+        named = [layer for layer in layers if layer.name.lower() == wanted.lower()]
         if named:
-            return named[0], None
+            return named[0], None, False
         names = ", ".join(layer.name for layer in layers)
         raise PointsError(f"the file has no layer {wanted!r}", where=where, expected=f"one of {names}")
     spatial = [layer for layer in layers if layer.kind is not None] or list(layers)
@@ -158,12 +158,14 @@ def choose_layer(
     best = min(spatial, key=lambda layer: _rank(layer, class_column))
     full = [layer for layer in spatial if layer.features]
     if len(full) < 2:
-        return best, None
+        return best, None, False
     others = ", ".join(f"{layer.name!r} ({layer.features} rows)" for layer in full if layer is not best)
-    return best, (
+    is_doubtful = sum(_rank(layer, class_column) == _rank(best, class_column) for layer in full) > 1
+    said = (
         f"{where.name}: layer {best.name!r} ({best.features} rows) is read, not {others}. "
         "Another layer is chosen with --layer."
     )
+    return best, said, is_doubtful
 
 
 def _rank(layer: Layer, class_column: str | None) -> tuple[bool, bool, bool, bool]:
