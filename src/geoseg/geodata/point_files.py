@@ -134,6 +134,8 @@ def read_points(
     """
     options = options or PointOptions()
     table = read_point_table(Path(path), options)
+    if not len(table):
+        raise PointsError("the file holds no points", where=path)
     table, origin = sample_shapes(table, rasters, options.per_polygon)
     legend = legend or table.legend
     column, notes = _class_column(table, options.class_column, legend)

@@ -14,6 +14,7 @@ from geoseg.domain.points import Points
 from geoseg.errors import PointsError
 from geoseg.geodata.point_tables import GEOJSON_SUFFIXES, PointTable
 from geoseg.geodata.rasters import RasterInfo
+from geoseg.geodata.tables.crs_names import name_crs
 
 _RASTER_HINT = "Give the raster its CRS (gdal_edit.py -a_srs EPSG:<code> RASTER)."
 _POINTS_HINT = "State the CRS of the points: --crs EPSG:<code>, or a column crs in a CSV."
@@ -164,7 +165,7 @@ def _transformer(raster: RasterInfo, crs: str) -> Transformer:
         raise PointsError(
             "there is no way from the CRS of the points to that of the raster",
             where=raster.path,
-            expected=f"a CRS that can be transformed to {raster.crs}",
+            expected=f"a CRS that can be transformed to {name_crs(str(raster.crs))}",
             got=crs,
         ) from error
 

@@ -137,7 +137,7 @@ def read_point_table(path: Path, options: PointOptions | None = None) -> PointTa
 
 
 def _text(value: object) -> str:
-    if value is None or value != value:  # NaN is what differs from itself
+    if value is None or value is pd.NaT or value is pd.NA or (isinstance(value, float) and value != value):
         return ""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))

@@ -70,3 +70,11 @@ def test_binary_data_and_an_empty_file_are_refused(tmp_path):
         read_delimited(tmp_path / "b.csv")
     with pytest.raises(PointsError, match="got an empty file"):
         read_delimited(write(tmp_path, "\n \n"))
+
+
+def test_a_cell_may_hold_the_outline_of_a_large_polygon(tmp_path):
+    outline = "POLYGON ((" + ", ".join("1 2" for _ in range(50_000)) + "))"
+
+    columns, _ = read_delimited(write(tmp_path, f'wkt;class\n"{outline}";a\n'))
+
+    assert columns["wkt"].tolist() == [outline]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 import zipfile
 
@@ -109,6 +110,14 @@ def test_a_damaged_archive_is_refused(tmp_path):
         read_point_table(tmp_path / "f.zip")
 
 
+def test_a_fault_in_an_archive_is_told_of_the_archive(tmp_path):
+    with zipfile.ZipFile(tmp_path / "f.zip", "w") as archive:
+        archive.writestr("sub/f.gpkg", b"not one")
+
+    with pytest.raises(PointsError, match=rf"^{tmp_path}/f\.zip/sub/f\.gpkg: the point file cannot be read"):
+        read_point_table(tmp_path / "f.zip")
+
+
 @pytest.mark.parametrize("name", ["f.kml", "f.gpx", "f.fgb", "f.geojson", "f.gml"])
 def test_further_formats_are_read(tmp_path, name):
     """GPX has no columns of its own choice; its points are waypoints, one layer of five."""
@@ -137,6 +146,16 @@ def test_geojson_that_declares_none_may_be_in_the_crs_that_the_user_states(tmp_p
     (tmp_path / "f.geojson").write_text(text)
 
     assert read_point_table(tmp_path / "f.geojson", PointOptions(crs="EPSG:32617")).crs == "EPSG:32617"
+
+
+def test_a_list_in_geojson_is_a_text(tmp_path):
+    place = {"type": "Point", "coordinates": [9, 48]}
+    feature = {"type": "Feature", "properties": {"class": ["a", "b"]}, "geometry": place}
+    empty = {"type": "Feature", "properties": {"class": None}, "geometry": None}
+    text = json.dumps({"type": "FeatureCollection", "features": [feature, empty]})
+    (tmp_path / "f.geojson").write_text(text)
+
+    assert len(classes(tmp_path / "f.geojson")) == 2
 
 
 def test_a_spreadsheet_with_coordinates_is_read(tmp_path):

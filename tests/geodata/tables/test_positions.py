@@ -125,3 +125,10 @@ def test_a_geometry_that_is_none_is_refused():
 
 def test_a_table_without_positions_has_none():
     assert find(kind=["a"]) is None
+
+
+def test_a_column_that_states_no_crs_is_refused_by_its_name():
+    with pytest.raises(
+        PointsError, match=r"field\.csv, column 'crs': the CRS is not known; .*got UTM zone 32"
+    ):
+        find(x=["1"], y=["2"], crs=["UTM zone 32"])

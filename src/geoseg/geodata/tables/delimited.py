@@ -6,7 +6,8 @@ import codecs
 import csv
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -20,6 +21,7 @@ _BYTE_ORDER_MARKS = (
 )
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 _ROWS_COMPARED = 50
+_LONGEST_CELL = 2**31 - 1
 
 
 def read_delimited(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -38,13 +40,24 @@ def read_delimited(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
         raise PointsError("the point file cannot be read", where=path, got=error.strerror) from error
     text, notes = _decode(raw, path)
     text, stated = _stated_separator(text)
-    separator = stated or _find_separator(text)
-    rows = _rows(text, separator, path)
+    with _long_cells():
+        separator = stated or _find_separator(text)
+        rows = _rows(text, separator, path)
     if not rows:
         raise PointsError("the point file cannot be read", where=path, got="an empty file")
     header = _unique([cell.strip() for cell in rows[0][1]])
     body = [_fitted(row, line, header, where=path) for line, row in rows[1:]]
     return pd.DataFrame(body, columns=header, dtype=str), notes
+
+
+@contextmanager
+def _long_cells() -> Iterator[None]:
+    """Let cells be as long as the outline of a large polygon meanwhile."""
+    before = csv.field_size_limit(_LONGEST_CELL)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
 
 
 def _decode(raw: bytes, path: Path) -> tuple[str, tuple[str, ...]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyogrio
 from pyogrio.errors import DataLayerError, DataSourceError
 
-from geoseg.errors import PointsError
+from geoseg.errors import GeoSegError, PointsError
 from geoseg.geodata.tables.class_columns import could_name_classes
 from geoseg.geodata.tables.shapefiles import complete_shapefile
 
@@ -79,7 +79,11 @@ def unpacked(path: Path) -> Iterator[Path]:
                 archive.extractall(folder)
         except (zipfile.BadZipFile, OSError, RuntimeError) as error:
             raise PointsError("the archive cannot be read", where=path, got=error) from error
-        yield Path(folder)
+        try:
+            yield Path(folder)
+        except GeoSegError as error:
+            error.where = str(error.where).replace(folder, str(path))
+            raise
 
 
 def find_files(path: Path) -> list[Path]:
@@ -130,7 +134,7 @@ def unreadable(file: Path, error: Exception) -> PointsError:
         return PointsError(
             "GeoParquet is not read", where=file, hint="Save the points as GeoPackage, in QGIS for one."
         )
-    said = str(error).partition("; It might help")[0].replace(str(file), file.name)
+    said = str(error).partition("; It might help")[0].replace(str(file), file.name).rstrip(".")
     return PointsError("the point file cannot be read", where=file, got=said)
 
 

@@ -13,7 +13,7 @@ import shapely
 from numpy.typing import NDArray
 
 from geoseg.errors import PointsError
-from geoseg.geodata.tables.crs_names import LON_LAT, settle_crs
+from geoseg.geodata.tables.crs_names import LON_LAT, read_crs, settle_crs
 from geoseg.geodata.tables.number_texts import find_decimal_mark, is_empty, read_numbers
 
 _MAP_PAIRS = (
@@ -121,7 +121,7 @@ def _column_crs(columns: pd.DataFrame, path: Path) -> str | None:
         )
     if not named:
         return None
-    return f"EPSG:{named[0]}" if named[0].isdigit() else named[0]
+    return read_crs(named[0], where=f"{path}, column {name!r}")
 
 
 def _floats(
