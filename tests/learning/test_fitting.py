@@ -10,11 +10,11 @@ from geoseg.domain.points import CHECK, make_points
 from geoseg.domain.ports import Silence
 from geoseg.errors import TrainingError
 from geoseg.learning.checkpoints import unpack_checkpoint
-from geoseg.learning.fitting import FitPlan, Start, fit
+from geoseg.learning.fitting import FitPlan, Start, fit, weighted_scores
 from geoseg.learning.guidance import Guidance
 from geoseg.learning.models import DeepLabV3
 from geoseg.learning.normalisation import Normalisation
-from geoseg.learning.reading import FitData, Reader, read_logits
+from geoseg.learning.reading import FitData, Reader, Reading, read_logits
 
 PLAN = FitPlan(epochs=4, patches=3, batch=2, patch_px=64, head_rate=3e-3, average=0.9)
 
@@ -232,3 +232,38 @@ def test_what_is_declared_absent_is_not_learnt_from_the_teacher(full_size_networ
     student.load_state_dict(fit(start, data, plan, progress=Silence()).state)
     read = read_logits(student, data.points, data, reader=Reader(64, batch=2))
     assert (read.values.argmax(1) == 0).all()
+
+
+def test_epochs_are_compared_by_the_weights_of_their_points():
+    # Class 0: a point of weight 3 right. Class 1: weight 1 right, weight 1 mapped as class 0.
+    logits = torch.tensor([[2.0, 0.0], [0.0, 2.0], [2.0, 0.0]])
+    read = Reading(logits, torch.tensor([0, 1, 1]), torch.tensor([3.0, 1.0, 1.0]), torch.ones(3))
+    loss, overall, miou = weighted_scores(read, 3)
+    right, wrong = math.log1p(math.exp(-2)), math.log1p(math.exp(2))
+    assert loss == pytest.approx((4 * right + wrong) / 5)
+    assert overall == pytest.approx(4 / 5)
+    assert miou == pytest.approx((3 / 4 + 1 / 2) / 2)
+
+
+def test_epochs_are_compared_with_context_around_each_cell(tiny_network, data):
+    sides = set()
+
+    class Watched(type(data.sources["a"])):
+        def read(self, window):
+            sides.add(window.height)
+            return super().read(window)
+
+    watched = replace(data, sources={"a": Watched(data.sources["a"].pixels)})
+    still = replace(PLAN, epochs=1, scale=1.0)
+    fit(_start(tiny_network()), watched, still, progress=Silence())
+    # Patches of 64 px, and cells of 64 px with 32 px around them.
+    assert sides == {64, 128}
+
+
+def test_held_out_points_without_weight_do_not_choose(tiny_network, data):
+    weightless = replace(data.points, weight=np.where(data.points.role == CHECK, 0.0, 1.0))
+    fitted = fit(
+        _start(tiny_network()), replace(data, points=weightless), replace(PLAN, epochs=2), progress=Silence()
+    )
+    assert fitted.best_epoch == 2
+    assert math.isnan(fitted.history[0].check_loss)

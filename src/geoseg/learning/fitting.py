@@ -23,12 +23,14 @@ from geoseg.learning.guidance import Guidance
 from geoseg.learning.loss import EPSILON, PatchPoints, focal_sums
 from geoseg.learning.patches import Batch, batches, plan_cover, plan_epoch, read_ahead
 from geoseg.learning.processes import join_processes
-from geoseg.learning.reading import FitData, Reader, read_logits
+from geoseg.learning.reading import FitData, Reader, Reading, context_around, read_logits
 from geoseg.learning.sampling import read_at_points
 from geoseg.learning.views import View
 
 LEAST_PATCHES = 64
 POLYNOMIAL_POWER = 0.9
+WEIGHT_UNITS = 10**9
+"""The weights of all held-out points together, in the whole numbers that a confusion matrix counts."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,7 @@ class _Run:
 
     def __init__(self, start: Start, data: FitData, plan: FitPlan, *, fabric: Fabric) -> None:
         self.plan, self.data, self.fabric = plan, data, fabric
-        self.training, self.check = data.points.with_role(TRAIN), data.points.with_role(CHECK)
+        self.training, self.check = data.points.with_role(TRAIN), data.points.with_role(CHECK).counting()
         if not len(self.training):
             raise TrainingError("there is no point to train on", expected="at least one point of role train")
         cells = len(plan_cover(self.training, plan.patch_px))
@@ -294,14 +296,10 @@ class _Run:
         """Return loss, overall accuracy and mean IoU of the averaged weights on the held-out points."""
         if not len(self.check):
             return float("nan"), float("nan"), float("nan")
-        reader = Reader(self.plan.patch_px, batch=self.plan.batch, device=self.fabric.device.type)
+        patch_px, device = self.plan.patch_px, self.fabric.device.type
+        reader = Reader(patch_px, context_around(patch_px), self.plan.batch, device)
         read = read_logits(self.average.module, self.check, self.data, reader=reader)
-        logits, labels = read.values, read.label
-        total, weight = focal_sums(logits, labels, gamma=0.0)
-        confusion = np.zeros((self.data.classes, self.data.classes), np.int64)
-        np.add.at(confusion, (labels.numpy(), logits.argmax(1).numpy()), 1)
-        scores = accuracy(confusion)
-        return float(total / weight), scores.overall_accuracy, scores.miou
+        return weighted_scores(read, self.data.classes)
 
     def _best_loss(self) -> float:
         """Return the held-out loss of the epoch kept: few points often score the same at several."""
@@ -313,6 +311,20 @@ class _Run:
             self.best_epoch, self.best_score = record.epoch, score
             state = self.average.module.state_dict()
             self.best_state = {n: t.detach().cpu().clone() for n, t in state.items()}
+
+
+def weighted_scores(read: Reading, classes: int) -> tuple[float, float, float]:
+    """Return cross-entropy in nats, overall accuracy and mean IoU, each point counted by its weight.
+
+    Args:
+        read: Logits (P, C) at labelled points; the sum of their weights is above 0.
+        classes: C.
+    """
+    total, weight = focal_sums(read.values, read.label, read.weight, gamma=0.0)
+    shares = np.zeros((classes, classes))
+    np.add.at(shares, (read.label.numpy(), read.values.argmax(1).numpy()), read.weight.double().numpy())
+    scores = accuracy(np.round(shares / float(weight) * WEIGHT_UNITS).astype(np.int64))
+    return float(total / weight), scores.overall_accuracy, scores.miou
 
 
 def _sums(logits: Tensor, points: PatchPoints, plan: FitPlan) -> tuple[Tensor, Tensor]:

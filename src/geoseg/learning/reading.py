@@ -21,6 +21,9 @@ from geoseg.learning.normalisation import Normalisation
 from geoseg.learning.patches import UNTURNED, Turn, batches, plan_cover, read_ahead
 from geoseg.learning.sampling import read_at_points
 
+CONTEXT_STEP_PX = 32
+"""Context is a multiple of the coarsest stride that a network has."""
+CONTEXTS_A_PATCH = 4
 UNLABELLED_CELLS = 200
 UNLABELLED_PER_CELL = 100
 LEAST_UNLABELLED = 2_000
@@ -84,6 +87,11 @@ class Reader:
     is_bf16: bool = False
     turn: Turn = UNTURNED
     views: int = 1
+
+
+def context_around(patch_px: int) -> int:
+    """Return the context in pixels to read around cells of this side: a quarter of it, in whole steps of 32 px."""
+    return max(CONTEXT_STEP_PX, patch_px // CONTEXTS_A_PATCH // CONTEXT_STEP_PX * CONTEXT_STEP_PX)
 
 
 def read_maps(

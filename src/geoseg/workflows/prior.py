@@ -47,15 +47,19 @@ def calibrate(
     Returns:
         The calibration, and what the training record says of it.
     """
+    if held_out is not None:
+        counted = held_out.weights > 0
+        places = None if held_out.places is None else held_out.places[counted]
+        held_out = HeldOut(
+            held_out.logits[counted], held_out.labels[counted], held_out.weights[counted], places
+        )
+    temperature = 1.0 if held_out is None or not len(held_out.labels) else fit_temperature(held_out)
     training = material.data.points.with_role(TRAIN)
     weights = np.bincount(training.class_id, training.weight, len(material.legend))
     reason = _reason(settings, held_out, unlabelled)
     if reason or held_out is None or unlabelled is None or not weights.sum():
-        progress.say(f"The classes keep the odds of the points ({reason or 'no point has a weight'}).")
-        return Calibration(), {"source": "none"}
-    counted = held_out.weights > 0
-    held_out = HeldOut(held_out.logits[counted], held_out.labels[counted], held_out.weights[counted])
-    temperature = fit_temperature(held_out)
+        progress.say(f"Class proportions are not corrected ({reason or 'no point has a weight'}).")
+        return Calibration(temperature), {"source": "none"}
     point_shares = normalise(weights)
     shares = material.shares
     if shares is None:
@@ -68,10 +72,10 @@ def calibrate(
 
 def _reason(settings: TrainSettings, held_out: HeldOut | None, unlabelled: Floats | None) -> str:
     """Return why nothing is corrected, or ""."""
+    if held_out is None or not len(held_out.labels):
+        return "no point was held out to calibrate by"
     if settings.prior == "none":
         return "as asked"
-    if held_out is None or not (held_out.weights > 0).any():
-        return "no point was held out to calibrate by"
     if unlabelled is None or not len(unlabelled):
         return "no valid pixel was found to estimate shares on"
     return ""

@@ -25,7 +25,7 @@ from geoseg.learning.head_start import can_start_head, start_head
 from geoseg.learning.layers import LayerNetwork, build_layer_network
 from geoseg.learning.models import BACKBONES, COLORS, Architecture, build_network, split_parameters
 from geoseg.learning.quick import fit_quick
-from geoseg.learning.reading import Reader, draw_unlabelled, even_choice, read_logits
+from geoseg.learning.reading import Reader, context_around, draw_unlabelled, even_choice, read_logits
 from geoseg.learning.stem import start_stem
 from geoseg.learning.timm_stages import load_timm_weights
 from geoseg.learning.weights import WeightsReport, load_weights
@@ -40,8 +40,6 @@ NOT_OF_THE_RUN = {
     *("resume", "overwrite", "output", "device", "processes", "prior", "data", "points", "mask_values"),
     *("cache", "keep_features", "minutes"),
 }
-# The patch over what is read around a cell.
-_MARGINS_A_PATCH = 4
 
 
 @dataclass(frozen=True)
@@ -95,10 +93,9 @@ class Job:
     def reader(self) -> Reader:
         """How cells are read with context around them."""
         patch = self.settings.patch
-        margin = max(32, patch // _MARGINS_A_PATCH // 32 * 32)
         # On a CPU large batches only leave the cache.
         batch = 1 if self.device == "cpu" else self.settings.batch or PFCE_SCHEDULE.batch
-        return Reader(patch, margin, batch, self.device, self.precision == "bf16")
+        return Reader(patch, context_around(patch), batch, self.device, self.precision == "bf16")
 
 
 @dataclass(frozen=True)
@@ -314,18 +311,21 @@ def _load(job: Job, network: nn.Module, architecture: Architecture) -> WeightsRe
 def _calibrate_network(job: Job, network: nn.Module) -> tuple[Calibration, dict[str, Any]]:
     """Calibrate a network on its held-out points and on random unlabelled pixels."""
     data = job.material.data
-    checks = data.points.with_role(CHECK)
-    if job.settings.prior == "none" or not len(checks):
+    checks = data.points.with_role(CHECK).counting()
+    if not len(checks):
         return calibrate(job.settings, job.material, None, unlabelled=None, progress=job.progress)
     network.to(torch.device(job.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
     held_out = read_logits(network, checks, data, reader=job.reader, progress=job.progress)
-    pixels = draw_unlabelled(data.sizes, job.reader.patch_px, job.settings.seed)
-    unlabelled = read_logits(network, pixels, data, reader=job.reader, progress=job.progress)
+    unlabelled = None
+    if job.settings.prior != "none":
+        pixels = draw_unlabelled(data.sizes, job.reader.patch_px, job.settings.seed)
+        found = read_logits(network, pixels, data, reader=job.reader, progress=job.progress)
+        unlabelled = found.take(found.valid).values.numpy()
     return calibrate(
         job.settings,
         job.material,
         HeldOut(held_out.values.numpy(), held_out.label.numpy(), held_out.weight.numpy()),
-        unlabelled=unlabelled.take(unlabelled.valid).values.numpy(),
+        unlabelled=unlabelled,
         progress=job.progress,
     )
 
