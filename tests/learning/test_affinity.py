@@ -17,17 +17,24 @@ def _energy(first, colors, valid=None, **options):
 
 
 def test_two_neighbours_cost_what_their_probabilities_disagree():
-    # 1 - (0.9 * 0.2 + 0.1 * 0.8); with one pair the kernel's size does not matter.
-    assert _energy(_row(0.9, 0.2), _row(0.0, 0.3), reach=1) == pytest.approx(0.74)
+    # Each of the two pixels has the other as its one neighbour; they disagree by 1 - (0.9 * 0.2 + 0.1 * 0.8).
+    kernel = math.exp(-1 / 2 - 0.3**2 / 2)
+    found = _energy(_row(0.9, 0.2), _row(0.0, 0.3), reach=1, place=1.0, color=1.0)
+    assert found == pytest.approx(0.74 * kernel)
 
 
 def test_pairs_weigh_by_distance_and_colour():
-    near, far = math.exp(-1 / 2 - 0.5**2 / 2), math.exp(-4 / 2 - 1.0**2 / 2)
-    last = math.exp(-1 / 2 - 0.5**2 / 2)
-    # Pixels 0 and 1 agree, 2 is of the other class.
-    expected = (far + last) / (near + far + last)
+    far, last = math.exp(-4 / 2 - 1.0**2 / 2), math.exp(-1 / 2 - 0.5**2 / 2)
+    # Of three pixels, 0 and 1 agree and 2 is of the other class: two pairs disagree, each seen from both its ends.
     found = _energy(_row(1.0, 1.0, 0.0), _row(0.0, 0.5, 1.0), reach=2, place=1.0, color=1.0)
-    assert found == pytest.approx(expected)
+    assert found == pytest.approx(2 * (far + last) / 3)
+
+
+def test_pixels_that_differ_from_all_around_them_count_as_those_that_do_not():
+    """The published energy is a mean over pixels of sums: it is not divided by the kernels."""
+    colors, first = _row(0.0, 0.0, 2.0, 2.0), _row(1.0, 0.0, 1.0, 1.0)
+    near, across = math.exp(-1 / 72), math.exp(-1 / 72 - 4 / (2 * 0.25**2))
+    assert _energy(first, colors, reach=1) == pytest.approx(2 * (near + across) / 4)
 
 
 def test_every_direction_counts_alike():

@@ -1,7 +1,7 @@
-"""A pairwise term by colour: neighbours that look alike should be of one class.
+"""A pairwise term by colour: neighbours of similar colour should be of one class.
 
-Obukhov et al., "Gated CRF loss for weakly supervised semantic image segmentation" (2019): a conditional random field
-inside the loss, whose pairs are those of a small window and are gated where there is no image.
+Obukhov et al., "Gated CRF loss for weakly supervised semantic image segmentation" (2019): the energy of a conditional
+random field as a loss. Its pairs are those of a small window, without those where the image is not valid.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ def gated_crf(
     place: float = 6.0,
     color: float = 0.25,
 ) -> Tensor:
-    """Return the mean Potts energy of a map: how likely neighbours that look alike are of different classes.
+    """Return the Potts energy of a map per valid pixel.
 
-    Energy = mean over pixels i of sum_j k_ij (1 - p_i . p_j) / sum_j k_ij, over the neighbours j of i in a square
-    window, with k_ij = exp(-|place_i - place_j|^2 / 2 place^2 - |color_i - color_j|^2 / 2 color^2), 0 where one of
-    the two is not valid.
+    Energy = 1/M sum_i sum_{j != i} k_ij (1 - p_i . p_j), over the M valid pixels i and the neighbours j of each in a
+    square window, with k_ij = exp(-|place_i - place_j|^2 / 2 place^2 - |color_i - color_j|^2 / 2 color^2), and 0 where i
+    or j is not valid.
 
     Args:
         probabilities: (N, C, H, W).
@@ -38,12 +38,12 @@ def gated_crf(
         color: Scale of differences of colour, in standard deviations.
 
     Returns:
-        The energy, 0..1, a scalar; 0 with zero gradient where no pixel has a neighbour.
+        The energy, a scalar between 0 and the number of neighbours; 0 with zero gradient where no pixel has a neighbour.
     """
     exact, colors = probabilities.float(), images.float()
     seen = valid[:, None].to(exact.dtype)
-    total = weight = exact.new_zeros(())
-    # Each pair once: the half of the window that comes after the pixel.
+    total = exact.new_zeros(())
+    # Each pair once, in the half of the window that comes after the pixel; the sum over i and j has it twice.
     for down in range(reach + 1):
         for across in range(-reach if down else 1, reach + 1):
             here, there = _shifted(down, across)
@@ -52,8 +52,7 @@ def gated_crf(
             kernel = torch.exp(-apart - near) * seen[here] * seen[there]
             differ = 1 - (exact[here] * exact[there]).sum(dim=1, keepdim=True)
             total = total + (kernel * differ).sum()
-            weight = weight + kernel.sum()
-    return total / weight.clamp_min(torch.finfo(exact.dtype).tiny)
+    return 2 * total / seen.sum().clamp_min(1)
 
 
 def _shifted(down: int, across: int) -> tuple[_Index, _Index]:

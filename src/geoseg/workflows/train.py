@@ -98,7 +98,7 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
             "seconds": round(time.monotonic() - started + folder.earlier_s, 1),
             "computed_in": f"{job.precision} on {job.device}",
         }
-        record = _record(material, trained, training=training, context_px=_context(job, trained))
+        record = model_record(material, trained, training=training, context_px=_context(job, trained))
         curves = folder.path / "curves.png" if trained.history else None
         if rank == 0:
             with whole_file(settings.output, overwrite=settings.overwrite) as partial:
@@ -164,13 +164,14 @@ def _context(job: Job, trained: Trained) -> int:
     return measure_context(network, trained.calibration, job.material.data, reader=job.reader)
 
 
-def _record(
+def model_record(
     material: Material,
     trained: Trained,
     *,
     training: dict[str, Any],
     context_px: int,
 ) -> ModelRecord:
+    """Return the record of a model file; ``training`` is what it says of how the model was trained."""
     resolutions = [i.resolution_m for i in material.rasters.infos.values() if i.resolution_m is not None]
     return ModelRecord(
         recipe=trained.recipe,
