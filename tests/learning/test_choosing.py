@@ -46,10 +46,20 @@ def test_points_in_another_order_score_the_same():
     assert one.miou == other.miou
 
 
-def test_the_best_is_chosen_and_what_is_within_the_doubt_named():
-    scores = {"quick": Score(0.70, 0.03), "forest": Score(0.66, 0.04), "deep": Score(0.60, 0.03)}
+def test_within_the_standard_error_the_name_with_the_better_record_is_chosen():
     # The difference of 0.04 has a standard error of 0.05, that of 0.10 one of 0.042.
-    assert choose(scores) == Choice("quick", ("forest",))
+    scores = {"quick": Score(0.66, 0.04), "forest": Score(0.70, 0.03), "deep": Score(0.60, 0.03)}
+    assert choose(scores) == Choice("quick", "forest", ("forest",))
+
+
+def test_a_lead_beyond_the_standard_error_is_chosen_whatever_the_record():
+    scores = {"quick": Score(0.60, 0.03), "forest": Score(0.70, 0.03)}
+    assert choose(scores) == Choice("forest", "forest", ())
+
+
+def test_those_that_do_as_well_as_the_one_chosen_are_named():
+    scores = {"quick": Score(0.70, 0.03), "forest": Score(0.66, 0.04), "deep": Score(0.60, 0.03)}
+    assert choose(scores) == Choice("quick", "quick", ("forest",))
 
 
 def test_of_equal_scores_the_first_wins():

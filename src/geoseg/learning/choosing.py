@@ -20,9 +20,16 @@ class Score:
 
 @dataclass(frozen=True)
 class Choice:
-    """The name with the best score, and those that do as well: nearer to it than the standard error of the difference."""
+    """A choice between names.
+
+    Attributes:
+        best: The name chosen.
+        leader: The name with the highest score.
+        as_well: The other names whose score is nearer to the leader's than the standard error of the difference.
+    """
 
     best: str
+    leader: str
     as_well: tuple[str, ...]
 
 
@@ -43,8 +50,16 @@ def score(held_out: HeldOut) -> Score:
 
 
 def choose(scores: Mapping[str, Score]) -> Choice:
-    """Return which of the names scores best, and which do as well; of equal scores the first wins."""
-    best = max(scores, key=lambda name: scores[name].miou)
-    lead = {name: scores[best].miou - other.miou for name, other in scores.items() if name != best}
-    spread = {name: float(np.hypot(scores[best].error, scores[name].error)) for name in lead}
-    return Choice(best, tuple(name for name in lead if lead[name] <= spread[name]))
+    """Return the first name that scores as well as the leader: nearer to it than the standard error of the difference.
+
+    Args:
+        scores: By name; the names with the better record come first.
+    """
+    leader = max(scores, key=lambda name: scores[name].miou)
+    best = next(name for name in scores if _is_as_good(scores[name], scores[leader]))
+    others = (name for name in scores if name != best and _is_as_good(scores[name], scores[leader]))
+    return Choice(best, leader, tuple(others))
+
+
+def _is_as_good(one: Score, leader: Score) -> bool:
+    return bool(leader.miou - one.miou <= np.hypot(leader.error, one.error))
