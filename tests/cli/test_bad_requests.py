@@ -7,6 +7,7 @@ import rasterio
 import torch
 
 SETTINGS, RASTER, POINTS, LEGEND, DATASET, MODEL, OUTPUT = range(2, 9)
+ENDINGS = {"sample": ".gpkg", "train": ".geoseg", "predict": ".tif", "evaluate": ".png", "demo": ""}
 
 
 # Outputs
@@ -15,7 +16,7 @@ SETTINGS, RASTER, POINTS, LEGEND, DATASET, MODEL, OUTPUT = range(2, 9)
 @pytest.mark.parametrize("verb", ["sample", "train", "predict", "evaluate", "demo"])
 def test_an_output_below_a_file_is_refused(geoseg, request, dataset, tmp_path, verb, assert_fails, files):
     (tmp_path / "file").write_text("")
-    closed = tmp_path / "file" / "folder" / "result.gpkg"
+    closed = tmp_path / "file" / "folder" / f"result{ENDINGS[verb]}"
     need = {name: request.getfixturevalue(name) for name in ("points", "model", "raster")}
     commands = {
         "sample": ["points", "sample", dataset, "-o", closed],
@@ -33,7 +34,7 @@ def test_an_output_below_a_file_is_refused(geoseg, request, dataset, tmp_path, v
 
 @pytest.mark.parametrize("verb", ["sample", "train", "evaluate"])
 def test_an_output_that_exists_is_left_alone(geoseg, request, dataset, tmp_path, verb, assert_fails, files):
-    old = tmp_path / "old.gpkg"
+    old = tmp_path / f"old{ENDINGS[verb]}"
     old.write_text("old")
     points, model = request.getfixturevalue("points"), request.getfixturevalue("model")
     commands = {
@@ -42,8 +43,8 @@ def test_an_output_that_exists_is_left_alone(geoseg, request, dataset, tmp_path,
         "evaluate": ["evaluate", model, dataset, "--picture", old],
     }
 
-    assert_fails(geoseg(*commands[verb]), OUTPUT, f"{old}: the file exists", "--overwrite")
-    assert files(tmp_path) == {"old.gpkg"}
+    assert_fails(geoseg(*commands[verb]), OUTPUT, f"{old}: this file is there already", "never replaced")
+    assert files(tmp_path) == {old.name}
     assert old.read_text() == "old"
 
 

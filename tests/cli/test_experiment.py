@@ -7,34 +7,11 @@ import sys
 
 import pytest
 
-from geoseg.cli.experiments import spread_lists
-
-
-def test_lists_are_written_after_their_option():
-    typed = [
-        "experiment",
-        "d",
-        "--recipes",
-        "forest",
-        "quick",
-        "--per-class",
-        "10",
-        "50",
-        "-o",
-        "r",
-        "--json",
-    ]
-    assert spread_lists(typed) == [
-        *("experiment", "d", "--recipes", "forest", "--recipes", "quick"),
-        *("--per-class", "10", "--per-class", "50", "-o", "r", "--json"),
-    ]
-    assert spread_lists(["points", "--per-class", "1", "2"]) == ["points", "--per-class", "1", "2"]
-
 
 def test_an_experiment_prints_its_table(geoseg, dataset, cheaply, tmp_path):
     protocol = tmp_path / "protocol.json"
     protocol.write_text(json.dumps({"scope": "total", "wrong_share": 0.1}))
-    asked = ["--recipes", "forest", "quick", "--per-class", "5", "--seeds", 1, "--protocol", protocol]
+    asked = ["--recipes", "forest,quick", "--per-class", "5", "--seeds", 1, "--protocol", protocol]
 
     outcome = geoseg("experiment", dataset, *asked, *cheaply, "-o", tmp_path / "results")
 
@@ -61,7 +38,19 @@ def test_a_recipe_that_is_none_is_named(geoseg, dataset, tmp_path):
 @pytest.mark.slow
 def test_a_killed_command_costs_the_run_that_it_was_at(geoseg, dataset, cheaply, tmp_path):
     folder = tmp_path / "results"
-    asked = ["--recipes", "forest", "--per-class", "4", "8", "--seeds", "1", *cheaply, "-o", str(folder)]
+    asked = [
+        "--recipes",
+        "forest",
+        "--per-class",
+        "4",
+        "--per-class",
+        "8",
+        "--seeds",
+        "1",
+        *cheaply,
+        "-o",
+        str(folder),
+    ]
     command = [sys.executable, "-m", "geoseg", "experiment", str(dataset), *asked]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None

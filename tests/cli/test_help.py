@@ -40,4 +40,4 @@ def test_without_a_command_the_commands_are_listed(geoseg, command):
 
 @pytest.mark.parametrize("command", [train, experiment])
 def test_the_parts_of_deep_are_by_default_those_of_the_settings(command):
-    assert inspect.signature(command).parameters["parts"].default == ",".join(DEFAULT_PARTS)
+    assert inspect.signature(command).parameters["parts"].default == list(DEFAULT_PARTS)

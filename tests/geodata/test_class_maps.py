@@ -224,14 +224,16 @@ def test_overviews_of_confidence_are_averages(write_raster, out) -> None:
 
 
 def test_an_existing_map_is_kept_without_overwrite(write_raster, legend, out) -> None:
-    (out / "map.tif").write_text("old")
     info = describe_raster(write_raster([[0]]))
+    with class_map_writer(out / "map.tif", info, legend, overwrite=False):
+        pass
+    before = (out / "map.tif").read_bytes()
     with (
         pytest.raises(OutputError, match="--overwrite"),
         class_map_writer(out / "map.tif", info, legend, overwrite=False),
     ):
         pytest.fail("the work must not begin")
-    assert (out / "map.tif").read_text() == "old"
+    assert (out / "map.tif").read_bytes() == before
 
 
 @pytest.mark.parametrize("fault", [KeyboardInterrupt, ZeroDivisionError])

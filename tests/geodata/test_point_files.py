@@ -139,7 +139,11 @@ def test_a_geopackage_alone_restores_the_legend(tmp_path, rasters):
 
     assert file.legend == LEGEND
     assert_same(file.points, some_points())
-    assert [tuple(layer) for layer in pyogrio.list_layers(path)] == [("points", "Point"), ("legend", None)]
+    assert [tuple(layer) for layer in pyogrio.list_layers(path)] == [
+        ("points", "Point"),
+        ("legend", None),
+        ("layer_styles", None),
+    ]
 
 
 # What other programs see

@@ -119,8 +119,9 @@ def test_portions_append_to_one_layer(write_raster, legend, tmp_path, monkeypatc
 
 
 def test_an_existing_file_is_kept(write_raster, legend, tmp_path) -> None:
-    (tmp_path / "map.gpkg").write_text("old")
     info = describe_raster(write_raster(np.zeros((4, 4))))
+    write(tmp_path / "map.gpkg", info, legend, np.zeros((4, 4), np.uint8))
+    before = (tmp_path / "map.gpkg").read_bytes()
     with pytest.raises(OutputError, match="--overwrite"):
         write(tmp_path / "map.gpkg", info, legend, np.zeros((4, 4), np.uint8))
-    assert (tmp_path / "map.gpkg").read_text() == "old"
+    assert (tmp_path / "map.gpkg").read_bytes() == before

@@ -133,7 +133,7 @@ def test_a_forged_index_is_refused(hollow, pair):
     record["architecture"] |= {"bands": 4, "indices": 1}
     record["normalisation"] = {"mean": [1.0] * 4, "deviation": [1.0] * 4, "indices": [pair]}
     hollow.write_bytes(save(load_file(hollow), metadata | {"geoseg_record": json.dumps(record)}))
-    with pytest.raises(ModelFileError, match=r"damaged.*unusable indices'"):
+    with pytest.raises(ModelFileError, match=r"damaged.*unusable indices"):
         read_record(hollow)
 
 

@@ -85,6 +85,15 @@ def test_the_comparison_is_one_picture(shown):
 def test_an_earlier_demo_is_not_replaced_unasked(shown):
     before = (shown.folder / "results.json").read_bytes()
 
-    with pytest.raises(OutputError, match=r"an earlier demo's results are here\. Use --overwrite"):
+    with pytest.raises(OutputError, match=r"results of an earlier demo are here\. Use --overwrite"):
         demo(DemoSettings(output=shown.folder, size=256, images=1))
     assert (shown.folder / "results.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["thesis.odt", "results.json"])
+def test_a_folder_of_the_users_own_is_no_place_for_a_demo(tmp_path, name):
+    (tmp_path / name).write_text("{}")
+
+    with pytest.raises(OutputError, match=r"other (files|results)"):
+        demo(DemoSettings(output=tmp_path, size=256, images=1, overwrite=True))
+    assert [path.name for path in tmp_path.iterdir()] == [name]

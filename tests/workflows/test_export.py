@@ -43,7 +43,10 @@ def test_an_existing_file_and_an_odd_tile_are_refused(model, tmp_path):
     path = tmp_path / "model.onnx"
     with pytest.raises(SettingsError, match="expected a multiple of 32; got 100"):
         export(ExportSettings(model=model, output=path, tile=100))
-    path.write_text("old")
+    path.touch()
     with pytest.raises(OutputError, match="--overwrite"):
         export(ExportSettings(model=model, output=path))
-    assert path.read_text() == "old"
+    assert path.read_bytes() == b""
+    path.write_text("a network of somebody else")
+    with pytest.raises(OutputError, match="never replaced"):
+        export(ExportSettings(model=model, output=path, overwrite=True))

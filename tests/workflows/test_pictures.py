@@ -14,7 +14,8 @@ def test_a_picture_has_the_size_of_its_sheet_in_pixels(tmp_path):
 
 def test_a_picture_that_fails_halfway_leaves_the_old_file_whole_and_nothing_beside_it(tmp_path):
     path = tmp_path / "old.png"
-    path.write_bytes(b"old")
+    write_picture(open_sheet(50, 50), path, overwrite=False)
+    before = path.read_bytes()
     sheet = open_sheet(100, 100)
 
     def fail(file, **options):
@@ -22,7 +23,17 @@ def test_a_picture_that_fails_halfway_leaves_the_old_file_whole_and_nothing_besi
         raise OSError(28, "No space left on device")
 
     sheet.savefig = fail
-    with pytest.raises(OutputError, match=r"old\.png"):
+    with pytest.raises(OutputError, match=r"old\.png.*No space left"):
         write_picture(sheet, path, overwrite=True)
-    assert path.read_bytes() == b"old"
+    assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_picture_of_somebody_else_is_not_replaced(tmp_path):
+    path = tmp_path / "figure.png"
+    open_sheet(50, 50).savefig(path)
+    before = path.read_bytes()
+
+    with pytest.raises(OutputError, match="never replaced"):
+        write_picture(open_sheet(100, 100), path, overwrite=True)
+    assert path.read_bytes() == before

@@ -333,15 +333,24 @@ def test_the_model_never_replaces_what_it_is_made_from(settings, tmp_path, victi
         (tmp_path / name).write_text("precious")
     given = {key: tmp_path / name for key, name in inputs.items()}
 
-    with pytest.raises(OutputError, match=f"{victim}: the model would replace what it is made from"):
+    with pytest.raises(OutputError, match=f"{victim}: this file is read by the same command"):
         train(settings(**given, output=tmp_path / victim, overwrite=True))
     assert (tmp_path / victim).read_text() == "precious"
 
 
 def test_a_model_cannot_have_the_name_of_its_runs_folder(settings, tmp_path):
-    with pytest.raises(OutputError, match=r"m\.run: this name is taken by the run's own folder"):
+    with pytest.raises(OutputError, match=r"m\.run: this name does not fit a model file.*\.geoseg"):
         train(settings(output=tmp_path / "m.run"))
     assert names(tmp_path) == set()
+
+
+def test_a_folder_of_the_users_own_is_not_taken_for_that_of_the_run(settings, tmp_path):
+    (tmp_path / "m.run").mkdir()
+    (tmp_path / "m.run" / "log.txt").write_text("precious")
+
+    with pytest.raises(OutputError, match=r"m\.run: this folder is needed for .*log\.txt"):
+        train(settings(output=tmp_path / "m.geoseg", overwrite=True))
+    assert (tmp_path / "m.run" / "log.txt").read_text() == "precious"
 
 
 def test_a_disk_that_fills_up_leaves_nothing_half_written(settings, full_disk, tmp_path):

@@ -42,7 +42,7 @@ from geoseg.cli.options import (
     Window as Window,
 )
 from geoseg.cli.options import (
-    numbers as numbers,
+    listed as listed,
 )
 from geoseg.cli.points import points_app
 from geoseg.cli.serve import serve

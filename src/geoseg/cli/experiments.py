@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
-from geoseg.cli.options import Device, Json, MaskValues, Precision, Quiet, given, numbers, print_json
+from geoseg.cli.options import (
+    PARTS,
+    Bands,
+    Device,
+    Indices,
+    Json,
+    MaskValues,
+    Precision,
+    Quiet,
+    given,
+    listed,
+    print_json,
+)
 
 
 def experiment(
@@ -20,9 +31,9 @@ def experiment(
         typer.Argument(help="Folder of images/ and masks/ with split lists."),
     ] = None,
     recipes: Annotated[
-        list[str], typer.Option(help="What to compare: forest partial-ce pfce quick deep full.")
+        list[str], typer.Option(help="What to compare: forest,partial-ce,pfce,quick,deep,full.")
     ] = ["forest", "quick", "pfce"],  # noqa: B006 -- typer copies it
-    per_class: Annotated[list[int], typer.Option(help="Budgets: points per class.")] = [10, 50],  # noqa: B006
+    per_class: Annotated[list[str], typer.Option(help="Budgets: points per class.")] = ["10", "50"],  # noqa: B006
     scope: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(help="What they count for: tile, image or total. [default: image; tile with --tile]"),
@@ -61,11 +72,8 @@ def experiment(
         ),
     ] = None,
     prior: Annotated[str, typer.Option(help="em, none or NAME=SHARE,...")] = "em",
-    bands: Annotated[Optional[str], typer.Option(help="Bands to use, such as 1,2,3. [default: all]")] = None,  # noqa: UP045
-    indices: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="Normalised differences of bands that join them, such as 4-1,2-4 (NDVI, NDWI)."),
-    ] = None,
+    bands: Bands = None,
+    indices: Indices = None,
     check_share: Annotated[float, typer.Option(help="Share of the points that pfce holds out.")] = 0.2,
     epochs: Annotated[Optional[int], typer.Option(help="Epochs. [default: 25; deep 12]")] = None,  # noqa: UP045
     patches: Annotated[int, typer.Option(help="Patches an epoch.")] = 0,
@@ -78,9 +86,7 @@ def experiment(
         Optional[float],  # noqa: UP045
         typer.Option(help="Learning rate of what is pretrained. [default: 1e-5; deep 1e-4]"),
     ] = None,
-    parts: Annotated[
-        str, typer.Option(help="What teaches deep, as for train.")
-    ] = "self-training,cutmix,affinity",
+    parts: Annotated[list[str], typer.Option(help="What teaches deep, as for train.")] = PARTS,
     device: Device = "auto",
     precision: Precision = "auto",
     summary_only: Annotated[
@@ -108,9 +114,10 @@ def experiment(
         raise SettingsError("no dataset is given", where="DATA", hint="Only --summary-only goes without one.")
     else:
         values = given(locals(), without=("json_", "quiet", "protocol", "scope", "tile", "summary_only"))
-        values["bands"] = numbers(bands) if bands is not None else None
-        values["indices"] = numbers(indices or "")
-        values["parts"] = [] if parts == "none" else numbers(parts)
+        values["recipes"], values["per_class"] = listed(recipes), listed(per_class)
+        values["bands"] = listed(bands) if bands is not None else None
+        values["indices"] = listed(indices)
+        values["parts"] = [] if parts == ["none"] else listed(parts)
         training = {name: values.pop(name) for name in TrainingOptions.model_fields}
         values["protocol"] = read_protocol(protocol, scope=scope, tile=tile)
         settings = read_settings(ExperimentSettings, {**values, "training": training})
@@ -122,17 +129,3 @@ def experiment(
     print_table(summary.header, summary.rows)
     typer.echo(f"\n{summary.note}")
     typer.echo(f"\nEverything is in {summary.folder}/; read summary.md first.")
-
-
-def spread_lists(arguments: Sequence[str]) -> list[str]:
-    """Repeat an option that takes several values before each of them, as click reads it."""
-    if not arguments or arguments[0] not in ("experiment", "predict"):
-        return list(arguments)
-    spread, option = list[str](), ""
-    for argument in arguments:
-        if argument.startswith("-"):
-            option = argument if argument in ("--recipes", "--per-class", "--also") else ""
-        elif option and spread[-1] != option:
-            spread.append(option)
-        spread.append(argument)
-    return spread

@@ -15,6 +15,7 @@ from geoseg.cli.options import (
     Quiet,
     Window,
     given,
+    listed,
     print_json,
 )
 
@@ -22,15 +23,23 @@ from geoseg.cli.options import (
 def predict(
     model: Annotated[Path, typer.Argument(help="Model file.")],
     rasters: Annotated[list[Path], typer.Argument(help="Rasters to predict.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Class map; a folder for several rasters.")],
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output", "-o", help="Class map (.tif); a folder, such as maps/, for several rasters."
+        ),
+    ],
     confidence: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="Write the confidence too; a folder for several rasters."),
     ] = None,
     also: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option(help="Write beside each map too: probabilities polygons areas style stac."),
+        typer.Option(help="Write beside each map too: probabilities,polygons,areas,stac."),
     ] = None,
+    style: Annotated[
+        bool, typer.Option(help="Write the legend as a QGIS style (.qml) beside each map.")
+    ] = True,
     min_area: Annotated[float, typer.Option(help="Leave out polygons smaller than so many m2.")] = 0.0,
     simplify: Annotated[float, typer.Option(help="Simplify outlines of polygons by so many metres.")] = 0.0,
     window: Window = None,
@@ -64,7 +73,7 @@ def predict(
     from geoseg.settings import PredictSettings, read_settings
     from geoseg.workflows.predict import predict as run
 
-    values = given(locals(), without=("json_", "quiet")) | {"also": also or []}
+    values = given(locals(), without=("json_", "quiet")) | {"also": listed(also)}
     settings = read_settings(PredictSettings, values)
     with progress_bars(quiet) as progress:
         results = run(settings, progress)

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
+
+from geoseg.errors import SettingsError
+
+LISTS = {
+    "train": ("--bands", "--indices", "--parts"),
+    "predict": ("--also",),
+    "experiment": ("--recipes", "--per-class", "--bands", "--indices", "--parts"),
+}
+"""Options of each command that take several values."""
+PARTS = ["self-training", "cutmix", "affinity"]
+"""Those of the settings: a function's signature is read before they are imported."""
 
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
@@ -36,6 +49,11 @@ OutputStride = Annotated[
     Optional[int],  # noqa: UP045
     typer.Option(help="Pixels per cell of the logits: 8 maps finer with a model trained at 16."),
 ]
+Bands = Annotated[Optional[list[str]], typer.Option(help="Bands to use, such as 1,2,3. [default: all]")]  # noqa: UP045
+Indices = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option(help="Normalised differences of bands that join them, such as 4-1,2-4 (NDVI, NDWI)."),
+]
 Window = Annotated[
     Optional[int],  # noqa: UP045
     typer.Option(help="Side of the windows in pixels; more is read around them. [default: by the model]"),
@@ -47,9 +65,26 @@ def given(values: dict[str, Any], without: tuple[str, ...]) -> dict[str, Any]:
     return {k: v for k, v in values.items() if k not in without and not callable(v)}
 
 
-def numbers(text: str) -> list[str]:
-    """Return the parts of a list with commas."""
-    return [part.strip() for part in text.split(",") if part.strip()]
+def listed(values: Sequence[object] | None) -> list[str]:
+    """Return the values of an option that was repeated, or given as a list with commas."""
+    return [part.strip() for value in values or () for part in str(value).split(",") if part.strip()]
+
+
+def check_lists(arguments: Sequence[str]) -> None:
+    """Refuse a list written with blanks: its second value would be taken for a file.
+
+    Raises:
+        SettingsError: A word that is no file follows the value of an option that takes several.
+    """
+    options = LISTS.get(arguments[0], ()) if arguments else ()
+    for option, value, after in zip(arguments, arguments[1:], arguments[2:], strict=False):
+        is_word = re.fullmatch(r"\w[\w,-]*", after) is not None
+        if option in options and is_word and not Path(after).exists():
+            raise SettingsError(
+                f"there is no file or folder {after!r}",
+                where=f"{option} {value} {after}",
+                hint=f"Write a list with commas, such as {option} {value.strip(',')},{after}, or repeat {option}.",
+            )
 
 
 def print_json(record: dict[str, Any]) -> None:

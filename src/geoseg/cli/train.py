@@ -8,8 +8,11 @@ from typing import Annotated, Optional
 import typer
 
 from geoseg.cli.options import (
+    PARTS,
+    Bands,
     ClassColumn,
     Device,
+    Indices,
     Json,
     LegendFile,
     MaskValues,
@@ -21,7 +24,7 @@ from geoseg.cli.options import (
     Quiet,
     Seed,
     given,
-    numbers,
+    listed,
     print_json,
 )
 
@@ -61,11 +64,8 @@ def train(
         str, typer.Option(help="Where the weights' ResNet strides: pytorch or caffe.")
     ] = "pytorch",
     output_stride: Annotated[int, typer.Option(help="Pixels per cell of the logits: 8, or 16 (faster).")] = 8,
-    bands: Annotated[Optional[str], typer.Option(help="Bands to use, such as 1,2,3. [default: all]")] = None,  # noqa: UP045
-    indices: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="Normalised differences of bands that join them, such as 4-1,2-4 (NDVI, NDWI)."),
-    ] = None,
+    bands: Bands = None,
+    indices: Indices = None,
     class_column: ClassColumn = None,
     layer: PointLayer = None,
     crs: PointCrs = None,
@@ -98,12 +98,12 @@ def train(
         typer.Option(help="Learning rate of what is pretrained. [default: 1e-5; deep 1e-4]"),
     ] = None,
     parts: Annotated[
-        str,
+        list[str],
         typer.Option(
             help="What teaches deep beside the points, or none: self-training or mean-teacher, turns, cutmix, "
             "thresholds, growing, affinity."
         ),
-    ] = "self-training,cutmix,affinity",
+    ] = PARTS,
     absent: Annotated[
         bool,
         typer.Option(
@@ -157,9 +157,9 @@ def train(
     from geoseg.workflows.train import train as run
 
     values = given(locals(), without=("json_", "quiet"))
-    values["bands"] = numbers(bands) if bands is not None else None
-    values["indices"] = numbers(indices or "")
-    values["parts"] = [] if parts == "none" else numbers(parts)
+    values["bands"] = listed(bands) if bands is not None else None
+    values["indices"] = listed(indices)
+    values["parts"] = [] if parts == ["none"] else listed(parts)
     settings = read_settings(TrainSettings, values)
     with progress_bars(quiet) as progress:
         result = run(settings, progress)

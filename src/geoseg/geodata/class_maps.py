@@ -22,6 +22,7 @@ from geoseg.geodata.categories import (
     sidecar_xml,
 )
 from geoseg.geodata.cogs import BandStyle, BandWriter, cog_writer
+from geoseg.geodata.file_kinds import CLASS_MAP, CONFIDENCE, PROBABILITIES
 from geoseg.geodata.grids import RasterInfo
 from geoseg.geodata.masks import read_class_ids
 from geoseg.geodata.opening import open_upright
@@ -56,6 +57,7 @@ def class_map_writer(
         OutputError: The file exists, or cannot be written; nothing of it is left.
     """
     style = BandStyle(
+        CLASS_MAP,
         descriptions=("class",),
         overviews="MODE",
         tags={CLASS_NAMES_TAG: names_tag(legend)},
@@ -81,7 +83,7 @@ def confidence_writer(
     set to 1/254 (so that GIS programs show 0..1), nodata 255, overviews by average. The arguments and
     errors are those of ``class_map_writer``.
     """
-    style = BandStyle(descriptions=("confidence",), overviews="AVERAGE", tags={}, scale=1 / STEPS)
+    style = BandStyle(CONFIDENCE, descriptions=("confidence",), overviews="AVERAGE", tags={}, scale=1 / STEPS)
     with _band_writer(path, info, style, overwrite=overwrite, like=like, bands=bands) as writer:
         yield writer
 
@@ -97,7 +99,7 @@ def probabilities_writer(
     bands: Sequence[int] | None = None,
 ) -> Iterator[BandWriter]:
     """Yield a writer of the probabilities (C, h, w) of all classes, one band each, as ``confidence_writer`` does."""
-    style = BandStyle(descriptions=legend.names, overviews="AVERAGE", tags={}, scale=1 / STEPS)
+    style = BandStyle(PROBABILITIES, descriptions=legend.names, overviews="AVERAGE", tags={}, scale=1 / STEPS)
     with _band_writer(path, info, style, overwrite=overwrite, like=like, bands=bands) as writer:
         yield writer
 

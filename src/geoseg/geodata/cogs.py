@@ -19,6 +19,7 @@ from geoseg.domain.legend import UNLABELLED
 from geoseg.domain.ports import PixelSource
 from geoseg.domain.windows import Window, grid
 from geoseg.errors import RasterError
+from geoseg.geodata.file_kinds import RESULT_TAG, FileKind
 from geoseg.geodata.grids import IDENTITY, RasterInfo
 from geoseg.geodata.opening import plain_files_welcome
 from geoseg.geodata.outputs import whole_file
@@ -33,6 +34,7 @@ class BandStyle:
     """What makes a class map differ from a confidence raster.
 
     Attributes:
+        kind: What the file is.
         descriptions: Names of the bands.
         overviews: GDAL's resampling of the overviews, "MODE" or "AVERAGE".
         tags: Dataset tags.
@@ -41,6 +43,7 @@ class BandStyle:
         sidecar: Text of the ``.aux.xml``.
     """
 
+    kind: FileKind
     descriptions: tuple[str, ...]
     overviews: str
     tags: Mapping[str, str]
@@ -115,7 +118,7 @@ def cog_writer(
         OutputError: The file exists, or cannot be written.
         RasterError: The two grids are turned against each other.
     """
-    with whole_file(path, overwrite=overwrite) as partial:
+    with whole_file(path, style.kind, overwrite=overwrite) as partial:
         # The names begin with that of the partial file, so that whole_file clears them away.
         work = partial.with_name(f"{partial.stem}.work.tif")
         with _stored(work, info, style) as writer:
@@ -130,7 +133,7 @@ def _stored(path: Path, info: RasterInfo, style: BandStyle) -> Iterator[BandWrit
     """Yield the writer of a plain GeoTIFF, and make sure afterwards that all of it is on the disk."""
     with _created(path, info, len(style.descriptions)) as dataset:
         dataset.descriptions = style.descriptions
-        dataset.update_tags(**style.tags)
+        dataset.update_tags(**style.tags, **{RESULT_TAG: style.kind.name})
         dataset.scales = (style.scale,) * dataset.count
         if style.colors is not None:
             dataset.write_colormap(1, dict(style.colors))

@@ -57,9 +57,9 @@ def download(url: str, path: Path, *, sha256: str, progress: Progress) -> None:
 
 def _fetch(url: str, part: Path, progress: Progress) -> None:
     have = part.stat().st_size if part.exists() else 0
-    request = Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     if not url.startswith(("http://", "https://")):
         raise DatasetError("this is no web address", where=url, expected="http:// or https://")
+    request = Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
         # An opener of its own: the shared one keeps the proxies of the first call in the process.
         answer = cast(HTTPResponse, build_opener().open(request, timeout=_TIMEOUT_S))

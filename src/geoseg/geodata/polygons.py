@@ -19,6 +19,7 @@ from scipy import ndimage
 
 from geoseg.domain.legend import UNLABELLED, Legend
 from geoseg.domain.prediction import STEPS, Strip
+from geoseg.geodata.file_kinds import POLYGONS
 from geoseg.geodata.grids import RasterInfo, moved, pixel_m2
 from geoseg.geodata.outputs import whole_file
 
@@ -233,7 +234,7 @@ def polygon_writer(
     Raises:
         OutputError: The file exists, or cannot be written; nothing of it is left.
     """
-    with whole_file(path, overwrite=overwrite) as partial:
+    with whole_file(path, POLYGONS, overwrite=overwrite) as partial:
         writer = PolygonWriter(partial, info, legend, min_area_m2=min_area_m2, simplify_m=simplify_m)
         yield writer
         writer.finish()

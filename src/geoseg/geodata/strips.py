@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from geoseg.domain.prediction import Strip
 from geoseg.domain.windows import Window
 from geoseg.errors import OutputError
-from geoseg.geodata.outputs import whole_file, write_json
+from geoseg.geodata.outputs import check_own_folder, whole_file, write_json
 
+_CONTENTS = ("run.json", "files.json", "made.json", "*.npz")
 _FAULTS = (OSError, ValueError, TypeError, KeyError)
 
 
@@ -55,7 +56,6 @@ class StripStore:
             raise OutputError(
                 "what this unfinished map is of cannot be read",
                 where=self._identity,
-                got=error,
                 hint="Use --overwrite to start anew.",
             ) from error
 
@@ -88,6 +88,14 @@ class StripStore:
                 return list(record["areas"])
         return None
 
+    def check_folder(self) -> None:
+        """Make sure that the folder holds no files of the user's.
+
+        Raises:
+            OutputError: It does.
+        """
+        check_own_folder(self.path, _CONTENTS, what="the unfinished map")
+
     def begin(self, *, overwrite: bool) -> None:
         """Go on with the strips that are there if they are of the same map, or start anew.
 
@@ -95,8 +103,9 @@ class StripStore:
             overwrite: Whether strips of another map may be thrown away.
 
         Raises:
-            OutputError: There are strips of another map.
+            OutputError: There are strips of another map, or other files.
         """
+        self.check_folder()
         now = self._wanted
         before = now if not self._identity.exists() else self._readable(overwrite=overwrite)
         differing = sorted(k for k in now.keys() | before.keys() if now.get(k) != before.get(k))
@@ -110,7 +119,12 @@ class StripStore:
             )
         if differing:
             self.clear()
-        write_json(self._identity, now)
+        try:
+            write_json(self._identity, now)
+        except OutputError:
+            with suppress(OSError):
+                self.path.rmdir()  # unless something is in it
+            raise
 
     def _readable(self, *, overwrite: bool) -> dict[str, Any]:
         try:
@@ -157,7 +171,6 @@ class StripStore:
             raise OutputError(
                 "a finished strip was damaged and is gone",
                 where=path,
-                got=error,
                 hint="Repeat the command; it is made again.",
             ) from error
 

@@ -1,27 +1,104 @@
-"""The style with which QGIS opens a class map."""
+"""QGIS styles: how maps, confidence rasters and points are shown when they are opened."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import pandas as pd
+import pyogrio
+
 from geoseg.domain.legend import Legend
+from geoseg.geodata.file_kinds import MADE_BY
+
+STYLES_LAYER = "layer_styles"
+"""Table of a GeoPackage in which QGIS looks for styles."""
+
+_RAMP = ("#440154", "#3b528b", "#21918c", "#5ec962", "#fde725")
+"""Viridis, at five steps from 0 to 1."""
+_MARKER = {"name": "circle", "size": "2.4", "outline_color": "35,35,35,255"}
+_POINTS = "0"
+"""QGIS's number of a layer's type of geometry."""
 
 
-def qgis_style(legend: Legend) -> str:
-    """Return a QGIS layer style (``.qml``): one legend entry and colour a class, nodata not drawn."""
-    root = ET.Element("qgis", version="3.28.0", styleCategories="Symbology")
-    pipe = ET.SubElement(root, "pipe")
-    renderer = ET.SubElement(
-        pipe, "rasterrenderer", type="paletted", band="1", opacity="1", alphaBand="-1", nodataColor=""
-    )
+def class_style(legend: Legend) -> str:
+    """Return the style (``.qml``) of a class map: one legend entry and colour for each class, nodata not drawn."""
+    root, renderer = _raster_style("paletted", {})
     palette = ET.SubElement(renderer, "colorPalette")
     for one in legend.classes:
         ET.SubElement(
             palette, "paletteEntry", value=str(one.id), label=one.name, color=one.color, alpha="255"
         )
-    ET.indent(root)
-    return (
-        "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
-        + ET.tostring(root, encoding="unicode")
-        + "\n"
+    return _text(root)
+
+
+def confidence_style() -> str:
+    """Return the style (``.qml``) of a confidence raster: a colour ramp from 0 to 1."""
+    root, renderer = _raster_style(
+        "singlebandpseudocolor", {"classificationMin": "0", "classificationMax": "1"}
     )
+    shader = ET.SubElement(ET.SubElement(renderer, "rastershader"), "colorrampshader")
+    ramp = {"colorRampType": "INTERPOLATED", "classificationMode": "1", "clip": "0"}
+    shader.attrib.update(ramp, minimumValue="0", maximumValue="1")
+    for step, color in enumerate(_RAMP):
+        value = f"{step / (len(_RAMP) - 1):g}"
+        ET.SubElement(shader, "item", value=value, label=value, color=color, alpha="255")
+    return _text(root)
+
+
+def write_layer_style(path: Path, layer: str, legend: Legend) -> None:
+    """Add the style of a layer of points to its GeoPackage: one colour for each value of the column ``class``."""
+    style = {
+        "f_table_catalog": "",
+        "f_table_schema": "",
+        "f_table_name": layer,
+        "f_geometry_column": "geom",
+        "styleName": layer,
+        "styleQML": _point_style(legend),
+        "styleSLD": "",
+        "useAsDefault": True,
+        "description": MADE_BY,
+        "owner": "",
+        # QGIS sorts by it. A fixed time keeps files that hold the same alike.
+        "update_time": "2000-01-01T00:00:00Z",
+    }
+    pyogrio.write_dataframe(pd.DataFrame([style]), path, layer=STYLES_LAYER, driver="GPKG")
+
+
+def _raster_style(kind: str, attributes: Mapping[str, str]) -> tuple[ET.Element, ET.Element]:
+    """Return a style and the element of its renderer."""
+    root = ET.Element("qgis", version="3.22.0", styleCategories="Symbology")
+    root.append(ET.Comment(f" {MADE_BY} "))
+    renderer = ET.SubElement(ET.SubElement(root, "pipe"), "rasterrenderer", type=kind, band="1")
+    renderer.attrib.update(attributes, opacity="1", alphaBand="-1", nodataColor="")
+    return root, renderer
+
+
+def _point_style(legend: Legend) -> str:
+    root = ET.Element("qgis", version="3.22.0", styleCategories="Symbology")
+    renderer = ET.SubElement(root, "renderer-v2", type="categorizedSymbol", attr="class")
+    categories, symbols = ET.SubElement(renderer, "categories"), ET.SubElement(renderer, "symbols")
+    for one, (red, green, blue) in zip(legend.classes, legend.rgb, strict=True):
+        number = str(one.id)
+        ET.SubElement(
+            categories,
+            "category",
+            value=one.name,
+            label=one.name,
+            symbol=number,
+            type="string",
+            render="true",
+        )
+        look = ET.SubElement(ET.SubElement(symbols, "symbol", name=number, type="marker"), "layer")
+        look.set("class", "SimpleMarker")
+        for key, value in {"color": f"{red},{green},{blue},255", **_MARKER}.items():
+            ET.SubElement(look, "prop", k=key, v=value)
+    ET.SubElement(root, "layerGeometryType").text = _POINTS
+    return _text(root)
+
+
+def _text(root: ET.Element) -> str:
+    ET.indent(root)
+    start = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
+    return start + ET.tostring(root, encoding="unicode") + "\n"

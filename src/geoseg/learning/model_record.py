@@ -149,13 +149,15 @@ def _is_count(value: object) -> bool:
 @contextmanager
 def faults_told(path: Path) -> Iterator[None]:
     """Tell what cannot be read in a safetensors file as an error of the model file."""
+    if path.is_dir():
+        raise ModelFileError("this is a folder", where=path, expected="a model file, such as model.geoseg")
     if not path.is_file():
         raise ModelFileError("no such model file", where=path, hint="Train one with `geoseg train`.")
     _refuse_pickle(path)
     try:
         yield
     except (SafetensorError, OSError) as error:
-        raise damaged(path, str(error).splitlines()[0]) from error
+        raise damaged(path) from error
 
 
 def read_metadata(file: BinaryIO) -> dict[str, str]:
@@ -188,7 +190,8 @@ def checked_record(path: Path, metadata: Mapping[str, str]) -> ModelRecord:
     try:
         return _checked(_record(json.loads(metadata["geoseg_record"])))
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError, LegendError) as error:
-        raise damaged(path, f"record: {error!r}") from error
+        reason = f": {error}" if str(error).startswith("unusable") else " that cannot be used"
+        raise damaged(path, f"a record{reason}") from error
 
 
 def _check_format(path: Path, metadata: Mapping[str, str]) -> None:
@@ -224,8 +227,11 @@ def _refuse_pickle(path: Path) -> None:
         )
 
 
-def damaged(path: Path, got: str) -> ModelFileError:
+def damaged(path: Path, got: str | None = None) -> ModelFileError:
     """Return the error that says that a model file cannot be used."""
     return ModelFileError(
-        "the model file is damaged", where=path, expected="a whole file written by `geoseg train`", got=got
+        "the model file is damaged, or it is no model file",
+        where=path,
+        expected="a whole file written by `geoseg train`",
+        got=got,
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from geoseg.domain.mask_codes import parse_mask_values
 from geoseg.errors import SettingsError
@@ -27,9 +28,21 @@ MaskValues = Annotated[dict[str, str] | None, BeforeValidator(_read_mask_values)
 
 
 class Settings(BaseModel):
-    """What all settings share: frozen, and no unknown names."""
+    """What all settings share: frozen, no unknown names, and faults that are told in plain words.
+
+    Raises:
+        SettingsError: A value cannot be used; the error names the setting.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    arguments: ClassVar[frozenset[str]] = frozenset()
+    """Settings that the command line takes by position."""
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise _plain_error(error) from None
 
 
 class PointFileSettings(Settings):
@@ -52,18 +65,65 @@ _Settings = TypeVar("_Settings", bound=Settings)
 
 
 def read_settings(kind: type[_Settings], values: dict[str, Any]) -> _Settings:
-    """Validate values from a door.
+    """Validate values from the command line.
 
     Raises:
-        SettingsError: A value is not right; the message names its option.
+        SettingsError: A value cannot be used; the error names its option or argument.
     """
     try:
         return kind(**values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        named = [part for part in first["loc"] if isinstance(part, str)]
-        name = "--" + named[-1].replace("_", "-") if named else None
+    except SettingsError as error:
+        name = error.where
+        if isinstance(name, str):
+            error.where = name.upper() if name in kind.arguments else f"--{name.replace('_', '-')}"
+        raise
+
+
+def _plain_error(error: ValidationError) -> SettingsError:
+    """Return the first fault of a validation in plain words."""
+    first = error.errors()[0]
+    named = [part for part in first["loc"] if isinstance(part, str)]
+    name = named[-1] if named else None
+    if first["type"] == "missing":
+        return SettingsError("this is needed", where=name)
+    if first["type"] == "extra_forbidden":
+        return SettingsError("there is no such setting", where=name)
+    got = first["input"] if name is not None else None
+    if first["type"] == "value_error":
         text = first["msg"].removeprefix("Value error, ")
-        raise SettingsError(
-            text[:1].lower() + text[1:], where=name, got=first["input"] if first["loc"] else None
-        ) from error
+        return SettingsError(text[:1].lower() + text[1:], where=name, got=got)
+    return SettingsError("this value cannot be used", where=name, expected=_expected(first), got=_shown(got))
+
+
+def _expected(fault: ErrorDetails) -> str:
+    """Return what would have been right, for each kind of fault that our settings can have."""
+    context = fault.get("ctx", {})
+    texts = {
+        "literal_error": "{expected}",
+        "greater_than": "a number greater than {gt}",
+        "greater_than_equal": "{ge} or more",
+        "less_than": "a number less than {lt}",
+        "less_than_equal": "{le} or less",
+        "multiple_of": "a multiple of {multiple_of}",
+        "too_short": "at least {min_length} value(s)",
+        "too_long": "at most {max_length} value(s)",
+        "finite_number": "a number",
+        "string_pattern_mismatch": "a name of letters, digits, dots and underscores",
+    }
+    by_type = {
+        "int": "a whole number",
+        "float": "a number",
+        "bool": "yes or no",
+        "path": "a path",
+        "string": "text",
+    }
+    kind = fault["type"]
+    whole = {key: int(n) if isinstance(n, float) and n.is_integer() else n for key, n in context.items()}
+    return texts.get(kind, by_type.get(kind.partition("_")[0], "a list of values")).format(**whole)
+
+
+def _shown(value: object) -> object:
+    """Return a value as a person writes it."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
+    return "nothing" if value is None or value == "" else value

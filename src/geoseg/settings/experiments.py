@@ -31,6 +31,8 @@ class ExperimentSettings(Settings):
         keep_models: Whether to keep the model files.
     """
 
+    arguments = frozenset({"data"})
+
     data: Path
     output: Path
     recipes: Annotated[tuple[str, ...], Field(min_length=1)] = ("forest", "quick", "pfce")
@@ -53,6 +55,8 @@ class LandCoverSettings(Settings):
         archive: Its zip, if it is on this disk already.
         url: Where to download it from.
     """
+
+    arguments = frozenset({"output"})
 
     output: Path
     archive: Path | None = None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from geoseg.settings.base import Count, Device, MaskValues, PointFileSettings, Precision, Settings
 
@@ -21,8 +22,10 @@ class PredictSettings(Settings):
         model: Model file.
         rasters: Rasters to predict.
         output: Class map to write, or a folder when there are several rasters.
+        into_folder: Whether ``output`` is a folder for one raster too; a text that ends in "/" says so.
         confidence: Confidence raster to write too, or a folder likewise.
         also: What else to write beside each map.
+        style: Whether to write the QGIS style beside each map and confidence raster.
         min_area: Square metres below which polygons are left out.
         simplify: Metres by which outlines of polygons may be simplified.
         window: Side of the windows in pixels; more is read around them. None chooses.
@@ -42,11 +45,15 @@ class PredictSettings(Settings):
         overwrite: Whether existing outputs may be replaced.
     """
 
+    arguments = frozenset({"model", "rasters"})
+
     model: Path
     rasters: Annotated[tuple[Path, ...], Field(min_length=1)]
     output: Path
+    into_folder: bool = False
     confidence: Path | None = None
     also: tuple[Product, ...] = ()
+    style: bool = True
     min_area: Annotated[float, Field(ge=0)] = 0.0
     simplify: Annotated[float, Field(ge=0)] = 0.0
     window: Window = None
@@ -63,6 +70,13 @@ class PredictSettings(Settings):
     precision: MapPrecision = "auto"
     overwrite: bool = False
 
+    @model_validator(mode="before")
+    @classmethod
+    def _see_folder(cls, values: Any) -> Any:
+        output = values.get("output") if isinstance(values, dict) else None
+        is_folder = isinstance(output, str) and output.endswith(("/", os.sep))
+        return {**values, "into_folder": True} if is_folder else values
+
 
 class ExportSettings(Settings):
     """Export a model for other programs.
@@ -73,6 +87,8 @@ class ExportSettings(Settings):
         tile: Side of the images that it takes, a multiple of 32.
         overwrite: Whether an existing file may be replaced.
     """
+
+    arguments = frozenset({"model"})
 
     model: Path
     output: Path
@@ -99,6 +115,8 @@ class EvaluateSettings(PointFileSettings):
         precision: In what to compute.
         overwrite: Whether an existing picture may be replaced.
     """
+
+    arguments = frozenset({"subject", "data"})
 
     subject: Path
     data: Path | None = None
@@ -130,6 +148,8 @@ class PictureSettings(Settings):
         mask_values: Class names by the value that masks have for them.
         overwrite: Whether an existing picture may be replaced.
     """
+
+    arguments = frozenset({"data", "maps"})
 
     data: Path
     maps: Annotated[tuple[Path, ...], Field(min_length=1)]

@@ -61,6 +61,8 @@ class SampleSettings(Protocol):
         overwrite: Whether an existing output may be replaced.
     """
 
+    arguments = frozenset({"data"})
+
     data: Path
     output: Path
     split: str | None = None
@@ -86,7 +88,7 @@ def read_protocol(text: str, *, scope: str | None, tile: int | None) -> dict[str
                 "the protocol cannot be read",
                 where=text,
                 expected='a JSON object such as {"scope": "tile", "tile": 256, "places": "pixel"}',
-                got=error,
+                got="no such file" if isinstance(error, FileNotFoundError) else None,
             ) from error
     given = {"scope": scope, "tile": tile}
     return values | {name: value for name, value in given.items() if value is not None}

@@ -60,6 +60,8 @@ class ServeSettings(Settings):
         backend: What computes: "torch", "onnx", "openvino", or "auto" for the fastest installed.
     """
 
+    arguments = frozenset({"models"})
+
     models: Annotated[tuple[Path, ...], Field(min_length=1)]
     data: Path = Path("geoseg-data")
     host: str = "127.0.0.1"
@@ -142,5 +144,8 @@ def _read_file(file: Path) -> dict[str, Any]:
         return dict(json.loads(text)) if file.suffix == ".json" else tomllib.loads(text)
     except (OSError, ValueError) as error:
         raise SettingsError(
-            "this settings file cannot be read", where=file, expected="a TOML file", got=error
+            "this settings file cannot be read",
+            where=file,
+            expected="a TOML file",
+            got="no such file" if isinstance(error, FileNotFoundError) else None,
         ) from error

@@ -94,6 +94,8 @@ class TrainSettings(PointFileSettings):
         overwrite: Whether an existing output may be replaced.
     """
 
+    arguments = frozenset({"data"})
+
     data: Path
     output: Path
     points: Path | None = None

@@ -10,8 +10,10 @@ from geoseg.geodata.archives import check_empty, unpack
 from geoseg.geodata.downloads import check_sum, download
 from geoseg.geodata.landcover_ai import PUBLISHED, Published, Report, prepare
 from geoseg.settings import LandCoverSettings
+from geoseg.workflows.faults import plain_faults
 
 
+@plain_faults
 def landcover_ai(settings: LandCoverSettings, progress: Progress | None = None) -> Report:
     """Download LandCover.ai v1 or take its zip, unpack it, check it, and add what our commands need.
 

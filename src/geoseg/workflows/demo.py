@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,13 +15,14 @@ from geoseg.errors import OutputError
 from geoseg.geodata.class_maps import read_class_map
 from geoseg.geodata.landscapes import landscape_legend, write_landscapes
 from geoseg.geodata.masks import read_mask
-from geoseg.geodata.outputs import check_output, write_json, write_text
+from geoseg.geodata.outputs import check_output, check_own_folder, write_json, write_text
 from geoseg.geodata.point_files import read_points
 from geoseg.geodata.rasters import describe_raster
 from geoseg.pictures.comparison import comparison_figure
 from geoseg.pictures.panel import Panel
 from geoseg.settings import DemoSettings, EvaluateSettings, PredictSettings, SampleSettings, TrainSettings
 from geoseg.workflows.evaluate import Evaluation, evaluate
+from geoseg.workflows.faults import plain_faults
 from geoseg.workflows.picture import photograph
 from geoseg.workflows.pictures import write_picture
 from geoseg.workflows.predict import predict
@@ -58,6 +60,7 @@ class DemoResult:
     record: dict[str, Any]
 
 
+@plain_faults
 def demo(settings: DemoSettings, progress: Progress | None = None) -> DemoResult:
     """Invent landscapes, draw points, train from them, map a held-out scene, score and draw it.
 
@@ -66,13 +69,13 @@ def demo(settings: DemoSettings, progress: Progress | None = None) -> DemoResult
     """
     progress = progress or Silence()
     folder, results = settings.output, settings.output / "results.json"
-    if results.exists() and not settings.overwrite:
-        raise OutputError("an earlier demo's results are here", where=folder, hint="Use --overwrite.")
+    _check_folder(folder, results, overwrite=settings.overwrite)
     check_output(results, overwrite=True)
     started = time.monotonic()
     seeds = [settings.seed * 1000 + n for n in range(settings.images + 1)]
     scenes = _Scenes(folder / "data", shown=f"scene-{seeds[0]}", held_out=f"scene-{seeds[-1]}")
     splits = {"train": seeds[:-1], "test": seeds[-1:]}
+    write_json(results, {"landscape_seeds": splits, "runs": []})
     write_landscapes(scenes.data, splits, size=settings.size, resolution_m=RESOLUTION_M, progress=progress)
     runs = [_run(settings, scenes, n, progress=progress) for n in settings.per_class]
     record = {
@@ -88,6 +91,26 @@ def demo(settings: DemoSettings, progress: Progress | None = None) -> DemoResult
     _draw(settings, scenes, runs, path=figure)
     write_json(results, record)
     return DemoResult(folder, figure, header, rows, record)
+
+
+def _check_folder(folder: Path, results: Path, *, overwrite: bool) -> None:
+    """Make sure that a folder is empty, or holds an unfinished demo or one that may be replaced."""
+    if not results.exists():
+        check_own_folder(folder, (), what="the demo")
+        return
+    try:
+        record = json.loads(results.read_text(encoding="utf-8"))
+        is_finished = bool(record["landscape_seeds"] and record["runs"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise OutputError(
+            "this folder holds other results, which stay as they are",
+            where=results,
+            hint="Choose another folder with -o.",
+        ) from error
+    if is_finished and not overwrite:
+        raise OutputError(
+            "results of an earlier demo are here", where=folder, hint="Use --overwrite to replace them."
+        )
 
 
 def _run(settings: DemoSettings, scenes: _Scenes, per_class: int, *, progress: Progress) -> dict[str, Any]:

@@ -15,13 +15,15 @@ from geoseg.domain.ports import Progress, Silence
 from geoseg.errors import LegendError, SettingsError
 from geoseg.geodata.class_maps import read_class_map
 from geoseg.geodata.datasets import legend_beside
+from geoseg.geodata.file_kinds import PICTURE
 from geoseg.geodata.grids import RasterInfo
 from geoseg.geodata.legend_files import read_legend
 from geoseg.geodata.masks import MaskReader, read_mask
-from geoseg.geodata.outputs import check_output
+from geoseg.geodata.outputs import check_apart, check_output
 from geoseg.geodata.point_tables import read_point_table
 from geoseg.settings import EvaluateSettings
 from geoseg.workflows.check_points import pixels, read_check_points
+from geoseg.workflows.faults import plain_faults
 from geoseg.workflows.inputs import open_rasters, point_options, tell_of_masks
 
 RASTER_SUFFIXES = {".tif", ".tiff", ".png", ".vrt", ".img"}
@@ -44,6 +46,7 @@ class Evaluation:
         }
 
 
+@plain_faults
 def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Evaluation:
     """Compare a class map with a mask or points, or a model with the masks or points of its rasters.
 
@@ -58,7 +61,8 @@ def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Ev
     """
     progress = progress or Silence()
     if settings.picture is not None:
-        check_output(settings.picture, overwrite=settings.overwrite)
+        check_apart([settings.picture], [settings.subject, settings.data, settings.truth, settings.points])
+        check_output(settings.picture, PICTURE, overwrite=settings.overwrite)
     is_map = settings.subject.suffix.lower() in RASTER_SUFFIXES
     legend, matrices = (_of_map if is_map else _of_model)(settings, progress)
     scores = {image: accuracy(matrix) for image, matrix in matrices.items()}

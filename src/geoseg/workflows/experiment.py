@@ -23,6 +23,7 @@ from geoseg.workflows.experiment_data import read_data
 from geoseg.workflows.experiment_grid import Run, runs, time_left
 from geoseg.workflows.experiment_record import keep_record
 from geoseg.workflows.experiment_results import read_results
+from geoseg.workflows.faults import plain_faults
 from geoseg.workflows.inputs import Inputs
 from geoseg.workflows.methods import METHODS
 from geoseg.workflows.predict import predict
@@ -32,6 +33,7 @@ from geoseg.workflows.summary import Summary, check_background, summarise
 from geoseg.workflows.train import train
 
 
+@plain_faults
 def experiment(settings: ExperimentSettings, progress: Progress | None = None) -> Summary:
     """Run every recipe with every budget and draw of points that has no result yet, and sum up.
 

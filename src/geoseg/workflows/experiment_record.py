@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from geoseg.errors import OutputError
-from geoseg.geodata.outputs import check_output, write_json
+from geoseg.geodata.outputs import check_output, check_own_folder, write_json
 from geoseg.settings import ExperimentSettings
 from geoseg.workflows.experiment_data import ExperimentData
 from geoseg.workflows.inputs import Inputs
@@ -31,6 +31,7 @@ def keep_record(settings: ExperimentSettings, data: ExperimentData) -> None:
     path = settings.output / "experiment.json"
     now = _record(settings, data)
     if not path.exists():
+        check_own_folder(settings.output, (), what="the experiment")
         check_output(path, overwrite=False)
         write_json(path, now)
         return
@@ -63,7 +64,7 @@ def read_record(folder: Path) -> dict[str, Any]:
         _ = record["test_split"], record["protocol"]["scope"], record["protocol"]["tile"]
         _ = [land_class["name"] for land_class in record["legend"]]
     except (KeyError, TypeError) as error:
-        raise _fault(path, error) from error
+        raise _fault(path) from error
     return record
 
 
@@ -96,11 +97,15 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
-        raise _fault(path, error) from error
+        raise _fault(path) from error
 
 
-def _fault(path: Path, error: Exception) -> OutputError:
-    return OutputError("this file of the experiment cannot be read", where=path, got=error)
+def _fault(path: Path) -> OutputError:
+    return OutputError(
+        "this is no record of an experiment, or it is damaged",
+        where=path,
+        hint="Choose another folder.",
+    )
 
 
 def _flat(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def read_results(folder: Path) -> list[dict[str, Any]]:
             _ = [result[name] for name in _NEEDED]
         except (OSError, ValueError, KeyError, TypeError) as error:
             hint = "Remove it, and its run is done again."
-            raise OutputError("this result cannot be read", where=path, got=error, hint=hint) from error
+            raise OutputError("this result cannot be read", where=path, hint=hint) from error
         results.append(result)
     return results
 

@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 
 from geoseg.errors import ModelFileError, SettingsError
-from geoseg.geodata.outputs import check_output, whole_file
+from geoseg.geodata.file_kinds import MADE_BY, ONNX
+from geoseg.geodata.outputs import check_apart, check_output, whole_file
 from geoseg.learning.exporting import export_onnx
 from geoseg.learning.model_file import ModelRecord, read_model
 from geoseg.settings import ExportSettings
+from geoseg.workflows.faults import plain_faults
 
 
+@plain_faults
 def export(settings: ExportSettings) -> Path:
     """Write a model as ONNX, with the metadata that the QGIS plugin Deepness reads.
 
@@ -23,7 +26,8 @@ def export(settings: ExportSettings) -> Path:
         SettingsError: The packages that write ONNX are not installed, or the tile does not fit.
         OutputError: The file exists or cannot be written.
     """
-    check_output(settings.output, overwrite=settings.overwrite)
+    check_apart([settings.output], [settings.model])
+    check_output(settings.output, ONNX, overwrite=settings.overwrite)
     model = read_model(settings.model)
     if model.record.normalisation.indices:
         raise ModelFileError(
@@ -34,7 +38,7 @@ def export(settings: ExportSettings) -> Path:
     if settings.tile % 32:
         raise SettingsError("no such tile", where="--tile", expected="a multiple of 32", got=settings.tile)
     content = _with_metadata(export_onnx(model, tile_px=settings.tile), metadata(model.record, settings.tile))
-    with whole_file(settings.output, overwrite=settings.overwrite) as partial:
+    with whole_file(settings.output, ONNX, overwrite=settings.overwrite) as partial:
         partial.write_bytes(content)
     return settings.output
 
@@ -44,6 +48,7 @@ def metadata(record: ModelRecord, tile_px: int) -> dict[str, Any]:
     largest = float(np.iinfo(record.dtype).max) if np.dtype(record.dtype).kind in "ui" else 1.0
     context = record.context_px or record.architecture.patch_px // 2
     values: dict[str, Any] = {
+        "made_by": MADE_BY,
         "model_type": "Segmentor",
         "class_names": {str(c.id): c.name for c in record.legend.classes},
         "tiles_size": tile_px,

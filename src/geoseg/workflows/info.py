@@ -8,8 +8,10 @@ from typing import Any
 from geoseg.geodata.datasets import is_dataset, open_dataset
 from geoseg.geodata.rasters import describe_raster
 from geoseg.learning.model_record import ModelRecord, read_record
+from geoseg.workflows.faults import plain_faults
 
 
+@plain_faults
 def info(path: Path) -> dict[str, Any]:
     """Return what is known of a file or folder, as JSON values under ``kind`` and more.
 

@@ -22,13 +22,14 @@ from geoseg.errors import StoppedError
 from geoseg.geodata.areas import area_digest, read_area
 from geoseg.geodata.class_maps import class_map_writer, confidence_writer, probabilities_writer
 from geoseg.geodata.cogs import BandWriter
+from geoseg.geodata.file_kinds import AREA_CSV, AREA_JSON, STAC, STYLE
 from geoseg.geodata.grids import RasterInfo, pixel_m2
 from geoseg.geodata.outputs import remove_leftovers, write_json, write_text
 from geoseg.geodata.polygons import polygon_writer
 from geoseg.geodata.rasters import Raster, files_behind, open_raster
 from geoseg.geodata.stac import stac_item
 from geoseg.geodata.strips import StripStore
-from geoseg.geodata.styles import qgis_style
+from geoseg.geodata.styles import class_style, confidence_style
 from geoseg.settings import PredictSettings
 
 Write = Callable[[Strip], None]
@@ -140,8 +141,8 @@ def map_raster(work: Work, predictor: Predictor, progress: Progress) -> list[dic
         return earlier
     with ExitStack() as stack:
         source = stack.enter_context(work.open())
-        stack.callback(store.clear_if_empty)
         work.begin()
+        stack.callback(store.clear_if_empty)
         try:
             _fill(work, source, predictor, progress=progress)
             records = _write_files(work, source, progress)
@@ -245,14 +246,16 @@ def _of_polygons(path: Path, grid: RasterInfo, work: Work) -> Iterator[Write]:
 def _write_tables(work: Work, records: list[dict[str, Any]]) -> None:
     files, legend, overwrite = work.task.files, work.engine.legend, work.task.replaces
     if "areas" in files:
-        write_json(files["areas"], {"classes": records}, overwrite=overwrite)
-        write_text(files["areas_csv"], _csv(records), overwrite=overwrite)
+        write_json(files["areas"], {"classes": records}, AREA_JSON, overwrite=overwrite)
+        write_text(files["areas_csv"], _csv(records), AREA_CSV, overwrite=overwrite)
     if "style" in files:
-        write_text(files["style"], qgis_style(legend), overwrite=overwrite)
+        write_text(files["style"], class_style(legend), STYLE)
+    if "confidence_style" in files:
+        write_text(files["confidence_style"], confidence_style(), STYLE)
     if "stac" in files:
         described = {role: path for role, path in files.items() if role != "stac"}
         item = stac_item(work.task.info, legend, described, model=work.engine.description)
-        write_json(files["stac"], item, overwrite=overwrite)
+        write_json(files["stac"], item, STAC, overwrite=overwrite)
 
 
 def _csv(records: list[dict[str, Any]]) -> str:

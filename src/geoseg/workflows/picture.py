@@ -11,8 +11,9 @@ from geoseg.domain.accuracy import accuracy, confusion_matrix
 from geoseg.domain.legend import Legend, ids_by_name
 from geoseg.domain.ports import Progress, Silence
 from geoseg.domain.windows import Window
-from geoseg.errors import LegendError, RasterError
+from geoseg.errors import DatasetError, LegendError, RasterError
 from geoseg.geodata.class_maps import read_class_map
+from geoseg.geodata.file_kinds import PICTURE
 from geoseg.geodata.grids import RasterInfo, check_same_grid
 from geoseg.geodata.masks import read_mask
 from geoseg.geodata.outputs import check_output
@@ -21,10 +22,12 @@ from geoseg.pictures.comparison import comparison_figure
 from geoseg.pictures.panel import Panel
 from geoseg.pictures.stretch import display_rgb
 from geoseg.settings import PictureSettings
+from geoseg.workflows.faults import plain_faults
 from geoseg.workflows.inputs import Inputs, find_inputs
 from geoseg.workflows.pictures import write_picture
 
 
+@plain_faults
 def picture(settings: PictureSettings, progress: Progress | None = None) -> Path:
     """Draw one row for each image of a folder: the image, its map from each folder of maps, the truth.
 
@@ -35,7 +38,9 @@ def picture(settings: PictureSettings, progress: Progress | None = None) -> Path
         OutputError: The picture exists or cannot be written.
     """
     progress = progress or Silence()
-    check_output(settings.output, overwrite=settings.overwrite)
+    check_output(settings.output, PICTURE, overwrite=settings.overwrite)
+    if not settings.data.is_dir():
+        raise DatasetError("there is no such folder", where=settings.data)
     inputs = find_inputs(
         settings.data, split=settings.split, legend=settings.legend, mask_values=settings.mask_values
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from geoseg.geodata.file_kinds import MADE_BY, PICTURE
 from geoseg.geodata.outputs import whole_file
 
 
@@ -15,5 +16,5 @@ def write_picture(figure: Figure, path: Path, *, overwrite: bool) -> None:
     Raises:
         OutputError: The file exists and may not be replaced, or cannot be written.
     """
-    with whole_file(path, overwrite=overwrite) as partial:
-        figure.savefig(partial)
+    with whole_file(path, PICTURE, overwrite=overwrite) as partial:
+        figure.savefig(partial, metadata={"Software": MADE_BY})

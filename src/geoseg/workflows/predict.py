@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,24 @@ from geoseg.domain.ports import Predictor, Progress, Silence
 from geoseg.domain.prediction import WindowPlan, plan_windows
 from geoseg.errors import GeoSegError, OutputError, RasterError, StoppedError
 from geoseg.geodata.areas import check_area
+from geoseg.geodata.file_kinds import (
+    AREA_CSV,
+    AREA_JSON,
+    CLASS_MAP,
+    CONFIDENCE,
+    POLYGONS,
+    PROBABILITIES,
+    STAC,
+    STYLE,
+)
 from geoseg.geodata.grids import RasterInfo
-from geoseg.geodata.outputs import check_output
-from geoseg.geodata.rasters import describe_raster, open_raster
+from geoseg.geodata.outputs import check_apart, check_output
+from geoseg.geodata.rasters import describe_raster, files_behind, open_raster
 from geoseg.geodata.strips import StripStore
 from geoseg.learning.model_file import ModelRecord, read_model
 from geoseg.settings import PredictSettings
 from geoseg.workflows.engines import build_engine
+from geoseg.workflows.faults import plain_faults
 from geoseg.workflows.mapping import Task, Work, map_raster, pixels_by_class
 from geoseg.workflows.raster_prior import check_prior, raster_odds, with_odds
 from geoseg.workflows.spreading import spread_strips
@@ -27,9 +39,19 @@ _ENDINGS = {
     "probabilities": {"probabilities": ".probabilities.tif"},
     "polygons": {"polygons": ".gpkg"},
     "areas": {"areas": ".areas.json", "areas_csv": ".areas.csv"},
-    "style": {"style": ".qml"},
+    "style": {},
     "stac": {"stac": ".stac.json"},
 }
+_KINDS = {
+    "class_map": CLASS_MAP,
+    "confidence": CONFIDENCE,
+    "probabilities": PROBABILITIES,
+    "polygons": POLYGONS,
+    "areas": AREA_JSON,
+    "areas_csv": AREA_CSV,
+    "stac": STAC,
+}
+_STYLED = {"style": "class_map", "confidence_style": "confidence"}
 
 
 @dataclass(frozen=True)
@@ -53,6 +75,7 @@ class Prediction:
     files: dict[str, Path]
 
 
+@plain_faults
 def predict(settings: PredictSettings, progress: Progress | None = None) -> list[Prediction]:
     """Predict the class map of one raster or several and write each as a cloud-optimised GeoTIFF.
 
@@ -139,17 +162,17 @@ def _prediction(task: Task, records: list[dict[str, Any]]) -> Prediction:
 
 def _tasks(settings: PredictSettings, record: ModelRecord, progress: Progress) -> list[Task]:
     """Check all that goes in and comes out."""
-    tasks = [_task(raster, settings, record) for raster in settings.rasters]
+    tasks = [_task(raster, settings, record, progress=progress) for raster in settings.rasters]
     for task in tasks:
         if not settings.resample:
             warn_of_resolution(task.info, record, progress)
-    _check_names(tasks, settings)
+    _check_names(tasks)
     if settings.area is not None:
         check_area(settings.area)
     return tasks
 
 
-def _task(raster: Path, settings: PredictSettings, record: ModelRecord) -> Task:
+def _task(raster: Path, settings: PredictSettings, record: ModelRecord, *, progress: Progress) -> Task:
     info = describe_raster(raster)
     check_bands(info, record, settings.model)
     if settings.resample and record.resolution_m is None:
@@ -164,16 +187,35 @@ def _task(raster: Path, settings: PredictSettings, record: ModelRecord) -> Task:
             "areas are not known on a raster without a CRS", where=raster, hint="Leave out --min-area."
         )
     files = _files(raster, settings)
+    check_apart(files.values(), [settings.model, settings.area, *settings.rasters, *files_behind(raster)])
     store = StripStore(files["class_map"])
+    store.check_folder()
     claimed = [path for path in files.values() if store.has_claimed(path)]
-    for path in files.values():
-        check_output(path, overwrite=settings.overwrite or path in claimed)
-    return Task(info, files, replaces=settings.overwrite or bool(claimed))
+    for role, path in files.items():
+        check_output(path, _KINDS[role], overwrite=settings.overwrite or path in claimed)
+    styles = _styles(files, settings, progress)
+    return Task(info, files | styles, replaces=settings.overwrite or bool(claimed))
+
+
+def _styles(files: Mapping[str, Path], settings: PredictSettings, progress: Progress) -> dict[str, Path]:
+    """Return the style files to write by role; a style of the user's own stays."""
+    if not settings.style and "style" not in settings.also:
+        return {}
+    wanted = {role: files[of].with_suffix(".qml") for role, of in _STYLED.items() if of in files}
+    own = {role for role, path in wanted.items() if path.exists() and not STYLE.recognises(path)}
+    for role in own:
+        progress.warn(
+            f"{wanted[role]} is not a style that GeoSeg-PointAI wrote and stays as it is; "
+            f"QGIS will show {files[_STYLED[role]].name} with it."
+        )
+    return {role: path for role, path in wanted.items() if role not in own}
 
 
 def _files(raster: Path, settings: PredictSettings) -> dict[str, Path]:
-    """Return the files to make by role."""
-    is_folder = len(settings.rasters) > 1 or settings.output.is_dir()
+    """Return the files to make by role, without styles."""
+    is_folder = len(settings.rasters) > 1 or settings.into_folder or settings.output.is_dir()
+    if is_folder:
+        _check_folders(settings)
     name = f"{raster.stem}.tif"
     files = {"class_map": settings.output / name if is_folder else settings.output}
     if settings.confidence is not None:
@@ -183,13 +225,22 @@ def _files(raster: Path, settings: PredictSettings) -> dict[str, Path]:
     return files
 
 
-def _check_names(tasks: list[Task], settings: PredictSettings) -> None:
-    """Refuse two results of one name, and results that would replace what is read."""
+def _check_folders(settings: PredictSettings) -> None:
+    """Refuse the name of a file where a folder is needed for the maps of several rasters."""
+    for folder in (settings.output, settings.confidence):
+        if folder is not None and not folder.is_dir() and folder.suffix.lower() in CLASS_MAP.endings:
+            raise OutputError(
+                "the maps go to a folder, and this is the name of a file",
+                where=folder,
+                expected="a folder, such as maps/",
+            )
+
+
+def _check_names(tasks: list[Task]) -> None:
+    """Refuse two results of one name."""
     outputs = Counter(path.resolve() for task in tasks for path in task.files.values())
-    inputs = [settings.model, settings.area, *settings.rasters]
-    taken = {p.resolve() for p in inputs if p is not None}
     for path, times in outputs.items():
-        if times > 1 or path in taken:
+        if times > 1:
             raise OutputError(
                 "two files of this call would have this name",
                 where=path,

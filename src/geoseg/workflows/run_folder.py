@@ -13,9 +13,11 @@ from typing import Any, Self
 from torch.utils.tensorboard import SummaryWriter
 
 from geoseg.errors import ModelFileError, OutputError, ResumeError
-from geoseg.geodata.outputs import check_output, whole_file, write_json, write_text
+from geoseg.geodata.outputs import check_output, check_own_folder, whole_file, write_json, write_text
 from geoseg.learning.checkpoints import Checkpoint, unpack_checkpoint
 from geoseg.learning.fitting import EpochRecord
+
+_CONTENTS = ("run.json", "auto.json", "log.jsonl", "checkpoint.pt", "curves.png", "tensorboard")
 
 
 class RunFolder:
@@ -24,16 +26,14 @@ class RunFolder:
     Args:
         model: The model file.
         is_read_only: Whether another process writes here; this one only reads what it goes on from.
+
+    Raises:
+        OutputError: The folder holds files that are not of a run.
     """
 
     def __init__(self, model: Path, *, is_read_only: bool = False) -> None:
         self.path = model.with_suffix(".run")
-        if self.path == model:
-            raise OutputError(
-                "this name is taken by the run's own folder",
-                where=model,
-                expected="a name such as model.geoseg",
-            )
+        check_own_folder(self.path, _CONTENTS, what="the record of this training")
         self.checkpoint = self.path / "checkpoint.pt"
         self._identity = self.path / "run.json"
         self._findings = self.path / "auto.json"

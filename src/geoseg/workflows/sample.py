@@ -11,9 +11,11 @@ from geoseg.domain.legend import Legend
 from geoseg.domain.points import Budget, Points, Sample, Shortage, sample_points
 from geoseg.domain.ports import Progress, Silence
 from geoseg.errors import LegendError, PointsError
-from geoseg.geodata.outputs import check_output
+from geoseg.geodata.file_kinds import SAMPLE
+from geoseg.geodata.outputs import check_apart, check_output
 from geoseg.geodata.point_files import write_points
 from geoseg.settings import SampleSettings
+from geoseg.workflows.faults import plain_faults
 from geoseg.workflows.inputs import describe_all, find_inputs
 
 DEFAULT_TILE_PX = 256
@@ -29,6 +31,7 @@ class SampleResult:
     shortages: tuple[Shortage, ...]
 
 
+@plain_faults
 def sample(settings: SampleSettings, progress: Progress | None = None) -> SampleResult:
     """Draw N points per class and tile, image or in total from the masks of a folder; write them.
 
@@ -40,7 +43,7 @@ def sample(settings: SampleSettings, progress: Progress | None = None) -> Sample
         OutputError: The point file cannot be written.
     """
     progress = progress or Silence()
-    check_output(settings.output, overwrite=settings.overwrite)
+    check_output(settings.output, SAMPLE, overwrite=settings.overwrite)
     inputs = find_inputs(
         settings.data,
         split=settings.split,
@@ -55,6 +58,7 @@ def sample(settings: SampleSettings, progress: Progress | None = None) -> Sample
             expected="legend.json",
             hint="Add one, or name one with --legend.",
         )
+    check_apart([settings.output], [settings.legend, *inputs.images.values(), *inputs.masks.values()])
     infos = describe_all(inputs.images)
     progress.start("Reading masks", len(infos))
     masks = {}
@@ -86,6 +90,8 @@ def sample(settings: SampleSettings, progress: Progress | None = None) -> Sample
             hint="Lower the margin." if settings.places == "interior" else "All of them are unlabelled.",
         )
     points = err(drawn.points, masks, annotator, classes=len(inputs.legend), seed=settings.seed)
+    # Once more: meanwhile a file of the user's may have come there.
+    check_output(settings.output, SAMPLE, overwrite=settings.overwrite)
     write_points(settings.output, points, infos, inputs.legend, overwrite=settings.overwrite)
     for text in _describe_shortages(drawn, inputs.legend):
         progress.warn(text)

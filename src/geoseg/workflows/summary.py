@@ -17,6 +17,7 @@ from geoseg.errors import OutputError, SettingsError
 from geoseg.geodata.outputs import write_json, write_text
 from geoseg.workflows.experiment_record import read_record
 from geoseg.workflows.experiment_results import Group, group_results, read_results
+from geoseg.workflows.faults import plain_faults
 from geoseg.workflows.summary_figures import draw_comparisons, draw_figures
 
 HEADER = (
@@ -57,6 +58,7 @@ class Summary:
     record: Mapping[str, Any]
 
 
+@plain_faults
 def summarise(
     folder: Path, progress: Progress, *, data: Path | None = None, background: str | None = None
 ) -> Summary:

@@ -16,8 +16,9 @@ from lightning_fabric import Fabric
 
 from geoseg.domain.points import CHECK, TRAIN
 from geoseg.domain.ports import Progress, Silence
-from geoseg.errors import OutputError, SettingsError, StoppedError, TrainingError
-from geoseg.geodata.outputs import check_output, whole_file
+from geoseg.errors import SettingsError, StoppedError, TrainingError
+from geoseg.geodata.file_kinds import MODEL
+from geoseg.geodata.outputs import check_apart, check_output, whole_file
 from geoseg.learning.context import measure_context
 from geoseg.learning.devices import choose_device, choose_precision
 from geoseg.learning.model_file import ModelRecord, build_any, pack_model
@@ -27,6 +28,7 @@ from geoseg.pictures.curves import training_curves
 from geoseg.settings import TrainSettings
 from geoseg.workflows.auto import auto
 from geoseg.workflows.deep import deep
+from geoseg.workflows.faults import plain_faults
 from geoseg.workflows.material import Material, gather
 from geoseg.workflows.pictures import write_picture
 from geoseg.workflows.recipes import Job, Trained, forest, full, pfce, quick
@@ -56,6 +58,7 @@ class TrainResult:
     rank: int = 0
 
 
+@plain_faults
 def train(settings: TrainSettings, progress: Progress | None = None) -> TrainResult:
     """Train a network on labelled points and write the model file.
 
@@ -76,8 +79,8 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
     """
     progress = progress or Silence()
     started = time.monotonic()
-    _check_apart(settings)
-    check_output(settings.output, overwrite=settings.overwrite)
+    check_apart([settings.output], _inputs(settings))
+    check_output(settings.output, MODEL, overwrite=settings.overwrite)
     if settings.recipe != "forest":
         check_weights(settings.weights, settings.backbone)
     fabric = _join(settings)
@@ -101,7 +104,7 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
         record = model_record(material, trained, training=training, context_px=_context(job, trained))
         curves = folder.path / "curves.png" if trained.history else None
         if rank == 0:
-            with whole_file(settings.output, overwrite=settings.overwrite) as partial:
+            with whole_file(settings.output, MODEL, overwrite=settings.overwrite) as partial:
                 partial.write_bytes(pack_model(trained.state, record))
             if curves is not None:
                 write_picture(training_curves([asdict(r) for r in trained.history]), curves, overwrite=True)
@@ -134,11 +137,10 @@ def _wait(fabric: Fabric | None) -> None:
         raise TrainingError("another process of this training ended early", got=error) from error
 
 
-def _check_apart(settings: TrainSettings) -> None:
-    """Refuse to write the model over what it is made from."""
-    inputs = (settings.data, settings.points, settings.check_points, settings.legend)
-    if settings.output.resolve() in {path.resolve() for path in inputs if path is not None}:
-        raise OutputError("the model would replace what it is made from", where=settings.output)
+def _inputs(settings: TrainSettings) -> list[Path | None]:
+    """Return the files that a training may read, as the settings name them."""
+    named = [settings.data, settings.points, settings.check_points, settings.legend]
+    return [*named, Path(settings.weights), Path(settings.prior)]
 
 
 def _training_record(settings: TrainSettings, material: Material, trained: Trained) -> dict[str, Any]:

@@ -75,6 +75,7 @@ def test_a_job_makes_all_that_was_wished_for(place, store, post, raster):
         "map.tif",
         "map.tif.aux.xml",
         "map.confidence.tif",
+        "map.confidence.qml",
         "map.probabilities.tif",
         "map.gpkg",
         "map.areas.json",

@@ -119,6 +119,7 @@ def _map(place: Workplace, watch: Watch) -> list[dict[str, Any]]:
             backend=settings.backend,
             device=settings.device,
             precision=settings.precision,
+            style="style" in wish.products,
             overwrite=True,
         ),
         watch,
