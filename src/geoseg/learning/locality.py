@@ -67,11 +67,13 @@ def _change(whole: Tensor, part: Tensor, reach: int) -> float:
 def _randomise(network: nn.Module) -> None:
     """Give every layer a part in the output, and the batch norms the statistics of what they meet."""
     for name, parameter in network.named_parameters():
-        is_vector = parameter.numel() == max(parameter.shape, default=1)
         if name.endswith("bias"):
             parameter.normal_(0, 0.2)
-        elif is_vector or bool((parameter == parameter.flatten()[0]).all()):
+        elif parameter.numel() == max(parameter.shape, default=1):
             parameter.uniform_(0.5, 1.5)
+        else:
+            # He et al. (2015): features keep their size, so that no part of the network fades.
+            parameter.normal_(0, (2 * len(parameter) / parameter.numel()) ** 0.5)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d) and module.track_running_stats:
             module.reset_running_stats()
