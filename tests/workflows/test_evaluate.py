@@ -40,6 +40,8 @@ def test_a_map_of_six_pixels_is_scored_as_by_hand(scored):
     record = scored().to_record()
 
     # Five labelled pixels: 0 0 1 1 1 are mapped as 0 1 1 1 and nothing. No pixel is water.
+    said = {name: record.pop(name) for name in ("is_accuracy", "statement", "points", "notes")}
+    assert said == {"is_accuracy": True, "statement": None, "points": None, "notes": []}
     assert record.pop("images") == {"map": record}
     assert record == {
         "miou": 0.5,
@@ -70,12 +72,12 @@ def test_points_that_name_the_raster_are_found_on_its_map(model, dataset, points
     rasters = tuple(dataset / "images" / f"{name}.tif" for name in ("east", "west"))
     for raster in rasters:
         predict(PredictSettings(model=model, rasters=(raster,), output=tmp_path / f"map-{raster.name}"))
+    given = {"points": points, "allow_training_points": True}
 
     of_maps = [
-        evaluate(EvaluateSettings(subject=tmp_path / f"map-{raster.name}", points=points))
-        for raster in rasters
+        evaluate(EvaluateSettings(subject=tmp_path / f"map-{raster.name}", **given)) for raster in rasters
     ]
-    of_model = evaluate(EvaluateSettings(subject=model, data=dataset, split="train", points=points))
+    of_model = evaluate(EvaluateSettings(subject=model, data=dataset, split="train", **given))
 
     matrices = [scores.accuracy.confusion for scores in of_maps]
     assert [int(m.sum()) for m in matrices] == [15, 15]

@@ -37,6 +37,9 @@ def evaluate(
     truth: Annotated[Optional[Path], typer.Option(help="For a class map: the mask to compare with.")] = None,  # noqa: UP045
     points: Annotated[Path | None, typer.Option(help="Compare with these points instead of masks.")] = None,
     role: Annotated[str, typer.Option(help="Which points count: all, train or check.")] = "all",
+    allow_training_points: Annotated[
+        bool, typer.Option("--allow-training-points", help="Score points that the model learnt from.")
+    ] = False,
     class_column: ClassColumn = None,
     layer: PointLayer = None,
     crs: PointCrs = None,
@@ -55,15 +58,22 @@ def evaluate(
     """Score a class map or a model against masks or points."""
     from geoseg.cli.show import progress_bars
     from geoseg.settings import EvaluateSettings, read_settings
+    from geoseg.workflows.evaluate import TrainingPointsError
     from geoseg.workflows.evaluate import evaluate as run
 
     settings = read_settings(EvaluateSettings, given(locals(), without=("json_", "quiet")))
+    refused = None
     with progress_bars(quiet) as progress:
-        result = run(settings, progress)
+        try:
+            result = run(settings, progress)
+        except TrainingPointsError as error:
+            result, refused = error.evaluation, error
     if json_:
         print_json(result.to_record())
-        return
-    _print_scores(result)
+    else:
+        _print_scores(result)
+    if refused is not None:
+        raise refused
 
 
 def picture(
@@ -92,12 +102,18 @@ def _print_scores(result: Evaluation) -> None:
     from geoseg.cli.show import print_table
 
     scores = result.accuracy
+    classes = len(result.legend)
     columns = (scores.iou, scores.f1, scores.precision, scores.recall)
+    header = ["class", "IoU %", "F1 %", "precision %", "recall %", "points" if result.points else "pixels"]
+    unmapped = scores.confusion[:, classes:].sum(axis=1)
     rows = [
         [name, *(_percent(column[k]) for column in columns), f"{scores.confusion[k].sum():,}"]
+        + ([f"{unmapped[k]:,}"] if unmapped.any() else [])
         for k, name in enumerate(result.legend.names)
     ]
-    print_table(["class", "IoU %", "F1 %", "precision %", "recall %", "pixels"], rows)
+    if result.statement:
+        typer.echo(result.statement)
+    print_table(header + (["unmapped"] if unmapped.any() else []), rows)
     typer.echo(f"mIoU {_percent(scores.miou)} %, overall accuracy {_percent(scores.overall_accuracy)} %")
 
 

@@ -166,7 +166,7 @@ def train(
     if result.rank > 0:
         return
     if json_:
-        kept = {k: v for k, v in result.record.training.items() if k not in ("history", "settings")}
+        kept = {k: v for k, v in result.record.training.items() if k not in ("history", "settings", "places")}
         curves = {"curves": str(result.curves)} if result.curves else {}
         print_json({"model": str(result.model), **curves, **kept})
         return

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +14,8 @@ from rasterio.enums import ColorInterp
 
 from geoseg.domain.legend import UNLABELLED, Legend
 from geoseg.domain.prediction import STEPS
-from geoseg.errors import LegendError
+from geoseg.domain.training_places import TrainingPlaces, read_places
+from geoseg.errors import LegendError, RasterError
 from geoseg.geodata.categories import (
     CLASS_NAMES_TAG,
     class_names,
@@ -28,9 +31,11 @@ from geoseg.geodata.masks import read_class_ids
 from geoseg.geodata.opening import open_upright
 from geoseg.geodata.rasters import open_raster
 
+MODEL_TAG, PLACES_TAG = "MODEL", "TRAINING_POINTS"
+
 
 @contextmanager
-def class_map_writer(
+def class_map_writer(  # noqa: PLR0913 -- what a map is, and how its grid comes about
     path: Path,
     info: RasterInfo,
     legend: Legend,
@@ -38,6 +43,7 @@ def class_map_writer(
     overwrite: bool,
     like: RasterInfo | None = None,
     bands: Sequence[int] | None = None,
+    origin: Mapping[str, str] | None = None,
 ) -> Iterator[BandWriter]:
     """Yield a writer of class ids (h, w); when the block ends well, the map appears at ``path``.
 
@@ -52,6 +58,7 @@ def class_map_writer(
         like: The original raster, when ``info`` is a resampled grid of it: the map is laid back on
             its grid by nearest neighbour, and is nodata where the original is.
         bands: With ``like``: the bands of the original whose nodata counts; None means all.
+        origin: Tags that say which model made the map, from ``origin_tags``.
 
     Raises:
         OutputError: The file exists, or cannot be written; nothing of it is left.
@@ -60,7 +67,7 @@ def class_map_writer(
         CLASS_MAP,
         descriptions=("class",),
         overviews="MODE",
-        tags={CLASS_NAMES_TAG: names_tag(legend)},
+        tags={CLASS_NAMES_TAG: names_tag(legend), **(origin or {})},
         colors=color_table(legend),
         sidecar=sidecar_xml(legend),
     )
@@ -137,6 +144,28 @@ def read_class_map(path: Path) -> tuple[NDArray[np.uint8], RasterInfo, Legend | 
             got=", ".join(map(str, unnamed)),
         )
     return table[class_ids], info, legend
+
+
+def origin_tags(model: Mapping[str, Any], places: TrainingPlaces | None) -> dict[str, str]:
+    """Return the tags of a map that say which model made it, and where the points lie that this learnt from."""
+    tags = {MODEL_TAG: json.dumps(model, ensure_ascii=False)}
+    return tags if places is None else {**tags, PLACES_TAG: json.dumps(places.to_record())}
+
+
+def read_origin(path: Path) -> tuple[dict[str, Any] | None, TrainingPlaces | None]:
+    """Read what a map says of the model that made it, and of its training points; None where it says nothing.
+
+    Raises:
+        RasterError: The file cannot be read, or these tags are damaged.
+    """
+    with open_upright(path) as dataset:
+        tags = dataset.tags()
+    try:
+        model = json.loads(tags[MODEL_TAG]) if MODEL_TAG in tags else None
+        places = read_places(json.loads(tags[PLACES_TAG])) if PLACES_TAG in tags else None
+    except ValueError as error:
+        raise RasterError("the tags that tell of the map's model are damaged", where=path) from error
+    return model, places
 
 
 @contextmanager

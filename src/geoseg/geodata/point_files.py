@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import geopandas as gpd
@@ -26,7 +26,7 @@ from geoseg.domain.points import CHECK, NO_SEED, TRAIN, Points
 from geoseg.errors import PointsError
 from geoseg.geodata.audit import describe_dropped
 from geoseg.geodata.outputs import whole_file
-from geoseg.geodata.point_places import find_places, map_positions, shared_crs, six_decimals
+from geoseg.geodata.point_places import OUTSIDE, find_places, map_positions, shared_crs, six_decimals
 from geoseg.geodata.point_tables import (
     GEOJSON_SUFFIXES,
     LEGEND_LAYER,
@@ -41,6 +41,7 @@ from geoseg.geodata.shape_sampling import sample_shapes
 from geoseg.geodata.styles import write_layer_style
 from geoseg.geodata.tables.class_columns import CLASS_COLUMNS, describe_candidates, guess_class_column
 from geoseg.geodata.tables.number_texts import is_empty
+from geoseg.geodata.training_places import coordinate_step
 
 _NAMED_BY_CLASS = (".kml", ".kmz", ".gpx")
 # GDAL's default, 7 decimals of a degree, is a centimetre; a float64 holds 15. And names are text, even
@@ -58,12 +59,16 @@ class PointFile:
         notes: What was decided for the user, one sentence each.
         dropped: Number of points that could not be used, by reason (no zeros).
         warnings: What may be a mistake in the file, one sentence each.
+        outside: The points of a known class that lie on no raster, with the image that they name.
+        step: What the coordinates are multiples of, in metres.
     """
 
     points: Points
     legend: Legend
     notes: tuple[str, ...]
     dropped: Mapping[str, int]
+    outside: Points
+    step: float
     warnings: tuple[str, ...] = ()
 
 
@@ -152,6 +157,7 @@ def read_points(
         said = describe_dropped(dropped, len(table)) if len(table) else "The file is empty."
         raise PointsError("no point can be used", where=path, hint=said)
     points = Points(places.image, places.row, places.col, matched.class_id, *_optional_columns(table))
+    outside = replace(points, image=table.texts("image")).take(np.isin(fault, OUTSIDE))
     counts = _count_rows(origin[used], matched.class_id[used], len(matched.legend))
     learnt = (
         (f"The classes come from column {column!r}: {', '.join(matched.legend.names)}.",)
@@ -163,6 +169,8 @@ def read_points(
         matched.legend,
         (*table.notes, *notes, *learnt, *(f"{table.path.name}: {note}" for note in matched.notes)),
         dropped,
+        outside,
+        coordinate_step(table.xy, table.crs),
         (
             *table.warnings,
             *(

@@ -19,6 +19,9 @@ from geoseg.geodata.tables.crs_names import name_crs
 _RASTER_HINT = "Give the raster its CRS (gdal_edit.py -a_srs EPSG:<code> RASTER)."
 _POINTS_HINT = "State the CRS of the points: --crs EPSG:<code>, or a column crs in a CSV."
 
+OUTSIDE = ("outside their image", "outside every raster")
+"""Faults of points whose place is known and lies on no raster."""
+
 _Floats = NDArray[np.float64]
 _Bools = NDArray[np.bool_]
 _Pair = tuple[_Floats, _Floats]
@@ -121,8 +124,8 @@ def _faults(
     faults = {
         "without a position": ~is_known,
         "on an image that is not there": is_named & is_foreign,
-        "outside their image": is_named & ~is_placed,
-        "outside every raster": ~is_placed,
+        OUTSIDE[0]: is_named & ~is_placed,
+        OUTSIDE[1]: ~is_placed,
     }
     return np.select(list(faults.values()), list(faults), default="")
 

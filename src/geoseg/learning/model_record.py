@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, get_args
 from safetensors import SafetensorError
 
 from geoseg.domain.legend import Legend, legend_from_records
+from geoseg.domain.training_places import TrainingPlaces, read_places
 from geoseg.errors import LegendError, ModelFileError
 from geoseg.learning.architecture import (
     BACKBONES,
@@ -58,6 +59,16 @@ class ModelRecord:
     training: Mapping[str, Any]
     calibration: Calibration = field(default_factory=Calibration)
     context_px: int | None = None
+
+    @property
+    def training_places(self) -> TrainingPlaces | None:
+        """Where the points lie that it learnt from; None in files of earlier versions.
+
+        Raises:
+            ValueError: The record is damaged.
+        """
+        places = self.training.get("places")
+        return None if places is None else read_places(places)
 
 
 def read_record(path: Path) -> ModelRecord:
@@ -125,12 +136,21 @@ def _checked(record: ModelRecord) -> ModelRecord:
         "shift": calibration.shift is None or len(calibration.shift) == len(record.legend),
         "finite shift": all(map(math.isfinite, calibration.shift or ())),
         "mean": all(map(math.isfinite, normalisation.mean)),
+        "places": _has_readable_places(record),
         "deviation": all(0 < d < math.inf for d in normalisation.deviation),
     }
     wrong = [name for name, is_right in fits.items() if not is_right]
     if wrong:
         raise ValueError(f"unusable {', '.join(wrong)}")
     return record
+
+
+def _has_readable_places(record: ModelRecord) -> bool:
+    try:
+        _ = record.training_places
+    except ValueError:
+        return False
+    return True
 
 
 def _is_of_timm(architecture: Architecture) -> bool:

@@ -106,6 +106,7 @@ class EvaluateSettings(PointFileSettings):
         truth: For a class map: the mask to compare with.
         points: Point file to compare with instead of masks.
         role: Which points of the file count: all, or those held out ("check").
+        allow_training_points: Whether points that the model learnt from may be scored.
         legend: Legend file of the masks; of a map only if that names no classes.
         mask_values: Class names by the value that masks have for them.
         picture: Confusion-matrix picture to write (.png).
@@ -124,6 +125,7 @@ class EvaluateSettings(PointFileSettings):
     truth: Path | None = None
     points: Path | None = None
     role: Literal["all", "train", "check"] = "all"
+    allow_training_points: bool = False
     legend: Path | None = None
     mask_values: MaskValues = None
     picture: Path | None = None

@@ -70,7 +70,7 @@ def _describe(found: Shelved, *, is_default: bool) -> dict[str, Any]:
 
 
 # Epochs, and what names paths of another machine.
-_LONG = ("history", "settings", "weights")
+_LONG = ("places", "history", "settings", "weights")
 
 
 def _accuracy(record: ModelRecord) -> dict[str, float] | None:

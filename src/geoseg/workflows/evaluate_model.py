@@ -2,31 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.domain.accuracy import confusion_matrix
-from geoseg.domain.legend import Legend, comparable
+from geoseg.domain.legend import UNLABELLED, Legend, comparable
 from geoseg.domain.points import Points
 from geoseg.domain.ports import Progress
 from geoseg.domain.prediction import Strip, WindowPlan, count_windows, predict_strips
 from geoseg.errors import LegendError, SettingsError
+from geoseg.geodata.training_places import count_places, places_on
 from geoseg.learning.devices import choose_device, choose_precision
 from geoseg.learning.inference import TorchPredictor
 from geoseg.learning.model_file import Model, read_model
 from geoseg.settings import EvaluateSettings
-from geoseg.workflows.check_points import pixels, read_check_points
+from geoseg.workflows.check_points import (
+    PointScores,
+    find_training_points,
+    pixels,
+    read_check_points,
+    score_points,
+)
 from geoseg.workflows.inputs import Inputs, describe_all, find_inputs, open_rasters
 from geoseg.workflows.predict import check_bands, plan_for, warn_of_resolution
 
 
-def compare_model(
-    settings: EvaluateSettings, progress: Progress
-) -> tuple[Legend, dict[str, NDArray[np.int64]]]:
-    """Return the model's legend, and a confusion matrix (C, C + 1) for each image by name.
+@dataclass(frozen=True)
+class ModelScores:
+    """A model compared with masks or points.
+
+    Attributes:
+        legend: The model's.
+        matrices: Confusion matrix (C, C + 1) by image.
+        points: What is known of the points, if it was compared with points.
+        learnt_from: How many points the model learnt from on the images that were compared with masks.
+    """
+
+    legend: Legend
+    matrices: Mapping[str, NDArray[np.int64]]
+    points: PointScores | None
+    learnt_from: int
+
+
+def compare_model(settings: EvaluateSettings, progress: Progress) -> ModelScores:
+    """Predict the rasters, and compare with their masks or with points.
 
     Raises:
         SettingsError: It is not said what to compare with.
@@ -40,22 +63,37 @@ def compare_model(
     _check_legend(inputs.legend, legend, settings)
     for info in describe_all(inputs.images).values():
         check_bands(info, model.record, settings.subject)
+    places = model.record.training_places
     with ExitStack() as stack:
         rasters = open_rasters(inputs.images, model.record.bands, stack)
         warn_of_resolution(next(iter(rasters.infos.values())), model.record, progress)
         predictor, plan = _predictor(settings, model)
-        points = read_check_points(settings, rasters, legend, progress=progress) if settings.points else None
+        check = (
+            read_check_points(settings, rasters.infos, legend, progress=progress) if settings.points else None
+        )
+        mapped = np.full(0 if check is None else len(check.points), UNLABELLED, np.uint8)
         matrices = {}
         progress.start("Evaluating", sum(count_windows(s, plan) for s in rasters.sources.values()))
         for name, source in rasters.sources.items():
             strips = stack.enter_context(closing(predict_strips(source, predictor, plan, progress=progress)))
-            if points is not None:
-                matrices[name] = _against_points(strips, points.on_image(name), len(legend))
+            if check is not None:
+                own = check.points.image == name
+                mapped[own] = _classes_at(strips, check.points.take(own))
             else:
                 mask = inputs.read_truth(name, legend, rasters.infos[name])
                 matrices[name] = _against_mask(strips, mask, len(legend))
-    inputs.tell_of_masks(progress)
-    return legend, matrices
+    if check is None:
+        inputs.tell_of_masks(progress)
+        on_images = [places_on(places, info, name) for name, info in rasters.infos.items()] if places else []
+        return ModelScores(legend, matrices, None, sum(map(count_places, on_images)))
+    points = score_points(
+        check,
+        mapped,
+        find_training_points(check, places, rasters.infos),
+        classes=len(legend),
+        allow_training=settings.allow_training_points,
+    )
+    return ModelScores(legend, points.matrices, points, 0)
 
 
 def _inputs(settings: EvaluateSettings) -> Inputs:
@@ -112,12 +150,12 @@ def _against_mask(strips: Iterable[Strip], mask: NDArray[np.uint8], classes: int
     return total
 
 
-def _against_points(strips: Iterable[Strip], points: Points, classes: int) -> NDArray[np.int64]:
-    total = np.zeros((classes, classes + 1), np.int64)
+def _classes_at(strips: Iterable[Strip], points: Points) -> NDArray[np.uint8]:
+    """Return the mapped class of each point (P,), 255 for none."""
+    mapped = np.full(len(points), UNLABELLED, np.uint8)
     rows, cols = pixels(points)
     for strip in strips:
         top = strip.window.row
         inside = (rows >= top) & (rows < top + strip.window.height)
-        mapped = strip.class_ids[rows[inside] - top, cols[inside]]
-        total += confusion_matrix(points.class_id[inside], mapped, classes)
-    return total
+        mapped[inside] = strip.class_ids[rows[inside] - top, cols[inside]]
+    return mapped

@@ -29,6 +29,7 @@ def info(path: Path) -> dict[str, Any]:
 def _of_model(path: Path, record: ModelRecord) -> dict[str, Any]:
     training = dict(record.training)
     history = training.pop("history", [])
+    training.pop("places", None)
     return {
         "kind": "model",
         "file": str(path),

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -43,11 +43,13 @@ class Task:
         info: The raster.
         files: The files to make of it by role; "class_map" is always among them.
         replaces: Whether files that are there may be replaced.
+        origin: Tags of the class map that say which model made it.
     """
 
     info: RasterInfo
     files: Mapping[str, Path]
     replaces: bool
+    origin: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -221,7 +223,9 @@ def _writers(work: Work, grid: RasterInfo) -> Iterator[AbstractContextManager[Wr
     legend = engine.legend
     like = work.task.info if engine.resolution_m is not None else None
     options: dict[str, Any] = {"overwrite": work.task.replaces, "like": like, "bands": engine.bands}
-    yield _of_band(class_map_writer(files["class_map"], grid, legend, **options), "class_ids")
+    yield _of_band(
+        class_map_writer(files["class_map"], grid, legend, **options, origin=work.task.origin), "class_ids"
+    )
     if "confidence" in files:
         yield _of_band(confidence_writer(files["confidence"], grid, **options), "confidence")
     if "probabilities" in files:

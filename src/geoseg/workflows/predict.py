@@ -12,6 +12,7 @@ from geoseg.domain.ports import Predictor, Progress, Silence
 from geoseg.domain.prediction import WindowPlan, plan_windows
 from geoseg.errors import GeoSegError, OutputError, RasterError, StoppedError
 from geoseg.geodata.areas import check_area
+from geoseg.geodata.class_maps import origin_tags
 from geoseg.geodata.file_kinds import (
     AREA_CSV,
     AREA_JSON,
@@ -26,6 +27,7 @@ from geoseg.geodata.grids import RasterInfo
 from geoseg.geodata.outputs import check_apart, check_output
 from geoseg.geodata.rasters import describe_raster, files_behind, open_raster
 from geoseg.geodata.strips import StripStore
+from geoseg.geodata.training_places import places_on
 from geoseg.learning.model_file import ModelRecord, read_model
 from geoseg.settings import PredictSettings
 from geoseg.workflows.engines import build_engine
@@ -107,6 +109,8 @@ def predict(settings: PredictSettings, progress: Progress | None = None) -> list
         spread_strips(works, progress=progress)
     made, failed = list[Prediction](), list[GeoSegError]()
     for work in works:
+        # Only here: workers have no use for it.
+        work = replace(work, task=replace(work.task, origin=_origin(work, record)))
         try:
             records = map_raster(work, with_odds(predictor, work.engine.identity), progress)
         except StoppedError:
@@ -129,6 +133,17 @@ def predict(settings: PredictSettings, progress: Progress | None = None) -> list
     for work in works:
         work.store.clear()
     return made
+
+
+def _origin(work: Work, record: ModelRecord) -> dict[str, str]:
+    """Return the tags that say which model made a map, and which of its training points lie there."""
+    places, info = record.training_places, work.task.info
+    model = {
+        "file": work.settings.model.name,
+        "recipe": record.recipe,
+        "sha256": work.engine.identity["model_sha256"],
+    }
+    return origin_tags(model, None if places is None else places_on(places, info, info.path.stem))
 
 
 def _with_own_prior(work: Work, predictor: Predictor, record: ModelRecord, *, progress: Progress) -> Work:

@@ -19,6 +19,7 @@ from geoseg.domain.ports import Progress, Silence
 from geoseg.errors import SettingsError, StoppedError, TrainingError
 from geoseg.geodata.file_kinds import MODEL
 from geoseg.geodata.outputs import check_apart, check_output, whole_file
+from geoseg.geodata.training_places import places_of
 from geoseg.learning.context import measure_context
 from geoseg.learning.devices import choose_device, choose_precision
 from geoseg.learning.model_file import ModelRecord, build_any, pack_model
@@ -155,9 +156,16 @@ def _training_record(settings: TrainSettings, material: Material, trained: Train
         "points_held_out": len(points.with_role(CHECK)),
         "points_by_class": dict(zip(names, counts, strict=True)),
         "points_by_image": per_image,
+        "places": _places(material, trained),
         **trained.training,
         "versions": {n: version(n) for n in ("geoseg-pointai", "torch", "torchvision")},
     }
+
+
+def _places(material: Material, trained: Trained) -> dict[str, Any]:
+    """Return where the points lie that the model learnt from, and those that chose its epoch."""
+    learnt = material.data.points if trained.history else material.teaching.points
+    return places_of(learnt, material.rasters.infos, material.data.points.digest()).to_record()
 
 
 def _context(job: Job, trained: Trained) -> int:

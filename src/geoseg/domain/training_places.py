@@ -1,0 +1,146 @@
+"""Where the points lie that a model learnt from: kept small, and compared with other points."""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_Floats = NDArray[np.float64]
+
+METRES_A_DEGREE = 111_320.0
+STEP_PX = 0.25
+"""Positions in pixels are kept to a quarter of a pixel."""
+_LEAST_STEP = 1e-7  # a centimetre in degrees
+_MOST_BYTES = 1 << 18
+_COARSER = 4
+
+
+@dataclass(frozen=True)
+class TrainingPlaces:
+    """The places of the points that a model learnt from.
+
+    Attributes:
+        sha256: Hash of the points.
+        points: How many there are.
+        lon_lat: Longitude and latitude (n, 2) in degrees, of those on rasters with a known place.
+        pixels: Rows and columns (n, 2) by image name, of those on rasters without one.
+        step: What longitudes and latitudes are rounded to, in degrees.
+    """
+
+    sha256: str
+    points: int
+    lon_lat: _Floats = field(default_factory=lambda: np.zeros((0, 2)))
+    pixels: Mapping[str, _Floats] = field(default_factory=dict)
+    step: float = _LEAST_STEP
+
+    def to_record(self) -> dict[str, Any]:
+        """Return JSON values of at most some hundred kilobytes; many points are kept more coarsely."""
+        return {
+            "sha256": self.sha256,
+            "points": self.points,
+            "lon_lat": _packed(self.lon_lat, max(self.step, _LEAST_STEP)),
+            "pixels": {image: _packed(places, STEP_PX) for image, places in self.pixels.items()},
+        }
+
+
+def read_places(record: Mapping[str, Any]) -> TrainingPlaces:
+    """Read what ``to_record`` returns.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    try:
+        step, lon_lat = _unpacked(record["lon_lat"])
+        pixels = {str(image): _unpacked(packed)[1] for image, packed in record["pixels"].items()}
+        return TrainingPlaces(str(record["sha256"]), int(record["points"]), lon_lat, pixels, step)
+    except (AttributeError, KeyError, TypeError, zlib.error, OverflowError) as error:
+        raise ValueError("unreadable places of training points") from error
+
+
+def near_degrees(known: _Floats, asked: _Floats, radius_m: float) -> NDArray[np.bool_]:
+    """Return for each place (P, 2) in degrees whether a known place (n, 2) lies within a radius."""
+    return near(_on_sphere(known), _on_sphere(asked), radius_m)
+
+
+def near(known: _Floats, asked: _Floats, radius: float) -> NDArray[np.bool_]:
+    """Return for each place (P, D) whether a known place (n, D) lies within a radius."""
+    from scipy.spatial import cKDTree
+
+    found = np.zeros(len(asked), np.bool_)
+    finite = np.isfinite(asked).all(axis=1)
+    if len(known) and finite.any():
+        distance, _ = cKDTree(known).query(asked[finite], distance_upper_bound=radius)
+        found[finite] = np.isfinite(distance)
+    return found
+
+
+def rounding(values: _Floats) -> float:
+    """Return the power of ten, from 1e-9 to 1000, that all values are multiples of; 0 where they are of none."""
+    known = values[np.isfinite(values)]
+    for power in range(3, -10, -1):
+        step = 10.0**power
+        parts = known / step
+        if len(known) and np.allclose(
+            parts, np.round(parts), rtol=0, atol=max(1e-6, 1e-13 * np.abs(parts).max())
+        ):
+            return step
+    return 0.0
+
+
+def _on_sphere(lon_lat: _Floats) -> _Floats:
+    """Return places (n, 3) in metres on a sphere, where longitudes do not end at 180 degrees."""
+    lon, lat = np.radians(lon_lat).T
+    x, y, z = np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)
+    places: _Floats = np.degrees(1.0) * METRES_A_DEGREE * np.column_stack([x, y, z])
+    return places
+
+
+def _packed(places: _Floats, step: float) -> dict[str, Any]:
+    """Return places as differences of sorted cell numbers; the cells grow until that is small."""
+    while True:
+        cells = np.unique(np.round(places / step).astype(np.int64), axis=0)
+        first = cells.min(axis=0) if len(cells) else np.zeros(2, np.int64)
+        width = int(np.ptp(cells[:, 0])) + 1 if len(cells) else 1
+        numbers = np.sort((cells[:, 1] - first[1]) * width + cells[:, 0] - first[0])
+        content = zlib.compress(_varints(np.diff(numbers, prepend=0)), 9)
+        if len(content) <= _MOST_BYTES:
+            break
+        step *= _COARSER
+    text = base64.b64encode(content).decode("ascii")
+    return {"step": step, "first": first.tolist(), "width": width, "cells": text}
+
+
+def _unpacked(packed: Mapping[str, Any]) -> tuple[float, _Floats]:
+    content = zlib.decompress(base64.b64decode(packed["cells"]))
+    numbers = np.cumsum(_from_varints(np.frombuffer(content, np.uint8)))
+    step, width = float(packed["step"]), int(packed["width"])
+    cells = np.column_stack([numbers % width, numbers // width]) + np.array(packed["first"], np.int64)
+    return step, (cells * step).astype(np.float64)
+
+
+def _varints(numbers: NDArray[np.int64]) -> bytes:
+    """Return numbers in groups of seven bits, the lowest first; the high bit says that more follow."""
+    rest, groups = numbers.astype(np.uint64), []
+    left = np.ones(len(numbers), np.bool_)
+    while left.any():
+        more = rest >> np.uint64(7)
+        groups.append(
+            np.where(left, (rest & np.uint64(127)) | np.where(more > 0, 128, 0).astype(np.uint64), 256)
+        )
+        left, rest = left & (more > 0), more
+    table = np.stack(groups, axis=1).ravel() if groups else np.zeros(0)
+    return table[table < 256].astype(np.uint8).tobytes()
+
+
+def _from_varints(content: NDArray[np.uint8]) -> NDArray[np.int64]:
+    ends = np.flatnonzero(content < 128)
+    starts = np.concatenate([[0], ends[:-1] + 1]) if len(ends) else np.zeros(0, np.intp)
+    place = np.arange(ends[-1] + 1 if len(ends) else 0) - np.repeat(starts, ends - starts + 1)
+    parts = (content[: len(place)].astype(np.int64) & 127) << (7 * place)
+    return np.add.reduceat(parts, starts) if len(starts) else np.zeros(0, np.int64)
