@@ -6,7 +6,10 @@ import json
 
 import pytest
 
+from geoseg.domain.training_places import TrainingPlaces
 from geoseg.errors import ModelFileError, RasterError
+from geoseg.geodata.class_maps import class_map_writer, origin_tags
+from geoseg.geodata.rasters import describe_raster
 from geoseg.workflows.info import info
 
 
@@ -31,6 +34,37 @@ def test_a_raster_tells_its_grid(raster):
     assert (record["resolution_m"], record["nodata"]) == (1, 0)
     assert "UTM zone 17N" in record["crs"]
     json.dumps(record, allow_nan=False)
+
+
+def test_a_class_map_tells_its_classes_colours_and_model(raster, classes, tmp_path):
+    origin = origin_tags({"file": "m.geoseg", "recipe": "forest"}, TrainingPlaces("hash", 0))
+    grid = describe_raster(raster)
+    with class_map_writer(tmp_path / "map.tif", grid, classes, overwrite=False, origin=origin):
+        pass
+
+    record = info(tmp_path / "map.tif")
+
+    assert record["kind"] == "class map"
+    assert record["classes"] == ["field", "wood", "water"]
+    assert record["colors"] == ["#e0c050", "#206030", "#3060d0"]
+    assert record["model"] == {"file": "m.geoseg", "recipe": "forest"}
+    assert record["training_points"] == 0
+    json.dumps(record, allow_nan=False)
+
+
+def test_a_forest_has_no_backbone(trained, tmp_path):
+    content = trained.read_bytes()
+    # The same length, so that the file stays whole.
+    (tmp_path / "forest.geoseg").write_bytes(
+        content.replace(b'\\"head\\": \\"aspp\\"', b'\\"head\\":\\"forest\\"', 1).replace(
+            b'\\"head\\":\\"forest\\", ', b'\\"head\\":\\"forest\\",', 1
+        )
+    )
+
+    record = info(tmp_path / "forest.geoseg")
+
+    assert "backbone" not in record
+    assert info(trained)["backbone"] == "mobilenet_v3_large"
 
 
 def test_a_dataset_tells_its_images_splits_and_classes(dataset):

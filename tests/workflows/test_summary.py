@@ -9,9 +9,10 @@ import pytest
 
 from geoseg.domain.ports import Silence
 from geoseg.errors import OutputError, SettingsError
+from geoseg.geodata.landcover_ai import LEGEND
 from geoseg.settings import ExperimentSettings, Protocol, TrainingOptions
 from geoseg.workflows.experiment import experiment
-from geoseg.workflows.summary import HEADER, summarise
+from geoseg.workflows.summary import HEADER, PUBLISHED, published_for, summarise
 
 
 class Warned(Silence):
@@ -158,3 +159,8 @@ def test_a_record_that_cannot_be_read_is_named(bare, text):
     (bare / "experiment.json").write_text(text)
     with pytest.raises(OutputError, match=r"experiment\.json: this file of the experiment cannot be read"):
         summarise(bare, Silence())
+
+
+def test_published_figures_stand_beside_results_of_their_own_data_alone():
+    assert published_for(LEGEND.names) == PUBLISHED
+    assert published_for(["background", "water"]) == ()

@@ -123,11 +123,7 @@ def read_class_map(path: Path) -> tuple[NDArray[np.uint8], RasterInfo, Legend | 
         LegendError: It holds a value that is no class of its own legend.
     """
     path = Path(path)
-    with open_upright(path) as dataset:
-        has_colors = dataset.colorinterp[0] is ColorInterp.palette
-        legend, table = legend_of_names(
-            class_names(dataset, path), dataset.colormap(1) if has_colors else None
-        )
+    legend, table = _legend_and_values(path)
     class_ids, info = read_class_ids(path)
     if legend is None:
         return class_ids, info, None
@@ -144,6 +140,21 @@ def read_class_map(path: Path) -> tuple[NDArray[np.uint8], RasterInfo, Legend | 
             got=", ".join(map(str, unnamed)),
         )
     return table[class_ids], info, legend
+
+
+def read_map_legend(path: Path) -> Legend | None:
+    """Return the legend of the classes that a raster names, or None.
+
+    Raises:
+        RasterError: The file cannot be read.
+    """
+    return _legend_and_values(Path(path))[0]
+
+
+def _legend_and_values(path: Path) -> tuple[Legend | None, NDArray[np.uint8]]:
+    with open_upright(path) as dataset:
+        has_colors = dataset.colorinterp[0] is ColorInterp.palette
+        return legend_of_names(class_names(dataset, path), dataset.colormap(1) if has_colors else None)
 
 
 def origin_tags(model: Mapping[str, Any], places: TrainingPlaces | None) -> dict[str, str]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from geoseg.geodata.class_maps import read_map_legend, read_origin
 from geoseg.geodata.datasets import is_dataset, open_dataset
 from geoseg.geodata.rasters import describe_raster
+from geoseg.geodata.training_places import count_places
+from geoseg.learning.architecture import Architecture
 from geoseg.learning.model_record import ModelRecord, read_record
 from geoseg.workflows.faults import plain_faults
 
@@ -34,10 +37,10 @@ def _of_model(path: Path, record: ModelRecord) -> dict[str, Any]:
         "kind": "model",
         "file": str(path),
         "recipe": record.recipe,
-        "backbone": record.architecture.backbone,
+        **_network(record.architecture),
         "patch_px": record.architecture.patch_px,
-        "output_stride": record.architecture.output_stride,
         "classes": list(record.legend.names),
+        "colors": [c.color for c in record.legend.classes],
         "bands": list(record.bands),
         "indices": [[record.bands[position] for position in pair] for pair in record.normalisation.indices],
         "dtype": record.dtype,
@@ -49,10 +52,18 @@ def _of_model(path: Path, record: ModelRecord) -> dict[str, Any]:
     }
 
 
+def _network(architecture: Architecture) -> dict[str, Any]:
+    """Return what network a model is; a forest is none."""
+    if architecture.head == "forest":
+        return {}
+    return {"backbone": architecture.backbone, "output_stride": architecture.output_stride}
+
+
 def _of_raster(path: Path) -> dict[str, Any]:
     raster = describe_raster(path)
+    classes = _classes(path)
     return {
-        "kind": "raster",
+        "kind": "class map" if classes else "raster",
         "file": str(path),
         "height": raster.height,
         "width": raster.width,
@@ -62,6 +73,21 @@ def _of_raster(path: Path) -> dict[str, Any]:
         "transform": list(raster.transform),
         "resolution_m": raster.resolution_m,
         "nodata": raster.nodata,
+        **classes,
+    }
+
+
+def _classes(path: Path) -> dict[str, Any]:
+    """Return the classes and colours that a map names, and which model made it; nothing of other rasters."""
+    legend = read_map_legend(path)
+    if legend is None:
+        return {}
+    model, places = read_origin(path)
+    return {
+        "classes": list(legend.names),
+        "colors": [c.color for c in legend.classes],
+        "model": model,
+        "training_points": None if places is None else count_places(places),
     }
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from geoseg.domain.ports import Progress
 from geoseg.domain.replication import bootstrap_interval, miou_without, spread, total
 from geoseg.errors import OutputError, SettingsError
+from geoseg.geodata.landcover_ai import LEGEND
 from geoseg.geodata.outputs import write_json, write_text
 from geoseg.workflows.experiment_record import read_record
 from geoseg.workflows.experiment_results import Group, group_results, read_results
@@ -41,8 +42,10 @@ PUBLISHED = (
 _NOTE = (
     "Scores are of one confusion matrix over all test images. ± is the standard deviation over draws of the points; "
     "the interval is a bootstrap over the test images, as if each were a place by itself. The final loss is each recipe's "
-    "own, of its last epoch where it has epochs: pfCE for pfce, cross-entropy for the others; only equal recipes compare. "
-    "The rows 'as published' are of DeepLabV3 (ResNet50) on "
+    "own, of its last epoch where it has epochs: pfCE for pfce, cross-entropy for the others; only equal recipes compare."
+)
+_NOTE_PUBLISHED = (
+    " The rows 'as published' are of DeepLabV3 (ResNet50) on "
     "LandCover.ai; their split, seeds, number of images and whether the budget is per image or in total are not known."
 )
 
@@ -83,19 +86,26 @@ def summarise(
     check_background(background, names)
     left_out = background or record.get("background") or "background"
     entries = [_entry(group, names.index(left_out) if left_out in names else None) for group in groups]
-    rows = [_row(entry) for entry in entries] + [_published_row(entry) for entry in PUBLISHED]
+    published = published_for(names)
+    note = _NOTE + (_NOTE_PUBLISHED if published else "")
+    rows = [_row(entry) for entry in entries] + [_published_row(entry) for entry in published]
     summary = {
         "protocol": record["protocol"],
         "scope": record["protocol"]["scope"],
         "classes": names,
         "results": entries,
-        "as_published": list(PUBLISHED),
+        "as_published": list(published),
     }
     write_json(folder / "summary.json", summary)
-    write_text(folder / "summary.md", _markdown(rows, record["protocol"], groups))
+    write_text(folder / "summary.md", _markdown(rows, record["protocol"], groups, note=note))
     draw_figures(folder, entries, groups, names=names)
     draw_comparisons(folder, groups, data=data, split=record["test_split"], progress=progress)
-    return Summary(folder, HEADER, rows, _NOTE, summary)
+    return Summary(folder, HEADER, rows, note, summary)
+
+
+def published_for(names: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+    """Return the published figures for results with these classes: those of LandCover.ai, and of other data none."""
+    return PUBLISHED if tuple(names) == LEGEND.names else ()
 
 
 def check_background(background: str | None, names: Sequence[str]) -> None:
@@ -186,7 +196,9 @@ def _published_row(entry: Mapping[str, Any]) -> list[str]:
     return [*known, f"{entry['final_loss']:.4f}", f"{100 * entry['miou']:.2f}", "", "", "", "", ""]
 
 
-def _markdown(rows: Sequence[Sequence[str]], protocol: Mapping[str, Any], groups: Sequence[Group]) -> str:
+def _markdown(
+    rows: Sequence[Sequence[str]], protocol: Mapping[str, Any], groups: Sequence[Group], *, note: str
+) -> str:
     counted = {"total": "in total", "image": "per image", "tile": f"per tile of {protocol['tile']} px"}
     lines = [HEADER, ["---", *["---:"] * (len(HEADER) - 1)], *rows]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -197,5 +209,5 @@ def _markdown(rows: Sequence[Sequence[str]], protocol: Mapping[str, Any], groups
     others = {k: v for k, v in protocol.items() if k not in ("scope", "tile")}
     return (
         f"Budget: points per class, {counted[protocol['scope']]}. Protocol: {json.dumps(others)}.\n\n{table}\n\n"
-        f"{_NOTE}\n\nSHA-256 of the points of each draw, the same for all recipes:\n\n{hashes}\n"
+        f"{note}\n\nSHA-256 of the points of each draw, the same for all recipes:\n\n{hashes}\n"
     )
