@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_origin
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from geoseg.errors import SettingsError
-from geoseg.settings.base import Count, Device, Precision, Settings, read_settings
+from geoseg.settings.base import Count, Device, Precision, Settings
 
 PREFIX = "GEOSEG_"
 """Of environment variables that are settings: GEOSEG_PORT for ``port``."""
 
 _Positive = Annotated[float, Field(gt=0)]
+
+
+def _known_queue(text: str) -> str:
+    if text != "sqlite" and not re.fullmatch(r"rediss?://.+", text):
+        raise ValueError("expected sqlite, or an address such as redis://host:6379/0")
+    return text
 
 
 class ServeSettings(Settings):
@@ -83,7 +90,7 @@ class ServeSettings(Settings):
     max_job_pixels: Count = 4_000_000_000
     max_bands: Count = 16
     job_workers: Annotated[int, Field(ge=0)] = 1
-    queue: Annotated[str, Field(pattern=r"^(sqlite|rediss?://.+)$")] = "sqlite"
+    queue: Annotated[str, AfterValidator(_known_queue)] = "sqlite"
     job_tries: Count = 3
     allow_urls: tuple[str, ...] = ()
     allow_folders: tuple[Path, ...] = ()
@@ -135,7 +142,20 @@ def read_serve_settings(
                 [part.strip() for part in text.split(",") if part.strip()] if name in lists else text
             )
     values |= {name: value for name, value in given.items() if value is not None}
-    return read_settings(ServeSettings, values)
+    if not values.get("models"):
+        raise SettingsError(
+            "no model is named",
+            expected="model files, or folders of them",
+            hint="Run 'geoseg serve model.geoseg', or name them in GEOSEG_MODELS or as models in the settings file.",
+        )
+    try:
+        return ServeSettings(**values)
+    except SettingsError as error:
+        name = str(error.where)
+        option, variable = f"--{name.replace('_', '-')}", PREFIX + name.upper()
+        elsewhere = variable if variable in environment else f"{file}: {name}"
+        where = option if given.get(name) is not None else elsewhere
+        raise SettingsError(error.what, where=where, expected=error.expected, got=error.got) from error
 
 
 def _read_file(file: Path) -> dict[str, Any]:

@@ -107,8 +107,9 @@ def document() -> Response:
 
 
 @api.get("/", doc_ui=False)
+@api.get("/docs", doc_ui=False)
 def start() -> BaseResponse:
-    """Send a browser that asks for the bare address to the page of the documentation."""
+    """Send a browser that asks for a short address to the page of the documentation."""
     return redirect(f"{request.script_root}{PAGE}")
 
 

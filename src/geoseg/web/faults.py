@@ -10,6 +10,7 @@ from typing import cast
 from flask import Flask, Response, g, request
 from flask.typing import ResponseReturnValue
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestedRangeNotSatisfiable
 
 from geoseg.errors import GeoSegError, OutputError, RasterError
@@ -30,6 +31,15 @@ _BY_STATUS = {
     405: (problems.METHOD, "This address does not take this method."),
     415: (problems.UNSUPPORTED, "The service does not take this media type here."),
     416: (problems.RANGE, "The file has no such part."),
+}
+
+
+_WORDS = {
+    "extra_forbidden": "there is no such parameter",
+    "bool_parsing": "expected true or false",
+    "float_parsing": "expected a number",
+    "string_type": "expected a text",
+    "model_type": "expected a JSON object",
 }
 
 
@@ -58,14 +68,17 @@ def of_validation(error: ValidationError) -> Response:
 def of_fields(error: ValidationError) -> Problem:
     """Return what is wrong with what a request says, field by field."""
     faults = [
-        {
-            "field": ".".join(map(str, fault["loc"])) or "body",
-            "detail": fault["msg"].removeprefix("Value error, "),
-        }
+        {"field": str(fault["loc"][0]) if fault["loc"] else "body", "detail": _in_plain_words(fault)}
         for fault in error.errors()
     ]
-    named = ", ".join(sorted({fault["field"] for fault in faults}))
-    return Problem(problems.BAD_PARAMETER, f"Not right: {named}.", errors=faults)
+    told = "; ".join(dict.fromkeys(f"{fault['field']}: {fault['detail']}" for fault in faults))
+    return Problem(problems.BAD_PARAMETER, f"Invalid parameter: {told}.", errors=faults)
+
+
+def _in_plain_words(fault: ErrorDetails) -> str:
+    """Return what is wrong with a value, as pydantic found it, in words that need no Python."""
+    text = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return _WORDS.get(fault["type"], text[:1].lower() + text[1:])
 
 
 def _of_http(error: HTTPException) -> ResponseReturnValue:
@@ -81,8 +94,9 @@ def _of_http(error: HTTPException) -> ResponseReturnValue:
     if code not in _BY_STATUS:
         return _unexpected(error)
     kind, detail = _BY_STATUS[code]
-    allowed = getattr(error, "valid_methods", None)
-    headers = {"Allow": ", ".join(sorted(allowed))} if allowed else {}
+    headers = dict[str, str]()
+    if allowed := ", ".join(sorted(getattr(error, "valid_methods", None) or ())):
+        headers["Allow"], detail = allowed, f"This address takes {allowed} only."
     if isinstance(error, RequestedRangeNotSatisfiable) and error.length is not None:
         headers["Content-Range"] = f"{error.units} */{error.length}"
     return answer(Problem(kind, detail, headers=headers))

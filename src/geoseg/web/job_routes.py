@@ -9,6 +9,7 @@ from typing import Any
 from flask import Response, g, request, send_file, url_for
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import ValidationError
+from werkzeug.exceptions import BadRequest, ClientDisconnected
 
 from geoseg.web import problems
 from geoseg.web.documents import BINARY, SECURITY, gives, may_fail, schema_of, takes_an_image
@@ -131,6 +132,8 @@ def get_result(path: ResultPath) -> Response:
     """Return a file, or the range of it that is asked for, as programs read Cloud Optimized GeoTIFFs."""
     jobs, job = service().jobs, _done(path.job_id)
     found = next((r for r in jobs.results(job.id) if r.name == path.result), None)
+    if request.range is None or request.range.units != "bytes" or len(request.range.ranges) != 1:
+        request.environ.pop("HTTP_RANGE", None)  # Ranges that are not understood are ignored (RFC 9110).
     missing = Problem(problems.NO_RESULT, "This job made no file of this name; /results lists them.")
     if found is None:
         raise missing
@@ -184,6 +187,11 @@ def _from_elsewhere(here: Service, model: str, wish: Wish) -> Job:
         source = JobSource.model_validate(request.get_json())
     except ValidationError as error:
         raise of_fields(error) from error
+    except BadRequest as error:
+        if isinstance(error, ClientDisconnected):
+            raise
+        detail = 'The body is not JSON. Send {"url": "https://..."} or {"path": "/..."}, in UTF-8.'
+        raise Problem(problems.BAD_REQUEST, detail) from error
     except RecursionError as error:
         raise Problem(problems.BAD_REQUEST, "The JSON is nested too deeply.") from error
     place = source.url or source.path or ""
@@ -214,7 +222,7 @@ def _job(job_id: str) -> Job:
 def _done(job_id: str) -> Job:
     job = _job(job_id)
     if job.state != "done":
-        raise Problem(problems.CONFLICT, f"The job is {job.state}; it has no results.")
+        raise Problem(problems.CONFLICT, f"The job is {job.state}. It has results when it is done.")
     return job
 
 

@@ -33,6 +33,12 @@ def find_models(settings: ServeSettings) -> dict[str, Path]:
 def _files(place: Path) -> list[Path]:
     if place.is_dir():
         return sorted(path for path in place.glob(f"*{SUFFIX}") if path.is_file())
+    if place.is_file() and place.suffix != SUFFIX:
+        raise SettingsError(
+            "this is not a model file",
+            where=place,
+            expected=f"a file that geoseg train wrote, which ends in {SUFFIX}, or a folder of such files",
+        )
     if place.is_file():
         return [place]
     raise SettingsError("no such model", where=place, expected="a model file, or a folder of them")

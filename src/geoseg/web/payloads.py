@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from geoseg.web.jobs.records import Product, State
 
@@ -36,6 +36,13 @@ class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+def _split(values: object) -> object:
+    """Return a list whose texts with commas are taken apart."""
+    if not isinstance(values, list):
+        return values
+    return [part for value in values for part in (value.split(",") if isinstance(value, str) else [value])]
+
+
 class PublishedQuery(_Request):
     """Options of the published call."""
 
@@ -59,7 +66,9 @@ class JobQuery(_Request):
     """Options of a job."""
 
     model: _ModelName = None
-    also: list[Product] = Field(default_factory=list, description="What to make beside the class map.")
+    also: Annotated[list[Product], BeforeValidator(_split)] = Field(
+        default_factory=list, description="What to make with the class map; repeat it, or separate by commas."
+    )
     min_area: _MinArea = 0.0
     simplify: float = Field(
         default=0.0,
@@ -83,7 +92,7 @@ class JobSource(_Request):
     @model_validator(mode="after")
     def _one(self) -> Self:
         if (self.url is None) == (self.path is None):
-            raise ValueError("give either url or path")
+            raise ValueError('expected either {"url": ...} or {"path": ...}')
         return self
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
@@ -22,6 +23,11 @@ from geoseg.web.logs import log_to_stderr
 LOG = logging.getLogger("geoseg.service")
 _MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 _TERMINATED = 128 + signal.SIGTERM
+_OTHER_HOST = "Choose an address of this machine with --host, such as 127.0.0.1, or 0.0.0.0 for all of them."
+_HINTS = {
+    errno.EADDRINUSE: "Another program, perhaps another geoseg serve, uses this port. End it, or choose one with --port.",
+    errno.EACCES: "Only root may use ports below 1024. Choose another one with --port.",
+}
 
 
 def serve(settings: ServeSettings) -> None:
@@ -32,7 +38,7 @@ def serve(settings: ServeSettings) -> None:
         OutputError: The data folder cannot be made or written to.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
-    _check_address(settings)
+    check_address(settings)
     is_gunicorn = _uses_gunicorn(settings)
     log_to_stderr()
     with _own_folder() as own:
@@ -58,7 +64,7 @@ def _own_folder() -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _check_address(settings: ServeSettings) -> None:
+def check_address(settings: ServeSettings) -> None:
     """See whether the address is free, before anything is begun that would have to be ended."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -67,8 +73,12 @@ def _check_address(settings: ServeSettings) -> None:
         try:
             probe.bind((settings.host, settings.port))
         except OSError as error:
-            where, got = f"{settings.host}:{settings.port}", error.strerror or error
-            raise SettingsError("this address cannot be listened on", where=where, got=got) from error
+            raise SettingsError(
+                "this address cannot be listened on",
+                where=f"{settings.host}:{settings.port}",
+                got=error.strerror or error,
+                hint=_HINTS.get(error.errno or 0, _OTHER_HOST),
+            ) from error
 
 
 def _check_places(settings: ServeSettings) -> None:
@@ -79,7 +89,11 @@ def _check_places(settings: ServeSettings) -> None:
     from geoseg.web.jobs.store import JobStore
     from geoseg.web.model_paths import find_models
 
-    find_models(settings)
+    if not find_models(settings):
+        folders = ", ".join(map(str, settings.models))
+        LOG.warning(
+            "no model yet", extra={"folders": folders, "hint": "Put a file that ends in .geoseg there."}
+        )
     JobStore(settings.data)
     uploads = private_folder(settings.data / FOLDER)
     try:

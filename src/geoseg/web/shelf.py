@@ -123,9 +123,9 @@ class Shelf:
             place_name = self._name(name)
             place = self._places.get(place_name)
             if place is None:
-                raise Problem(
-                    NOT_READY, f"The model {place_name} is not loaded.", headers={"Retry-After": "5"}
-                )
+                is_bad = place_name in self._files.bad
+                why = "cannot be loaded; the log of the service says why" if is_bad else "is being loaded"
+                raise Problem(NOT_READY, f"The model {place_name} {why}.", headers={"Retry-After": "5"})
             place.users += 1
         try:
             yield place_name, place.live
@@ -221,4 +221,8 @@ def _stamp(path: Path) -> _Stamp | None:
 
 
 def _no_model(name: str, known: list[str]) -> Problem:
+    if not known:
+        return Problem(
+            NO_MODEL, "The service has no model; its operator has to put one into its folder of models."
+        )
     return Problem(NO_MODEL, f"There is no model {name!r}; there are: {', '.join(known)}.")

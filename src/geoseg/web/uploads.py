@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 FIELD = "file"
 _MOST_PARTS = 16
 _SNIFFED_BYTES = 16
+_NO_IMAGE = "The file is not a GeoTIFF, PNG or JPEG."
 
 
 @dataclass(frozen=True)
@@ -80,23 +81,42 @@ def received_image(*, max_pixels: int, max_bands: int) -> Iterator[Image]:
 
 def _the_file() -> FileStorage:
     if request.mimetype != "multipart/form-data":
-        raise Problem(UNSUPPORTED, f"Send the image as multipart/form-data, in the field {FIELD!r}.")
-    files = [upload for uploads in request.files.listvalues() for upload in uploads]
+        detail = (
+            f"Send the image as multipart/form-data, in the field {FIELD!r} (curl -F {FIELD}=@image.tif)."
+        )
+        raise Problem(UNSUPPORTED, detail)
+    fields = [field for field, uploads in request.files.lists() for _ in uploads]
     has_come()
     upload = request.files.get(FIELD)
-    if upload is None or len(files) != 1:
-        detail = f"Send exactly one file, in the field {FIELD!r}; {len(files)} came."
-        raise Problem(BAD_REQUEST, detail, errors=[{"field": FIELD, "detail": detail}])
+    if upload is None or len(fields) != 1:
+        raise _no_single_file(fields)
+    if request.form:
+        field = next(iter(request.form))
+        detail = f"Options go into the address (?name=value), not into the form: {field!r}."
+        raise Problem(BAD_REQUEST, detail, errors=[{"field": field, "detail": detail}])
     return upload
+
+
+def _no_single_file(fields: list[str]) -> Problem:
+    """Say which files came instead of one in the right field."""
+    if FIELD in request.form:
+        got = f"the field {FIELD!r} came as text, without a file name"
+    elif fields:
+        got = f"got {len(fields)} in {', '.join(map(repr, sorted(set(fields))))}"
+    else:
+        got = "got none"
+    detail = f"Send exactly one file, in the field {FIELD!r}; {got}."
+    return Problem(BAD_REQUEST, detail, errors=[{"field": FIELD, "detail": detail}])
 
 
 def _named(upload: FileStorage, folder: Path) -> Path:
     """Give the upload a name of ours, with the ending of what it is; its own name is never looked at."""
     upload.stream.flush()
     upload.stream.seek(0)
-    kind = sniff(upload.stream.read(_SNIFFED_BYTES))
+    start = upload.stream.read(_SNIFFED_BYTES)
+    kind = sniff(start)
     if kind is None:
-        raise Problem(UNSUPPORTED, "The file is no GeoTIFF, PNG or JPEG.")
+        raise Problem(UNSUPPORTED, _NO_IMAGE if start else "The file is empty.")
     path = folder / f"image.{kind}"
     path.hardlink_to(upload.stream.name)
     return path
@@ -111,7 +131,7 @@ def checked(path: Path, *, max_pixels: int, max_bands: int) -> ImageHeader:
     try:
         return check_image(path, max_pixels=max_pixels, max_bands=max_bands)
     except ForeignImageError as error:
-        raise Problem(UNSUPPORTED, "The file is no GeoTIFF, PNG or JPEG.") from error
+        raise Problem(UNSUPPORTED, _NO_IMAGE) from error
     except ImageTooLargeError as error:
         raise Problem(TOO_LARGE, as_sentence(error)) from error
     except RasterError as error:

@@ -73,7 +73,10 @@ def allowed_address(text: str, prefixes: Sequence[str]) -> Address:
         for prefix in filter(None, map(_parse, prefixes)):
             if _begins_with(address, prefix):
                 return replace(address, is_named=_is_named(prefix.host))
-    raise Problem(FORBIDDEN_SOURCE, "Rasters may not be read from this address.")
+    raise Problem(
+        FORBIDDEN_SOURCE,
+        "Rasters may not be read from this address; the operator of the service has to allow it.",
+    )
 
 
 def allowed_path(text: str, folders: Sequence[Path]) -> Path:
@@ -82,7 +85,10 @@ def allowed_path(text: str, folders: Sequence[Path]) -> Path:
     Raises:
         Problem: It does not, or it is no file.
     """
-    refusal = Problem(FORBIDDEN_SOURCE, "Rasters may not be read from this place.")
+    refusal = Problem(
+        FORBIDDEN_SOURCE,
+        "Rasters may not be read from this path; the operator of the service has to allow its folder.",
+    )
     try:
         path = Path(text)
         found = path.resolve()
