@@ -257,9 +257,9 @@ def test_the_record_tells_what_was_done_with_the_prior(settings):
     prior = record.training["prior"]
     assert prior["source"] == "em"
     assert sum(prior["land_shares"]) == pytest.approx(1)
-    assert any(text.startswith("Classes on the land: field ") for text in watcher.said)
-    ratio = np.log(np.array(prior["land_shares"]) / prior["point_shares"])
-    np.testing.assert_allclose(record.calibration.shift, prior["strength"] * ratio, atol=1e-6)
+    assert any(text.startswith("Class proportions") for text in watcher.said)
+    ratio = prior["trust"] * np.log(np.array(prior["land_shares"]) / prior["point_shares"])
+    np.testing.assert_allclose(record.calibration.shift, prior["strength"] * ratio, atol=1e-3)
 
 
 def test_stated_shares_are_taken_as_they_are(settings):
@@ -328,6 +328,7 @@ def test_land_without_a_valid_pixel_leaves_the_odds_alone(settings, dataset, mon
     from geoseg.learning import reading
 
     monkeypatch.setattr(reading, "UNLABELLED_PER_CELL", 0)
+    monkeypatch.setattr(reading, "LEAST_UNLABELLED", 0)
     for recipe in ("quick", "forest"):
         record = train(settings(recipe=recipe, overwrite=True), watcher).record
         assert record.calibration.shift is None

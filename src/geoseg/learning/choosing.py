@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from geoseg.learning.calibration import HeldOut, Promise, bootstrap
+from geoseg.learning.calibration import HeldOut
+from geoseg.learning.expected_scores import Promise, bootstrap
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,10 @@ def score(held_out: HeldOut) -> Score:
     Args:
         held_out: Logits (P, C) at points that the model was not fitted to, one of them at least with a weight.
     """
-    counted = held_out.weights > 0
-    held_out = HeldOut(held_out.logits[counted], held_out.labels[counted], held_out.weights[counted])
+    held_out = held_out.counting()
     has_points = np.bincount(held_out.labels, held_out.weights, held_out.logits.shape[1]) > 0
     promise = Promise(held_out.logits.argmax(axis=1), held_out, has_points / max(1, int(has_points.sum())))
-    again = [promise.miou(drawn) for drawn in bootstrap(held_out.weights)]
+    again = [promise.miou(drawn) for drawn in bootstrap(held_out)]
     return Score(promise.miou(held_out.weights), float(np.std(again)))
 
 

@@ -1,4 +1,4 @@
-"""The prior of a model: the classes' shares on the land, and what is done with them."""
+"""Calibrate a model, and correct its class prior."""
 
 from __future__ import annotations
 
@@ -12,14 +12,8 @@ from scipy.special import softmax
 from geoseg.domain.legend import Legend
 from geoseg.domain.points import TRAIN
 from geoseg.domain.ports import Progress
-from geoseg.learning.calibration import (
-    Calibration,
-    HeldOut,
-    PriorReport,
-    correct_prior,
-    estimate_shares,
-    fit_temperature,
-)
+from geoseg.learning.calibration import Calibration, HeldOut, fit_temperature
+from geoseg.learning.prior import LandShares, PriorReport, correct_prior, estimate_shares, weigh_points
 from geoseg.settings import TrainSettings
 from geoseg.workflows.material import Material
 from geoseg.workflows.shares import normalise
@@ -47,12 +41,7 @@ def calibrate(
     Returns:
         The calibration, and what the training record says of it.
     """
-    if held_out is not None:
-        counted = held_out.weights > 0
-        places = None if held_out.places is None else held_out.places[counted]
-        held_out = HeldOut(
-            held_out.logits[counted], held_out.labels[counted], held_out.weights[counted], places
-        )
+    held_out = None if held_out is None else held_out.counting()
     temperature = 1.0 if held_out is None or not len(held_out.labels) else fit_temperature(held_out)
     training = material.data.points.with_role(TRAIN)
     weights = np.bincount(training.class_id, training.weight, len(material.legend))
@@ -61,13 +50,37 @@ def calibrate(
         progress.say(f"Class proportions are not corrected ({reason or 'no point has a weight'}).")
         return Calibration(temperature), {"source": "none"}
     point_shares = normalise(weights)
-    shares = material.shares
-    if shares is None:
-        scaled = unlabelled.astype(np.float64) / temperature
-        shares = estimate_shares(softmax(scaled, axis=1), point_shares)
-    calibration, report = correct_prior(held_out, temperature, point_shares=point_shares, land_shares=shares)
+    land = _land_shares(material, held_out, unlabelled, temperature, point_shares)
+    calibration, report = correct_prior(
+        held_out,
+        temperature,
+        point_shares=point_shares,
+        land=land,
+        unlabelled=unlabelled,
+        is_stated=material.shares is not None,
+    )
     progress.say(_describe(report, material.legend))
+    if report.weakened:
+        names = ", ".join(material.legend.names[k] for k in report.weakened)
+        progress.warn(
+            f"The correction would have removed most of {names} from the map, so it was weakened for that."
+        )
     return calibration, {"source": settings.prior, **asdict(report)}
+
+
+def _land_shares(  # noqa: PLR0917 -- all that an estimate rests on
+    material: Material,
+    held_out: HeldOut,
+    unlabelled: Floats,
+    temperature: float,
+    point_shares: NDArray[np.float64],
+) -> LandShares:
+    """Return the class proportions as stated, or as far as held-out points support what unlabelled pixels say."""
+    if material.shares is not None:
+        return LandShares(material.shares)
+    weight = weigh_points(held_out, unlabelled, temperature)
+    probabilities = softmax(unlabelled.astype(np.float64) / temperature, axis=1)
+    return LandShares(estimate_shares(probabilities, point_shares, point_weight=weight), weight)
 
 
 def _reason(settings: TrainSettings, held_out: HeldOut | None, unlabelled: Floats | None) -> str:
@@ -86,4 +99,12 @@ def _describe(report: PriorReport, legend: Legend) -> str:
         f"{name} {100 * land:.1f} % ({100 * points:.1f} % of the points)"
         for name, land, points in zip(legend.names, report.land_shares, report.point_shares, strict=True)
     )
-    return f"Classes on the land: {shares}. Odds corrected at strength {report.strength}."
+    if report.strength:
+        return f"Class proportions: {shares}. Odds corrected at strength {report.strength}."
+    if report.point_weight == 1:
+        return "Class proportions are not corrected: those of the points agree with the land, as far as they can tell."
+    gain, error = (100 * part for part in report.gain.miou)
+    return (
+        f"Class proportions: {shares}. They are not corrected, since held-out points do not show a gain (mean IoU "
+        f"{gain:+.1f} ± {error:.1f} %)."
+    )

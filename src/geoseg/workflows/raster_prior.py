@@ -14,13 +14,14 @@ from geoseg.domain.ports import Predictor, Progress
 from geoseg.domain.windows import grid
 from geoseg.errors import SettingsError
 from geoseg.geodata.rasters import Raster
-from geoseg.learning.calibration import corrected_shift, estimate_shares
 from geoseg.learning.model_file import ModelRecord
+from geoseg.learning.prior import corrected_shift, estimate_shares, keep_classes
 
 CELL_PX = 128
 MOST_CELLS = 100
 PIXELS_A_CELL = 100
 LEAST_PIXELS = 2_000
+_LEAST_PROBABILITY = 1e-30
 SEED = 0
 
 
@@ -61,11 +62,18 @@ def raster_odds(
         progress.warn(f"{source.info.path.name} has no valid pixel; the prior of the training stays.")
         return " ".join("0" for _ in shift)
     undone = land * np.exp(-shift)
-    shares = estimate_shares(undone / undone.sum(axis=1, keepdims=True), point_shares)
-    known = shift != 0
-    new = corrected_shift(point_shares, shares, known=known, strength=prior["strength"])
+    undone /= undone.sum(axis=1, keepdims=True)
+    # Models of earlier versions have no weight and no trust.
+    shares = estimate_shares(undone, point_shares, point_weight=prior.get("point_weight", 0.0))
+    trust = np.array(prior.get("trust", (shift != 0) * 1.0))
+    new = corrected_shift(point_shares, shares, trust=trust, strength=prior["strength"])
+    new = keep_classes(new, np.log(np.maximum(undone, _LEAST_PROBABILITY)))
     named = ", ".join(f"{n} {100 * s:.1f} %" for n, s in zip(record.legend.names, shares, strict=True))
     progress.say(f"Classes on {source.info.path.name}: {named}.")
+    if not prior["strength"]:
+        progress.warn(
+            "The training found no gain in correcting class proportions, so --prior raster changes nothing."
+        )
     return " ".join(f"{odds:.6f}" for odds in new - shift)
 
 

@@ -13,6 +13,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from geoseg.domain.blocks import cell_numbers
 from geoseg.domain.points import CHECK
 from geoseg.domain.ports import Progress
 from geoseg.learning.calibration import Calibration, HeldOut
@@ -25,7 +26,14 @@ from geoseg.learning.head_start import can_start_head, start_head
 from geoseg.learning.layers import LayerNetwork, build_layer_network
 from geoseg.learning.models import BACKBONES, COLORS, Architecture, build_network, split_parameters
 from geoseg.learning.quick import fit_quick
-from geoseg.learning.reading import Reader, context_around, draw_unlabelled, even_choice, read_logits
+from geoseg.learning.reading import (
+    Reader,
+    context_around,
+    draw_unlabelled,
+    even_choice,
+    in_reading_order,
+    read_logits,
+)
 from geoseg.learning.stem import start_stem
 from geoseg.learning.timm_stages import load_timm_weights
 from geoseg.learning.weights import WeightsReport, load_weights
@@ -315,6 +323,9 @@ def _calibrate_network(job: Job, network: nn.Module) -> tuple[Calibration, dict[
     if not len(checks):
         return calibrate(job.settings, job.material, None, unlabelled=None, progress=job.progress)
     network.to(torch.device(job.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
+    checks = in_reading_order(checks, job.reader.patch_px)
+    blocks = job.material.blocks
+    places = cell_numbers(checks, blocks.block_px if blocks else job.reader.patch_px)
     held_out = read_logits(network, checks, data, reader=job.reader, progress=job.progress)
     unlabelled = None
     if job.settings.prior != "none":
@@ -324,7 +335,7 @@ def _calibrate_network(job: Job, network: nn.Module) -> tuple[Calibration, dict[
     return calibrate(
         job.settings,
         job.material,
-        HeldOut(held_out.values.numpy(), held_out.label.numpy(), held_out.weight.numpy()),
+        HeldOut(held_out.values.numpy(), held_out.label.numpy(), held_out.weight.numpy(), places),
         unlabelled=unlabelled,
         progress=job.progress,
     )

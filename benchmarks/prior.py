@@ -1,0 +1,247 @@
+"""Whether correcting the class prior is a gain: mean IoU and accuracy with --prior none and em, for one case a line.
+
+    python benchmarks/prior.py CASE ... [--recipe forest] [--seeds 0 1 2] [--folder prior-results]
+
+A CASE is a dataset with masks and a budget, FOLDER:PER_CLASS:SCOPE (such as naip:50:total), scored at random pixels of its
+training and of its test images; a raster and field points, RASTER:POINTS, scored at the points of five folds by place,
+each left out by fits of their own; or landscape:NUMBER, an invented one, of 10 points a class, scored at its random pixels.
+Logits are kept in --folder, so that a second run only corrects and scores.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from geoseg.domain.accuracy import accuracy
+from geoseg.domain.blocks import assign_folds, find_blocks
+from geoseg.domain.legend import UNLABELLED
+from geoseg.domain.points import Points
+from geoseg.domain.ports import Silence
+from geoseg.domain.windows import Window
+from geoseg.geodata.landscapes import write_landscapes
+from geoseg.geodata.outputs import whole_file
+from geoseg.geodata.rasters import Raster
+from geoseg.learning.calibration import Calibration, HeldOut
+from geoseg.learning.forest import fit_forest
+from geoseg.learning.quick import fit_quick
+from geoseg.learning.reading import FitData, draw_unlabelled, in_reading_order, read_logits
+from geoseg.settings import SampleSettings, TrainSettings
+from geoseg.workflows.inputs import find_inputs, open_rasters
+from geoseg.workflows.material import Material, gather
+from geoseg.workflows.prior import calibrate
+from geoseg.workflows.recipes import Job, load_layers
+from geoseg.workflows.sample import sample
+
+LAND_SEED = 1000
+LANDSCAPE_PX = 768
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Logits of a fit: at points left out, at unlabelled pixels, and at pixels or points with a known class."""
+
+    counts: np.ndarray
+    held: np.ndarray
+    labels: np.ndarray
+    weights: np.ndarray
+    places: np.ndarray
+    unlabelled: np.ndarray
+    land: np.ndarray
+    land_truth: np.ndarray
+    test: np.ndarray
+    test_truth: np.ndarray
+
+    def confusions(self, calibration: Calibration) -> Iterator[np.ndarray]:
+        """Yield the confusion matrices on land and test (C, C), reference in rows."""
+        classes = len(self.counts)
+        shift = np.zeros(classes) if calibration.shift is None else np.array(calibration.shift)
+        for logits, truth in ((self.land, self.land_truth), (self.test, self.test_truth)):
+            mapped = (logits / calibration.temperature + shift).argmax(axis=1)
+            cells = np.bincount(truth.astype(np.int64) * classes + mapped, minlength=classes**2)
+            yield cells.reshape(classes, classes)
+
+
+def main() -> None:
+    """Fit what is not fitted yet, correct, score and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("cases", nargs="+")
+    parser.add_argument("--recipe", choices=["forest", "quick"], default="forest")
+    parser.add_argument("--weights", default="imagenet")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--folder", type=Path, default=Path("prior-results"))
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    print(
+        "mIoU and OA in %, none -> em, on land (images that points lie on) and test (other images, or points left out)"
+    )
+    for case in options.cases:
+        for seed in options.seeds:
+            _print(case, seed, options)
+
+
+def _print(case: str, seed: int, options: argparse.Namespace) -> None:
+    parts = list(_fits(case, seed, options))
+    totals: dict[str, list[np.ndarray]] = {}
+    notes = []
+    for settings, material, fitted in parts:
+        held = (
+            HeldOut(fitted.held, fitted.labels, fitted.weights, fitted.places) if len(fitted.held) else None
+        )
+        calibration, record = calibrate(
+            settings, material, held, unlabelled=fitted.unlabelled, progress=Silence()
+        )
+        notes.append(f"{record.get('strength', 0):.2f}")
+        for name, one in (("none", Calibration()), ("em", calibration)):
+            totals.setdefault(name, []).append(np.stack(list(fitted.confusions(one))))
+    text = []
+    for place in (0, 1):
+        both = [accuracy(sum(one[place] for one in totals[name])) for name in ("none", "em")]
+        if both[0].confusion.sum():
+            values = [f"{100 * both[0].miou:5.1f} -> {100 * both[1].miou:5.1f}"]
+            values.append(f"{100 * both[0].overall_accuracy:5.1f} -> {100 * both[1].overall_accuracy:5.1f}")
+            text.append(f"{('land', 'test')[place]}: mIoU {values[0]}, OA {values[1]}")
+    print(f"{Path(case).name:32} seed {seed}  {'; '.join(text)}  (strength {' '.join(notes)})", flush=True)
+
+
+def _fits(
+    case: str, seed: int, options: argparse.Namespace
+) -> Iterator[tuple[TrainSettings, Material, Fitted]]:
+    """Yield settings, material and logits of each fit of a case."""
+    first, _, rest = case.partition(":")
+    stem = case.replace("/", "_").replace(":", "-")
+    own = {"output": options.folder / "m.geoseg", "recipe": options.recipe, "seed": seed, "device": "cpu"}
+    own["weights"] = options.weights
+    with ExitStack() as stack:
+        if Path(first).suffix:
+            settings = TrainSettings(data=first, points=rest, **own)
+            material = gather(settings, stack, Silence(), check_share=0)
+            for fold, (fitted, left) in enumerate(_outer_folds(material.teaching.points, seed)):
+                data = replace(material.data, points=fitted)
+                path = options.folder / f"{stem}-{options.recipe}-{seed}-{fold}.npz"
+                part = replace(material, data=data)
+                test = (data, left)
+                yield settings, part, _kept(path, lambda p=part, test=test: _fit(settings, p, test=test))
+            return
+        if first == "landscape":
+            folder, (per_class, scope) = options.folder / f"landscape-{rest}", ("10", "image")
+            if not folder.exists():
+                splits = {"train": [1000 * int(rest)], "test": [1000 * int(rest) + 1]}
+                write_landscapes(folder, splits, size=LANDSCAPE_PX, resolution_m=0.5, progress=Silence())
+        else:
+            folder, (per_class, scope) = Path(first), rest.split(":")
+        points = options.folder / f"{stem}-{seed}.gpkg"
+        if not points.exists():
+            sample(
+                SampleSettings(
+                    data=folder,
+                    output=points,
+                    split="train",
+                    per_class=int(per_class),
+                    scope=scope,
+                    seed=seed,
+                )
+            )
+        settings = TrainSettings(data=folder, points=points, bands=(1, 2, 3), **own)
+        material = gather(settings, stack, Silence(), check_share=0)
+        path = options.folder / f"{stem}-{options.recipe}-{seed}.npz"
+        yield settings, material, _kept(path, lambda: _fit_dataset(settings, material, stack))
+
+
+def _outer_folds(points: Points, seed: int) -> Iterator[tuple[Points, Points]]:
+    blocks = find_blocks(points, 256)
+    fold = assign_folds(points.class_id, blocks.numbers, folds=5, seed=seed + LAND_SEED)
+    for k in range(fold.max() + 1):
+        yield points.take(fold != k), points.take(fold == k)
+
+
+def _kept(path: Path, make: Callable[[], Fitted]) -> Fitted:
+    if not path.exists():
+        fitted = make()
+        with whole_file(path, overwrite=True) as partial, partial.open("wb") as file:
+            np.savez_compressed(file, **vars(fitted))
+    with np.load(path) as kept:
+        return Fitted(**{f.name: kept[f.name] for f in fields(Fitted)})
+
+
+def _fit_dataset(settings: TrainSettings, material: Material, stack: ExitStack) -> Fitted:
+    """Fit to points of a dataset, and read at random pixels of its training and its test images."""
+    inputs = find_inputs(settings.data, split="test", legend=None, masks_needed=True)
+    rasters = open_rasters(inputs.images, settings.bands, stack)
+    test = replace(material.data, sources=rasters.sources)
+    drawn = draw_unlabelled(test.sizes, settings.patch, settings.seed)
+    truth, valid = _truth(settings, material, drawn, sources=rasters.sources)
+    pixels = replace(drawn, class_id=truth).take(valid & (truth != UNLABELLED))
+    fitted = _fit(settings, material, test=(test, pixels))
+    # The unlabelled pixels of the fit, which never saw their classes.
+    drawn = in_reading_order(
+        draw_unlabelled(material.data.sizes, settings.patch, settings.seed), settings.patch
+    )
+    truth, valid = _truth(settings, material, drawn, sources=material.rasters.sources)
+    truth = truth[valid]
+    known = truth != UNLABELLED
+    return replace(fitted, land=fitted.unlabelled[known], land_truth=truth[known])
+
+
+def _truth(
+    settings: TrainSettings, material: Material, points: Points, *, sources: Mapping[str, Raster]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the class of each point in the masks (P,), and whether the image is valid there."""
+    truth, valid = points.class_id.copy(), np.zeros(len(points), bool)
+    for name, source in sources.items():
+        inputs = find_inputs(settings.data, split=None, legend=None, masks_needed=True)
+        mask = inputs.read_truth(name, material.legend, source.info)
+        is_valid = source.read(Window(0, 0, source.height, source.width))[1]
+        own = points.image == name
+        at = points.row[own].astype(int), points.col[own].astype(int)
+        truth[own], valid[own] = mask[at], is_valid[at]
+    return truth, valid
+
+
+def _fit(
+    settings: TrainSettings,
+    material: Material,
+    *,
+    test: tuple[FitData, Points],
+) -> Fitted:
+    job = Job(settings, material, None, Silence())  # type: ignore[arg-type]
+    network: nn.Module
+    if settings.recipe == "forest":
+        forest = fit_forest(material.teaching, job.reader, seed=settings.seed, progress=Silence())
+        network, held, unlabelled = forest.network, forest.held_out, forest.unlabelled
+    else:
+        network = load_layers(job).network
+        reader = replace(job.reader, views=settings.views)
+        quick = fit_quick(network, material.teaching, reader, seed=settings.seed, progress=Silence())
+        held, unlabelled = quick.validation.held_out, quick.unlabelled
+    classes = len(material.legend)
+    if held is None:
+        held = HeldOut(np.zeros((0, classes)), np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64))
+    read = read_logits(network, test[1], test[0], reader=job.reader)
+    read = read.take(read.valid)
+    none = np.zeros((0, classes)), np.zeros(0, np.int64)
+    counts = np.bincount(material.teaching.points.class_id, minlength=classes)
+    places = held.places if held.places is not None else np.arange(len(held.labels))
+    return Fitted(
+        counts,
+        held.logits,
+        held.labels,
+        held.weights,
+        places,
+        unlabelled,
+        *none,
+        read.values.numpy(),
+        read.label.numpy(),
+    )
+
+
+if __name__ == "__main__":
+    main()
