@@ -130,3 +130,14 @@ def test_the_trees_of_a_state_are_all_or_none(stump):
     assert torch.equal(trees_of(state).left, stump.left)
     with pytest.raises(ValueError, match="no forest"):
         trees_of({"left": stump.left})
+
+
+@pytest.mark.parametrize("each", [1, 2])
+def test_points_that_no_tree_can_tell_apart_are_refused(data, each):
+    """Leaves have three points at least, so five points or fewer make no two leaves."""
+    positions = np.concatenate([np.flatnonzero(data.points.class_id == k)[:each] for k in (0, 1)])
+    few = FitData(data.sources, data.points.take(positions), data.normalisation, 3)
+    with pytest.raises(
+        TrainingError, match=r"too few for a random forest.*at least 6 points.*got \d points of 2 classes"
+    ):
+        fit_forest(few, READER, seed=0, progress=Silence())

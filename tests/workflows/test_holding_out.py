@@ -10,6 +10,7 @@ from tests.workflows.watching import Watcher
 
 from geoseg.domain.blocks import cell_numbers
 from geoseg.domain.points import CHECK, TRAIN
+from geoseg.errors import PointsError
 from geoseg.settings import TrainSettings
 from geoseg.workflows.material import gather
 
@@ -49,3 +50,24 @@ def test_points_of_one_place_a_class_all_train_and_are_warned_of(gathered):
     material, said = gathered(["east,50,5,field", "west,50,90,water"])
     assert len(material.data.points.with_role(TRAIN)) == 2
     assert any(text.startswith("No point is held out") for text in said)
+
+
+# Too few points
+
+
+def test_points_of_one_class_are_refused_by_every_recipe(gathered):
+    with pytest.raises(
+        PointsError, match=r"points\.csv: the points to train on are all of one class.*got 3 of wood"
+    ):
+        gathered(["east,50,50,wood", "east,60,50,wood", "west,50,50,wood"])
+
+
+def test_classes_of_one_or_two_points_are_warned_of_with_their_numbers(gathered):
+    lines = [f"east,{20 + 10 * k},10,field" for k in range(5)]
+    _, said = gathered([*lines, "east,50,50,wood", "east,60,50,wood", "west,50,90,water"], check_share=0)
+    assert any(text.startswith("Too few points to learn from: wood 2, water 1.") for text in said)
+
+
+def test_enough_points_are_not_warned_of(gathered):
+    _, said = gathered()
+    assert not any("Too few points" in text for text in said)

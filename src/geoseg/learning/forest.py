@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from geoseg.domain.blocks import Blocks, find_blocks
 from geoseg.domain.ports import Progress
+from geoseg.errors import TrainingError
 from geoseg.learning.calibration import HeldOut, cross_entropy
 from geoseg.learning.reading import (
     FitData,
@@ -176,7 +177,7 @@ def fit_forest(data: FitData, reader: Reader, *, seed: int, progress: Progress) 
         progress: Told of every step.
 
     Raises:
-        TrainingError: The points are of fewer than two classes.
+        TrainingError: The points are of fewer than two classes, or too few for any tree to tell them apart.
     """
     labelled, unlabelled = read_labelled_and_not(
         lambda images: [texture(images)], data, reader=reader, seed=seed, progress=progress
@@ -188,11 +189,29 @@ def fit_forest(data: FitData, reader: Reader, *, seed: int, progress: Progress) 
         return _logits(ForestNetwork(_fit(fitted, data.classes, seed), channels), values)
 
     folds = folds_by_place(sample.labels, sample.places, seed=seed)
-    network = ForestNetwork(_fit(sample, data.classes, seed), channels)
+    trees = _fit(sample, data.classes, seed)
+    if len(trees.left) == len(trees.roots):
+        raise _too_few(sample)
+    if len(sample.labels) < sample.values.shape[1]:
+        progress.warn(
+            f"The forest has {len(sample.labels)} points for {sample.values.shape[1]} features: too few to tell which "
+            "features matter. Add points, at least 10 of each class, or use the recipe quick."
+        )
+    network = ForestNetwork(trees, channels)
     held_out = None if folds is None else leave_out(sample, folds, fit_and_score)
     own = HeldOut(_logits(network, sample.values), sample.labels, sample.weights)
     return ForestFit(
         network, held_out, blocks, _logits(network, unlabelled.values.numpy()), cross_entropy(own)
+    )
+
+
+def _too_few(sample: Sample) -> TrainingError:
+    classes = len(np.unique(sample.labels))
+    return TrainingError(
+        "the points are too few for a random forest: no tree can tell the classes apart, and the map would have one class",
+        expected=f"at least {2 * LEAST_LEAF} points, and {LEAST_LEAF} or more of each class",
+        got=f"{len(sample.labels)} points of {classes} classes",
+        hint="Add points, at least 10 of each class, or use the recipe quick.",
     )
 
 

@@ -52,9 +52,9 @@ def auto(job: Job) -> Trained:
     say("Trying quick.")
     quick = fit_heads(job, layers)
     say("Trying forest.")
-    tried = {one.recipe: one for one in (quick, fit_trees(job))}
+    tried = {one.recipe: one for one in (quick, *_try_forest(job))}
     scores = {name: score(one.held_out) for name, one in tried.items() if one.held_out is not None}
-    if len(scores) < len(tried):
+    if len(scores) < 2:
         say("Keeping quick: the points are too few to leave any out and compare.")
         return quick
     choice = choose(scores)
@@ -77,6 +77,15 @@ def auto(job: Job) -> Trained:
     except (TrainingError, torch.OutOfMemoryError) as error:
         job.progress.warn(f"Keeping quick, since deep failed: {error}")
         return _with_findings(quick, found)
+
+
+def _try_forest(job: Job) -> tuple[Trained, ...]:
+    """Return a forest, or nothing where the points are too few for one."""
+    try:
+        return (fit_trees(job),)
+    except TrainingError as error:
+        job.progress.say(f"No forest: {error}")
+        return ()
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,8 @@ from geoseg.workflows.inputs import (
 from geoseg.workflows.shares import stated_shares
 
 NORMALISATION_WINDOWS = 256
+LEAST_OF_A_CLASS = 3
+"""Training points of a class below which nothing is learnt of how it varies."""
 _EVERY_PX = 2
 _MOST_LABELS = 4_000_000
 _STRIP_PX = 256
@@ -102,6 +104,7 @@ def gather(settings: TrainSettings, stack: ExitStack, progress: Progress, *, che
         points, blocks = hold_out(points, check_share, patch_px=settings.patch, seed=settings.seed)
         tell_of_blocks(blocks, progress)
     progress.say(_describe(points, legend))
+    _check_enough(points, legend, where=settings.points or settings.data, progress=progress)
     indices = _positions(settings.indices, rasters.bands)
     normalisation = _normalisation(rasters.sources, points, settings.patch, indices=indices)
     shares = stated_shares(settings, rasters, legend, progress=progress)
@@ -183,6 +186,31 @@ def _describe(points: Points, legend: Legend) -> str:
     held, images = len(points.with_role(CHECK)), len(np.unique(points.image))
     note = f" No point of {', '.join(without)}: the map will not show it." if without else ""
     return f"{len(points)} points on {images} raster(s), {held} of them held out ({text}).{note}"
+
+
+def _check_enough(points: Points, legend: Legend, *, where: object, progress: Progress) -> None:
+    """Refuse points of one class, and warn of classes with too few points to learn from.
+
+    Raises:
+        PointsError: The points to train on are all of one class.
+    """
+    counts = points.with_role(TRAIN).counting().counts(len(legend))
+    named = [(name, int(count)) for name, count in zip(legend.names, counts, strict=True) if count]
+    if len(named) == 1:
+        [(name, count)] = named
+        raise PointsError(
+            "the points to train on are all of one class, so the map would show nothing else",
+            where=where,
+            expected="points of two classes or more",
+            got=f"{count} of {name}",
+            hint="Add points of what is not this class, such as a class background.",
+        )
+    few = [f"{name} {count}" for name, count in named if count < LEAST_OF_A_CLASS]
+    if few:
+        progress.warn(
+            f"Too few points to learn from: {', '.join(few)}. The map of these classes will be unreliable, and their errors "
+            "cannot be estimated. Aim at 10 or more points of each class, in several parts of the raster."
+        )
 
 
 def _positions(indices: Sequence[Pair], bands: Sequence[int]) -> tuple[Pair, ...]:
