@@ -63,14 +63,17 @@ class Undecided:
 
 
 def test_the_odds_are_those_of_the_shares_on_the_raster(dataset, model):
-    """Evidence for one class alone on every pixel: it covers all, and the others a thousandth at least."""
+    """Evidence for one class alone on every pixel: it covers all, and the others have a thousandth each.
+
+    A thousandth is less than a twentieth of the others' points, so their odds are divided by the square root of 20.
+    """
     prior = {"point_shares": [0.25, 0.25, 0.5], "strength": 0.5}
     shift = (0.3, -0.2, 0.1)
     record = read_record(model)
     record = replace(record, calibration=Calibration(1.0, shift), training={"prior": prior})
     with open_raster(dataset / "images" / "north.tif", bands=record.bands) as source:
         odds = raster_odds(source, Undecided([0.0, 1.0, 0.0]), record, context_px=32, progress=Watcher())
-    expected = 0.5 * np.log(np.array([0.001, 1.0, 0.001]) / prior["point_shares"]) - shift
+    expected = 0.5 * np.log([1 / 20, 1 / 1.002 / 0.25, 1 / 20]) - shift
     np.testing.assert_allclose([float(part) for part in odds.split()], expected, atol=1e-5)
 
 
