@@ -153,12 +153,15 @@ def test_info_says_what_a_file_is(geoseg, request, kind):
 
 
 def test_demo_is_told_where_to_write(geoseg, tmp_path):
-    (tmp_path / "results.json").write_text("{}")
+    (tmp_path / "results.json").write_text('{"landscape_seeds": {"train": [0]}, "runs": [{"miou": 0.5}]}')
 
     outcome = geoseg("demo", "-o", tmp_path, "--seed", 3)
 
     assert outcome.code == 8
-    assert outcome.err == f"Error: {tmp_path}: an earlier demo's results are here. Use --overwrite.\n"
+    assert (
+        outcome.err
+        == f"Error: {tmp_path}: results of an earlier demo are here. Use --overwrite to replace them.\n"
+    )
 
 
 def test_outputs_are_replaced_only_when_asked(geoseg, model, raster, tmp_path):

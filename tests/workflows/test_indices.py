@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import rasterio
-from pydantic import ValidationError
 
 from geoseg.errors import ModelFileError, SettingsError
 from geoseg.learning.model_file import read_record
@@ -92,7 +91,7 @@ def test_an_index_of_bands_that_are_not_used_is_refused(settings):
 
 @pytest.mark.parametrize("text", ["4", "4-1-2", "4-", "0-1", "a-b", "4/1", "2-2"])
 def test_what_is_no_pair_of_bands_is_refused(settings, text):
-    with pytest.raises(ValidationError, match="indices"):
+    with pytest.raises(SettingsError, match="indices"):
         settings(indices=(text,))
 
 

@@ -157,7 +157,7 @@ def test_a_folder_without_a_finished_run_is_named(bare):
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"protocol": 3, "test_split": "test"}'])
 def test_a_record_that_cannot_be_read_is_named(bare, text):
     (bare / "experiment.json").write_text(text)
-    with pytest.raises(OutputError, match=r"experiment\.json: this file of the experiment cannot be read"):
+    with pytest.raises(OutputError, match=r"experiment\.json: this is no record of an experiment"):
         summarise(bare, Silence())
 
 
