@@ -7,12 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import rasterio
+import torch
 
 from geoseg.errors import ModelFileError, SettingsError
 from geoseg.learning import backends, exporting
 from geoseg.learning.backends import build_predictor, check_int8, fastest_backend, installed_backends
 from geoseg.learning.exporting import export_onnx, to_openvino
+from geoseg.learning.layers import build_layer_network
 from geoseg.learning.model_file import read_model
+from geoseg.learning.models import Architecture
 from geoseg.learning.runtimes import RuntimePredictor, openvino_runtime
 
 
@@ -150,3 +153,20 @@ def test_int8_is_for_networks_on_the_cpu_with_onnx_or_openvino(small_model, monk
     monkeypatch.setattr(backends, "find_spec", lambda name: None if name == "openvino" else object())
     with pytest.raises(SettingsError, match=r"openvino is not installed; expected onnx"):
         check_int8(small_model, "openvino", "cpu")
+
+
+def test_a_network_whose_padding_depends_on_the_size_is_exported_once_for_all_windows(small_model):
+    pytest.importorskip("timm")
+    torch.manual_seed(0)
+    architecture = Architecture("tf_efficientnet_lite0", 3, 3, 64, head="linear")
+    own = replace(small_model, network=build_layer_network(architecture))
+    own = replace(own, record=replace(own.record, architecture=architecture))
+    predictor, exact = (
+        build_predictor(own, name, device="cpu", precision="float32") for name in ("openvino", "torch")
+    )
+    for count, height, width in [(1, 64, 96), (2, 96, 64)]:
+        pixels = np.random.default_rng(0).uniform(0, 255, (count, 3, height, width)).astype(np.float32)
+        valid = np.ones((count, height, width), bool)
+        np.testing.assert_allclose(
+            predictor.probabilities(pixels, valid), exact.probabilities(pixels, valid), atol=3e-3
+        )

@@ -4,7 +4,7 @@ import torch
 from geoseg.errors import ModelFileError, SettingsError
 from geoseg.learning.layers import build_layer_network, late_parameters
 from geoseg.learning.models import Architecture
-from geoseg.learning.timm_stages import load_timm_weights, timm_stages
+from geoseg.learning.timm_stages import SamePadding, load_timm_weights, timm_stages
 
 timm = pytest.importorskip("timm")
 
@@ -93,3 +93,18 @@ def test_without_timm_its_name_is_told(monkeypatch):
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     with pytest.raises(SettingsError, match=r"timm, which is not installed.*pip install"):
         timm_stages(_architecture("resnet18"))
+
+
+def test_same_padding_gives_what_timm_gives_where_sides_are_multiples_of_the_stride():
+    for kernel, stride, dilation in [
+        (3, 2, 1),
+        (5, 2, 1),
+        (3, 1, 2),
+        ((3, 5), (2, 1), 1),
+        (1, 2, 1),
+        (4, 1, 1),
+    ]:
+        torch.manual_seed(0)
+        theirs = timm.layers.Conv2dSame(4, 6, kernel, stride=stride, dilation=dilation, groups=2)
+        images = torch.randn(1, 4, 32, 64)
+        assert torch.equal(SamePadding(theirs)(images), theirs(images))

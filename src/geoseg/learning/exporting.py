@@ -72,16 +72,17 @@ def export_onnx(model: Model, *, tile_px: int | None = None) -> bytes:
 def to_openvino(model: Model) -> Any:
     """Return the model as a graph of OpenVINO, which must be installed; sizes and number of images are open.
 
+    The network is traced on an example: torch.export reasons about every size that an image may have, which takes
+    many minutes where the padding depends on it.
+
     Raises:
         ModelFileError: The model is a forest.
     """
     import openvino
 
     _check_is_network(model)
-    with _quietly(), torch.inference_mode(False):
-        sizes = {"images": _open_sizes(None)}
-        program = torch.export.export(_exportable(model), (_example(model, None),), dynamic_shapes=sizes)
-        return openvino.convert_model(program)
+    with _quietly(), torch.inference_mode(False), torch.no_grad():
+        return openvino.convert_model(_exportable(model), example_input=_example(model, None))
 
 
 def _exportable(model: Model) -> nn.Module:

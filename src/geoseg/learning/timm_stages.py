@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from geoseg.errors import ModelFileError, SettingsError
 from geoseg.learning.locality import is_local
@@ -68,7 +69,7 @@ def timm_stages(architecture: Architecture, weights: str = "none") -> TimmStages
         source["pretrained_cfg_overlay"] = {"file": weights}
     options = {**_OPTIONS, "out_indices": _usable_stages(name), "in_chans": architecture.backbone_bands}
     try:
-        return TimmStages(timm.create_model(name, **options, **source).eval())
+        return TimmStages(_padded_alike(timm.create_model(name, **options, **source)).eval())
     except (OSError, RuntimeError, ValueError) as error:
         if weights not in ("none", "imagenet"):
             raise ModelFileError(
@@ -116,6 +117,41 @@ def _usable_stages(name: str) -> tuple[int, ...]:
         why = "its output would depend on the window size (global attention, pooling or normalisation)"
         raise _unusable(name, why)
     return chosen
+
+
+class SamePadding(nn.Conv2d):
+    """A convolution with TensorFlow's "same" padding, as it is for images whose sides are multiples of the stride.
+
+    Windows start and end at multiples of 32 px. A padding that is computed from the size of each image would cost
+    exporters many minutes, and shift the features of other sizes.
+    """
+
+    def __init__(self, convolution: nn.Conv2d) -> None:
+        super().__init__(
+            convolution.in_channels,
+            convolution.out_channels,
+            cast(tuple[int, int], convolution.kernel_size),
+            stride=cast(tuple[int, int], convolution.stride),
+            dilation=cast(tuple[int, int], convolution.dilation),
+            groups=convolution.groups,
+            bias=convolution.bias is not None,
+        )
+        self.weight, self.bias = convolution.weight, convolution.bias
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the convolution of images padded with zeros."""
+        sides = zip(self.kernel_size, self.stride, self.dilation, strict=True)
+        sums = [max((kernel - 1) * dilation + 1 - stride, 0) for kernel, stride, dilation in sides]
+        around = [side for total in reversed(sums) for side in (total // 2, total - total // 2)]
+        return super().forward(functional.pad(images, around))
+
+
+def _padded_alike(network: nn.Module) -> nn.Module:
+    """Return a network of timm's whose convolutions pad every image alike; changed in place."""
+    for name, module in list(network.named_modules()):
+        if type(module).__name__ == "Conv2dSame":
+            network.set_submodule(name, SamePadding(cast(nn.Conv2d, module)))
+    return network
 
 
 def load_timm_weights(network: nn.Module, architecture: Architecture, weights: str) -> WeightsReport:
