@@ -12,7 +12,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from geoseg.errors import GeoSegError
+    from geoseg.errors import GeoSegError, GeoSegWarning
     from geoseg.settings import (
         DemoSettings,
         EvaluateSettings,
@@ -41,6 +41,7 @@ __all__ = [
     "ExperimentSettings",
     "ExportSettings",
     "GeoSegError",
+    "GeoSegWarning",
     "PictureSettings",
     "PredictSettings",
     "SampleSettings",
@@ -62,5 +63,8 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first used: torch and rasterio take seconds to load."""
     if name not in __all__:
         raise AttributeError(f"module 'geoseg' has no attribute {name!r}")
-    home = "errors" if name == "GeoSegError" else "settings" if name[0].isupper() else f"workflows.{name}"
+    if name in ("GeoSegError", "GeoSegWarning"):
+        home = "errors"
+    else:
+        home = "settings" if name[0].isupper() else f"workflows.{name}"
     return getattr(import_module(f"geoseg.{home}"), name)

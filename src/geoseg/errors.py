@@ -36,6 +36,10 @@ class GeoSegError(Exception):
         return f"{text} {self.hint}" if self.hint else text
 
 
+class GeoSegWarning(UserWarning):
+    """Something that may spoil a result, such as points that were dropped."""
+
+
 class SettingsError(GeoSegError):
     """An option or a settings file that cannot be used."""
 

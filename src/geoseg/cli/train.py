@@ -168,7 +168,7 @@ def train(
     if json_:
         kept = {k: v for k, v in result.record.training.items() if k not in ("history", "settings", "places")}
         curves = {"curves": str(result.curves)} if result.curves else {}
-        print_json({"model": str(result.model), **curves, **kept})
+        print_json({"model": str(result.model), **curves, **kept, "warnings": list(result.warnings)})
         return
     typer.echo(f"{result.model}: {result.summary}.")
     if result.curves:

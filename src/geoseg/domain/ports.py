@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+import warnings
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.domain.windows import Window
+from geoseg.errors import GeoSegWarning
 
 
 class PixelSource(Protocol):
@@ -70,3 +73,49 @@ class Silence:
 
     def warn(self, text: str) -> None:
         """Say nothing."""
+
+
+class PythonWarnings(Silence):
+    """Progress of a call from Python that passed none: only warnings are shown, as Python warnings."""
+
+    def warn(self, text: str) -> None:
+        """Issue a GeoSegWarning at the first line outside this package."""
+        warnings.warn(text, GeoSegWarning, stacklevel=_frames_to_caller())
+
+
+class WarningRecorder:
+    """Progress that passes everything on and keeps the warnings.
+
+    Attributes:
+        warnings: The warnings so far.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self.warnings = list[str]()
+
+    def start(self, what: str, total: int) -> None:
+        """Pass the start of a piece of work on."""
+        self._progress.start(what, total)
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        """Pass finished steps on."""
+        self._progress.advance(steps, note)
+
+    def say(self, text: str) -> None:
+        """Pass a message on."""
+        self._progress.say(text)
+
+    def warn(self, text: str) -> None:
+        """Keep a warning and pass it on."""
+        self.warnings.append(text)
+        self._progress.warn(text)
+
+
+def _frames_to_caller() -> int:
+    """Return the stack level, as ``warnings.warn`` counts it in the calling function, of the first line outside geoseg."""
+    frame = inspect.currentframe()
+    level = -1
+    while frame is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] == "geoseg":
+        frame, level = frame.f_back, level + 1
+    return level + 1

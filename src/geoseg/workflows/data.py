@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from geoseg.domain.ports import Progress, Silence
+from geoseg.domain.ports import Progress, PythonWarnings
 from geoseg.errors import DatasetError
 from geoseg.geodata.archives import check_empty, unpack
 from geoseg.geodata.downloads import check_sum, download
@@ -23,7 +23,7 @@ def landcover_ai(settings: LandCoverSettings, progress: Progress | None = None) 
         DatasetError: The server, the archive or what it holds is not right.
         OutputError: The folder cannot be written.
     """
-    return fetch(settings, PUBLISHED, progress or Silence())
+    return fetch(settings, PUBLISHED, progress or PythonWarnings())
 
 
 def fetch(settings: LandCoverSettings, published: Published, progress: Progress) -> Report:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from geoseg.domain.legend import Legend
-from geoseg.domain.ports import Progress, Silence
+from geoseg.domain.ports import Progress, PythonWarnings
 from geoseg.errors import OutputError
 from geoseg.geodata.class_maps import read_class_map
 from geoseg.geodata.landscapes import landscape_legend, write_landscapes
@@ -67,7 +67,7 @@ def demo(settings: DemoSettings, progress: Progress | None = None) -> DemoResult
     Raises:
         OutputError: Results of an earlier demo are there, or the folder cannot be written.
     """
-    progress = progress or Silence()
+    progress = progress or PythonWarnings()
     folder, results = settings.output, settings.output / "results.json"
     _check_folder(folder, results, overwrite=settings.overwrite)
     check_output(results, overwrite=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from geoseg.domain.accuracy import Accuracy, accuracy, accuracy_record, confusion_matrix
 from geoseg.domain.legend import Legend, ids_by_name
-from geoseg.domain.ports import Progress, Silence
+from geoseg.domain.ports import Progress, PythonWarnings, WarningRecorder
 from geoseg.errors import LegendError, PointsError, SettingsError
 from geoseg.geodata.class_maps import read_class_map, read_origin
 from geoseg.geodata.datasets import legend_beside
@@ -46,6 +46,7 @@ class Evaluation:
         images: The scores of each image by name.
         points: What is known of the points, where the map was compared with points.
         notes: What must be known to judge the scores, one sentence each.
+        warnings: What was warned of, one sentence each; the notes are among them.
     """
 
     accuracy: Accuracy
@@ -53,6 +54,7 @@ class Evaluation:
     images: dict[str, Accuracy]
     points: PointScores | None = None
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def statement(self) -> str | None:
@@ -69,6 +71,7 @@ class Evaluation:
             "statement": self.statement,
             "points": None if self.points is None else self.points.to_record(),
             "notes": list(self.notes),
+            "warnings": list(self.warnings),
         }
 
 
@@ -101,7 +104,7 @@ def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Ev
         PointsError: No point can be used.
         TrainingPointsError: The points are those that the model learnt from, and that is not allowed.
     """
-    progress = progress or Silence()
+    progress = WarningRecorder(progress or PythonWarnings())
     if settings.picture is not None:
         check_apart([settings.picture], [settings.subject, settings.data, settings.truth, settings.points])
         check_output(settings.picture, PICTURE, overwrite=settings.overwrite)
@@ -116,7 +119,9 @@ def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Ev
         progress.warn(note)
     scores = {image: accuracy(matrix) for image, matrix in compared.matrices.items()}
     total = accuracy(np.sum(matrices, axis=0))
-    evaluation = Evaluation(total, compared.legend, scores, compared.points, tuple(notes))
+    evaluation = Evaluation(
+        total, compared.legend, scores, compared.points, tuple(notes), tuple(progress.warnings)
+    )
     if settings.picture is not None:
         _draw(evaluation, settings)
     if evaluation.statement is not None and not settings.allow_training_points:

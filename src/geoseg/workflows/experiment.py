@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.domain.accuracy import accuracy, accuracy_record, confusion_matrix
-from geoseg.domain.ports import Progress, Silence
+from geoseg.domain.ports import Progress, PythonWarnings
 from geoseg.errors import ModelFileError, ResumeError, SettingsError
 from geoseg.geodata.class_maps import read_class_map
 from geoseg.geodata.outputs import write_json
@@ -48,7 +48,7 @@ def experiment(settings: ExperimentSettings, progress: Progress | None = None) -
         LegendError: There is no legend, or a mask has a class that it lacks.
         SettingsError: There is no such recipe, or no such class to leave out.
     """
-    progress = progress or Silence()
+    progress = progress or PythonWarnings()
     _check_recipes(settings)
     grid = runs(settings)
     if any(run.recipe != "forest" and not _result(run, settings).exists() for run in grid):

@@ -44,12 +44,14 @@ class Task:
         files: The files to make of it by role; "class_map" is always among them.
         replaces: Whether files that are there may be replaced.
         origin: Tags of the class map that say which model made it.
+        warnings: What may spoil the map, one sentence each.
     """
 
     info: RasterInfo
     files: Mapping[str, Path]
     replaces: bool
     origin: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from geoseg.domain.accuracy import accuracy, confusion_matrix
 from geoseg.domain.legend import Legend, ids_by_name
-from geoseg.domain.ports import Progress, Silence
+from geoseg.domain.ports import Progress, PythonWarnings
 from geoseg.domain.windows import Window
 from geoseg.errors import DatasetError, LegendError, RasterError
 from geoseg.geodata.class_maps import read_class_map
@@ -37,7 +37,7 @@ def picture(settings: PictureSettings, progress: Progress | None = None) -> Path
         LegendError: Neither the folder nor ``settings.legend`` has a legend.
         OutputError: The picture exists or cannot be written.
     """
-    progress = progress or Silence()
+    progress = progress or PythonWarnings()
     check_output(settings.output, PICTURE, overwrite=settings.overwrite)
     if not settings.data.is_dir():
         raise DatasetError("there is no such folder", where=settings.data)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from geoseg.domain.ports import Predictor, Progress, Silence
+from geoseg.domain.ports import Predictor, Progress, PythonWarnings, WarningRecorder
 from geoseg.domain.prediction import WindowPlan, plan_windows
 from geoseg.errors import GeoSegError, OutputError, RasterError, StoppedError
 from geoseg.geodata.areas import check_area
@@ -67,6 +67,7 @@ class Prediction:
         pixels: Pixels of each class by id (255: nodata).
         areas: What each class covers: id, name, pixels, hectares, share.
         files: Every file written, by role.
+        warnings: What may spoil the map, one sentence each.
     """
 
     raster: Path
@@ -75,6 +76,7 @@ class Prediction:
     pixels: dict[int, int]
     areas: list[dict[str, Any]]
     files: dict[str, Path]
+    warnings: tuple[str, ...] = ()
 
 
 @plain_faults
@@ -92,7 +94,7 @@ def predict(settings: PredictSettings, progress: Progress | None = None) -> list
         SettingsError: A backend, a precision, or a worker's version of this package does not fit.
         StoppedError: The user stopped it; finished strips are kept.
     """
-    progress = progress or Silence()
+    progress = progress or PythonWarnings()
     model = read_model(settings.model, settings.output_stride)
     if settings.prior == "raster":
         check_prior(model.record, settings.model)
@@ -172,15 +174,13 @@ def _prediction(task: Task, records: list[dict[str, Any]]) -> Prediction:
         pixels=pixels_by_class(records),
         areas=records,
         files=dict(task.files),
+        warnings=task.warnings,
     )
 
 
 def _tasks(settings: PredictSettings, record: ModelRecord, progress: Progress) -> list[Task]:
     """Check all that goes in and comes out."""
     tasks = [_task(raster, settings, record, progress=progress) for raster in settings.rasters]
-    for task in tasks:
-        if not settings.resample:
-            warn_of_resolution(task.info, record, progress)
     _check_names(tasks)
     if settings.area is not None:
         check_area(settings.area)
@@ -188,6 +188,7 @@ def _tasks(settings: PredictSettings, record: ModelRecord, progress: Progress) -
 
 
 def _task(raster: Path, settings: PredictSettings, record: ModelRecord, *, progress: Progress) -> Task:
+    noted = WarningRecorder(progress)
     info = describe_raster(raster)
     check_bands(info, record, settings.model)
     if settings.resample and record.resolution_m is None:
@@ -208,8 +209,11 @@ def _task(raster: Path, settings: PredictSettings, record: ModelRecord, *, progr
     claimed = [path for path in files.values() if store.has_claimed(path)]
     for role, path in files.items():
         check_output(path, _KINDS[role], overwrite=settings.overwrite or path in claimed)
-    styles = _styles(files, settings, progress)
-    return Task(info, files | styles, replaces=settings.overwrite or bool(claimed))
+    styles = _styles(files, settings, noted)
+    if not settings.resample:
+        warn_of_resolution(info, record, noted)
+    replaces = settings.overwrite or bool(claimed)
+    return Task(info, files | styles, replaces=replaces, warnings=tuple(noted.warnings))
 
 
 def _styles(files: Mapping[str, Path], settings: PredictSettings, progress: Progress) -> dict[str, Path]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from geoseg.domain.annotators import Annotator, Candidates, ComponentReach, err
 from geoseg.domain.legend import Legend
 from geoseg.domain.points import Budget, Points, Sample, Shortage, sample_points
-from geoseg.domain.ports import Progress, Silence
+from geoseg.domain.ports import Progress, PythonWarnings
 from geoseg.errors import LegendError, PointsError
 from geoseg.geodata.file_kinds import SAMPLE
 from geoseg.geodata.outputs import check_apart, check_output
@@ -42,7 +42,7 @@ def sample(settings: SampleSettings, progress: Progress | None = None) -> Sample
         PointsError: The masks have no pixel to draw.
         OutputError: The point file cannot be written.
     """
-    progress = progress or Silence()
+    progress = progress or PythonWarnings()
     check_output(settings.output, SAMPLE, overwrite=settings.overwrite)
     inputs = find_inputs(
         settings.data,

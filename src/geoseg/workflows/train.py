@@ -15,7 +15,7 @@ import torch
 from lightning_fabric import Fabric
 
 from geoseg.domain.points import CHECK, TRAIN
-from geoseg.domain.ports import Progress, Silence
+from geoseg.domain.ports import Progress, PythonWarnings, Silence, WarningRecorder
 from geoseg.errors import SettingsError, StoppedError, TrainingError
 from geoseg.geodata.file_kinds import MODEL
 from geoseg.geodata.outputs import check_apart, check_output, whole_file
@@ -50,6 +50,7 @@ class TrainResult:
         summary: What became of it, in a few words.
         curves: The training curves' picture, if there is one.
         rank: Number of this process among those that shared the work; the first, 0, wrote the files.
+        warnings: What may spoil the model, one sentence each.
     """
 
     model: Path
@@ -57,6 +58,7 @@ class TrainResult:
     summary: str
     curves: Path | None
     rank: int = 0
+    warnings: tuple[str, ...] = ()
 
 
 @plain_faults
@@ -78,7 +80,6 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
         OutputError: The model file exists or cannot be written.
         StoppedError: The user stopped it; the last checkpoint is kept.
     """
-    progress = progress or Silence()
     started = time.monotonic()
     check_apart([settings.output], _inputs(settings))
     check_output(settings.output, MODEL, overwrite=settings.overwrite)
@@ -86,7 +87,7 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
         check_weights(settings.weights, settings.backbone)
     fabric = _join(settings)
     rank = 0 if fabric is None else fabric.global_rank
-    progress = progress if rank == 0 else Silence()
+    progress = WarningRecorder((progress or PythonWarnings()) if rank == 0 else Silence())
     with ExitStack() as stack:
         folder = stack.enter_context(RunFolder(settings.output, is_read_only=rank > 0))
         # What chooses by cross-validation holds nothing out.
@@ -111,7 +112,9 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
                 write_picture(training_curves([asdict(r) for r in trained.history]), curves, overwrite=True)
             folder.finish()
         _wait(fabric)
-        return TrainResult(settings.output, record, trained.summary, curves, rank)
+        return TrainResult(
+            settings.output, record, trained.summary, curves, rank, warnings=tuple(progress.warnings)
+        )
 
 
 def _join(settings: TrainSettings) -> Fabric | None:
