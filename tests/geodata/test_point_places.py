@@ -173,3 +173,91 @@ def test_an_unnamed_datum_on_the_same_ellipsoid_is_no_obstacle(write_raster):
     places = find_places(table([500003.5], [3999997.5], "EPSG:26917"), {"a": raster})
 
     assert (places.row.tolist(), places.col.tolist()) == ([2], [3])
+
+
+SITE = 'LOCAL_CS["site",UNIT["metre",1]]'
+
+
+def degrees(write_raster, west, width, crs="EPSG:4326", step=1.0):
+    """A raster of 10 rows from 5 north to 5 south, ``width`` columns from ``west`` on."""
+    transform = Affine(step, 0, west, 0, -1, 5)
+    return describe_raster(write_raster(np.ones((10, width)), crs=crs, transform=transform))
+
+
+@pytest.mark.parametrize(
+    ("west", "width", "x", "cols"),
+    [
+        (0, 360, [-170.5, 189.5, 10.5, 370.5, -0.5], [189, 189, 10, 10, 359]),
+        (-180, 360, [190.5, -169.5, 350.5, 180], [10, 10, 170, -0.5]),
+        (170, 20, [-170.5, 189.5, 170.5, -180], [19, 19, 0, 9.5]),
+        (-190, 20, [170.5, -189.5, 530.5], [0, 0, 0]),
+    ],
+)
+def test_longitudes_count_by_whole_turns(write_raster, west, width, x, cols):
+    raster = degrees(write_raster, west, width)
+
+    places = find_places(table(x, [0.5] * len(x), "EPSG:4326"), {"a": raster})
+
+    assert places.fault.tolist() == [""] * len(x)
+    assert places.col.tolist() == cols
+
+
+def test_a_turn_does_not_bring_points_on_a_raster_that_they_are_not_on(write_raster):
+    raster = degrees(write_raster, 170, 20)
+
+    places = find_places(table([169.9, -169.9, 0, 529.5], [0] * 4, "EPSG:4326"), {"a": raster})
+
+    assert places.fault.tolist() == ["outside every raster"] * 3 + ["outside every raster"]
+
+
+def test_degrees_of_another_datum_count_by_whole_turns_too(write_raster):
+    raster = degrees(write_raster, 170, 20, crs="EPSG:4269")
+
+    assert find_places(table([-170.5], [0.5], "EPSG:4326"), {"a": raster}).col.tolist() == [19]
+
+
+def test_metres_of_web_mercator_across_180_degrees_count_by_whole_turns(write_raster):
+    # A million metres to each side of the 180th meridian.
+    raster = degrees(write_raster, 19_037_508.342789244, 20, crs="EPSG:3857", step=100_000)
+
+    places = find_places(table([-179.9, 179.9], [0, 0], "EPSG:4326"), {"a": raster})
+
+    assert places.col.tolist() == pytest.approx([9.5 + 0.111, 9.5 - 0.111], abs=1e-3)
+
+
+def test_utm_across_180_degrees_needs_no_turn(write_raster):
+    # Zone 1 begins at the 180th meridian, 166,021 m east on the equator.
+    raster = degrees(write_raster, 166_000, 40, crs="EPSG:32601")
+
+    places = find_places(table([179.9999, -179.9999, 180.0001], [0, 0, 0], "EPSG:4326"), {"a": raster})
+
+    assert places.col.tolist() == pytest.approx([9.8, 32, 32], abs=0.5)
+
+
+def test_geojson_of_a_raster_in_0_to_360_degrees_is_within_180(write_raster):
+    raster = degrees(write_raster, 0, 360)
+    points = make_points("a", [0, 0, 0], [10, 189, 359], [0, 0, 0])
+
+    x, y = map_positions(points, {"a": raster}, "OGC:CRS84")
+
+    assert x.tolist() == [10.5, -170.5, -0.5]
+    assert find_places(table(x, y, "OGC:CRS84"), {"a": raster}).col.tolist() == [10, 189, 359]
+
+
+def test_points_and_raster_in_one_local_crs_need_no_way(write_raster):
+    raster = describe_raster(write_raster(np.ones((6, 8)), crs=SITE, transform=Affine(1, 0, 10, 0, -1, 20)))
+
+    places = find_places(table([13.5], [17.5], SITE), {"a": raster})
+    (x,), (y,) = map_positions(make_points("a", [2], [3], [0]), {"a": raster}, shared_crs({"a": raster}))
+
+    assert (places.row.tolist(), places.col.tolist()) == ([2], [3])
+    assert (x, y) == (13.5, 17.5)
+
+
+def test_no_message_shows_a_page_of_wkt(write_raster):
+    raster = describe_raster(write_raster(np.ones((6, 8)), crs=SITE, transform=Affine(1, 0, 10, 0, -1, 20)))
+
+    with pytest.raises(
+        PointsError, match=r"points in site or in a CRS that leads to it; got WGS 84 \(EPSG:4326\)\."
+    ):
+        find_places(table([13.5], [17.5], "EPSG:4326"), {"a": raster})

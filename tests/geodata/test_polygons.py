@@ -6,6 +6,7 @@ import geopandas
 import numpy as np
 import pytest
 import shapely
+from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.features import shapes
@@ -125,3 +126,19 @@ def test_an_existing_file_is_kept(write_raster, legend, tmp_path) -> None:
     with pytest.raises(OutputError, match="--overwrite"):
         write(tmp_path / "map.gpkg", info, legend, np.zeros((4, 4), np.uint8))
     assert (tmp_path / "map.gpkg").read_bytes() == before
+
+
+def test_a_polygon_in_degrees_has_the_area_of_its_own_rows(write_raster, legend, tmp_path) -> None:
+    # Three pixels of ten degrees in each class, from 90 to 60, from 60 to 30 and from 30 degrees north to the equator.
+    class_ids = np.arange(3, dtype=np.uint8).repeat(3)[:, None]
+    info = describe_raster(
+        write_raster(class_ids, crs="EPSG:4326", transform=Affine(10, 0, 0, 0, -10, 90), nodata=255)
+    )
+
+    found = write(tmp_path / "a.gpkg", info, legend, class_ids).set_index("class_id")
+    large = write(tmp_path / "b.gpkg", info, legend, class_ids, min_area_m2=3e12)
+
+    # A sphere of the same surface is off by 0.7 % at most: R2 * 10 degrees in radians * the difference of the sines.
+    sphere = 6371007.2**2 * np.radians(10) * -np.diff(np.sin(np.radians([90, 60, 30, 0])))
+    assert found["area_m2"].tolist() == pytest.approx(sphere, rel=8e-3)
+    assert large["class_id"].tolist() == [2]

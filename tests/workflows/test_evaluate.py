@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from geoseg.domain.points import CHECK, join_points, make_points
-from geoseg.errors import OutputError, PointsError, RasterError
+from geoseg.errors import GeoSegWarning, OutputError, PointsError, RasterError
 from geoseg.geodata.class_maps import read_class_map
 from geoseg.geodata.legend_files import write_legend
 from geoseg.geodata.point_files import write_points
@@ -42,6 +42,7 @@ def test_a_map_of_six_pixels_is_scored_as_by_hand(scored):
     # Five labelled pixels: 0 0 1 1 1 are mapped as 0 1 1 1 and nothing. No pixel is water.
     said = {name: record.pop(name) for name in ("is_accuracy", "statement", "points", "notes")}
     assert said == {"is_accuracy": True, "statement": None, "points": None, "notes": []}
+    assert record.pop("warnings") == []
     assert record.pop("images") == {"map": record}
     assert record == {
         "miou": 0.5,
@@ -74,9 +75,10 @@ def test_points_that_name_the_raster_are_found_on_its_map(model, dataset, points
         predict(PredictSettings(model=model, rasters=(raster,), output=tmp_path / f"map-{raster.name}"))
     given = {"points": points, "allow_training_points": True}
 
-    of_maps = [
-        evaluate(EvaluateSettings(subject=tmp_path / f"map-{raster.name}", **given)) for raster in rasters
-    ]
+    with pytest.warns(GeoSegWarning, match="15 outside their image"):
+        of_maps = [
+            evaluate(EvaluateSettings(subject=tmp_path / f"map-{raster.name}", **given)) for raster in rasters
+        ]
     of_model = evaluate(EvaluateSettings(subject=model, data=dataset, split="train", **given))
 
     matrices = [scores.accuracy.confusion for scores in of_maps]

@@ -21,6 +21,7 @@ from geoseg.learning.normalisation import Normalisation
 from geoseg.settings import PredictSettings
 from geoseg.workflows.predict import predict
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*the model was trained at 1 m:geoseg.errors.GeoSegWarning")
 SIZE = (70, 73)
 PIXELS = np.random.default_rng(0).integers(1, 200, (3, *SIZE), np.uint8)
 HOLE = np.zeros(SIZE, np.bool_)

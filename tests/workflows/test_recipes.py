@@ -21,6 +21,8 @@ from geoseg.workflows.evaluate import evaluate
 from geoseg.workflows.predict import predict
 from geoseg.workflows.train import train
 
+pytestmark = pytest.mark.filterwarnings("ignore:The loss rose:geoseg.errors.GeoSegWarning")
+
 
 @pytest.fixture
 def settings(dataset, points, cheap, tmp_path):

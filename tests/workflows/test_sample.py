@@ -59,14 +59,16 @@ def test_the_file_holds_what_was_drawn(draw, dataset, classes, suffix):
 
 
 def test_every_labelled_pixel_may_be_drawn_and_no_other(draw):
-    points = draw(per_class=9000).points
+    with pytest.warns(GeoSegWarning, match="all there are were taken"):
+        points = draw(per_class=9000).points
 
     assert len(points) == 3 * (96 * 96 - 12 * 20)
     assert not ((points.row < 12) & (points.col < 20)).any()
 
 
 def test_a_place_with_fewer_pixels_than_asked_for_is_told(draw):
-    shortages = draw(per_class=3000, split="test").shortages
+    with pytest.warns(GeoSegWarning, match="Class 'field' has fewer than 3000 pixels to label in 1 place"):
+        shortages = draw(per_class=3000, split="test").shortages
 
     assert {(s.image, s.class_id, s.asked) for s in shortages} >= {("north", 0, 3000)}
     assert all(s.found < 3000 for s in shortages)

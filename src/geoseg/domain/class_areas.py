@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from geoseg.domain.legend import UNLABELLED, Legend
 
@@ -25,15 +25,18 @@ class ClassAreas:
     pixels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
     m2: NDArray[np.float64] = field(default_factory=lambda: np.zeros(256))
 
-    def add(self, class_ids: NDArray[np.uint8], pixel_m2: float | None) -> None:
-        """Add class ids (h, w) whose pixels each cover ``pixel_m2``."""
-        counts = np.bincount(class_ids.ravel(), minlength=256)
-        self.pixels += counts
-        self.m2 += counts * (np.nan if pixel_m2 is None else pixel_m2)
+    def add(self, class_ids: NDArray[np.uint8], pixel_m2: ArrayLike | None) -> None:
+        """Add class ids (h, w) whose pixels cover ``pixel_m2``, of a shape that broadcasts to (h, w); None: not known."""
+        self.pixels += np.bincount(class_ids.ravel(), minlength=256)
+        self.m2 += sums_by_value(class_ids, pixel_m2, 256)
 
     def to_records(self, legend: Legend) -> list[dict[str, Any]]:
-        """Return a record for each class, and one for what is nodata: pixels, hectares, share of the mapped land."""
-        mapped = int(self.pixels[:UNLABELLED].sum())
+        """Return a record for each class, and one for nodata: pixels, hectares, share of the mapped area.
+
+        Shares are of the ground; of pixels where their areas are not known.
+        """
+        sizes = self.pixels if np.isnan(self.m2[:UNLABELLED]).any() else self.m2
+        mapped = float(sizes[:UNLABELLED].sum())
         rows = [(c.id, c.name) for c in legend.classes] + [(UNLABELLED, "nodata")]
         return [
             {
@@ -41,7 +44,31 @@ class ClassAreas:
                 "name": name,
                 "pixels": int(self.pixels[number]),
                 "hectares": None if np.isnan(self.m2[number]) else float(self.m2[number] / _M2_A_HECTARE),
-                "share": float(self.pixels[number] / mapped) if mapped and number != UNLABELLED else None,
+                "share": float(sizes[number] / mapped) if mapped and number != UNLABELLED else None,
             }
             for number, name in rows
         ]
+
+
+def sums_by_value(
+    values: NDArray[np.integer[Any]], pixel_m2: ArrayLike | None, count: int
+) -> NDArray[np.float64]:
+    """Return what the pixels of each value cover, in square metres.
+
+    Args:
+        values: Whole numbers (h, w) from 0 to ``count`` - 1.
+        pixel_m2: What a pixel covers, of a shape that broadcasts to (h, w); None where that is not known.
+        count: How many values there are.
+
+    Returns:
+        Square metres by value (count,), NaN where pixels have no known area.
+    """
+    pixels = np.bincount(values.ravel(), minlength=count).astype(np.float64)
+    areas = np.asarray(np.nan if pixel_m2 is None else pixel_m2, np.float64)
+    if areas.size == 1:
+        # One product, not a sum of many: a pixel of 1 m2 must give whole square metres.
+        return pixels * float(areas.ravel()[0])
+    sums: NDArray[np.float64] = np.bincount(
+        values.ravel(), np.broadcast_to(areas, values.shape).ravel(), minlength=count
+    )
+    return sums

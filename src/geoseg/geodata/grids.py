@@ -14,8 +14,8 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError, RasterioError
 from rasterio.warp import transform as warp_points
 
-from geoseg.domain.windows import Window
 from geoseg.errors import RasterError
+from geoseg.geodata.crs import crs_name
 
 _Places = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -63,6 +63,12 @@ class RasterInfo:
         """Whether the pixels have places: a CRS, or a transform of their own."""
         return self.crs is not None or self.transform != IDENTITY
 
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """Left, bottom, right and top of the raster in its CRS."""
+        x, y = moved(self.affine, *_corners(self))
+        return float(x.min()), float(y.min()), float(x.max()), float(y.max())
+
     def xy_to_rowcol(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> _Places:
         """Return rows and columns of map coordinates in the raster's CRS; any shape.
 
@@ -100,18 +106,6 @@ def ground_steps_m(info: RasterInfo) -> tuple[float, float] | None:
         return measured or nominal
     faithful = all(abs(m / n - 1) <= _TRUE_TO_SCALE for m, n in zip(measured, nominal, strict=True))
     return nominal if faithful else measured
-
-
-def pixel_m2(info: RasterInfo, window: Window) -> float | None:
-    """Return what a pixel in the middle of a window covers, in square metres; None without a CRS."""
-    part = replace(
-        info,
-        height=window.height,
-        width=window.width,
-        transform=tuple((info.affine @ Affine.translation(window.col, window.row))[:6]),
-    )
-    steps = ground_steps_m(part)
-    return None if steps is None else steps[0] * steps[1]
 
 
 def with_resolution(info: RasterInfo) -> RasterInfo:
@@ -173,7 +167,7 @@ def check_same_grid(info: RasterInfo, like: RasterInfo) -> None:
     if not (info.is_georeferenced and like.is_georeferenced):
         return
     if info.crs and like.crs and not same_crs(info.crs, like):
-        names = [_crs_name(crs) for crs in (like.crs, info.crs)]
+        names = [crs_name(crs) for crs in (like.crs, info.crs)]
         raise RasterError("another CRS", where=info.path, expected=names[0], got=names[1], hint=hint)
     shift = _shift_px(~like.affine @ info.affine, info)
     if not shift <= _GRID_TOLERANCE_PX:
@@ -211,11 +205,6 @@ def _shift_px(between: Affine, info: RasterInfo) -> float:
     cols, rows = _corners(info)
     moved_cols, moved_rows = moved(between, cols, rows)
     return float(np.hypot(moved_cols - cols, moved_rows - rows).max())
-
-
-def _crs_name(wkt: str) -> str:
-    crs = CRS.from_wkt(wkt)
-    return crs.to_string() if crs.to_epsg() else wkt.split('"')[1]
 
 
 def _nominal_steps(transform: Affine, crs: CRS) -> tuple[float, float] | None:

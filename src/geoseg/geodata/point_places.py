@@ -12,9 +12,9 @@ from pyproj.exceptions import ProjError
 
 from geoseg.domain.points import Points
 from geoseg.errors import PointsError
-from geoseg.geodata.point_tables import GEOJSON_SUFFIXES, PointTable
+from geoseg.geodata.crs import crs_name, full_turn, to_same_turn, way_between
+from geoseg.geodata.point_tables import GEOJSON_SUFFIXES, LON_LAT, PointTable
 from geoseg.geodata.rasters import RasterInfo
-from geoseg.geodata.tables.crs_names import name_crs
 
 _RASTER_HINT = "Give the raster its CRS (gdal_edit.py -a_srs EPSG:<code> RASTER)."
 _POINTS_HINT = "State the CRS of the points: --crs EPSG:<code>, or a column crs in a CSV."
@@ -105,7 +105,7 @@ def find_places(table: PointTable, rasters: Mapping[str, RasterInfo]) -> Places:
         r, c = first[seeking], second[seeking]
         if not in_pixels:
             r, c = to_pixels(raster, r, c, crs=table.crs)
-        inside = (r >= -0.5) & (r < raster.height - 0.5) & (c >= -0.5) & (c < raster.width - 0.5)
+        inside = is_on(raster, r, c)
         found = seeking[inside]
         image[found], row[found], col[found] = name, six_decimals(r[inside]), six_decimals(c[inside])
     fault = _faults(is_known, named, is_foreign=~np.isin(named, list(rasters)), is_placed=image != "")
@@ -160,16 +160,17 @@ def _one_sided(table: PointTable, what: str, hint: str) -> PointsError:
     return PointsError(what, where=table.path, expected="a CRS in both or in neither", hint=hint)
 
 
-def _transformer(raster: RasterInfo, crs: str) -> Transformer:
-    """Return the way from a raster's CRS to another, x before y."""
+def _way(raster: RasterInfo, crs: str) -> Transformer | None:
+    """Return the way from a raster's CRS to another, x before y; None if they are the same."""
     try:
-        return Transformer.from_crs(raster.crs, crs, always_xy=True)
+        return way_between(str(raster.crs), crs)
     except ProjError as error:
         raise PointsError(
             "there is no way from the CRS of the points to that of the raster",
             where=raster.path,
-            expected=f"a CRS that can be transformed to {name_crs(str(raster.crs))}",
-            got=crs,
+            expected=f"points in {crs_name(raster.crs)} or in a CRS that leads to it",
+            got=crs_name(crs),
+            hint="If the coordinates are those of the raster's CRS, declare it for the points.",
         ) from error
 
 
@@ -178,18 +179,37 @@ def to_map(raster: RasterInfo, row: _Floats, col: _Floats, *, crs: str | None) -
     if crs is None and not raster.is_georeferenced:
         return col + 0.5, -row - 0.5
     x, y = raster.rowcol_to_xy(row, col)
-    return (x, y) if crs is None else _transformer(raster, crs).transform(x, y)
+    way = None if crs is None else _way(raster, crs)
+    if way is not None:
+        x, y = way.transform(x, y)
+    # A raster in 0 to 360 degrees has places that GeoJSON gives as negative.
+    return (to_same_turn(x, -180, 360) if crs == LON_LAT and (np.abs(x) > 180).any() else x), y
 
 
 def to_pixels(raster: RasterInfo, x: _Floats, y: _Floats, *, crs: str | None) -> _Pair:
-    """Return rows and columns of x and y in a CRS, or in the raster's own frame."""
+    """Return rows and columns of map coordinates on a raster, NaN where a projection does not reach.
+
+    Where the Earth repeats itself in the raster's CRS, as every 360 degrees, x counts in the turn that the raster
+    begins in.
+
+    Raises:
+        PointsError: There is no way from ``crs`` to that of the raster.
+    """
     if crs is None and not raster.is_georeferenced:
         return -y - 0.5, x - 0.5
-    if crs is not None:
-        x, y = _back(_transformer(raster, crs), x, y)
+    way = None if crs is None else _way(raster, crs)
+    if way is not None:
+        x, y = _back(way, x, y)
     # Where a projection does not reach, PROJ says infinity; such a point lies on no raster.
     reached = np.isfinite(x) & np.isfinite(y)
-    return raster.xy_to_rowcol(np.where(reached, x, np.nan), np.where(reached, y, np.nan))
+    x, y = np.where(reached, x, np.nan), np.where(reached, y, np.nan)
+    turn = None if raster.crs is None else full_turn(raster.crs)
+    return raster.xy_to_rowcol(to_same_turn(x, raster.bounds[0], turn), y)
+
+
+def is_on(raster: RasterInfo, row: _Floats, col: _Floats) -> _Bools:
+    """Tell which rows and columns lie on a raster."""
+    return (row >= -0.5) & (row < raster.height - 0.5) & (col >= -0.5) & (col < raster.width - 0.5)
 
 
 def _back(transformer: Transformer, x: _Floats, y: _Floats) -> _Pair:

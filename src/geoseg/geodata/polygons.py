@@ -13,15 +13,17 @@ import numpy as np
 import pyogrio
 import shapely
 from affine import Affine
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from rasterio.features import shapes
 from scipy import ndimage
 
+from geoseg.domain.class_areas import sums_by_value
 from geoseg.domain.legend import UNLABELLED, Legend
 from geoseg.domain.prediction import STEPS, Strip
 from geoseg.geodata.file_kinds import POLYGONS
-from geoseg.geodata.grids import RasterInfo, moved, pixel_m2
+from geoseg.geodata.grids import RasterInfo, moved
 from geoseg.geodata.outputs import whole_file
+from geoseg.geodata.pixel_areas import pixel_areas_m2
 
 LAYER = "classes"
 _AT_ONCE = 20_000
@@ -76,14 +78,14 @@ class RegionMerger:
         self._row_classes = np.zeros(0, np.uint8)
         self._next = 1
 
-    def add(self, strip: Strip, m2: float | None) -> Iterator[Region]:
+    def add(self, strip: Strip, pixel_m2: ArrayLike | None) -> Iterator[Region]:
         """Take the next strip and yield the regions that it finishes.
 
         Args:
             strip: The strip.
-            m2: What a pixel covers there.
+            pixel_m2: What its pixels cover, of a shape that broadcasts to (h, w); None where that is not known.
         """
-        (top, last_row), found = self._regions(strip, np.nan if m2 is None else m2)
+        (top, last_row), found = self._regions(strip, pixel_m2)
         owner = self._joined(top, strip.class_ids[0], found)
         roots = {owner[k]: region for k, region in found.items() if owner[k] == k}
         bottom = np.vectorize(owner.__getitem__, otypes=[np.int64])(last_row) if last_row.size else last_row
@@ -97,7 +99,9 @@ class RegionMerger:
         yield from self._open.values()
         self._open = {}
 
-    def _regions(self, strip: Strip, m2: float) -> tuple[NDArray[np.int64], dict[int, Region]]:
+    def _regions(
+        self, strip: Strip, pixel_m2: ArrayLike | None
+    ) -> tuple[NDArray[np.int64], dict[int, Region]]:
         """Return the labels of the first and last row (2, W), new numbers and 0 for nodata, and all regions."""
         labels = np.zeros(strip.class_ids.shape, np.int32)
         classes, total = [UNLABELLED], 0
@@ -107,10 +111,11 @@ class RegionMerger:
             classes += [int(class_id)] * count
             total += count
         pixels = np.bincount(labels.ravel(), minlength=total + 1)
+        m2 = sums_by_value(labels, pixel_m2, total + 1)
         confidence = np.bincount(labels.ravel(), strip.confidence.ravel(), minlength=total + 1) / STEPS
         first = self._next - 1
         found = {
-            first + k: Region(classes[k], int(pixels[k]), float(pixels[k] * m2), float(confidence[k]))
+            first + k: Region(classes[k], int(pixels[k]), float(m2[k]), float(confidence[k]))
             for k in range(1, total + 1)
         }
         place = Affine.translation(0, strip.window.row)
@@ -179,7 +184,7 @@ class PolygonWriter:
 
     def write(self, strip: Strip) -> None:
         """Take the next strip, from north to south."""
-        self._keep(self._merger.add(strip, pixel_m2(self._info, strip.window)))
+        self._keep(self._merger.add(strip, pixel_areas_m2(self._info, strip.window)))
 
     def finish(self) -> None:
         """Write what is left."""

@@ -15,12 +15,13 @@ from geoseg.domain.legend import Legend
 from geoseg.domain.prediction import Strip
 from geoseg.domain.windows import Window
 from geoseg.errors import RasterError
-from geoseg.geodata.grids import RasterInfo, pixel_m2
+from geoseg.geodata.grids import RasterInfo
+from geoseg.geodata.pixel_areas import pixel_areas_m2
 from geoseg.geodata.polygons import Region, RegionMerger, polygon_table
 
 _WGS84 = 4326
 _DECIMALS = 7
-# Areas are those of the middle of so many rows.
+# So many rows are looked at in one go.
 _STRIP_ROWS = 256
 
 
@@ -83,7 +84,7 @@ def _regions(
         rows = slice(top, top + _STRIP_ROWS)
         window = Window(top, 0, len(class_ids[rows]), width)
         strip = Strip(number, window, class_ids[rows], confidence[rows])
-        yield from merger.add(strip, pixel_m2(info, window))
+        yield from merger.add(strip, pixel_areas_m2(info, window))
     yield from merger.finish()
 
 

@@ -20,7 +20,8 @@ from geoseg.domain.turning import Turned
 from geoseg.domain.windows import Window
 from geoseg.geodata.class_maps import class_map_writer, confidence_writer
 from geoseg.geodata.cogs import BandWriter
-from geoseg.geodata.grids import RasterInfo, pixel_m2
+from geoseg.geodata.grids import RasterInfo
+from geoseg.geodata.pixel_areas import pixel_areas_m2
 from geoseg.geodata.polygons_geojson import class_polygons_geojson
 from geoseg.geodata.rasters import describe_raster, open_raster
 from geoseg.learning.model_file import ModelRecord, read_model
@@ -153,7 +154,7 @@ def map_image(path: Path, live: Live, *, tta: bool = False, progress: Progress |
         progress.start("Predicting", count_windows(source, live.plan))
         with closing(predict_strips(source, predictor, live.plan, progress=progress)) as found:
             for strip in found:
-                areas.add(strip.class_ids, pixel_m2(source.info, strip.window))
+                areas.add(strip.class_ids, pixel_areas_m2(source.info, strip.window))
                 strips.append(strip)
         info = source.info
     return ImageMap(

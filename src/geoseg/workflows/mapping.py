@@ -23,8 +23,9 @@ from geoseg.geodata.areas import area_digest, read_area
 from geoseg.geodata.class_maps import class_map_writer, confidence_writer, probabilities_writer
 from geoseg.geodata.cogs import BandWriter
 from geoseg.geodata.file_kinds import AREA_CSV, AREA_JSON, STAC, STYLE
-from geoseg.geodata.grids import RasterInfo, pixel_m2
+from geoseg.geodata.grids import RasterInfo
 from geoseg.geodata.outputs import remove_leftovers, write_json, write_text
+from geoseg.geodata.pixel_areas import pixel_areas_m2
 from geoseg.geodata.polygons import polygon_writer
 from geoseg.geodata.rasters import Raster, files_behind, open_raster
 from geoseg.geodata.stac import stac_item
@@ -210,7 +211,7 @@ def _write_files(work: Work, source: Raster, progress: Progress) -> list[dict[st
     with ExitStack() as stack:
         writes = [stack.enter_context(writer) for writer in _writers(work, source.info)]
         for strip in work.store.strips(count):
-            areas.add(strip.class_ids, pixel_m2(source.info, strip.window))
+            areas.add(strip.class_ids, pixel_areas_m2(source.info, strip.window))
             for write in writes:
                 write(strip)
             progress.advance()
