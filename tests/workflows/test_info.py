@@ -32,7 +32,8 @@ def test_a_raster_tells_its_grid(raster):
     assert [record[key] for key in ("height", "width", "bands", "dtype")] == [96, 96, 3, "uint8"]
     assert record["transform"] == [1, 0, 502_000, 0, -1, 4_000_000]
     assert (record["resolution_m"], record["nodata"]) == (1, 0)
-    assert "UTM zone 17N" in record["crs"]
+    assert record["crs"] == "WGS 84 / UTM zone 17N (EPSG:32617)"
+    assert record["warnings"] == []
     json.dumps(record, allow_nan=False)
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from geoseg.errors import GeoSegWarning
 from geoseg.geodata.point_files import read_points
 from geoseg.geodata.rasters import describe_raster
 from geoseg.settings import SampleSettings

@@ -68,7 +68,5 @@ def sums_by_value(
     if areas.size == 1:
         # One product, not a sum of many: a pixel of 1 m2 must give whole square metres.
         return pixels * float(areas.ravel()[0])
-    sums: NDArray[np.float64] = np.bincount(
-        values.ravel(), np.broadcast_to(areas, values.shape).ravel(), minlength=count
-    )
-    return sums
+    sums = np.bincount(values.ravel(), np.broadcast_to(areas, values.shape).ravel(), minlength=count)
+    return sums.astype(np.float64)

@@ -63,7 +63,8 @@ def full_turn(crs: str) -> float | None:
     """Return after how much x the Earth repeats itself: 360 in degrees, 40,075,017 in Web Mercator; None where it does not."""
     found = CRS.from_user_input(crs)
     if found.is_geographic:
-        return 2 * math.pi / float(found.axis_info[0].unit_conversion_factor)
+        radians = float(found.axis_info[0].unit_conversion_factor)
+        return 2 * math.pi / radians if radians > 0 else None
     method = "" if found.coordinate_operation is None else found.coordinate_operation.method_name.lower()
     if not any(word in method for word in _CYLINDRICAL) or any(word in method for word in _NOT_CYLINDRICAL):
         return None

@@ -41,6 +41,8 @@ class RasterInfo:
         transform: Affine a, b, c, d, e, f from pixel corners (col, row) to x, y.
         resolution_m: Ground size of a pixel in metres, at the centre of the raster; None without a CRS.
         nodata: Value that stands for no data, if the file names one.
+        placed_by: What places the pixels where no transform does, so that the raster must be warped first: "ground
+            control points", "RPCs" or "a geolocation array"; None for every other raster.
     """
 
     path: Path
@@ -52,6 +54,7 @@ class RasterInfo:
     transform: tuple[float, float, float, float, float, float]
     resolution_m: float | None
     nodata: float | None
+    placed_by: str | None = None
 
     @property
     def affine(self) -> Affine:
@@ -81,6 +84,19 @@ class RasterInfo:
     def rowcol_to_xy(self, row: NDArray[np.float64], col: NDArray[np.float64]) -> _Places:
         """Return map coordinates, in the raster's CRS, of rows and columns counted from pixel centres."""
         return moved(self.affine, np.asarray(col, np.float64) + 0.5, np.asarray(row, np.float64) + 0.5)
+
+
+def describe_missing_place(info: RasterInfo) -> str | None:
+    """Return a sentence on what a raster lacks to have a place on the ground; None if it lacks nothing."""
+    name, has_transform = info.path.name, info.transform != IDENTITY
+    if info.crs is not None and has_transform:
+        return None
+    hint = f"If you know it, declare it: gdal_edit.py -a_srs EPSG:<code> {name}"
+    if info.crs is not None:
+        return f"{name} has a CRS but no geotransform: its maps lie at the origin of the CRS, not where the land is."
+    if has_transform:
+        return f"{name} has no CRS: its maps have none either, and no areas. {hint}"
+    return f"{name} has no CRS and no geotransform: its maps have no place on the ground, and no areas."
 
 
 def moved(affine: Affine, x: NDArray[np.float64], y: NDArray[np.float64]) -> _Places:

@@ -32,6 +32,7 @@ _CHECKED = {"GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO"}
 # A server need not list the folder of a remote file to look for sidecars.
 _REMOTE = {**_CHECKED, "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
 
+GROUND_CONTROL_POINTS, RPCS, GEOLOCATION_ARRAY = "ground control points", "RPCs", "a geolocation array"
 _MOST_TURNED_BYTES = 2 * 2**30
 _EXIF_ORIENTATION = (0x0112, 3, 1)  # tag, type, count
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -98,11 +99,44 @@ def describe(dataset: DatasetReader, path: Path) -> RasterInfo:
         transform=tuple(dataset.transform)[:6],
         resolution_m=None,
         nodata=dataset.nodata,
+        placed_by=_placed_by(dataset),
     )
     try:
         return with_resolution(info)
     except CRSError as error:
         raise RasterError("the coordinate reference system cannot be used", where=path, got=error) from error
+
+
+def _placed_by(dataset: DatasetReader) -> str | None:
+    """Return what places the pixels of a raster that has no transform, if anything does."""
+    if tuple(dataset.transform)[:6] != IDENTITY:
+        return None
+    if dataset.gcps[0]:
+        return GROUND_CONTROL_POINTS
+    namespaces = {"RPC": RPCS, "GEOLOCATION": GEOLOCATION_ARRAY}
+    return next((what for name, what in namespaces.items() if dataset.tags(ns=name)), None)
+
+
+def check_placed(info: RasterInfo) -> None:
+    """Refuse a raster that has a place on the ground, but no grid there.
+
+    Raises:
+        RasterError: Ground control points, RPCs or a geolocation array alone place it.
+    """
+    if info.placed_by is not None:
+        raise RasterError(
+            f"the raster is placed by {info.placed_by} only, so its pixels form no grid on the ground",
+            where=info.path,
+            expected="a raster with a CRS and a geotransform",
+            hint=how_to_warp(info),
+        )
+
+
+def how_to_warp(info: RasterInfo) -> str:
+    """Return the command that lays a raster without a geotransform on a grid."""
+    option = {RPCS: " -rpc", GEOLOCATION_ARRAY: " -geoloc"}.get(info.placed_by or "", "")
+    name = info.path.name
+    return f"Warp it first: gdalwarp{option} -t_srs EPSG:<code> {name} {info.path.stem}_warped.tif"
 
 
 def read_bands(

@@ -35,9 +35,9 @@ def pixel_areas_m2(info: RasterInfo, window: Window) -> _Floats | None:
         Areas of a shape that broadcasts to (h, w): one for all, one a row or one a pixel. None without a CRS, or with
         one that has neither longitude and latitude nor a unit of length.
     """
-    if info.crs is None:
+    crs = None if info.crs is None else _usable_crs(info.crs)
+    if crs is None or info.crs is None:
         return None
-    crs = CRS(info.crs)
     nominal = _nominal_m2(info, crs)
     if _way_to_degrees(info.crs) is None:
         return None if nominal is None else np.full((1, 1), nominal)
@@ -48,9 +48,21 @@ def pixel_areas_m2(info: RasterInfo, window: Window) -> _Floats | None:
     return _cell_areas(info, window)
 
 
+@lru_cache(maxsize=16)
+def _usable_crs(wkt: str) -> CRS | None:
+    """Return a CRS whose units and ellipsoid have a size; None for another, as damaged files have."""
+    try:
+        crs = CRS(wkt)
+    except CRSError:
+        return None
+    sizes = [axis.unit_conversion_factor for axis in crs.axis_info[:2]]
+    sizes += [crs.ellipsoid.semi_major_metre, crs.ellipsoid.semi_minor_metre] if crs.ellipsoid else []
+    return crs if sizes and all(math.isfinite(size) and size > 0 for size in sizes) else None
+
+
 def _nominal_m2(info: RasterInfo, crs: CRS) -> float | None:
     """Return the area of a pixel in the units of a CRS of lengths; None for degrees and geocentric places."""
-    if crs.is_geographic or crs.is_geocentric or not crs.axis_info:
+    if crs.is_geographic or crs.is_geocentric:
         return None
     metres = [axis.unit_conversion_factor for axis in crs.axis_info[:2]]
     return abs(info.affine.determinant) * math.prod(metres)
@@ -106,7 +118,8 @@ def _areas_at(info: RasterInfo, row: _Floats, col: _Floats) -> _Floats:
     transformer, radians = way
     corners = np.array([(0, 0), (0, 1), (1, 1), (1, 0)], np.float64)
     x, y = moved(info.affine, col[..., None] + corners[:, 1], row[..., None] + corners[:, 0])
-    lon, lat = transformer.transform(x, y)
+    with np.errstate(all="ignore"):
+        lon, lat = transformer.transform(x, y)
     is_known = np.isfinite(lon) & np.isfinite(lat)
     lon, lat = np.where(is_known, lon * radians, 0.0), np.where(is_known, lat * radians, 0.0)
     lat = np.clip(lat, -math.pi / 2, math.pi / 2)

@@ -18,10 +18,17 @@ from geoseg.domain.ports import PixelSource
 from geoseg.domain.windows import Window
 from geoseg.errors import RasterError
 from geoseg.geodata.grids import RasterInfo, resampled_grid
-from geoseg.geodata.opening import describe, files_behind, open_upright, read_bands
+from geoseg.geodata.opening import check_placed, describe, files_behind, open_upright, read_bands
 from geoseg.geodata.resampling import Resampled
 
-__all__ = ["Raster", "RasterInfo", "describe_raster", "files_behind", "open_raster"]
+__all__ = [
+    "Raster",
+    "RasterInfo",
+    "describe_any_raster",
+    "describe_raster",
+    "files_behind",
+    "open_raster",
+]
 
 _SAME_RESOLUTION = 1e-6
 
@@ -80,6 +87,17 @@ def describe_raster(path: Path) -> RasterInfo:
     """Return what a raster is, without reading its pixels.
 
     Raises:
+        RasterError: No such file, not an image, damaged, without bands, or complex; it must be warped first.
+    """
+    info = describe_any_raster(path)
+    check_placed(info)
+    return info
+
+
+def describe_any_raster(path: Path) -> RasterInfo:
+    """Return what a raster is, even if it must be warped before it can be used.
+
+    Raises:
         RasterError: No such file, not an image, damaged, without bands, or complex.
     """
     path = Path(path)
@@ -101,13 +119,14 @@ def open_raster(
         resolution_m: Ground size in metres of the pixels to read; None means as they are stored.
 
     Raises:
-        RasterError: No such file, not an image, damaged, without bands, or complex; a band that does
-            not exist; a resolution asked of a raster without CRS.
+        RasterError: No such file, not an image, damaged, without bands, or complex; it must be warped
+            first; a band that does not exist; a resolution asked of a raster without CRS.
     """
     path = Path(path)
     with ExitStack() as stack:
         dataset = stack.enter_context(open_upright(path))
         info = _as_seen(dataset, path)
+        check_placed(info)
         chosen = _chosen_bands(dataset, info, bands)
         pixels: PixelSource = _StoredPixels(dataset, path, chosen)
         if resolution_m is not None:

@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from geoseg.geodata.class_maps import read_map_legend, read_origin
+from geoseg.geodata.crs import crs_name
 from geoseg.geodata.datasets import is_dataset, open_dataset
-from geoseg.geodata.rasters import describe_raster
+from geoseg.geodata.grids import describe_missing_place
+from geoseg.geodata.opening import how_to_warp
+from geoseg.geodata.rasters import RasterInfo, describe_any_raster
 from geoseg.geodata.training_places import count_places
 from geoseg.learning.architecture import Architecture
 from geoseg.learning.model_record import ModelRecord, read_record
@@ -60,7 +63,7 @@ def _network(architecture: Architecture) -> dict[str, Any]:
 
 
 def _of_raster(path: Path) -> dict[str, Any]:
-    raster = describe_raster(path)
+    raster = describe_any_raster(path)
     classes = _classes(path)
     return {
         "kind": "class map" if classes else "raster",
@@ -69,11 +72,12 @@ def _of_raster(path: Path) -> dict[str, Any]:
         "width": raster.width,
         "bands": raster.bands,
         "dtype": raster.dtype,
-        "crs": raster.crs,
+        "crs": None if raster.crs is None else crs_name(raster.crs),
         "transform": list(raster.transform),
         "resolution_m": raster.resolution_m,
         "nodata": raster.nodata,
         **classes,
+        "warnings": _doubts(raster),
     }
 
 
@@ -89,6 +93,14 @@ def _classes(path: Path) -> dict[str, Any]:
         "model": model,
         "training_points": None if places is None else count_places(places),
     }
+
+
+def _doubts(raster: RasterInfo) -> list[str]:
+    """Return what keeps a raster's maps from having a place on the ground, if anything does."""
+    if raster.placed_by is not None:
+        return [f"The raster is placed by {raster.placed_by} only. {how_to_warp(raster)}"]
+    missing = describe_missing_place(raster)
+    return [] if missing is None else [missing]
 
 
 def _of_dataset(path: Path) -> dict[str, Any]:

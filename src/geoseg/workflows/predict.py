@@ -23,7 +23,7 @@ from geoseg.geodata.file_kinds import (
     STAC,
     STYLE,
 )
-from geoseg.geodata.grids import RasterInfo
+from geoseg.geodata.grids import RasterInfo, describe_missing_place
 from geoseg.geodata.outputs import check_apart, check_output
 from geoseg.geodata.rasters import describe_raster, files_behind, open_raster
 from geoseg.geodata.strips import StripStore
@@ -210,6 +210,9 @@ def _task(raster: Path, settings: PredictSettings, record: ModelRecord, *, progr
     for role, path in files.items():
         check_output(path, _KINDS[role], overwrite=settings.overwrite or path in claimed)
     styles = _styles(files, settings, noted)
+    missing = describe_missing_place(info)
+    if missing is not None:
+        noted.warn(missing)
     if not settings.resample:
         warn_of_resolution(info, record, noted)
     replaces = settings.overwrite or bool(claimed)
