@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 
@@ -113,6 +114,85 @@ def test_a_crs_on_one_side_only_is_refused(tmp_path: Path, info) -> None:
         read_area(save(tmp_path, box), describe_raster(tmp_path / "a.png"))
 
 
-def test_an_area_elsewhere_is_refused(tmp_path: Path, info) -> None:
-    with pytest.raises(RasterError, match=r"no polygon touches the raster.*columns 100\.\.101"):
+def test_an_area_elsewhere_is_refused_with_both_places(tmp_path: Path, info) -> None:
+    with pytest.raises(
+        RasterError,
+        match=r"no polygon touches the raster\. They lie at x 500,100 to 500,100 and y 3,999,998 .* "
+        r"the raster raster\.tif lies at x 500,000 to 500,006 and y 3,999,996 to 4,000,000",
+    ):
         read_area(save(tmp_path, shapely.box(500100, 3999998, 500101, 3999999)), info)
+
+
+def save_geojson(folder: Path, geometry: object) -> Path:
+    feature = {"type": "Feature", "properties": {}, "geometry": geometry}
+    path = folder / "area.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    return path
+
+
+def test_metres_that_say_they_are_degrees_are_refused_with_the_likely_crs(tmp_path: Path, info) -> None:
+    ring = [[500001, 3999998], [500003, 3999998], [500003, 3999999], [500001, 3999998]]
+    path = save_geojson(tmp_path, {"type": "Polygon", "coordinates": [ring]})
+
+    with pytest.raises(RasterError, match=r"1 of 1 if their CRS were WGS 84 / UTM zone 17N \(EPSG:32617\)"):
+        read_area(path, info)
+
+
+@pytest.mark.parametrize("ring", [[[0, 0], [1, 1]], [[0, 0], [1, 1], [1, 0]]])
+def test_a_ring_that_is_not_closed_is_an_error_that_says_so(tmp_path: Path, info, ring) -> None:
+    path = save_geojson(tmp_path, {"type": "Polygon", "coordinates": [ring]})
+
+    with pytest.raises(
+        RasterError, match="a polygon in this file is invalid; expected rings of three corners"
+    ):
+        read_area(path, info)
+
+
+@pytest.mark.parametrize(
+    "geometry",
+    [
+        None,
+        {"type": "Polygon", "coordinates": []},
+        {"type": "Polygon", "coordinates": [[[0, 0], [1, 1], [0, 0]]]},
+        {"type": "LineString", "coordinates": [[0, 0], [1, 1]]},
+        {"type": "MultiPoint", "coordinates": [[0, 0], [1, 1]]},
+        {"type": "Polygon", "coordinates": [[[1e308, 0], [-1e308, 1e308], [1, 0], [1e308, 0]]]},
+    ],
+)
+def test_an_area_without_a_polygon_is_an_error(tmp_path: Path, info, geometry) -> None:
+    with pytest.raises(RasterError, match=r"there is no polygon|no polygon touches"):
+        read_area(save_geojson(tmp_path, geometry), info)
+
+
+def test_parts_and_heights_of_corners_do_no_harm(tmp_path: Path, info) -> None:
+    corners = [[(500000, 4000000, 7), (500001, 4000000, 7), (500001, 3999999, 9), (500000, 3999999, 9)]]
+    corners += [[(x + 5, y - 3, z) for x, y, z in corners[0]]]
+    area = read_area(save(tmp_path, shapely.MultiPolygon([shapely.Polygon(c) for c in corners])), info)
+
+    assert np.argwhere(inside(area, info)).tolist() == [[0, 0], [3, 5]]
+
+
+@pytest.mark.parametrize(
+    ("west", "cols"), [(0, [189, 190]), (-180, [9, 10]), (180, [9, 10]), (-360, [189, 190])]
+)
+def test_longitudes_count_by_whole_turns(tmp_path: Path, write_raster, west, cols) -> None:
+    globe = describe_raster(
+        write_raster(np.zeros((10, 360)), crs="EPSG:4326", transform=Affine(1, 0, west, 0, -1, 5))
+    )
+    area = read_area(save(tmp_path, shapely.box(-171, 0, -169, 1), crs="EPSG:4326"), globe)
+
+    assert np.argwhere(inside(area, globe)).tolist() == [[4, col] for col in cols]
+
+
+def test_polygons_and_raster_in_one_local_crs_need_no_way(tmp_path: Path, write_raster) -> None:
+    site = 'LOCAL_CS["site",UNIT["metre",1]]'
+    info = describe_raster(write_raster(np.zeros((2, 3)), crs=site, transform=Affine(1, 0, 10, 0, -1, 20)))
+
+    assert inside(read_area(save(tmp_path, shapely.box(11, 19, 13, 20), crs=site), info), info) == [
+        [0, 1, 1],
+        [0, 0, 0],
+    ]
+    with pytest.raises(
+        RasterError, match=r"polygons in site or in a CRS that leads to it; got WGS 84 \(EPSG:4326\)"
+    ):
+        read_area(save(tmp_path, shapely.box(11, 19, 13, 20), crs="EPSG:4326", name="b.gpkg"), info)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -12,11 +13,15 @@ import shapely
 from affine import Affine
 from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError
+from pyproj.exceptions import ProjError
 from rasterio.features import geometry_mask
+from shapely.errors import GEOSException
 
 from geoseg.domain.windows import Window
 from geoseg.errors import RasterError
+from geoseg.geodata.crs import crs_name, full_turn, way_between
 from geoseg.geodata.grids import RasterInfo, moved
+from geoseg.geodata.misplacement import explain_misplaced
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,9 @@ class Area:
 def read_area(path: Path, info: RasterInfo) -> Area:
     """Read polygons (GeoPackage, GeoJSON, Shapefile, ...) for a raster, in whatever CRS they are.
 
+    Heights of corners are ignored. Where the Earth repeats itself in the raster's CRS, as every 360 degrees, so do the
+    polygons.
+
     Raises:
         RasterError: No such file, no polygons in it, a CRS in only one of the two, or polygons that
             do not touch the raster.
@@ -55,21 +63,28 @@ def read_area(path: Path, info: RasterInfo) -> Area:
     path = Path(path)
     table = _read_table(path)
     _check_crs(path, table.crs, info)
-    if info.crs is not None:
-        table = table.to_crs(info.crs)
-    polygons = _in_pixels(table.geometry.to_numpy(), info)
-    if not polygons:
-        raise RasterError("there is no polygon in this file", where=path, expected="at least one polygon")
-    raster = shapely.box(0, 0, info.width, info.height)
-    if not shapely.intersects(polygons, raster).any():
+    found = _polygons(table.geometry.to_numpy())
+    if not len(found):
         raise RasterError(
-            "no polygon touches the raster",
+            "there is no polygon in this file",
             where=path,
-            expected=f"polygons within columns 0..{info.width} and rows 0..{info.height} of {info.path}",
-            got="columns {:.0f}..{:.0f} and rows {:.0f}..{:.0f}".format(*_extent(polygons)),
-            hint="Is this the area of another raster, or is its CRS wrong?",
+            expected="at least one polygon",
+            got=", ".join(sorted(set(table.geom_type.dropna()))) or "no shapes",
         )
-    return Area(polygons)
+    crs = None if table.crs is None else str(table.crs.to_wkt())
+    inverse = ~info.affine
+    placed = shapely.transform(
+        _repeated(_in_crs_of(info, found, crs, path=path), info),
+        lambda xy: np.column_stack(moved(inverse, xy[:, 0], xy[:, 1])),
+    )
+    raster = shapely.box(0, 0, info.width, info.height)
+    polygons = _polygons(placed)
+    polygons = polygons[shapely.intersects(polygons, raster)]
+    if not len(polygons):
+        centres = shapely.get_coordinates(shapely.point_on_surface(found))
+        explained = explain_misplaced(centres[:, 0], centres[:, 1], crs=crs, rasters={"raster": info})
+        raise RasterError("no polygon touches the raster", where=path, hint=explained)
+    return Area(tuple(polygons))
 
 
 def check_area(path: Path) -> None:
@@ -93,7 +108,17 @@ def _read_table(path: Path) -> geopandas.GeoDataFrame:
     if not path.exists():
         raise RasterError("no such file", where=path, expected="a file of polygons", hint="Check the path.")
     try:
-        table = geopandas.read_file(path)
+        with warnings.catch_warnings():
+            # GDAL warns of a ring that is not closed; shapely then refuses it.
+            warnings.filterwarnings("ignore", "Non closed ring", RuntimeWarning)
+            table = geopandas.read_file(path)
+    except GEOSException as error:
+        raise RasterError(
+            "a polygon in this file is invalid",
+            where=path,
+            expected="rings of three corners or more that end where they begin",
+            hint="Mend the geometries (in QGIS: Fix geometries).",
+        ) from error
     except (DataSourceError, DataLayerError, ValueError) as error:
         raise RasterError(
             "this file of polygons cannot be read",
@@ -121,17 +146,47 @@ def _check_crs(path: Path, crs: object, info: RasterInfo) -> None:
     )
 
 
-def _in_pixels(geometries: NDArray[np.object_], info: RasterInfo) -> tuple[shapely.Geometry, ...]:
-    """Return the polygons among ``geometries``, valid, in the frame of ``Area``."""
+def _polygons(geometries: NDArray[np.object_]) -> NDArray[np.object_]:
+    """Return the polygons among geometries and their parts, valid and flat."""
     present = geometries[~(shapely.is_missing(geometries) | shapely.is_empty(geometries))]
-    inverse = ~info.affine
-    placed = shapely.transform(present, lambda xy: np.column_stack(moved(inverse, xy[:, 0], xy[:, 1])))
-    finite = placed[np.isfinite(shapely.bounds(placed)).all(axis=-1)]
+    present = present[np.isfinite(shapely.bounds(present)).all(axis=-1)]
     # Twice: a part of a collection may have parts itself.
-    parts = shapely.get_parts(shapely.get_parts(shapely.make_valid(finite)))
-    return tuple(parts[shapely.get_type_id(parts) == shapely.GeometryType.POLYGON])
+    with np.errstate(all="ignore"):
+        parts = shapely.get_parts(shapely.get_parts(shapely.make_valid(shapely.force_2d(present))))
+    polygons: NDArray[np.object_] = parts[shapely.get_type_id(parts) == shapely.GeometryType.POLYGON]
+    return polygons
 
 
-def _extent(polygons: tuple[shapely.Geometry, ...]) -> tuple[float, float, float, float]:
-    left, top, right, bottom = shapely.total_bounds(np.array(polygons, dtype=object))
-    return float(left), float(right), float(top), float(bottom)
+def _in_crs_of(
+    info: RasterInfo, polygons: NDArray[np.object_], crs: str | None, *, path: Path
+) -> NDArray[np.object_]:
+    """Return the polygons in the CRS of a raster, without those that its projection does not reach."""
+    try:
+        way = None if crs is None or info.crs is None else way_between(crs, info.crs)
+    except ProjError as error:
+        raise RasterError(
+            "there is no way from the CRS of the polygons to that of the raster",
+            where=path,
+            expected=f"polygons in {crs_name(info.crs)} or in a CRS that leads to it",
+            got=crs_name(crs),
+        ) from error
+    if way is None:
+        return polygons
+    xy, owner = shapely.get_coordinates(polygons, return_index=True)
+    there = np.column_stack(way.transform(xy[:, 0], xy[:, 1]))
+    is_reached = np.ones(len(polygons), np.bool_)
+    is_reached[owner[~np.isfinite(there).all(axis=1)]] = False
+    reached: NDArray[np.object_] = shapely.set_coordinates(
+        polygons[is_reached].copy(), there[is_reached[owner]]
+    )
+    return reached
+
+
+def _repeated(polygons: NDArray[np.object_], info: RasterInfo) -> NDArray[np.object_]:
+    """Return polygons, and copies of them a turn further to both sides where the raster's CRS has turns."""
+    turn = None if info.crs is None else full_turn(info.crs)
+    if turn is None:
+        return polygons
+    return np.concatenate(
+        [shapely.transform(polygons, lambda xy, n=n: xy + (n * turn, 0)) for n in (0, -1, 1)]
+    )
