@@ -1,14 +1,24 @@
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from geoseg.domain.legend import legend_from_names
 from geoseg.domain.points import join_points, make_points
 from geoseg.errors import PointsError
-from geoseg.geodata.audit import audit_points, describe_dropped
+from geoseg.geodata.audit import audit_points as find_faults
+from geoseg.geodata.audit import describe_disputed
 from geoseg.geodata.rasters import open_raster
+
+
+def audit_points(points, sources):
+    """Return the points that can be used, and how many cannot, by reason."""
+    reason = find_faults(points, sources)
+    return points.take(reason == ""), dict(Counter(reason[reason != ""].tolist()))
 
 
 class Grid:
@@ -139,20 +149,34 @@ def test_a_point_on_an_image_without_a_raster_is_refused():
         audit_points(make_points("b", [0], [0], [0]), {"a": ALL_VALID})
 
 
-def test_no_point_left_is_refused_with_the_reasons():
+def test_every_point_may_be_unusable_and_there_may_be_none():
     points = make_points("a", [20, 2, 2], [0, 2, 2], [0, 0, 1])
 
-    with pytest.raises(PointsError, match="Dropped 3 of 3 points: 1 on nodata, 2 two classes on one pixel"):
-        audit_points(points, {"a": ALL_VALID})
+    assert audit_points(points, {"a": ALL_VALID})[1] == {"on nodata": 1, "two classes on one pixel": 2}
+    assert find_faults(join_points([]), {}).tolist() == []
 
 
-def test_no_points_at_all_are_refused():
-    with pytest.raises(PointsError, match="no point can be used"):
-        audit_points(join_points([]), {})
+def test_pixels_with_two_classes_are_named():
+    legend = legend_from_names(["field", "wood", "water"])
+    points = make_points(["a", "a", "b", "b", "a"], [2, 2.3, 7, 7, 5], [2, 2, 1, 1, 5], [0, 1, 2, 0, 1])
+    sources = {"a": ALL_VALID, "b": ALL_VALID}
+
+    said = describe_disputed(points, find_faults(points, sources), legend)
+
+    assert said == (
+        "Points of different classes share 2 pixel(s): row 2, column 2 of a (field and wood); "
+        "row 7, column 1 of b (field and water)."
+    )
+    assert describe_disputed(points, np.full(5, ""), legend) == ""
 
 
-def test_what_was_dropped_is_one_sentence():
-    dropped = {"outside every raster": 5, "on nodata": 7}
+def test_of_many_pixels_with_two_classes_three_are_named():
+    places = np.repeat(np.arange(5.0), 2)
+    points = make_points("a", places, places, [0, 1] * 5)
 
-    assert describe_dropped(dropped, 430) == "Dropped 12 of 430 points: 5 outside every raster, 7 on nodata."
-    assert describe_dropped({}, 430) == "Dropped none of 430 points."
+    said = describe_disputed(points, find_faults(points, {"a": ALL_VALID}), legend_from_names(["x", "y"]))
+
+    assert said.startswith(
+        "Points of different classes share 5 pixel(s): row 0, column 0 of a (x and y); row 1"
+    )
+    assert said.endswith("row 2, column 2 of a (x and y) and 2 more.")

@@ -86,7 +86,7 @@ def test_points_are_read_back_as_they_were_written(tmp_path, request, name, fram
 
     assert_same(file.points, points)
     assert file.legend == LEGEND
-    assert (file.notes, file.dropped) == ((), {})
+    assert (file.notes, file.dropped.counts()) == ((), {})
 
 
 GROUNDS = {
@@ -273,7 +273,7 @@ def test_points_without_a_class_are_dropped_and_counted(tmp_path, rasters):
     file = read_classes(tmp_path, rasters, ["water", None, " "], LEGEND)
 
     assert len(file.points) == 1
-    assert file.dropped == {"without a class": 2}
+    assert file.dropped.counts() == {"without a class": 2}
 
 
 def test_points_none_of_which_has_a_class_are_refused(tmp_path, rasters):
@@ -348,7 +348,7 @@ def test_points_outside_every_raster_are_dropped_and_counted(tmp_path, rasters):
     file = read_points(path, rasters, legend=None)
 
     assert file.points.row.tolist() == [0]
-    assert file.dropped == {"outside every raster": 1}
+    assert file.dropped.counts() == {"outside every raster": 1}
     assert file.legend.names == ("a", "b")
 
 

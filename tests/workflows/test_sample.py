@@ -56,7 +56,7 @@ def test_the_file_holds_what_was_drawn(draw, dataset, classes, suffix):
     infos = {n: describe_raster(dataset / "images" / f"{n}.tif") for n in ("east", "west")}
     stored = read_points(result.output, infos, legend=classes)
     assert stored.points.digest() == result.points.digest()
-    assert stored.dropped == {}
+    assert stored.dropped.counts() == {}
 
 
 def test_every_labelled_pixel_may_be_drawn_and_no_other(draw):

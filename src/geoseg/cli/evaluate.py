@@ -11,6 +11,7 @@ from geoseg.cli.options import (
     ClassColumn,
     Data,
     Device,
+    Dropped,
     Json,
     LegendFile,
     MaskValues,
@@ -41,6 +42,7 @@ def evaluate(
         bool, typer.Option("--allow-training-points", help="Score points that the model learnt from.")
     ] = False,
     class_column: ClassColumn = None,
+    dropped: Dropped = None,
     layer: PointLayer = None,
     crs: PointCrs = None,
     per_polygon: PerPolygon = 10,

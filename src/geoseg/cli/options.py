@@ -43,6 +43,10 @@ PointCrs = Annotated[
 PerPolygon = Annotated[
     int, typer.Option(help="Most points from each polygon or line of the point file; together they weigh 1.")
 ]
+Dropped = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option(help="Write the points that could not be used, with the reasons (.gpkg)."),
+]
 Seed = Annotated[int, typer.Option(help="Seed; the same seed gives the same result.")]
 Data = Annotated[Path, typer.Argument(help="Folder of images/ and masks/ with split lists.")]
 OutputStride = Annotated[

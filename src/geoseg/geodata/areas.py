@@ -187,6 +187,5 @@ def _repeated(polygons: NDArray[np.object_], info: RasterInfo) -> NDArray[np.obj
     turn = None if info.crs is None else full_turn(info.crs)
     if turn is None:
         return polygons
-    return np.concatenate(
-        [shapely.transform(polygons, lambda xy, n=n: xy + (n * turn, 0)) for n in (0, -1, 1)]
-    )
+    shifts = [np.array([n * turn, 0.0]) for n in (0, -1, 1)]
+    return np.concatenate([shapely.transform(polygons, shift.__add__) for shift in shifts])

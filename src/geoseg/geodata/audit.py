@@ -1,13 +1,13 @@
-"""The audit of points against their rasters: what cannot be used is dropped, counted and named."""
+"""The audit of points against their rasters: which cannot be used, and why."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.domain.legend import Legend
 from geoseg.domain.points import Points
 from geoseg.domain.ports import PixelSource
 from geoseg.domain.windows import Window
@@ -16,48 +16,49 @@ from geoseg.errors import PointsError
 _BLOCK_PX = 256
 
 
-def audit_points(
-    points: Points, sources: Mapping[str, PixelSource], *, where: Path | None = None
-) -> tuple[Points, dict[str, int]]:
-    """Drop the points that cannot be used, and count them by reason.
+NODATA, DISPUTED, REPEATED = "on nodata", "two classes on one pixel", "repeated on one pixel"
+_MOST_NAMED = 3
 
-    Dropped are points on a pixel that is not valid, all points of a pixel that carries two classes,
-    and all but the first of several points of one class on a pixel. Only blocks that hold points are read.
+
+def audit_points(points: Points, sources: Mapping[str, PixelSource]) -> NDArray[np.str_]:
+    """Return why each point cannot be used (P,), empty for a point that can.
+
+    A point cannot be used on a pixel that is not valid, or on one that carries two classes; of several points of
+    one class on a pixel the first can. Only blocks that hold points are read.
 
     Args:
         points: The points.
         sources: The rasters by image name.
-        where: The file that they come from, for the error.
-
-    Returns:
-        The points that are left, in their order, and the number dropped by reason (no zeros).
 
     Raises:
-        PointsError: A point lies on an image that is not among ``sources``, or no point is left.
+        PointsError: A point lies on an image that is not among ``sources``.
     """
-    dropped: dict[str, int] = {}
-    left = points
-    for reason, find in (
-        ("on nodata", lambda some: ~_on_valid(some, sources)),
-        ("two classes on one pixel", _on_disputed_pixel),
-        ("repeated on one pixel", _on_taken_pixel),
+    reason = np.full(len(points), "", dtype=object)
+    for text, find in (
+        (NODATA, lambda some: ~_on_valid(some, sources)),
+        (DISPUTED, _on_disputed_pixel),
+        (REPEATED, _on_taken_pixel),
     ):
-        bad = find(left)
-        left = left.take(~bad)
-        dropped |= {reason: int(bad.sum())} if bad.any() else {}
-    if not len(left):
-        said = describe_dropped(dropped, len(points)).rstrip(".")
-        raise PointsError("no point can be used", where=where, got=said)
-    return left, dropped
+        left = np.flatnonzero(reason == "")
+        reason[left[find(points.take(left))]] = text
+    return reason.astype(np.str_)
 
 
-def describe_dropped(dropped: Mapping[str, int], total: int) -> str:
-    """Return one sentence on the points dropped, by reason, out of ``total``."""
-    count = sum(dropped.values())
-    if not count:
-        return f"Dropped none of {total} points."
-    reasons = ", ".join(f"{number} {reason}" for reason, number in dropped.items())
-    return f"Dropped {count} of {total} points: {reasons}."
+def describe_disputed(points: Points, reason: NDArray[np.str_], legend: Legend) -> str:
+    """Return a sentence that names the first pixels with two classes; an empty text if there are none."""
+    disputed = points.take(reason == DISPUTED)
+    if not len(disputed):
+        return ""
+    number = _pixel_numbers(disputed)
+    named = []
+    for k in np.unique(number)[:_MOST_NAMED]:
+        own = disputed.take(number == k)
+        row, col = _pixels(own)[0].tolist()
+        classes = " and ".join(legend.names[i] for i in np.unique(own.class_id))
+        named.append(f"row {row}, column {col} of {own.image[0]} ({classes})")
+    count = len(np.unique(number))
+    rest = f" and {count - len(named):,} more" if count > len(named) else ""
+    return f"Points of different classes share {count:,} pixel(s): {'; '.join(named)}{rest}."
 
 
 def _pixels(points: Points) -> NDArray[np.int64]:

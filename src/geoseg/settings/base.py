@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -50,12 +51,14 @@ class PointFileSettings(Settings):
 
     Attributes:
         class_column: Column of the point file that holds the class; None: the first with a usual name.
+        dropped: GeoPackage to write the points to that could not be used, with the reasons.
         layer: Layer of the point file, where there are several; None chooses.
         crs: CRS of the points, where the file declares none: "EPSG:25832", or anything that PROJ understands.
         per_polygon: Most points to take from each polygon or line of the point file.
     """
 
     class_column: str | None = None
+    dropped: Path | None = None
     layer: str | None = None
     crs: str | None = None
     per_polygon: Count = 10

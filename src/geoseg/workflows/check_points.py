@@ -16,7 +16,8 @@ from geoseg.domain.ports import Progress
 from geoseg.domain.training_places import TrainingPlaces
 from geoseg.domain.windows import Window
 from geoseg.errors import PointsError
-from geoseg.geodata.audit import audit_points, describe_dropped
+from geoseg.geodata.audit import audit_points
+from geoseg.geodata.dropped_points import OUTSIDE, describe_dropped, write_dropped
 from geoseg.geodata.grids import RasterInfo
 from geoseg.geodata.point_files import read_points
 from geoseg.geodata.training_places import is_training_point
@@ -117,14 +118,19 @@ def read_check_points(
     assert settings.points is not None
     file = read_points(settings.points, rasters, legend=legend, options=point_options(settings))
     everywhere = {name: _Everywhere(info.height, info.width) for name, info in rasters.items()}
-    points, repeated = audit_points(file.points, everywhere, where=settings.points)
+    reason = audit_points(file.points, everywhere)
+    kept = reason == ""
+    points = file.points.take(kept)
+    unusable = file.dropped.joined(file.rows[~kept].assign(reason=reason[~kept]))
+    if settings.dropped is not None:
+        write_dropped(settings.dropped, unusable, overwrite=settings.overwrite)
     found = np.isin(file.outside.image, ["", *np.unique(points.image)])
     outside = file.outside.take(found)
     for note in file.notes:
         progress.say(note)
     for warning in file.warnings:
         progress.warn(warning)
-    dropped = {reason: n for reason, n in file.dropped.items() if not reason.startswith("outside")} | repeated
+    dropped = {text: n for text, n in unusable.counts().items() if text not in OUTSIDE}
     if elsewhere := int((~found).sum()):
         dropped["on other images"] = elsewhere
     if dropped:

@@ -15,6 +15,7 @@ from geoseg.domain.ports import Progress, PythonWarnings, WarningRecorder
 from geoseg.errors import LegendError, PointsError, SettingsError
 from geoseg.geodata.class_maps import read_class_map, read_origin
 from geoseg.geodata.datasets import legend_beside
+from geoseg.geodata.dropped_points import check_dropped
 from geoseg.geodata.file_kinds import PICTURE
 from geoseg.geodata.grids import RasterInfo
 from geoseg.geodata.legend_files import read_legend
@@ -108,6 +109,8 @@ def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Ev
     if settings.picture is not None:
         check_apart([settings.picture], [settings.subject, settings.data, settings.truth, settings.points])
         check_output(settings.picture, PICTURE, overwrite=settings.overwrite)
+    if settings.dropped is not None:
+        check_dropped(settings.dropped, settings.points, overwrite=settings.overwrite)
     is_map = settings.subject.suffix.lower() in RASTER_SUFFIXES
     compared = (_of_map if is_map else _of_model)(settings, progress)
     matrices = list(compared.matrices.values())

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from geoseg.domain.legend import Legend
 from geoseg.domain.points import Points
 from geoseg.domain.ports import Progress
-from geoseg.errors import RasterError
-from geoseg.geodata.audit import audit_points, describe_dropped
+from geoseg.errors import PointsError, RasterError
+from geoseg.geodata.audit import NODATA, audit_points, describe_disputed
+from geoseg.geodata.bands_without_data import describe_bands_without_data
 from geoseg.geodata.datasets import keep_tiles, open_dataset
+from geoseg.geodata.dropped_points import DroppedPoints, describe_dropped
 from geoseg.geodata.grids import RasterInfo
 from geoseg.geodata.legend_files import read_legend
 from geoseg.geodata.masks import MaskReader
@@ -115,6 +117,15 @@ def open_rasters(images: Mapping[str, Path], bands: Sequence[int] | None, stack:
     return Rasters(infos, sources, chosen)
 
 
+@dataclass(frozen=True)
+class UsablePoints:
+    """The points of a file that can be used, their legend, and those that were dropped."""
+
+    points: Points
+    legend: Legend
+    dropped: DroppedPoints
+
+
 def read_usable_points(
     path: Path,
     rasters: Rasters,
@@ -122,23 +133,30 @@ def read_usable_points(
     legend: Legend | None,
     options: PointOptions,
     progress: Progress,
-) -> tuple[Points, Legend]:
-    """Read a point file, drop what cannot be used, and say how much that was.
+) -> UsablePoints:
+    """Read a point file, drop what cannot be used, and say how much that was, which, and what would keep it.
 
     Raises:
         PointsError: The file cannot be read, or none of its points can be used.
         LegendError: The points have a class that the legend lacks.
     """
     file = read_points(path, rasters.infos, legend=legend, options=options)
-    points, dropped = audit_points(file.points, rasters.sources, where=path)
     for note in file.notes:
         progress.say(note)
-    for warning in file.warnings:
+    reason = audit_points(file.points, rasters.sources)
+    kept = reason == ""
+    dropped = file.dropped.joined(file.rows[~kept].assign(reason=reason[~kept]))
+    said = describe_dropped(dropped.counts(), len(kept) + len(file.dropped))
+    explained = [
+        describe_bands_without_data(file.points.take(reason == NODATA), rasters.infos, rasters.bands),
+        describe_disputed(file.points, reason, file.legend),
+    ]
+    if not kept.any():
+        hint = " ".join(filter(None, explained))
+        raise PointsError("no point can be used", where=path, got=said.rstrip("."), hint=hint or None)
+    for warning in [*file.warnings, *([said] if len(dropped) else []), *filter(None, explained)]:
         progress.warn(warning)
-    all_dropped = {**file.dropped, **dropped}
-    if all_dropped:
-        progress.warn(describe_dropped(all_dropped, len(points) + sum(all_dropped.values())))
-    return points, file.legend
+    return UsablePoints(file.points.take(kept), file.legend, dropped)
 
 
 def point_options(settings: PointFileSettings) -> PointOptions:

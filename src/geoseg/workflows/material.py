@@ -17,7 +17,7 @@ from geoseg.domain.points import CHECK, TRAIN, Points, join_points, make_points
 from geoseg.domain.ports import Progress
 from geoseg.domain.windows import Window, grid, strips
 from geoseg.errors import LegendError, PointsError, RasterError, SettingsError
-from geoseg.geodata.audit import describe_dropped
+from geoseg.geodata.dropped_points import DroppedPoints, describe_dropped
 from geoseg.geodata.rasters import Raster
 from geoseg.learning.normalisation import Normalisation, Pair, measure_normalisation
 from geoseg.learning.patches import plan_cover
@@ -52,6 +52,7 @@ class Material:
         data: Rasters, points and normalisation.
         shares: Class proportions of the land (C,), where they are known.
         blocks: The blocks that points were held out by, where they were held out here.
+        dropped: Points of the file that could not be used; None where all labels of masks are.
     """
 
     rasters: Rasters
@@ -59,6 +60,7 @@ class Material:
     data: FitData
     shares: NDArray[np.float64] | None
     blocks: Blocks | None = None
+    dropped: DroppedPoints | None = None
 
     @property
     def teaching(self) -> FitData:
@@ -78,27 +80,29 @@ def gather(settings: TrainSettings, stack: ExitStack, progress: Progress, *, che
         mask_values=settings.mask_values,
     )
     rasters = open_rasters(inputs.images, settings.bands, stack)
+    dropped = None
     if settings.points is None:
         points, legend = _all_labels(inputs, rasters, progress)
         inputs.tell_of_masks(progress)
     else:
-        points, legend = read_usable_points(
+        usable = read_usable_points(
             settings.points,
             rasters,
             legend=inputs.legend,
             options=point_options(settings),
             progress=progress,
         )
+        points, legend, dropped = usable.points, usable.legend, usable.dropped
     blocks = None
     if settings.check_points is not None:
-        checks, _ = read_usable_points(
+        usable = read_usable_points(
             settings.check_points,
             rasters,
             legend=legend,
             options=replace(point_options(settings), layer=None),
             progress=progress,
         )
-        checks = replace(checks, role=np.full(len(checks), CHECK))
+        checks = replace(usable.points, role=np.full(len(usable.points), CHECK))
         points = join_points([points.with_role(TRAIN), checks])
     elif check_share and not len(points.with_role(CHECK)):
         points, blocks = hold_out(points, check_share, patch_px=settings.patch, seed=settings.seed)
@@ -108,9 +112,8 @@ def gather(settings: TrainSettings, stack: ExitStack, progress: Progress, *, che
     indices = _positions(settings.indices, rasters.bands)
     normalisation = _normalisation(rasters.sources, points, settings.patch, indices=indices)
     shares = stated_shares(settings, rasters, legend, progress=progress)
-    return Material(
-        rasters, legend, FitData(rasters.sources, points, normalisation, len(legend)), shares, blocks
-    )
+    data = FitData(rasters.sources, points, normalisation, len(legend))
+    return Material(rasters, legend, data, shares, blocks, dropped)
 
 
 def _all_labels(inputs: Inputs, rasters: Rasters, progress: Progress) -> tuple[Points, Legend]:

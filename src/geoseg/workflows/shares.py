@@ -30,8 +30,8 @@ def stated_shares(
     path = Path(settings.prior)
     if path.is_file() or "=" not in settings.prior:
         options = replace(point_options(settings), layer=None)
-        sample, _ = read_usable_points(path, rasters, legend=legend, options=options, progress=progress)
-        return normalise(sample.counts(len(legend)))
+        sample = read_usable_points(path, rasters, legend=legend, options=options, progress=progress)
+        return normalise(sample.points.counts(len(legend)))
     parts = [part.partition("=") for part in settings.prior.split(",")]
     given = {name.strip(): _number(text) for name, _, text in parts}
     if given.keys() != set(legend.names) or min(given.values()) < 0 or sum(given.values()) <= 0:

@@ -17,6 +17,7 @@ from lightning_fabric import Fabric
 from geoseg.domain.points import CHECK, TRAIN
 from geoseg.domain.ports import Progress, PythonWarnings, Silence, WarningRecorder
 from geoseg.errors import SettingsError, StoppedError, TrainingError
+from geoseg.geodata.dropped_points import DroppedPoints, check_dropped, write_dropped
 from geoseg.geodata.file_kinds import MODEL
 from geoseg.geodata.outputs import check_apart, check_output, whole_file
 from geoseg.geodata.training_places import places_of
@@ -51,6 +52,7 @@ class TrainResult:
         curves: The training curves' picture, if there is one.
         rank: Number of this process among those that shared the work; the first, 0, wrote the files.
         warnings: What may spoil the model, one sentence each.
+        dropped: Points of the file that could not be used, with the reasons; None where there is no point file.
     """
 
     model: Path
@@ -59,6 +61,7 @@ class TrainResult:
     curves: Path | None
     rank: int = 0
     warnings: tuple[str, ...] = ()
+    dropped: DroppedPoints | None = None
 
 
 @plain_faults
@@ -83,6 +86,8 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
     started = time.monotonic()
     check_apart([settings.output], _inputs(settings))
     check_output(settings.output, MODEL, overwrite=settings.overwrite)
+    if settings.dropped is not None:
+        check_dropped(settings.dropped, settings.points, overwrite=settings.overwrite)
     if settings.recipe != "forest":
         check_weights(settings.weights, settings.backbone)
     fabric = _join(settings)
@@ -93,6 +98,8 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
         # What chooses by cross-validation holds nothing out.
         check_share = settings.check_share if settings.recipe == "pfce" else 0.0
         material = gather(settings, stack, progress, check_share=check_share)
+        if rank == 0 and settings.dropped is not None and material.dropped is not None:
+            write_dropped(settings.dropped, material.dropped, overwrite=settings.overwrite)
         try:
             job = Job(settings, material, folder, progress, fabric)
             trained = RECIPES[settings.recipe](job)
@@ -113,7 +120,13 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
             folder.finish()
         _wait(fabric)
         return TrainResult(
-            settings.output, record, trained.summary, curves, rank, warnings=tuple(progress.warnings)
+            settings.output,
+            record,
+            trained.summary,
+            curves,
+            rank,
+            warnings=tuple(progress.warnings),
+            dropped=material.dropped,
         )
 
 
