@@ -99,7 +99,7 @@ def test_points_in_swapped_axes_are_told_so_with_both_places(raster, tmp_path):
 
     said = str(fault.value)
     assert "Dropped 2 of 2 points: 2 outside every raster." in said
-    assert "x 36.1447 to 36.1447 and y -81.0000 to -81.0000 in WGS 84 (EPSG:4326)" in said
+    assert "x 36.1447 to 36.1447 and y -81.0000 to -80.9999 in WGS 84 (EPSG:4326)" in said
     assert (
         "raster.tif lies at x 500,000 to 500,008 and y 3,999,994 to 4,000,000 in WGS 84 / UTM zone 17N"
         in said

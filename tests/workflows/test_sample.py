@@ -68,7 +68,7 @@ def test_every_labelled_pixel_may_be_drawn_and_no_other(draw):
 
 
 def test_a_place_with_fewer_pixels_than_asked_for_is_told(draw):
-    with pytest.warns(GeoSegWarning, match="Class 'field' has fewer than 3000 pixels to label in 1 place"):
+    with pytest.warns(GeoSegWarning, match="fewer than 3000 pixels to label in 1 place"):
         shortages = draw(per_class=3000, split="test").shortages
 
     assert {(s.image, s.class_id, s.asked) for s in shortages} >= {("north", 0, 3000)}

@@ -73,16 +73,17 @@ def read_area(path: Path, info: RasterInfo) -> Area:
         )
     crs = None if table.crs is None else str(table.crs.to_wkt())
     inverse = ~info.affine
-    placed = shapely.transform(
-        _repeated(_in_crs_of(info, found, crs, path=path), info),
-        lambda xy: np.column_stack(moved(inverse, xy[:, 0], xy[:, 1])),
-    )
+    placed = _repeated(_in_crs_of(info, found, crs, path=path), info)
+    with np.errstate(all="ignore"):
+        placed = shapely.transform(placed, lambda xy: np.column_stack(moved(inverse, xy[:, 0], xy[:, 1])))
     raster = shapely.box(0, 0, info.width, info.height)
     polygons = _polygons(placed)
     polygons = polygons[shapely.intersects(polygons, raster)]
     if not len(polygons):
-        centres = shapely.get_coordinates(shapely.point_on_surface(found))
-        explained = explain_misplaced(centres[:, 0], centres[:, 1], crs=crs, rasters={"raster": info})
+        boxes = shapely.bounds(found) / 2
+        explained = explain_misplaced(
+            boxes[:, 0] + boxes[:, 2], boxes[:, 1] + boxes[:, 3], crs=crs, rasters={"raster": info}
+        )
         raise RasterError("no polygon touches the raster", where=path, hint=explained)
     return Area(tuple(polygons))
 

@@ -107,7 +107,8 @@ def _count_inside(cause: _Cause, rasters: Mapping[str, RasterInfo]) -> int:
     inside = np.zeros(len(cause.places[0]), np.bool_)
     for raster in rasters.values():
         try:
-            inside |= is_on(raster, *to_pixels(raster, *cause.places, crs=cause.crs))
+            with np.errstate(all="ignore"):
+                inside |= is_on(raster, *to_pixels(raster, *cause.places, crs=cause.crs))
         except (PointsError, ProjError, CRSError):
             continue
     return int(inside.sum())
@@ -123,7 +124,7 @@ def _raster_extent(rasters: Mapping[str, RasterInfo], crs: str | None) -> str:
         return f"{subject} at {describe_extent((0, -bounds[3], bounds[2], 0))}, counted in pixels from its upper left corner"
     said = f"{subject} at {describe_extent(bounds)} in {_named(first.crs)}"
     there = None if crs is None or first.crs is None else _in_crs(bounds, first.crs, crs)
-    return said if there is None else f"{said}, which is {describe_extent(there)} in the CRS of the points"
+    return said if there is None else f"{said}, which is {describe_extent(there)} in {_named(crs)}"
 
 
 def _in_crs(
