@@ -20,7 +20,6 @@ from geoseg.geodata.outputs import check_output, whole_file
 from geoseg.geodata.point_tables import PointTable
 
 LAYER = "dropped"
-OUTSIDE = ("outside their image", "outside every raster")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +23,8 @@ from geoseg.domain.class_names import (
 from geoseg.domain.legend import Legend
 from geoseg.domain.points import CHECK, NO_SEED, TRAIN, Points
 from geoseg.errors import PointsError
-from geoseg.geodata.audit import describe_dropped
+from geoseg.geodata.dropped_points import DroppedPoints, describe_dropped, rows_of
+from geoseg.geodata.misplacement import explain_misplaced
 from geoseg.geodata.outputs import whole_file
 from geoseg.geodata.point_places import OUTSIDE, find_places, map_positions, shared_crs, six_decimals
 from geoseg.geodata.point_tables import (
@@ -43,6 +43,7 @@ from geoseg.geodata.tables.class_columns import CLASS_COLUMNS, describe_candidat
 from geoseg.geodata.tables.number_texts import is_empty
 from geoseg.geodata.training_places import coordinate_step
 
+_MANY_OUTSIDE = 0.1
 _NAMED_BY_CLASS = (".kml", ".kmz", ".gpx")
 # GDAL's default, 7 decimals of a degree, is a centimetre; a float64 holds 15. And names are text, even
 # where they look like JSON.
@@ -57,7 +58,8 @@ class PointFile:
         points: The points that lie on the rasters, in the order of the file.
         legend: The legend that their class ids belong to.
         notes: What was decided for the user, one sentence each.
-        dropped: Number of points that could not be used, by reason (no zeros).
+        dropped: The points that could not be used.
+        rows: Number in the file, class, image and place of each of ``points``.
         warnings: What may be a mistake in the file, one sentence each.
         outside: The points of a known class that lie on no raster, with the image that they name.
         step: What the coordinates are multiples of, in metres.
@@ -66,7 +68,8 @@ class PointFile:
     points: Points
     legend: Legend
     notes: tuple[str, ...]
-    dropped: Mapping[str, int]
+    dropped: DroppedPoints
+    rows: pd.DataFrame
     outside: Points
     step: float
     warnings: tuple[str, ...] = ()
@@ -151,11 +154,12 @@ def read_points(
     matched = _match(classes, legend, where)
     places = find_places(table, rasters)
     fault = np.where((places.fault == "") & (classes == ""), "without a class", places.fault)
-    used = fault == ""
-    dropped = dict(Counter(fault[~used].tolist()))
+    used, rows = fault == "", rows_of(table, classes)
+    dropped = DroppedPoints(rows[~used].assign(reason=fault[~used]), table.crs)
+    explained = _explain_outside(dropped, len(table), rasters)
     if not used.any():
-        said = describe_dropped(dropped, len(table)) if len(table) else "The file is empty."
-        raise PointsError("no point can be used", where=path, hint=said)
+        said = describe_dropped(dropped.counts(), len(table))
+        raise PointsError("no point can be used", where=path, hint=f"{said} {explained}".rstrip())
     points = Points(places.image, places.row, places.col, matched.class_id, *_optional_columns(table))
     outside = replace(points, image=table.texts("image")).take(np.isin(fault, OUTSIDE))
     counts = _count_rows(origin[used], matched.class_id[used], len(matched.legend))
@@ -169,16 +173,28 @@ def read_points(
         matched.legend,
         (*table.notes, *notes, *learnt, *(f"{table.path.name}: {note}" for note in matched.notes)),
         dropped,
+        rows[used],
         outside,
         coordinate_step(table.xy, table.crs),
         (
             *table.warnings,
+            *([explained] if explained else []),
             *(
                 f"{table.path.name}, column {column!r}: {warning}"
                 for warning in (*matched.warnings, *few_points(counts, matched.legend.names))
             ),
         ),
     )
+
+
+def _explain_outside(dropped: DroppedPoints, total: int, rasters: Mapping[str, RasterInfo]) -> str:
+    """Return where points outside and rasters lie, if a tenth of the points or more are outside."""
+    outside = dropped.table[dropped.table["reason"].isin(OUTSIDE)]
+    if not rasters or not len(outside) or len(outside) < _MANY_OUTSIDE * total:
+        return ""
+    x, y = (outside[name].to_numpy(np.float64) for name in ("x", "y"))
+    subject = "" if len(outside) == total else f"{len(outside):,} of {total:,} points lie outside. "
+    return subject + explain_misplaced(x, y, crs=dropped.crs, rasters=rasters)
 
 
 def _match(classes: NDArray[np.str_], legend: Legend | None, where: str) -> ClassIds:

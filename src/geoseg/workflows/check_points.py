@@ -17,9 +17,10 @@ from geoseg.domain.training_places import TrainingPlaces
 from geoseg.domain.windows import Window
 from geoseg.errors import PointsError
 from geoseg.geodata.audit import audit_points
-from geoseg.geodata.dropped_points import OUTSIDE, describe_dropped, write_dropped
+from geoseg.geodata.dropped_points import describe_dropped, write_dropped
 from geoseg.geodata.grids import RasterInfo
 from geoseg.geodata.point_files import read_points
+from geoseg.geodata.point_places import OUTSIDE
 from geoseg.geodata.training_places import is_training_point
 from geoseg.settings import EvaluateSettings
 from geoseg.workflows.inputs import point_options
