@@ -116,7 +116,7 @@ def test_only_the_part_on_a_raster_counts_and_what_lies_outside_is_dropped(tmp_p
     file = read(tmp_path, rasters, at(58, 39, 70, 50), at(100, 100, 110, 110), None)
 
     assert places(file.points) == [(39, 58), (39, 59)]
-    assert file.dropped == {"outside every raster": 1, "without a position": 1}
+    assert file.dropped.counts() == {"outside every raster": 1, "without a position": 1}
 
 
 def test_a_polygon_over_two_rasters_is_drawn_from_both(tmp_path, rasters, write_raster):
