@@ -59,13 +59,17 @@ def calibrate(
         unlabelled=unlabelled,
         is_stated=material.shares is not None,
     )
-    progress.say(_describe(report, material.legend))
+    estimated = report.land_shares
+    if material.shares is None:
+        probabilities = softmax(unlabelled.astype(np.float64) / temperature, axis=1)
+        estimated = tuple(estimate_shares(probabilities, point_shares).tolist())
+    progress.say(_describe(report, material.legend, estimated))
     if report.weakened:
         names = ", ".join(material.legend.names[k] for k in report.weakened)
         progress.warn(
             f"The correction would have removed most of {names} from the map, so it was weakened for that."
         )
-    return calibration, {"source": settings.prior, **asdict(report)}
+    return calibration, {"source": settings.prior, "estimated_shares": estimated, **asdict(report)}
 
 
 def _land_shares(  # noqa: PLR0917 -- all that an estimate rests on
@@ -94,10 +98,10 @@ def _reason(settings: TrainSettings, held_out: HeldOut | None, unlabelled: Float
     return ""
 
 
-def _describe(report: PriorReport, legend: Legend) -> str:
+def _describe(report: PriorReport, legend: Legend, estimated: tuple[float, ...]) -> str:
     shares = ", ".join(
         f"{name} {100 * land:.1f} % ({100 * points:.1f} % of the points)"
-        for name, land, points in zip(legend.names, report.land_shares, report.point_shares, strict=True)
+        for name, land, points in zip(legend.names, estimated, report.point_shares, strict=True)
     )
     if report.strength:
         return f"Class proportions: {shares}. Odds corrected at strength {report.strength}."
