@@ -123,7 +123,7 @@ def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Ev
     scores = {image: accuracy(matrix) for image, matrix in compared.matrices.items()}
     total = accuracy(np.sum(matrices, axis=0))
     evaluation = Evaluation(
-        total, compared.legend, scores, compared.points, tuple(notes), tuple(progress.warnings)
+        total, compared.legend, scores, compared.points, (*compared.told, *notes), tuple(progress.warnings)
     )
     if settings.picture is not None:
         _draw(evaluation, settings)
@@ -145,12 +145,13 @@ def _draw(evaluation: Evaluation, settings: EvaluateSettings) -> None:
 
 @dataclass(frozen=True)
 class _Compared:
-    """What a comparison gave: confusion matrices by image, and what must be known of them."""
+    """What a comparison gave: confusion matrices by image, and what must be known of them; ``told`` is said already."""
 
     legend: Legend
     matrices: Mapping[str, NDArray[np.int64]]
     points: PointScores | None = None
     notes: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
 
 
 def _of_model(settings: EvaluateSettings, progress: Progress) -> _Compared:
@@ -193,8 +194,9 @@ def _map_with_mask(
     tell_of_masks([masks], progress)
     _, places = read_origin(settings.subject)
     matrix = confusion_matrix(truth, class_ids, len(legend))
-    notes = (*masks.described(), *masks.warnings, *_learnt_here(count_places(places) if places else 0))
-    return _Compared(legend, {settings.subject.stem: matrix}, None, notes)
+    notes = _learnt_here(count_places(places) if places else 0)
+    told = (*masks.described(), *masks.warnings)
+    return _Compared(legend, {settings.subject.stem: matrix}, None, notes, told)
 
 
 def _map_with_points(
