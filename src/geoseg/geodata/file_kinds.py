@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyogrio
 import rasterio
 
 from geoseg.geodata.opening import plain_files_welcome
@@ -76,14 +75,20 @@ def _is_sample(path: Path) -> bool:
 
 
 def _layers(path: Path) -> set[str]:
+    import pyogrio  # Loads geopandas, which most commands never need.
+
     return set(pyogrio.list_layers(path)[:, 0]) - {_STYLES_LAYER}
 
 
 def _fields(path: Path, layer: str | None) -> set[str]:
+    import pyogrio  # Loads geopandas, which most commands never need.
+
     return set(pyogrio.read_info(path, layer=layer)["fields"])
 
 
 def _read(path: Path, layer: str | None) -> Any:
+    import pyogrio  # Loads geopandas, which most commands never need.
+
     return pyogrio.read_dataframe(path, layer=layer, columns=["source"], read_geometry=False)
 
 
