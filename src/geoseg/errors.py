@@ -52,6 +52,10 @@ class RasterError(GeoSegError):
     exit_code = 3
 
 
+class PixelValuesError(RasterError):
+    """Pixel values on another scale than those that a model learnt from."""
+
+
 class PointsError(GeoSegError):
     """A point file that is missing, unreadable or unusable with its raster."""
 

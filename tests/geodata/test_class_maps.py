@@ -150,10 +150,10 @@ def test_a_map_made_on_a_resampled_grid_is_laid_back_and_keeps_the_nodata(write_
     mask = np.ones((4, 5), np.bool_)
     mask[1, 0] = False
     path = write_raster(np.zeros((4, 5)), mask=mask)
-    with open_raster(path, resolution_m=2) as raster:
+    with open_raster(path, resolution_m=2) as raster, open_raster(path) as whole:
         assert (raster.height, raster.width) == (2, 3)
         with class_map_writer(
-            out / "map.tif", raster.info, legend, overwrite=False, like=describe_raster(path)
+            out / "map.tif", raster.info, legend, overwrite=False, like=whole.info, mask=whole
         ) as writer:
             writer.write(Window(0, 0, 2, 3), np.array([[0, 1, 2], [2, 1, 0]], np.uint8))
     ids, info, _ = read_class_map(out / "map.tif")
@@ -176,14 +176,14 @@ def test_a_map_made_on_a_finer_grid_is_laid_back_by_pixel_centres(write_raster, 
     assert read_class_map(out / "map.tif")[0].tolist() == [[0, 1]]
 
 
-def test_only_the_nodata_of_the_chosen_bands_counts_when_laid_back(write_raster, legend, out) -> None:
+def test_only_the_nodata_of_the_mask_counts_when_laid_back(write_raster, legend, out) -> None:
     path = write_raster([[[5, 5]], [[7, 5]]], nodata=7)
-    like = describe_raster(path)
-    for bands, expected in (([1], [[0, 0]]), (None, [[255, 0]])):
+    for bands, expected in (([1], [[0, 0]]), ([2], [[255, 0]])):
         with (
             open_raster(path, bands=[1], resolution_m=2) as raster,
+            open_raster(path, bands=bands) as mask,
             class_map_writer(
-                out / "map.tif", raster.info, legend, overwrite=True, like=like, bands=bands
+                out / "map.tif", raster.info, legend, overwrite=True, like=mask.info, mask=mask
             ) as writer,
         ):
             writer.write(Window(0, 0, 1, 1), np.zeros((1, 1), np.uint8))

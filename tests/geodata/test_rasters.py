@@ -64,12 +64,6 @@ def test_an_internal_mask_makes_pixels_invalid_and_zero(write_raster) -> None:
     assert (pixels.tolist(), valid.tolist()) == ([[[5, 0]]], [[True, False]])
 
 
-def test_nodata_in_any_chosen_band_makes_a_pixel_invalid(write_raster) -> None:
-    path = write_raster([[[7, 1, 1]], [[1, 7, 1]]], nodata=7)
-    assert read_all(path)[1].tolist() == [[False, False, True]]
-    assert read_all(path, bands=[1])[1].tolist() == [[False, True, True]]
-
-
 def test_nodata_counts_beside_an_internal_mask(write_raster) -> None:
     path = write_raster([[5, 7, 6]], mask=[[False, True, True]], nodata=7)
     assert read_all(path)[1].tolist() == [[False, False, True]]

@@ -49,6 +49,20 @@ def test_what_is_not_valid_becomes_the_mean():
     assert Normalisation((20.0,), (5.0,)).apply(pixels, valid).tolist() == [[[[-2.0, 0.0]]]]
 
 
+def test_a_band_without_a_value_is_left_out_of_its_statistics_and_becomes_the_mean():
+    pixels = np.array([[[1, np.nan]], [[5, 7]]], np.float32)
+    measured = measure_normalisation([(pixels, np.ones((1, 2), bool))])
+    assert measured == Normalisation((1.0, 6.0), (1.0, 1.0))
+    applied = measured.apply(torch.from_numpy(pixels)[None], torch.ones(1, 1, 2, dtype=torch.bool))
+    assert applied.tolist() == [[[[0.0, 0.0]], [[-1.0, 1.0]]]]
+
+
+def test_a_band_without_any_value_is_left_alone():
+    pixels = np.array([[[np.nan, np.nan]], [[5, 7]]], np.float32)
+    measured = measure_normalisation([(pixels, np.ones((1, 2), bool))])
+    assert measured == Normalisation((0.0, 6.0), (1.0, 1.0))
+
+
 def test_without_a_valid_pixel_there_is_nothing_to_measure():
     with pytest.raises(ValueError, match="valid"):
         measure_normalisation([(np.zeros((1, 2, 2), np.float32), ~ALL)])

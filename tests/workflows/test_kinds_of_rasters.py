@@ -248,7 +248,6 @@ HOLES = {
     "float32": mark_by_value("float32", FLOAT_MIN),
     "NaN": mark_by_value("float32", np.nan),
     "NaN unsaid": mark_by_nan([0, 1, 2]),
-    "NaN in one band": mark_by_nan([1]),
     "mask inside": mark_by_mask(True),
     "mask beside": mark_by_mask(False),
     "alpha": mark_by_alpha("uint8", 255),

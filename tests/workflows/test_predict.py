@@ -49,7 +49,7 @@ def test_nodata_in_nodata_out(map_of, write_tiff, tmp_path):
 
     values = map_of(write_tiff(tmp_path / "image.tif", image, nodata=0))
 
-    np.testing.assert_array_equal(values == 255, (image == 0).any(axis=0))
+    np.testing.assert_array_equal(values == 255, (image == 0).all(axis=0))
 
 
 def test_a_raster_without_a_valid_pixel_gives_an_empty_map(map_of, write_tiff, tmp_path):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from geoseg.cli.cache import cache_app
 from geoseg.cli.data import data_app
 from geoseg.cli.evaluate import evaluate, picture
 from geoseg.cli.experiments import experiment
@@ -63,6 +64,7 @@ app = typer.Typer(
 app.add_typer(points_app, name="points")
 app.add_typer(data_app, name="data")
 app.add_typer(keys_app, name="keys")
+app.add_typer(cache_app, name="cache")
 
 
 def _version(wanted: bool) -> None:

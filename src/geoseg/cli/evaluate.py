@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from geoseg.cli.options import (
+    AnyValues,
     ClassColumn,
     Data,
     Device,
@@ -15,6 +16,7 @@ from geoseg.cli.options import (
     Json,
     LegendFile,
     MaskValues,
+    Nodata,
     OutputStride,
     Overwrite,
     PerPolygon,
@@ -22,6 +24,7 @@ from geoseg.cli.options import (
     PointLayer,
     Precision,
     Quiet,
+    StrictNodata,
     Window,
     given,
     print_json,
@@ -48,6 +51,9 @@ def evaluate(
     per_polygon: PerPolygon = 10,
     legend: LegendFile = None,
     mask_values: MaskValues = None,
+    nodata: Nodata = None,
+    strict_nodata: StrictNodata = None,
+    any_values: AnyValues = False,
     picture: Annotated[Optional[Path], typer.Option(help="Draw the confusion matrix (.png).")] = None,  # noqa: UP045
     window: Window = None,
     output_stride: OutputStride = None,

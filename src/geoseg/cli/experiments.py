@@ -9,11 +9,13 @@ import typer
 
 from geoseg.cli.options import (
     PARTS,
+    AnyValues,
     Bands,
     Device,
     Indices,
     Json,
     MaskValues,
+    Nodata,
     Precision,
     Quiet,
     given,
@@ -74,6 +76,11 @@ def experiment(
     prior: Annotated[str, typer.Option(help="em, none or NAME=SHARE,...")] = "em",
     bands: Bands = None,
     indices: Indices = None,
+    nodata: Nodata = None,
+    strict_nodata: Annotated[
+        bool, typer.Option(help="Nodata in one band makes a pixel invalid, not only in all bands.")
+    ] = False,
+    any_values: AnyValues = False,
     check_share: Annotated[float, typer.Option(help="Share of the points that pfce holds out.")] = 0.2,
     epochs: Annotated[Optional[int], typer.Option(help="Epochs. [default: 25; deep 12]")] = None,  # noqa: UP045
     patches: Annotated[int, typer.Option(help="Patches an epoch.")] = 0,

@@ -8,11 +8,14 @@ from typing import Annotated, Any, Optional
 import typer
 
 from geoseg.cli.options import (
+    AnyValues,
     Device,
     Json,
+    Nodata,
     OutputStride,
     Overwrite,
     Quiet,
+    StrictNodata,
     Window,
     given,
     listed,
@@ -52,6 +55,9 @@ def predict(
     prior: Annotated[
         str, typer.Option(help="Classes' shares: model (found at training) or raster (estimated on each).")
     ] = "model",
+    nodata: Nodata = None,
+    strict_nodata: StrictNodata = None,
+    any_values: AnyValues = False,
     area: Annotated[Optional[Path], typer.Option(help="Polygon file; outside becomes nodata.")] = None,  # noqa: UP045
     output_stride: OutputStride = None,
     backend: Annotated[

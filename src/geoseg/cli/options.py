@@ -58,6 +58,17 @@ Indices = Annotated[
     Optional[list[str]],  # noqa: UP045
     typer.Option(help="Normalised differences of bands that join them, such as 4-1,2-4 (NDVI, NDWI)."),
 ]
+Nodata = Annotated[
+    Optional[float],  # noqa: UP045
+    typer.Option(help="Pixel value that stands for no data, besides the one that the file declares."),
+]
+AnyValues = Annotated[
+    bool, typer.Option("--any-values", help="Use rasters whose values are on another scale too.")
+]
+StrictNodata = Annotated[
+    Optional[bool],  # noqa: UP045
+    typer.Option(help="Nodata in one band makes a pixel invalid, not only in all. [default: as at training]"),
+]
 Window = Annotated[
     Optional[int],  # noqa: UP045
     typer.Option(help="Side of the windows in pixels; more is read around them. [default: by the model]"),

@@ -9,6 +9,7 @@ import typer
 
 from geoseg.cli.options import (
     PARTS,
+    AnyValues,
     Bands,
     ClassColumn,
     Device,
@@ -17,6 +18,7 @@ from geoseg.cli.options import (
     Json,
     LegendFile,
     MaskValues,
+    Nodata,
     Overwrite,
     PerPolygon,
     PointCrs,
@@ -67,6 +69,11 @@ def train(
     output_stride: Annotated[int, typer.Option(help="Pixels per cell of the logits: 8, or 16 (faster).")] = 8,
     bands: Bands = None,
     indices: Indices = None,
+    nodata: Nodata = None,
+    strict_nodata: Annotated[
+        bool, typer.Option(help="Nodata in one band makes a pixel invalid, not only in all bands.")
+    ] = False,
+    any_values: AnyValues = False,
     class_column: ClassColumn = None,
     dropped: Dropped = None,
     layer: PointLayer = None,
@@ -137,6 +144,7 @@ def train(
         bool,
         typer.Option(help="Keep the features of points, so that the next training reads only new points."),
     ] = True,
+    cache_gib: Annotated[float, typer.Option(help="Gibibytes that kept features may take.")] = 2.0,
     prior: Annotated[
         str,
         typer.Option(

@@ -28,7 +28,7 @@ class PixelSource(Protocol):
         """Return pixels (B, h, w), float32 in the raster's own values, and where they are valid, (h, w).
 
         The window may reach over the edge; what lies outside is not valid. Pixels that are not valid
-        are finite, but mean nothing.
+        are finite, but mean nothing. A band that has no value at a valid pixel is NaN there.
         """
 
 

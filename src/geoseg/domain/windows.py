@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Window:
@@ -56,6 +58,33 @@ def spread(height: int, width: int, size: int, *, most: int, step: int) -> Itera
     for row in _starts(height, size, most=most, step=step):
         for col in across:
             yield Window(row, col, window.height, window.width)
+
+
+def scatter(height: int, width: int, size: int, *, most: int, seed: int = 0) -> Iterator[Window]:
+    """Yield windows at random places, one in each cell of an even grid over a raster, row by row.
+
+    Along a side that ``most`` windows cover, the cells themselves are the windows, so that nothing is left out. Those of one row of the grid start at one row of the raster, so that few blocks of full width are decoded.
+
+    Args:
+        height: Rows of the raster in pixels.
+        width: Its columns.
+        size: Largest side of the windows in pixels.
+        most: How many of them at most along each side of the raster.
+        seed: Seed of the places.
+    """
+    rng = np.random.default_rng(seed)
+    for row, rows in _scattered(height, size, most=most, rng=rng):
+        for col, cols in _scattered(width, size, most=most, rng=rng):
+            yield Window(row, col, rows, cols)
+
+
+def _scattered(length: int, size: int, *, most: int, rng: np.random.Generator) -> Iterator[tuple[int, int]]:
+    """Yield start and length of an interval at a random place in each of some equal parts."""
+    count = min(most, -(-length // size))
+    for number in range(count):
+        first, end = length * number // count, length * (number + 1) // count
+        extent = min(size, end - first)
+        yield int(rng.integers(first, end - extent + 1)), extent
 
 
 def _starts(length: int, size: int, *, most: int, step: int) -> Iterator[int]:

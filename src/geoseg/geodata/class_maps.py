@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 
 from geoseg.domain.legend import UNLABELLED, Legend
+from geoseg.domain.ports import PixelSource
 from geoseg.domain.prediction import STEPS
 from geoseg.domain.training_places import TrainingPlaces, read_places
 from geoseg.errors import LegendError, RasterError
@@ -29,7 +30,6 @@ from geoseg.geodata.file_kinds import CLASS_MAP, CONFIDENCE, PROBABILITIES
 from geoseg.geodata.grids import RasterInfo
 from geoseg.geodata.masks import read_class_ids
 from geoseg.geodata.opening import open_upright
-from geoseg.geodata.rasters import open_raster
 
 MODEL_TAG, PLACES_TAG = "MODEL", "TRAINING_POINTS"
 
@@ -42,7 +42,7 @@ def class_map_writer(  # noqa: PLR0913 -- what a map is, and how its grid comes 
     *,
     overwrite: bool,
     like: RasterInfo | None = None,
-    bands: Sequence[int] | None = None,
+    mask: PixelSource | None = None,
     origin: Mapping[str, str] | None = None,
 ) -> Iterator[BandWriter]:
     """Yield a writer of class ids (h, w); when the block ends well, the map appears at ``path``.
@@ -56,8 +56,8 @@ def class_map_writer(  # noqa: PLR0913 -- what a map is, and how its grid comes 
         legend: The classes.
         overwrite: Whether an existing file is replaced.
         like: The original raster, when ``info`` is a resampled grid of it: the map is laid back on
-            its grid by nearest neighbour, and is nodata where the original is.
-        bands: With ``like``: the bands of the original whose nodata counts; None means all.
+            its grid by nearest neighbour.
+        mask: With ``like``: the original raster, as the model reads it. Where it is not valid, the map is nodata.
         origin: Tags that say which model made the map, from ``origin_tags``.
 
     Raises:
@@ -71,7 +71,7 @@ def class_map_writer(  # noqa: PLR0913 -- what a map is, and how its grid comes 
         colors=color_table(legend),
         sidecar=sidecar_xml(legend),
     )
-    with _band_writer(path, info, style, overwrite=overwrite, like=like, bands=bands) as writer:
+    with _band_writer(path, info, style, overwrite=overwrite, like=like, mask=mask) as writer:
         yield writer
 
 
@@ -82,7 +82,7 @@ def confidence_writer(
     *,
     overwrite: bool,
     like: RasterInfo | None = None,
-    bands: Sequence[int] | None = None,
+    mask: PixelSource | None = None,
 ) -> Iterator[BandWriter]:
     """Yield a writer of confidence (h, w) in steps of 1/254; when the block ends well, the raster appears at ``path``.
 
@@ -91,7 +91,7 @@ def confidence_writer(
     errors are those of ``class_map_writer``.
     """
     style = BandStyle(CONFIDENCE, descriptions=("confidence",), overviews="AVERAGE", tags={}, scale=1 / STEPS)
-    with _band_writer(path, info, style, overwrite=overwrite, like=like, bands=bands) as writer:
+    with _band_writer(path, info, style, overwrite=overwrite, like=like, mask=mask) as writer:
         yield writer
 
 
@@ -103,11 +103,11 @@ def probabilities_writer(
     *,
     overwrite: bool,
     like: RasterInfo | None = None,
-    bands: Sequence[int] | None = None,
+    mask: PixelSource | None = None,
 ) -> Iterator[BandWriter]:
     """Yield a writer of the probabilities (C, h, w) of all classes, one band each, as ``confidence_writer`` does."""
     style = BandStyle(PROBABILITIES, descriptions=legend.names, overviews="AVERAGE", tags={}, scale=1 / STEPS)
-    with _band_writer(path, info, style, overwrite=overwrite, like=like, bands=bands) as writer:
+    with _band_writer(path, info, style, overwrite=overwrite, like=like, mask=mask) as writer:
         yield writer
 
 
@@ -187,8 +187,7 @@ def _band_writer(
     *,
     overwrite: bool,
     like: RasterInfo | None,
-    bands: Sequence[int] | None,
+    mask: PixelSource | None,
 ) -> Iterator[BandWriter]:
-    with ExitStack() as stack:
-        mask = stack.enter_context(open_raster(like.path, bands=bands)) if like is not None else None
-        yield stack.enter_context(cog_writer(path, info, style, overwrite=overwrite, like=like, mask=mask))
+    with cog_writer(path, info, style, overwrite=overwrite, like=like, mask=mask) as writer:
+        yield writer

@@ -178,7 +178,8 @@ def _bands(dataset: DatasetReader, path: Path, info: RasterInfo) -> tuple[_Numbe
             got=f"{info.bands} bands",
         )
     window = Window(0, 0, info.height, info.width)
-    values, valid = read_bands(dataset, path, bands=list(range(1, info.bands + 1)), window=window)
+    values, has_value = read_bands(dataset, path, bands=list(range(1, info.bands + 1)), window=window)
+    valid = np.asarray(has_value.any(axis=0))
     if values.dtype.kind == "f":
         valid = valid & ~np.isnan(values).any(axis=0)
         values = np.where(np.isnan(values), 0, values)

@@ -67,7 +67,7 @@ def open_upright(path: Path) -> Iterator[DatasetReader]:
             too large to be turned.
     """
     with ExitStack() as stack:
-        dataset = stack.enter_context(_opened(path))
+        dataset = stack.enter_context(opened(path))
         _check_bands(dataset, path)
         orientation = _orientation(dataset, path)
         if orientation in _UPRIGHT:
@@ -142,10 +142,11 @@ def how_to_warp(info: RasterInfo) -> str:
 def read_bands(
     dataset: DatasetReader, path: Path, *, bands: list[int], window: Window
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Read stored values (B, h, w), in the dataset's own type, and where all of them are valid (h, w).
+    """Read stored values and where each band has one, both (B, h, w).
 
-    A pixel is valid where the dataset's mask (internal mask, alpha, nodata) says so for every band
-    and no band holds its nodata value. A band that is alpha and chosen itself is data, not a mask.
+    Bands of different types are read in the type that holds them all. A band has no value where the dataset's mask
+    (internal mask, alpha) or the band's own says so, and where it holds its nodata value. A band that is alpha and
+    chosen itself is data, not a mask.
 
     Args:
         dataset: The open dataset.
@@ -159,29 +160,41 @@ def read_bands(
     box = RasterioWindow(window.col, window.row, window.width, window.height)
     try:
         with rasterio.Env(**_CHECKED):
-            values = dataset.read(bands, window=box)
-            masks = [dataset.read_masks(band, window=box) for band in _masked_bands(dataset, bands)]
-            masks += [dataset.read(band, window=box) for band in _alpha_bands(dataset, bands)]
+            values = _read_in_one_type(dataset, bands, box)
+            has_value = np.ones(values.shape, np.bool_)
+            for band, shared in _masked_bands(dataset, bands).items():
+                masked = has_value if shared else has_value[bands.index(band)]
+                masked &= dataset.read_masks(band, window=box) > 0
+            for band in _alpha_bands(dataset, bands):
+                has_value &= dataset.read(band, window=box) > 0
     except (RasterioError, CPLE_BaseError, OSError) as error:
         raise _damaged(path, error, window) from error
-    valid = np.ones(values.shape[1:], np.bool_)
-    for mask in masks:
-        valid &= mask > 0
-    for band, stored in zip(bands, values, strict=True):
+    for band, stored, own in zip(bands, values, has_value, strict=True):
         nodata = dataset.nodatavals[band - 1]
         if nodata is not None:
             with np.errstate(over="ignore"):
-                valid &= stored != nodata
-    return values, valid
+                own &= stored != nodata
+    return values, has_value
 
 
-def _masked_bands(dataset: DatasetReader, bands: list[int]) -> list[int]:
-    """Return the bands whose masks tell more than alpha does: one of them where they share a mask."""
+def _read_in_one_type(dataset: DatasetReader, bands: list[int], box: RasterioWindow) -> NDArray[Any]:
+    types = [dataset.dtypes[band - 1] for band in bands]
+    if len(set(types)) == 1:
+        values: NDArray[Any] = dataset.read(bands, window=box)
+        return values
+    # As QGIS stacks bands of several files. rasterio reads only bands of one type together.
+    common = np.result_type(*types)
+    return np.stack([dataset.read(band, window=box).astype(common) for band in bands])
+
+
+def _masked_bands(dataset: DatasetReader, bands: list[int]) -> dict[int, bool]:
+    """Return the bands whose masks say more than alpha does, and whether all bands share that mask."""
     flags = {band: {flag.name for flag in dataset.mask_flag_enums[band - 1]} for band in bands}
     shared = [band for band, names in flags.items() if "per_dataset" in names and "alpha" not in names][:1]
-    # Of a nodata value beside an alpha band rasterio would warn that one hides the other; read_bands heeds both.
+    # Beside an alpha band rasterio would warn that it hides the nodata value; read_bands applies both.
     known = {"all_valid", "per_dataset"} | ({"nodata"} if ColorInterp.alpha in dataset.colorinterp else set())
-    return shared + [band for band, names in flags.items() if not names & known]
+    own = [band for band, names in flags.items() if not names & known]
+    return dict.fromkeys(shared, True) | dict.fromkeys(own, False)
 
 
 def _alpha_bands(dataset: DatasetReader, bands: list[int]) -> list[int]:
@@ -194,7 +207,12 @@ def _alpha_bands(dataset: DatasetReader, bands: list[int]) -> list[int]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[DatasetReader]:
+def opened(path: Path) -> Iterator[DatasetReader]:
+    """Open a raster as it is stored.
+
+    Raises:
+        RasterError: No such file, not an image, damaged or truncated.
+    """
     url = remote_url(path)
     if url is None and not path.exists():
         raise RasterError("no such file", where=path, hint="Check the path.")
@@ -242,17 +260,6 @@ def _damaged(path: Path, error: Exception, window: Window | None = None) -> Rast
     return RasterError(
         what + place, where=path, expected="a whole image", got=str(error.__cause__ or error), hint=hint
     )
-
-
-def files_behind(path: Path) -> list[Path]:
-    """Return the files of this machine that a raster's pixels come from: itself, its mask, what a VRT is made of.
-
-    Raises:
-        RasterError: As of :func:`open_upright`.
-    """
-    with _opened(path) as dataset:
-        named = [Path(name) for name in dataset.files if not name.endswith(".aux.xml")]
-    return sorted(file for file in {path, *named} if file.exists())
 
 
 def _check_bands(dataset: DatasetReader, path: Path) -> None:

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +19,20 @@ from geoseg.domain.ports import PixelSource
 from geoseg.domain.windows import Window
 from geoseg.errors import RasterError
 from geoseg.geodata.grids import RasterInfo, resampled_grid
-from geoseg.geodata.opening import check_placed, describe, files_behind, open_upright, read_bands
+from geoseg.geodata.opening import (
+    check_placed,
+    describe,
+    open_upright,
+    read_bands,
+)
 from geoseg.geodata.resampling import Resampled
+from geoseg.geodata.sources import check_sources, files_behind
+from geoseg.geodata.validity import AS_DECLARED, Validity
 
 __all__ = [
     "Raster",
     "RasterInfo",
+    "Validity",
     "describe_any_raster",
     "describe_raster",
     "files_behind",
@@ -59,9 +68,10 @@ class Raster:
     def read(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Return pixels float32 (B, h, w) in the raster's own values, and where they are valid (h, w).
 
-        A pixel is valid where the raster's mask, nodata and alpha say so and every chosen band is
-        finite. The window may lie anywhere; what is outside the raster is not valid. Pixels that are
-        not valid are 0.
+        Which pixels are valid is decided by the raster's mask and alpha band, and by the :class:`Validity` that
+        it was opened with. The window may lie anywhere; outside the raster nothing is valid. Pixels that are not
+        valid are 0. A band without a value at a valid pixel is NaN; in a band of 8 bits it keeps the stored value,
+        since 0 and 255 are ordinary values there.
 
         Raises:
             RasterError: The file is damaged.
@@ -101,12 +111,17 @@ def describe_any_raster(path: Path) -> RasterInfo:
         RasterError: No such file, not an image, damaged, without bands, or complex.
     """
     path = Path(path)
+    check_sources(path)
     with open_upright(path) as dataset:
         return _as_seen(dataset, path)
 
 
 def open_raster(
-    path: Path, *, bands: Sequence[int] | None = None, resolution_m: float | None = None
+    path: Path,
+    *,
+    bands: Sequence[int] | None = None,
+    resolution_m: float | None = None,
+    validity: Validity = AS_DECLARED,
 ) -> Raster:
     """Open a raster to be read in windows.
 
@@ -117,6 +132,7 @@ def open_raster(
         path: The file.
         bands: Bands to read, 1-based, in this order; None means all but alpha.
         resolution_m: Ground size in metres of the pixels to read; None means as they are stored.
+        validity: Which pixels are valid.
 
     Raises:
         RasterError: No such file, not an image, damaged, without bands, or complex; it must be warped
@@ -128,7 +144,7 @@ def open_raster(
         info = _as_seen(dataset, path)
         check_placed(info)
         chosen = _chosen_bands(dataset, info, bands)
-        pixels: PixelSource = _StoredPixels(dataset, path, chosen)
+        pixels: PixelSource = _StoredPixels(dataset, path, chosen, validity=validity)
         if resolution_m is not None:
             info, pixels = _resampled(info, pixels, resolution_m)
         open_files = stack.pop_all()
@@ -138,8 +154,8 @@ def open_raster(
 class _StoredPixels:
     """The pixels as they are stored, with the palette looked up; a PixelSource."""
 
-    def __init__(self, dataset: DatasetReader, path: Path, bands: list[int]) -> None:
-        self._dataset, self._path, self._bands = dataset, path, bands
+    def __init__(self, dataset: DatasetReader, path: Path, bands: list[int], *, validity: Validity) -> None:
+        self._dataset, self._path, self._bands, self._validity = dataset, path, bands, validity
         self._palette = _palette(dataset) if _has_palette(dataset) else None
 
     @property
@@ -162,16 +178,31 @@ class _StoredPixels:
 
     def _read_inside(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         if self._palette is None:
-            values, valid = read_bands(self._dataset, self._path, bands=self._bands, window=window)
-        else:
-            index, valid = read_bands(self._dataset, self._path, bands=[1], window=window)
-            colors = self._palette[index[0].astype(np.intp)]
-            valid = valid & (colors[..., 3] > 0)
-            values = np.moveaxis(colors, -1, 0)[[band - 1 for band in self._bands]]
+            return self._read_bands(window)
+        index, has_value = read_bands(self._dataset, self._path, bands=[1], window=window)
+        colors = self._palette[index[0].astype(np.intp)]
+        valid = has_value[0] & (colors[..., 3] > 0) & self._is_no_nodata(index)[0]
+        values = np.moveaxis(colors, -1, 0)[[band - 1 for band in self._bands]]
+        return np.where(valid, values.astype(np.float32), np.float32(0)), valid
+
+    def _read_bands(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        values, has_value = read_bands(self._dataset, self._path, bands=self._bands, window=window)
         with np.errstate(over="ignore", invalid="ignore"):
             pixels = values.astype(np.float32)
-        valid = valid & np.isfinite(pixels).all(axis=0)
+        has_value &= np.isfinite(pixels) & self._is_no_nodata(values)
+        valid = self._validity.of_pixels(has_value)
+        for band, own, stored in zip(self._bands, has_value, pixels, strict=True):
+            if self._dataset.dtypes[band - 1] != "uint8":
+                stored[valid & ~own] = np.nan
         return np.where(valid, pixels, np.float32(0)), valid
+
+    def _is_no_nodata(self, values: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return where values are not the nodata value that the user named."""
+        if self._validity.nodata is None:
+            return np.ones(values.shape, np.bool_)
+        with np.errstate(over="ignore"):
+            differs: NDArray[np.bool_] = values != self._validity.nodata
+        return differs
 
 
 def _as_seen(dataset: DatasetReader, path: Path) -> RasterInfo:

@@ -22,8 +22,8 @@ class Resampled:
 
     A target pixel is the mean of the valid source pixels under it, weighted by area (shrinking), or
     is interpolated between the valid ones of its neighbours (enlarging). It is valid where any
-    source pixel under it is (shrinking), or where the one under its centre is (enlarging). Every
-    target pixel depends on its source pixels only, never on the window.
+    source pixel under it is (shrinking), or where the one under its centre is (enlarging). A band that
+    is NaN at a valid pixel does not count in that band's mean. Every target pixel depends on its source pixels only, never on the window.
 
     This is not GDAL's WarpedVRT: that one drops the mask of a raster that has a nodata value too.
 
@@ -74,7 +74,7 @@ class Resampled:
         pixels, valid = self._source.read(under)
         weight = valid.astype(np.float32)
         total = _gather(weight[None], rows, cols, under=under)[0]
-        values = _gather(pixels * weight, rows, cols, under=under)
+        values = _band_means(pixels, weight, rows=rows, cols=cols, under=under)
         has_any = total > _NO_WEIGHT
         covered = _gather(
             weight[None],
@@ -83,7 +83,7 @@ class Resampled:
             under=under,
         )[0]
         covered_valid = has_any & (covered > _NO_WEIGHT)
-        return np.where(covered_valid, values / np.where(has_any, total, 1), np.float32(0)), covered_valid
+        return np.where(covered_valid, values, np.float32(0)), covered_valid
 
     def _without_outside(
         self, pixels: NDArray[np.float32], valid: NDArray[np.bool_], window: Window
@@ -133,6 +133,18 @@ def _span(positions: NDArray[np.intp]) -> tuple[int, int]:
         return 0, 0
     first = int(positions.min())
     return first, int(positions.max()) - first + 1
+
+
+def _band_means(
+    pixels: NDArray[np.float32], weight: NDArray[np.float32], *, rows: _Taps, cols: _Taps, under: Window
+) -> NDArray[np.float32]:
+    """Return the weighted means (B, n rows, n cols) of bands (B, H, W) by weights (H, W); NaN where there is nothing."""
+    missing = np.isnan(pixels)
+    weights = np.where(missing, np.float32(0), weight) if missing.any() else weight[None]
+    total = _gather(weights, rows, cols, under=under)
+    values = _gather(np.where(missing, np.float32(0), pixels) * weight, rows, cols, under=under)
+    nothing = total <= _NO_WEIGHT
+    return np.where(nothing, np.float32(np.nan), values / np.where(nothing, np.float32(1), total))
 
 
 def _gather(bands: NDArray[np.float32], rows: _Taps, cols: _Taps, *, under: Window) -> NDArray[np.float32]:

@@ -16,9 +16,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from geoseg.domain.points import Points
+from geoseg.learning.cache_folder import GIB, SUFFIX, cache_size
 
-SUFFIX = ".features"
-LIMIT_BYTES = 4 << 30
+LIMIT_BYTES = 2 * GIB
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,10 @@ class FeatureCache:
         except BaseException:
             Path(partial).unlink(missing_ok=True)
             raise
+
+    def size_bytes(self) -> int:
+        """Return how much is kept in the folder, of all rasters and networks."""
+        return cache_size(self.folder)[1]
 
     def _prune(self) -> None:
         sizes = {path: path.stat() for path in self.folder.glob(f"*{SUFFIX}")}

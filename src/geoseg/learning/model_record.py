@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from io import SEEK_END
 from pathlib import Path
 from typing import Any, BinaryIO, get_args
@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, get_args
 from safetensors import SafetensorError
 
 from geoseg.domain.legend import Legend, legend_from_records
+from geoseg.domain.pixel_values import BandValues
 from geoseg.domain.training_places import TrainingPlaces, read_places
 from geoseg.errors import LegendError, ModelFileError
 from geoseg.learning.architecture import (
@@ -28,7 +29,7 @@ from geoseg.learning.architecture import (
 from geoseg.learning.calibration import Calibration
 from geoseg.learning.normalisation import Normalisation
 
-FORMAT = 3
+FORMAT = 4
 _LONGEST_HEADER = 100_000_000
 
 
@@ -47,6 +48,8 @@ class ModelRecord:
         training: The training record: settings, points, history; JSON values.
         calibration: What turns its logits into probabilities.
         context_px: What it needs to see around a pixel, as measured; None: not measured.
+        strict_nodata: Whether one band of nodata made a pixel invalid at training.
+        values: Statistics of the training rasters' values by band; empty in files of earlier versions.
     """
 
     recipe: str
@@ -59,6 +62,8 @@ class ModelRecord:
     training: Mapping[str, Any]
     calibration: Calibration = field(default_factory=Calibration)
     context_px: int | None = None
+    strict_nodata: bool = False
+    values: tuple[BandValues, ...] = ()
 
     @property
     def training_places(self) -> TrainingPlaces | None:
@@ -90,6 +95,7 @@ def _record(content: Mapping[str, Any]) -> ModelRecord:
             "bands": tuple(content["bands"]),
             "normalisation": _normalisation(content["normalisation"]),
             "calibration": _calibration(content.get("calibration") or {}),
+            "values": tuple(BandValues(**band) for band in content.get("values", ())),
         }
     )
 
@@ -132,6 +138,9 @@ def _checked(record: ModelRecord) -> ModelRecord:
         and all(_is_position(position, bands) for pair in normalisation.indices for position in pair),
         "normalisation": len(normalisation.mean) == len(normalisation.deviation) == architecture.bands,
         "context": record.context_px is None or _is_count(record.context_px),
+        "strict_nodata": isinstance(record.strict_nodata, bool),
+        "values": not record.values or len(record.values) == bands,
+        "finite values": all(math.isfinite(number) for band in record.values for number in astuple(band)),
         "temperature": 0 < calibration.temperature < math.inf,
         "shift": calibration.shift is None or len(calibration.shift) == len(record.legend),
         "finite shift": all(map(math.isfinite, calibration.shift or ())),

@@ -39,13 +39,16 @@ class Normalisation:
         return len(self.mean)
 
     def apply(self, pixels: Tensor, valid: Tensor) -> Tensor:
-        """Return (N, B + I, H, W), float32, of raw pixels (N, B, H, W); 0, the mean, where (N, H, W) is not valid."""
+        """Return (N, B + I, H, W), float32, of raw pixels (N, B, H, W).
+
+        It is 0, the mean, where (N, H, W) is not valid and where a band is NaN, and so has no value.
+        """
         import torch
 
         mean = pixels.new_tensor(self.mean)[:, None, None]
         deviation = pixels.new_tensor(self.deviation)[:, None, None]
         channels = with_indices(pixels, self.indices)
-        return torch.where(valid[:, None], (channels - mean) / deviation, 0.0)
+        return torch.where(valid[:, None], (channels - mean) / deviation, 0.0).nan_to_num(nan=0.0)
 
 
 def with_indices(pixels: Tensor, indices: Sequence[Pair]) -> Tensor:
@@ -69,7 +72,7 @@ def measure_normalisation(
     """Measure the mean and deviation of each band, and of each index, over the valid pixels of the samples.
 
     Args:
-        samples: Pairs of pixels (B, h, w) and validity (h, w).
+        samples: Pairs of pixels (B, h, w) and validity (h, w). NaN in a band does not count in that band.
         indices: As in :class:`Normalisation`.
 
     Raises:
@@ -77,24 +80,25 @@ def measure_normalisation(
     """
     import torch
 
-    count = 0
+    count = origin = total = square = np.zeros(0)
     # Sums of float64 around the first sample's mean, so that large offsets do not cancel digits.
-    origin = total = square = np.zeros(0)
     for pixels, valid in samples:
         channels = with_indices(torch.from_numpy(pixels)[None], indices)[0].numpy()
         values = channels[:, valid].astype(np.float64)
         if not values.shape[1]:
             continue
-        if not count:
-            origin = values.mean(axis=1)
-            total, square = np.zeros_like(origin), np.zeros_like(origin)
-        shifted = values - origin[:, None]
-        count += values.shape[1]
+        known = ~np.isnan(values)
+        if not count.size:
+            origin, total, square, count = np.zeros((4, len(values)))
+        first = ~count.astype(bool) & known.any(axis=1)
+        origin[first] = np.nanmean(values[first], axis=1)
+        shifted = np.where(known, values - origin[:, None], 0)
+        count += known.sum(axis=1)
         total += shifted.sum(axis=1)
         square += (shifted**2).sum(axis=1)
-    if not count:
+    if not count.any():
         raise ValueError("no valid pixel to measure the normalisation from")
-    shift = total / count
-    deviation = np.sqrt(np.maximum(square / count - shift**2, 0))
+    shift = total / np.maximum(count, 1)
+    deviation = np.sqrt(np.maximum(square / np.maximum(count, 1) - shift**2, 0))
     scale = np.where(deviation < _LEAST_DEVIATION, 1.0, deviation)
     return Normalisation(tuple((origin + shift).tolist()), tuple(scale.tolist()), tuple(indices))

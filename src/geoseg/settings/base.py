@@ -14,6 +14,7 @@ from geoseg.errors import SettingsError
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+Nodata = Annotated[float, Field(allow_inf_nan=False)] | None
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "bf16"]
 

@@ -8,7 +8,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from geoseg.settings.base import Count, Device, MaskValues, PointFileSettings, Precision, Settings
+from geoseg.settings.base import (
+    Count,
+    Device,
+    MaskValues,
+    Nodata,
+    PointFileSettings,
+    Precision,
+    Settings,
+)
 
 Product = Literal["probabilities", "polygons", "areas", "style", "stac"]
 MapPrecision = Literal["auto", "float32", "bf16", "int8"]
@@ -35,6 +43,9 @@ class PredictSettings(Settings):
         tta: Whether to take the mean over the windows turned and flipped in every way: test-time augmentation.
         prior: Whose classes' shares count: "model" for those found at training, "raster" for those estimated on each raster
             as a whole, so that a part of it mapped alone differs.
+        nodata: A pixel value that stands for no data, in addition to the one that the raster declares.
+        strict_nodata: Whether nodata in one of the bands makes a pixel invalid; None: as at the model's training.
+        any_values: Whether rasters whose values are on another scale than the training's are mapped too.
         area: Polygon file; pixels outside become nodata.
         backend: What computes: "torch", "compiled" (torch.compile), "onnx" (ONNX Runtime), "openvino", or "auto" for the
             fastest installed but "compiled".
@@ -62,6 +73,9 @@ class PredictSettings(Settings):
     resample: bool = False
     tta: bool = False
     prior: Literal["model", "raster"] = "model"
+    nodata: Nodata = None
+    strict_nodata: bool | None = None
+    any_values: bool = False
     area: Path | None = None
     backend: Literal["auto", "torch", "compiled", "onnx", "openvino"] = "torch"
     processes: Count = 1
@@ -109,6 +123,9 @@ class EvaluateSettings(PointFileSettings):
         allow_training_points: Whether points that the model learnt from may be scored.
         legend: Legend file of the masks; of a map only if that names no classes.
         mask_values: Class names by the value that masks have for them.
+        nodata: For a model: a pixel value that stands for no data, in addition to the one that the raster declares.
+        strict_nodata: For a model: whether nodata in one of the bands makes a pixel invalid; None: as at its training.
+        any_values: For a model: whether rasters whose values are on another scale than the training's are scored too.
         picture: Confusion-matrix picture to write (.png).
         window: Side of the windows in pixels; None chooses.
         output_stride: Pixels per cell of the logits, if not as trained.
@@ -128,6 +145,9 @@ class EvaluateSettings(PointFileSettings):
     allow_training_points: bool = False
     legend: Path | None = None
     mask_values: MaskValues = None
+    nodata: Nodata = None
+    strict_nodata: bool | None = None
+    any_values: bool = False
     picture: Path | None = None
     window: Window = None
     output_stride: Literal[8, 16] | None = None

@@ -12,6 +12,7 @@ from geoseg.settings.base import (
     Count,
     Device,
     MaskValues,
+    Nodata,
     PointFileSettings,
     Precision,
     Seed,
@@ -68,10 +69,14 @@ class TrainSettings(PointFileSettings):
         cache: Folder where "quick" keeps the features of points for the next training; None: geoseg/features in the
             user's cache folder.
         keep_features: Whether it keeps them.
+        cache_gib: Gibibytes that this folder may take; the features that were not used for longest go first.
         prior: Where the classes' shares on the land come from: "em" (estimated on unlabelled pixels),
             "none" (not corrected), "name=share,..." (stated), or a point file drawn at random.
         bands: Bands to use, from 1; None takes all.
         indices: Pairs of these bands whose normalised differences join them, (4, 1) or "4-1" for (band 4 - band 1) / (band 4 + band 1).
+        nodata: A pixel value that stands for no data, in addition to the one that a raster declares.
+        strict_nodata: Whether nodata in one of the bands makes a pixel invalid; else it must be in all of them.
+        any_values: Whether rasters whose values are on different scales may be trained on together.
         legend: Legend file.
         mask_values: Class names by the value that masks have for them, for "full".
         check_share: Share of each class's points held out to choose the epoch.
@@ -112,9 +117,13 @@ class TrainSettings(PointFileSettings):
     texture: bool | None = None
     cache: Path | None = None
     keep_features: bool = True
+    cache_gib: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2.0
     prior: str = "em"
     bands: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None
     indices: tuple[Index, ...] = ()
+    nodata: Nodata = None
+    strict_nodata: bool = False
+    any_values: bool = False
     legend: Path | None = None
     mask_values: MaskValues = None
     check_share: Share = 0.2
@@ -176,6 +185,9 @@ class TrainingOptions(Settings):
         prior: Where the classes' shares on the land come from.
         bands: Bands to use, from 1; None takes all.
         indices: Pairs of these bands whose normalised differences join them.
+        nodata: A pixel value that stands for no data, in addition to the one that a raster declares.
+        strict_nodata: Whether nodata in one of the bands makes a pixel invalid.
+        any_values: Whether rasters whose values are on different scales may be used together.
         check_share: Share of the points that "pfce" holds out.
         epochs: Epochs; None: 25 of "pfce", 12 of "deep".
         patches: Patches an epoch; 0 chooses by how far the points spread.
@@ -199,6 +211,9 @@ class TrainingOptions(Settings):
     prior: str = "em"
     bands: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None
     indices: tuple[Index, ...] = ()
+    nodata: Nodata = None
+    strict_nodata: bool = False
+    any_values: bool = False
     check_share: Share = 0.2
     epochs: Count | None = None
     patches: Annotated[int, Field(ge=0)] = 0

@@ -19,7 +19,7 @@ from geoseg.web.access import MIB, largest_body, makes_a_job
 from geoseg.web.patience import is_late
 from geoseg.web.problems import Kind, Problem
 from geoseg.web.service import service
-from geoseg.web.uploads import FIELD, as_sentence
+from geoseg.web.uploads import FIELD, of_raster
 
 LOG = logging.getLogger("geoseg.faults")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -129,7 +129,7 @@ def _cut_short() -> Problem:
 
 def _of_geoseg(error: GeoSegError) -> Response:
     if isinstance(error, RasterError):
-        return answer(Problem(problems.BAD_IMAGE, as_sentence(error)))
+        return answer(of_raster(error))
     LOG.error("fault", extra={"request_id": g.get("request_id"), "fault": str(error)})
     kind, detail = _own_fault(error)
     return answer(Problem(kind, detail, headers={"Retry-After": "30"}))

@@ -162,6 +162,9 @@ def accept_job(query: JobQuery) -> Response:
         simplify=query.simplify,
         resample=query.resample,
         tta=query.tta,
+        nodata=query.nodata,
+        strict_nodata=query.strict_nodata,
+        any_values=query.any_values,
     )
     is_elsewhere = request.mimetype == _JSON
     job = (_from_elsewhere if is_elsewhere else _from_upload)(here, name, wish)

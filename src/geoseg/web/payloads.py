@@ -36,6 +36,27 @@ class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+_Nodata = Annotated[
+    float | None,
+    Field(
+        default=None,
+        allow_inf_nan=False,
+        description="A pixel value that stands for no data, in addition to the one that the file declares.",
+    ),
+]
+_StrictNodata = Annotated[
+    bool | None,
+    Field(
+        default=None,
+        description="Whether nodata in one band makes a pixel invalid, not only in all; as at training if left out.",
+    ),
+]
+_AnyValues = Annotated[
+    bool,
+    Field(default=False, description="Map values on another scale than the training's too, with a warning."),
+]
+
+
 def _split(values: object) -> object:
     """Return a list whose texts with commas are taken apart."""
     if not isinstance(values, list):
@@ -60,6 +81,9 @@ class PredictQuery(_Request):
     ids: bool = Field(default=False, description="As PNG: class ids instead of colours.")
     min_area: _MinArea = 0.0
     tta: _Tta = False
+    nodata: _Nodata = None
+    strict_nodata: _StrictNodata = None
+    any_values: _AnyValues = False
 
 
 class JobQuery(_Request):
@@ -79,6 +103,9 @@ class JobQuery(_Request):
     )
     resample: bool = Field(default=False, description="Whether to compute at the model's ground resolution.")
     tta: _Tta = False
+    nodata: _Nodata = None
+    strict_nodata: _StrictNodata = None
+    any_values: _AnyValues = False
 
 
 class JobSource(_Request):
@@ -156,6 +183,7 @@ class MapAnswer(BaseModel):
     transform: list[float] | None = Field(description="Affine a, b, c, d, e, f from pixel corners to x, y.")
     mean_confidence: float | None
     classes: list[ClassAnswer]
+    warnings: list[str] = Field(default_factory=list, description="What may spoil the map.")
     class_ids_png: str = Field(description="Class ids as a grey PNG in base64; 255 is nodata.")
     confidence_png: str | None = Field(
         default=None, description="Confidence in steps of 1/254 as a grey PNG in base64; 255 is nodata."
@@ -230,6 +258,9 @@ class JobAnswer(BaseModel):
     simplify: float
     resample: bool
     tta: bool
+    nodata: float | None = None
+    strict_nodata: bool | None = None
+    any_values: bool = False
     created: datetime
     started: datetime | None
     finished: datetime | None
@@ -237,6 +268,7 @@ class JobAnswer(BaseModel):
     progress: StageAnswer | None
     problem: ProblemAnswer | None = Field(description="Why it failed.")
     areas: list[dict[str, Any]] | None = Field(description="What each class covers.")
+    warnings: list[str] = Field(default_factory=list, description="What may spoil the map.")
     size: int = Field(description="Bytes of the results.")
     links: Links
 

@@ -29,6 +29,7 @@ from geoseg.web.uploads import Image, bytes_to_come, received_image
 from geoseg.workflows.live import (
     ImageMap,
     Live,
+    Reading,
     as_confidence_geotiff,
     as_confidence_png,
     as_geojson,
@@ -45,11 +46,15 @@ _TAG = Tag(name="predictions", description="Maps of images, at once")
 _FAULTS = (
     *(problems.NO_MODEL, problems.NOT_ACCEPTABLE, problems.UPLOAD_TIMEOUT, problems.TOO_LARGE),
     *(problems.UNSUPPORTED, problems.BAD_IMAGE, problems.QUOTA, problems.BUSY, problems.NOT_READY),
-    *(problems.TIMEOUT, problems.DISK_FULL),
+    *(problems.TIMEOUT, problems.DISK_FULL, problems.OTHER_VALUES),
 )
 MOST_POLYGONS = 20_000
 _NO_CRS = "This image has no coordinate reference system, so its polygons have no longitude and latitude."
-_NAMED = {"X-Model": "The model's name.", "X-Model-Version": "The model's version."}
+_NAMED = {
+    "X-Model": "The model's name.",
+    "X-Model-Version": "The model's version.",
+    "X-Warnings": "What may spoil the map, if anything.",
+}
 api = APIBlueprint("predictions", __name__, abp_tags=[_TAG], abp_security=SECURITY)
 
 
@@ -100,6 +105,9 @@ def predict(query: PredictQuery) -> Response:
             model=query.model,
             min_area=query.min_area,
             tta=query.tta,
+            nodata=query.nodata,
+            strict_nodata=query.strict_nodata,
+            any_values=query.any_values,
             also=["confidence", "polygons", "areas"],
         )
         response = accept_job(wish)
@@ -148,7 +156,9 @@ def _found(query: PredictQuery, *, needs_crs: bool = False) -> Iterator[Found]:
         _check_bands(image, live)
         stack.enter_context(pixels_taken(image.header.pixels))
         with _stage("predict"):
-            found = map_image(image.path, live, tta=query.tta, progress=Deadline(limits.timeout_s))
+            reading = Reading(query.nodata, query.strict_nodata, query.any_values)
+            deadline = Deadline(limits.timeout_s)
+            found = map_image(image.path, live, tta=query.tta, reading=reading, progress=deadline)
         here.metrics.pixels.inc(found.class_ids.size)
         yield Found(found, name, live, image)
 
@@ -184,6 +194,8 @@ def _stage(name: str) -> Iterator[None]:
 def _named(response: Response, found: Found) -> Response:
     response.headers["X-Model"] = found.name.encode("ascii", "replace").decode()
     response.headers["X-Model-Version"] = version_of(found.live.sha256)
+    if found.map.warnings:
+        response.headers["X-Warnings"] = " ".join(found.map.warnings).encode("ascii", "replace").decode()
     response.vary.add("Accept")
     return response
 
@@ -221,6 +233,7 @@ def _to_json(found: Found, query: PredictQuery) -> Response:
         transform=list(info.transform) if info.is_georeferenced else None,
         mean_confidence=made.mean_confidence,
         classes=[{**area, "color": colors.get(area["id"])} for area in made.areas],  # type: ignore[misc]
+        warnings=list(made.warnings),
         class_ids_png=b64encode(as_ids_png(made)).decode("ascii"),
         confidence_png=b64encode(as_confidence_png(made)).decode("ascii") if query.confidence else None,
     )

@@ -12,10 +12,10 @@ from typing import IO, TYPE_CHECKING, Any
 from flask import Request, request
 from werkzeug.datastructures import FileStorage
 
-from geoseg.errors import RasterError
+from geoseg.errors import PixelValuesError, RasterError
 from geoseg.geodata.images import ForeignImageError, ImageHeader, ImageTooLargeError, check_image, sniff
 from geoseg.web.patience import has_come
-from geoseg.web.problems import BAD_IMAGE, BAD_REQUEST, TOO_LARGE, UNSUPPORTED, Problem
+from geoseg.web.problems import BAD_IMAGE, BAD_REQUEST, OTHER_VALUES, TOO_LARGE, UNSUPPORTED, Problem
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -24,6 +24,9 @@ FIELD = "file"
 _MOST_PARTS = 16
 _SNIFFED_BYTES = 16
 _NO_IMAGE = "The file is not a GeoTIFF, PNG or JPEG."
+_REMEDY = (
+    "Rescale the image as the training images were, or ask with any_values=true for a map of it as it is."
+)
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,16 @@ def checked(path: Path, *, max_pixels: int, max_bands: int) -> ImageHeader:
         raise Problem(TOO_LARGE, as_sentence(error)) from error
     except RasterError as error:
         raise Problem(BAD_IMAGE, as_sentence(error)) from error
+
+
+def of_raster(error: RasterError) -> Problem:
+    """Return what is told of an image that cannot be mapped."""
+    if isinstance(error, PixelValuesError):
+        detail = (
+            f"{error.what[:1].upper()}{error.what[1:]}: expected {error.expected}, got {error.got}. {_REMEDY}"
+        )
+        return Problem(OTHER_VALUES, detail)
+    return Problem(BAD_IMAGE, as_sentence(error))
 
 
 def as_sentence(error: RasterError) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Literal, NamedTuple, cast, get_args
 
 from geoseg.domain.ports import Predictor, Progress
@@ -10,6 +11,7 @@ from geoseg.domain.prediction import WindowPlan
 from geoseg.domain.turning import Turned
 from geoseg.geodata.rasters import open_raster
 from geoseg.geodata.strips import StripStore
+from geoseg.geodata.validity import AS_DECLARED
 from geoseg.learning.backends import (
     Backend,
     ExactPrecision,
@@ -26,6 +28,7 @@ from geoseg.learning.model_file import Model
 from geoseg.learning.quantisation import quantised_by
 from geoseg.settings import PredictSettings
 from geoseg.settings.maps import MapPrecision
+from geoseg.workflows.inputs import validity_for
 from geoseg.workflows.mapping import Engine, Task
 from geoseg.workflows.quantising import (
     Quantised,
@@ -61,6 +64,7 @@ def build_engine(
     backend = _pinned_backend(settings, begun)
     wish = _pinned_precision(settings, begun, backend)
     side_px = plan.core_px + 2 * plan.context_px
+    validity = validity_for(settings, model.record)
     if wish == "int8":
         check_int8(model, backend, device)
         quantised, sample = _quantised(settings, model, tasks[0], begun=begun)
@@ -75,12 +79,14 @@ def build_engine(
         legend=model.record.legend,
         bands=model.record.bands,
         resolution_m=model.record.resolution_m if settings.resample else None,
+        validity=validity,
         identity={
             "model_sha256": model.sha256,
             "device": device,
             "output_stride": model.record.architecture.output_stride,
             **choice.identity,
             **({"tta": True} if settings.tta else {}),
+            **({} if validity == AS_DECLARED else asdict(validity)),
         },
         description=mlm_properties(model),
     )
@@ -149,7 +155,10 @@ def _quantised(
         return quantise_again(model, begun), None
     record = model.record
     resolution_m = record.resolution_m if settings.resample else None
-    with open_raster(task.info.path, bands=record.bands, resolution_m=resolution_m) as source:
+    validity = validity_for(settings, record)
+    with open_raster(
+        task.info.path, bands=record.bands, resolution_m=resolution_m, validity=validity
+    ) as source:
         sample = read_sample(source)
     return quantise_for(model, sample), sample
 

@@ -27,8 +27,9 @@ from geoseg.workflows.check_points import (
     read_check_points,
     score_points,
 )
-from geoseg.workflows.inputs import Inputs, describe_all, find_inputs, open_rasters
+from geoseg.workflows.inputs import Inputs, describe_all, find_inputs, open_rasters, validity_for
 from geoseg.workflows.predict import check_bands, plan_for, warn_of_resolution
+from geoseg.workflows.value_check import check_values
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def compare_model(settings: EvaluateSettings, progress: Progress) -> ModelScores
     Raises:
         SettingsError: It is not said what to compare with.
         LegendError: The dataset's legend is not the model's.
-        RasterError: A raster cannot be read, or lacks a band.
+        RasterError: A raster cannot be read, lacks a band, or holds values on another scale than the training's.
         PointsError: No point can be used.
     """
     model = read_model(settings.subject, settings.output_stride)
@@ -65,7 +66,11 @@ def compare_model(settings: EvaluateSettings, progress: Progress) -> ModelScores
         check_bands(info, model.record, settings.subject)
     places = model.record.training_places
     with ExitStack() as stack:
-        rasters = open_rasters(inputs.images, model.record.bands, stack)
+        validity = validity_for(settings, model.record)
+        rasters = open_rasters(inputs.images, model.record.bands, stack, validity=validity)
+        for source in rasters.sources.values():
+            for warning in check_values(source, model.record, any_values=settings.any_values):
+                progress.warn(warning)
         warn_of_resolution(next(iter(rasters.infos.values())), model.record, progress)
         predictor, plan = _predictor(settings, model)
         check = (

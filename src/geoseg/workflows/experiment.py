@@ -145,6 +145,8 @@ def _carry_out(
             model=model,
             rasters=tuple(tested.images.values()),
             output=maps,
+            nodata=settings.training.nodata,
+            any_values=settings.training.any_values,
             device=device,
             precision=precision,
             overwrite=True,

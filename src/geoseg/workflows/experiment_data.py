@@ -11,8 +11,8 @@ from geoseg.domain.legend import UNLABELLED, Legend
 from geoseg.domain.ports import Progress
 from geoseg.domain.windows import strips
 from geoseg.errors import DatasetError, LegendError, RasterError
-from geoseg.geodata.rasters import describe_raster, open_raster
-from geoseg.settings import ExperimentSettings
+from geoseg.geodata.rasters import Validity, describe_raster, open_raster
+from geoseg.settings import ExperimentSettings, TrainingOptions
 from geoseg.workflows.inputs import Inputs, find_inputs
 
 _STRIP_PX = 256
@@ -47,7 +47,7 @@ def read_data(settings: ExperimentSettings, progress: Progress) -> ExperimentDat
     train_truth = _digest(trained_on, tested.legend, masks, what="train on", progress=progress)
     trained_on.tell_of_masks(progress)
     tested.tell_of_masks(progress)
-    _check_images([*trained_on.images.values(), *tested.images.values()], settings.training.bands)
+    _check_images([*trained_on.images.values(), *tested.images.values()], settings.training)
     return ExperimentData(trained_on, tested, tested.legend, train_truth, truth)
 
 
@@ -71,10 +71,11 @@ def _digest(inputs: Inputs, legend: Legend, where: Path, *, what: str, progress:
     return found.hexdigest()
 
 
-def _check_images(images: Sequence[Path], bands: Sequence[int] | None) -> None:
+def _check_images(images: Sequence[Path], training: TrainingOptions) -> None:
     """Make sure that no image is all nodata; of others only the first strips are read."""
+    validity = Validity(training.nodata, training.strict_nodata)
     for path in images:
-        with open_raster(path, bands=bands) as raster:
+        with open_raster(path, bands=training.bands, validity=validity) as raster:
             windows = strips(raster.height, raster.width, _STRIP_PX)
             if not any(raster.read(window)[1].any() for window in windows):
                 raise RasterError(

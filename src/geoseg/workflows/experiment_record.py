@@ -19,7 +19,7 @@ _NOT_OF_THE_RESULT = {"device", "precision"}
 # What only the summary needs.
 _NOT_COMPARED = {"background"}
 # What folders lack that were begun before it was kept; they go on without.
-_ADDED = {"train_truth_sha256"}
+_ADDED = {"train_truth_sha256", "nodata", "strict_nodata", "any_values"}
 
 
 def keep_record(settings: ExperimentSettings, data: ExperimentData) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,9 @@ from geoseg.geodata.legend_files import read_legend
 from geoseg.geodata.masks import MaskReader
 from geoseg.geodata.point_files import read_points
 from geoseg.geodata.point_tables import PointOptions
-from geoseg.geodata.rasters import Raster, describe_raster, open_raster
+from geoseg.geodata.rasters import Raster, Validity, describe_raster, open_raster
+from geoseg.geodata.validity import AS_DECLARED
+from geoseg.learning.model_record import ModelRecord
 from geoseg.settings.base import PointFileSettings
 
 
@@ -98,6 +101,7 @@ class Rasters:
     infos: Mapping[str, RasterInfo]
     sources: Mapping[str, Raster]
     bands: tuple[int, ...]
+    validity: Validity = AS_DECLARED
 
 
 def describe_all(images: Mapping[str, Path]) -> dict[str, RasterInfo]:
@@ -105,7 +109,31 @@ def describe_all(images: Mapping[str, Path]) -> dict[str, RasterInfo]:
     return {name: describe_raster(path) for name, path in images.items()}
 
 
-def open_rasters(images: Mapping[str, Path], bands: Sequence[int] | None, stack: ExitStack) -> Rasters:
+class NodataChoice(Protocol):
+    """What a user chose about nodata; ``strict_nodata`` None: as at the model's training."""
+
+    @property
+    def nodata(self) -> float | None:
+        """A value that stands for no data, in addition to the declared one."""
+
+    @property
+    def strict_nodata(self) -> bool | None:
+        """Whether nodata in one of the bands makes a pixel invalid."""
+
+
+def validity_for(settings: NodataChoice, record: ModelRecord) -> Validity:
+    """Return which pixels of a raster a model maps: by the rule of its training, unless another one is asked for."""
+    is_strict = record.strict_nodata if settings.strict_nodata is None else settings.strict_nodata
+    return Validity(settings.nodata, is_strict)
+
+
+def open_rasters(
+    images: Mapping[str, Path],
+    bands: Sequence[int] | None,
+    stack: ExitStack,
+    *,
+    validity: Validity = AS_DECLARED,
+) -> Rasters:
     """Open every raster until ``stack`` is closed; ``bands`` None takes all.
 
     Raises:
@@ -113,8 +141,11 @@ def open_rasters(images: Mapping[str, Path], bands: Sequence[int] | None, stack:
     """
     infos = describe_all(images)
     chosen = _choose_bands(bands, infos)
-    sources = {name: stack.enter_context(open_raster(path, bands=chosen)) for name, path in images.items()}
-    return Rasters(infos, sources, chosen)
+    sources = {
+        name: stack.enter_context(open_raster(path, bands=chosen, validity=validity))
+        for name, path in images.items()
+    }
+    return Rasters(infos, sources, chosen, validity)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,9 @@ from geoseg.pictures.class_png import class_png, confidence_png, ids_png
 from geoseg.settings import PredictSettings
 from geoseg.settings.maps import MapPrecision
 from geoseg.workflows.engines import build_engine
+from geoseg.workflows.inputs import validity_for
 from geoseg.workflows.predict import check_bands, plan_for
+from geoseg.workflows.value_check import check_values
 
 _PROOF_PX = 64
 
@@ -82,6 +84,7 @@ class ImageMap:
         info: The image's grid.
         legend: The classes.
         areas: What each class covers: id, name, pixels, hectares, share.
+        warnings: What may spoil the map, as sentences.
     """
 
     class_ids: NDArray[np.uint8]
@@ -89,6 +92,7 @@ class ImageMap:
     info: RasterInfo
     legend: Legend
     areas: list[dict[str, Any]]
+    warnings: tuple[str, ...] = ()
 
     @property
     def mean_confidence(self) -> float | None:
@@ -135,22 +139,51 @@ def check_live_bands(path: Path, live: Live) -> None:
     check_bands(describe_raster(path), live.record, path)
 
 
-def map_image(path: Path, live: Live, *, tta: bool = False, progress: Progress | None = None) -> ImageMap:
+@dataclass(frozen=True)
+class Reading:
+    """How an image is read.
+
+    Attributes:
+        nodata: A pixel value that stands for no data, in addition to the one that the image declares.
+        strict_nodata: Whether nodata in one of the bands makes a pixel invalid; None: as at the model's training.
+        any_values: Whether values on another scale than the training's are mapped too.
+    """
+
+    nodata: float | None = None
+    strict_nodata: bool | None = None
+    any_values: bool = False
+
+
+AS_TRAINED = Reading()
+
+
+def map_image(
+    path: Path,
+    live: Live,
+    *,
+    tta: bool = False,
+    reading: Reading = AS_TRAINED,
+    progress: Progress | None = None,
+) -> ImageMap:
     """Map an image whole, in memory, by the engine that maps rasters.
 
     Args:
         path: The image.
         live: The model.
         tta: Whether to take the mean over windows turned and flipped in every way.
+        reading: How to read the image.
         progress: Advanced once a window; what it raises ends the work.
 
     Raises:
+        PixelValuesError: The image's values are on another scale than the training's.
         RasterError: The image is damaged, or has no such bands.
     """
     progress, record = progress or Silence(), live.record
     predictor = Turned(live.batcher) if tta else live.batcher
     areas, strips = ClassAreas(), list[Strip]()
-    with open_raster(path, bands=record.bands) as source, live.batcher.at_work():
+    validity = validity_for(reading, record)
+    with open_raster(path, bands=record.bands, validity=validity) as source, live.batcher.at_work():
+        warnings = check_values(source, record, any_values=reading.any_values)
         progress.start("Predicting", count_windows(source, live.plan))
         with closing(predict_strips(source, predictor, live.plan, progress=progress)) as found:
             for strip in found:
@@ -163,6 +196,7 @@ def map_image(path: Path, live: Live, *, tta: bool = False, progress: Progress |
         info,
         record.legend,
         areas.to_records(record.legend),
+        warnings,
     )
 
 

@@ -24,10 +24,12 @@ from geoseg.geodata.class_maps import class_map_writer, confidence_writer, proba
 from geoseg.geodata.cogs import BandWriter
 from geoseg.geodata.file_kinds import AREA_CSV, AREA_JSON, STAC, STYLE
 from geoseg.geodata.grids import RasterInfo
+from geoseg.geodata.identity import raster_identity
+from geoseg.geodata.opening import remote_url
 from geoseg.geodata.outputs import remove_leftovers, write_json, write_text
 from geoseg.geodata.pixel_areas import pixel_areas_m2
 from geoseg.geodata.polygons import polygon_writer
-from geoseg.geodata.rasters import Raster, files_behind, open_raster
+from geoseg.geodata.rasters import Raster, Validity, open_raster
 from geoseg.geodata.stac import stac_item
 from geoseg.geodata.strips import StripStore
 from geoseg.geodata.styles import class_style, confidence_style
@@ -64,6 +66,7 @@ class Engine:
         legend: The classes.
         bands: Bands that the model takes.
         resolution_m: Ground resolution that it computes at; None: the raster's own.
+        validity: Which pixels of a raster are valid.
         identity: What makes two runs of it give the same pixels; JSON values.
         description: What a STAC item says of the model.
     """
@@ -72,6 +75,7 @@ class Engine:
     legend: Legend
     bands: tuple[int, ...]
     resolution_m: float | None
+    validity: Validity
     identity: Mapping[str, Any]
     description: Mapping[str, Any]
 
@@ -91,17 +95,25 @@ class Work:
 
     def open(self) -> Raster:
         """Open its raster as the model takes it."""
+        return self._opened(self.engine.resolution_m)
+
+    def open_unresampled(self) -> Raster:
+        """Open its raster at the raster's own resolution."""
+        return self._opened(None)
+
+    def _opened(self, resolution_m: float | None) -> Raster:
         engine = self.engine
-        return open_raster(self.task.info.path, bands=engine.bands, resolution_m=engine.resolution_m)
+        return open_raster(
+            self.task.info.path, bands=engine.bands, resolution_m=resolution_m, validity=engine.validity
+        )
 
     @cached_property
     def identity(self) -> dict[str, Any]:
         """What must be alike for strips to be of this map, as it was when it was first asked for; JSON values."""
         path, area = self.task.info.path, self.settings.area
-        states = [(str(file.resolve()), file.stat()) for file in files_behind(path)]
         return {
-            "raster": str(path.resolve()),
-            "raster_files": [[name, state.st_size, state.st_mtime_ns] for name, state in states],
+            "raster": remote_url(path) or str(path.resolve()),
+            "raster_files": raster_identity(path),
             "area_sha256": area_digest(area) if area else None,
             "probabilities": "probabilities" in self.task.files,
             "resolution_m": self.engine.resolution_m,
@@ -209,7 +221,9 @@ def _write_files(work: Work, source: Raster, progress: Progress) -> list[dict[st
     progress.start(f"Writing {work.task.files['class_map'].name}", count)
     areas = ClassAreas()
     with ExitStack() as stack:
-        writes = [stack.enter_context(writer) for writer in _writers(work, source.info)]
+        is_resampled = work.engine.resolution_m is not None
+        mask = stack.enter_context(work.open_unresampled()) if is_resampled else None
+        writes = [stack.enter_context(writer) for writer in _writers(work, source.info, mask)]
         for strip in work.store.strips(count):
             areas.add(strip.class_ids, pixel_areas_m2(source.info, strip.window))
             for write in writes:
@@ -220,12 +234,12 @@ def _write_files(work: Work, source: Raster, progress: Progress) -> list[dict[st
     return records
 
 
-def _writers(work: Work, grid: RasterInfo) -> Iterator[AbstractContextManager[Write]]:
+def _writers(work: Work, grid: RasterInfo, mask: Raster | None) -> Iterator[AbstractContextManager[Write]]:
     """Yield what writes each file as the strips come; a file appears when its context ends well."""
     files, engine = work.task.files, work.engine
     legend = engine.legend
-    like = work.task.info if engine.resolution_m is not None else None
-    options: dict[str, Any] = {"overwrite": work.task.replaces, "like": like, "bands": engine.bands}
+    like = work.task.info if mask is not None else None
+    options: dict[str, Any] = {"overwrite": work.task.replaces, "like": like, "mask": mask}
     yield _of_band(
         class_map_writer(files["class_map"], grid, legend, **options, origin=work.task.origin), "class_ids"
     )

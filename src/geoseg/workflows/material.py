@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from geoseg.domain.blocks import Blocks, hold_out
 from geoseg.domain.choices import stratified_choice
 from geoseg.domain.legend import UNLABELLED, Legend
+from geoseg.domain.pixel_values import RasterValues
 from geoseg.domain.points import CHECK, TRAIN, Points, join_points, make_points
 from geoseg.domain.ports import Progress
 from geoseg.domain.windows import Window, grid, strips
 from geoseg.errors import LegendError, PointsError, RasterError, SettingsError
 from geoseg.geodata.dropped_points import DroppedPoints, describe_dropped
-from geoseg.geodata.rasters import Raster
+from geoseg.geodata.rasters import Raster, Validity
 from geoseg.learning.normalisation import Normalisation, Pair, measure_normalisation
 from geoseg.learning.patches import plan_cover
 from geoseg.learning.reading import FitData
@@ -33,6 +34,7 @@ from geoseg.workflows.inputs import (
     read_usable_points,
 )
 from geoseg.workflows.shares import stated_shares
+from geoseg.workflows.value_check import check_training_values
 
 NORMALISATION_WINDOWS = 256
 LEAST_OF_A_CLASS = 3
@@ -51,6 +53,7 @@ class Material:
         legend: The classes.
         data: Rasters, points and normalisation.
         shares: Class proportions of the land (C,), where they are known.
+        values: Statistics of the values of the rasters that hold points.
         blocks: The blocks that points were held out by, where they were held out here.
         dropped: Points of the file that could not be used; None where all labels of masks are.
     """
@@ -59,6 +62,7 @@ class Material:
     legend: Legend
     data: FitData
     shares: NDArray[np.float64] | None
+    values: RasterValues
     blocks: Blocks | None = None
     dropped: DroppedPoints | None = None
 
@@ -79,7 +83,8 @@ def gather(settings: TrainSettings, stack: ExitStack, progress: Progress, *, che
         masks_needed=is_full,
         mask_values=settings.mask_values,
     )
-    rasters = open_rasters(inputs.images, settings.bands, stack)
+    validity = Validity(settings.nodata, settings.strict_nodata)
+    rasters = open_rasters(inputs.images, settings.bands, stack, validity=validity)
     dropped = None
     if settings.points is None:
         points, legend = _all_labels(inputs, rasters, progress)
@@ -109,11 +114,17 @@ def gather(settings: TrainSettings, stack: ExitStack, progress: Progress, *, che
         tell_of_blocks(blocks, progress)
     progress.say(_describe(points, legend))
     _check_enough(points, legend, where=settings.points or settings.data, progress=progress)
+    images = {str(image) for image in points.image}
+    values, notes = check_training_values(
+        rasters.sources, images, rasters.bands, any_values=settings.any_values
+    )
+    for note in notes:
+        progress.warn(note)
     indices = _positions(settings.indices, rasters.bands)
     normalisation = _normalisation(rasters.sources, points, settings.patch, indices=indices)
     shares = stated_shares(settings, rasters, legend, progress=progress)
     data = FitData(rasters.sources, points, normalisation, len(legend))
-    return Material(rasters, legend, data, shares, blocks, dropped)
+    return Material(rasters, legend, data, shares, values, blocks, dropped)
 
 
 def _all_labels(inputs: Inputs, rasters: Rasters, progress: Progress) -> tuple[Points, Legend]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from geoseg.domain.ports import Predictor, Progress, PythonWarnings, WarningRecorder
 from geoseg.domain.prediction import WindowPlan, plan_windows
-from geoseg.errors import GeoSegError, OutputError, RasterError, StoppedError
+from geoseg.errors import GeoSegError, OutputError, PixelValuesError, RasterError, StoppedError
 from geoseg.geodata.areas import check_area
 from geoseg.geodata.class_maps import origin_tags
 from geoseg.geodata.file_kinds import (
@@ -32,9 +32,11 @@ from geoseg.learning.model_file import ModelRecord, read_model
 from geoseg.settings import PredictSettings
 from geoseg.workflows.engines import build_engine
 from geoseg.workflows.faults import plain_faults
+from geoseg.workflows.inputs import validity_for
 from geoseg.workflows.mapping import Task, Work, map_raster, pixels_by_class
 from geoseg.workflows.raster_prior import check_prior, raster_odds, with_odds
 from geoseg.workflows.spreading import spread_strips
+from geoseg.workflows.value_check import check_values
 
 RESOLUTION_TOLERANCE = 2.0
 _ENDINGS = {
@@ -89,7 +91,8 @@ def predict(settings: PredictSettings, progress: Progress | None = None) -> list
 
     Raises:
         ModelFileError: The model file cannot be used.
-        RasterError: A raster cannot be read, or lacks a band that the model was trained on.
+        RasterError: A raster cannot be read, lacks a band that the model was trained on, or holds values on another
+            scale.
         OutputError: A result exists already or cannot be written, or an unfinished map of other settings is there.
         SettingsError: A backend, a precision, or a worker's version of this package does not fit.
         StoppedError: The user stopped it; finished strips are kept.
@@ -184,7 +187,23 @@ def _tasks(settings: PredictSettings, record: ModelRecord, progress: Progress) -
     _check_names(tasks)
     if settings.area is not None:
         check_area(settings.area)
-    return tasks
+    checked = []
+    for task in tasks:
+        warnings = _check_values(task.info, settings, record)
+        for warning in warnings:
+            progress.warn(warning)
+        checked.append(replace(task, warnings=(*task.warnings, *warnings)))
+    return checked
+
+
+def _check_values(info: RasterInfo, settings: PredictSettings, record: ModelRecord) -> tuple[str, ...]:
+    try:
+        with open_raster(info.path, bands=record.bands, validity=validity_for(settings, record)) as source:
+            return check_values(source, record, any_values=settings.any_values)
+    except PixelValuesError:
+        raise
+    except RasterError:
+        return ()  # The raster is damaged. Mapping names the place, and the other rasters are mapped.
 
 
 def _task(raster: Path, settings: PredictSettings, record: ModelRecord, *, progress: Progress) -> Task:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -16,6 +14,9 @@ from torch import Tensor, nn
 from geoseg.domain.blocks import cell_numbers
 from geoseg.domain.points import CHECK
 from geoseg.domain.ports import Progress
+from geoseg.geodata.identity import raster_identity
+from geoseg.geodata.rasters import Validity
+from geoseg.learning.cache_folder import GIB, MIB, default_cache
 from geoseg.learning.calibration import Calibration, HeldOut
 from geoseg.learning.devices import choose_device, choose_precision
 from geoseg.learning.feature_cache import FeatureCache, digest
@@ -46,7 +47,7 @@ from geoseg.workflows.run_folder import RunFolder
 # The prior is corrected when all is fitted.
 NOT_OF_THE_RUN = {
     *("resume", "overwrite", "output", "device", "processes", "prior", "data", "points", "mask_values"),
-    *("cache", "keep_features", "minutes"),
+    *("cache", "keep_features", "cache_gib", "minutes"),
 }
 
 
@@ -230,6 +231,8 @@ def fit_heads(job: Job, layers: Layers) -> Trained:
         cache=cache,
         progress=job.progress,
     )
+    if cache is not None:
+        _tell_of_cache(cache, job.progress)
     validation = fitted.validation
     tell_of_blocks(fitted.blocks, job.progress)
     calibration, prior = calibrate(
@@ -290,17 +293,25 @@ def fit_trees(job: Job) -> Trained:
 
 def _feature_cache(job: Job, network: LayerNetwork, architecture: Architecture) -> FeatureCache:
     """Return the features kept of these rasters as this network reads them."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "geoseg" / "features"
-    read = digest(
-        network.backbone, replace(architecture, classes=1), job.reader, job.material.data.normalisation
+    settings, material = job.settings, job.material
+    read = digest(network.backbone, replace(architecture, classes=1), job.reader, material.data.normalisation)
+    validity = Validity(settings.nodata, settings.strict_nodata)
+    return FeatureCache(
+        folder=settings.cache or default_cache(),
+        rasters={name: repr(raster_identity(info.path)) for name, info in material.rasters.infos.items()},
+        network=f"{read} {material.rasters.bands} {validity}",
+        limit_bytes=int(settings.cache_gib * GIB),
     )
-    rasters = {name: _identity_of(info.path) for name, info in job.material.rasters.infos.items()}
-    return FeatureCache(job.settings.cache or home, rasters, f"{read} {job.material.rasters.bands}")
 
 
-def _identity_of(path: Path) -> str:
-    state = path.stat()
-    return f"{path.resolve()} {state.st_size} {state.st_mtime_ns}"
+def _tell_of_cache(cache: FeatureCache, progress: Progress) -> None:
+    """Say where features are kept, where there are any."""
+    used = cache.size_bytes()
+    if used:
+        progress.say(
+            f"Features of the points are kept in {cache.folder} for the next training: {used / MIB:,.0f} MiB, "
+            f"{cache.limit_bytes / GIB:g} GiB at most. Remove them with: geoseg cache clear"
+        )
 
 
 def _load(job: Job, network: nn.Module, architecture: Architecture) -> WeightsReport:

@@ -204,12 +204,14 @@ def model_record(
         architecture=trained.architecture,
         legend=material.legend,
         bands=material.rasters.bands,
-        dtype=next(iter(material.rasters.infos.values())).dtype,
+        dtype=material.values.dtype,
         normalisation=material.data.normalisation,
         resolution_m=median(resolutions) if resolutions else None,
         training=training,
         calibration=trained.calibration,
         context_px=context_px,
+        strict_nodata=material.rasters.validity.is_strict,
+        values=material.values.bands,
     )
 
 

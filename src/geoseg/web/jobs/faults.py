@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from geoseg.errors import GeoSegError, ModelFileError, OutputError, RasterError, SettingsError
+from geoseg.errors import (
+    GeoSegError,
+    ModelFileError,
+    OutputError,
+    PixelValuesError,
+    RasterError,
+    SettingsError,
+)
 from geoseg.geodata.images import ForeignImageError, ImageTooLargeError
 from geoseg.web.jobs.records import Fault
 from geoseg.web.problems import BAD_IMAGE, DISK_FULL, INTERNAL, TOO_LARGE, UNSUPPORTED, Kind, Problem
+from geoseg.web.uploads import of_raster
 
 _TOLD: dict[type[GeoSegError], tuple[Kind, str]] = {
     OutputError: (
@@ -29,6 +37,9 @@ def fault_of(error: GeoSegError | Problem) -> Fault:
     """
     if isinstance(error, Problem):
         return Fault(slug=error.kind.slug, detail=error.detail)
+    if isinstance(error, PixelValuesError):
+        problem = of_raster(error)
+        return _fault(problem.kind, problem.detail)
     if isinstance(error, RasterError):
         kind = _KINDS.get(type(error), BAD_IMAGE)
         expected = f"; expected {error.expected}" if error.expected is not None else ""

@@ -33,6 +33,9 @@ class Wish(_Record):
         simplify: Metres by which outlines of polygons may be simplified.
         resample: Whether to compute at the model's ground resolution.
         tta: Whether to take the mean over the windows turned and flipped in every way.
+        nodata: A pixel value that stands for no data, in addition to the declared one.
+        strict_nodata: Whether nodata in one of the bands makes a pixel invalid; None: as at training.
+        any_values: Whether values on another scale than the training's are mapped too.
     """
 
     products: tuple[Product, ...] = ()
@@ -40,6 +43,9 @@ class Wish(_Record):
     simplify: _Size = 0.0
     resample: bool = False
     tta: bool = False
+    nodata: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    strict_nodata: bool | None = None
+    any_values: bool = False
 
 
 class Stage(_Record):
@@ -101,6 +107,7 @@ class Job(_Record):
         progress: How far it has come, while it runs.
         problem: Why it failed.
         areas: What each class covers, when it is done.
+        warnings: What may spoil the map, as sentences.
         size: Bytes of its results, when it is done.
     """
 
@@ -115,6 +122,7 @@ class Job(_Record):
     progress: Stage | None = None
     problem: Fault | None = None
     areas: list[dict[str, Any]] | None = None
+    warnings: tuple[str, ...] = ()
     size: int = 0
 
     @property

@@ -116,6 +116,9 @@ def _map(place: Workplace, watch: Watch) -> list[dict[str, Any]]:
             simplify=wish.simplify,
             resample=wish.resample,
             tta=wish.tta,
+            nodata=wish.nodata,
+            strict_nodata=wish.strict_nodata,
+            any_values=wish.any_values,
             backend=settings.backend,
             device=settings.device,
             precision=settings.precision,
@@ -124,6 +127,7 @@ def _map(place: Workplace, watch: Watch) -> list[dict[str, Any]]:
         ),
         watch,
     )
+    watch.job = watch.job.model_copy(update={"warnings": maps[0].warnings})
     return maps[0].areas
 
 

@@ -1,0 +1,180 @@
+"""Check a raster's pixel values before they are used: undeclared nodata, and another scale than at training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from geoseg.domain.pixel_values import (
+    MOST_OUTSIDE,
+    PixelSample,
+    RasterValues,
+    assume_values,
+    is_other_scale,
+    measure_values,
+    share_outside,
+    values_by_band,
+)
+from geoseg.domain.ports import PixelSource
+from geoseg.domain.undeclared_nodata import find_alpha, find_fill
+from geoseg.domain.windows import scatter
+from geoseg.errors import PixelValuesError
+from geoseg.geodata.rasters import Raster
+from geoseg.learning.model_record import ModelRecord
+
+WINDOW_PX = 64
+MOST_A_SIDE = 8
+MOST_RASTERS = 32
+_LEAST_MISSING = 0.01
+_NAMED_BANDS = 4
+
+
+def sample_pixels(source: PixelSource, *, most: int = MOST_A_SIDE) -> PixelSample:
+    """Read up to ``most`` x ``most`` windows of 64 px spread over a raster; the same ones every time.
+
+    Raises:
+        RasterError: The file is damaged there.
+    """
+    return [source.read(window) for window in scatter(source.height, source.width, WINDOW_PX, most=most)]
+
+
+def check_values(source: Raster, record: ModelRecord, *, any_values: bool) -> tuple[str, ...]:
+    """Compare a raster with what a model learnt from; return what may spoil its map, as sentences.
+
+    Args:
+        source: The raster as the model reads it, at any resolution.
+        record: The model's record.
+        any_values: Whether values on another scale are warned of, not refused.
+
+    Raises:
+        PixelValuesError: The values are on another scale.
+        RasterError: The file is damaged.
+    """
+    sample, name = sample_pixels(source), source.info.path.name
+    own, trained = measure_values(sample, source.info.dtype), values_of(record)
+    notes = list(undeclared_nodata(sample, name, record.bands, dtype=own.dtype))
+    if own.bands and is_other_scale(own, trained):
+        error = _other_scale(source, own, trained, bands=record.bands)
+        if not any_values:
+            raise error
+        return (*notes, _as_warning(error, name))
+    return (*notes, *_differences(sample, name, trained, bands=record.bands))
+
+
+def values_of(record: ModelRecord) -> RasterValues:
+    """Return the values that a model learnt from; of files without them, what the normalisation stands for."""
+    if record.values:
+        return RasterValues(record.values, record.dtype)
+    count, normalisation = len(record.bands), record.normalisation
+    return assume_values(normalisation.mean[:count], normalisation.deviation[:count], record.dtype)
+
+
+def check_training_values(
+    sources: Mapping[str, Raster], images: Iterable[str], bands: Sequence[int], *, any_values: bool
+) -> tuple[RasterValues, tuple[str, ...]]:
+    """Measure the values of the rasters that are trained on; return them, and what may spoil the model.
+
+    Of more than 32 rasters, 32 spread over their list are read.
+
+    Raises:
+        PixelValuesError: Two rasters hold values on different scales.
+        RasterError: A file is damaged.
+    """
+    names = sorted(images)
+    chosen = [sources[name] for name in names[:: math.ceil(len(names) / MOST_RASTERS)]]
+    most = max(2, round(MOST_A_SIDE / math.sqrt(len(chosen))))
+    samples = [sample_pixels(source, most=most) for source in chosen]
+    notes = list[str]()
+    first: RasterValues | None = None
+    for source, sample in zip(chosen, samples, strict=True):
+        notes += undeclared_nodata(sample, source.info.path.name, bands, dtype=source.info.dtype)
+        own = measure_values(sample, source.info.dtype)
+        first = first or own
+        if is_other_scale(own, first) or is_other_scale(first, own):
+            error = _other_scale(source, own, first, bands=bands)
+            if not any_values:
+                raise error
+            notes.append(_as_warning(error, source.info.path.name))
+    joined = [window for sample in samples for window in sample]
+    return measure_values(joined, chosen[0].info.dtype), tuple(notes)
+
+
+def undeclared_nodata(sample: PixelSample, name: str, bands: Sequence[int], *, dtype: str) -> Iterable[str]:
+    """Yield a sentence on each sign that pixels without data count as valid."""
+    fill, transparent = find_fill(sample), find_alpha(sample)
+    if fill is not None:
+        value = _exact(fill.value, dtype)
+        yield (
+            f"{name}: the value {value} fills about {100 * fill.share:.1f} % of the raster in all bands, but is not "
+            f"declared as nodata. If it stands for no data, declare it: --nodata {value}."
+        )
+    if transparent is not None:
+        yield (
+            f"{name}: band {bands[-1]} holds two values only, 0 at about {100 * transparent:.1f} % of the pixels, and "
+            f"looks like an alpha band that is not marked as one. If it is: gdal_edit.py -colorinterp_{bands[-1]} alpha {name}"
+        )
+    valid = sum(int(inside.sum()) for _, inside in sample)
+    for band, values in zip(bands, values_by_band(sample), strict=False):
+        missing = 1 - len(values) / valid if valid else 0.0
+        if missing >= _LEAST_MISSING:
+            yield (
+                f"{name}: band {band} has no value at about {100 * missing:.1f} % of the pixels where other bands have "
+                "one; its mean stands there. --strict-nodata leaves these pixels out."
+            )
+
+
+def _exact(value: float, dtype: str) -> str:
+    """Write a value so that it equals the stored one: float32 cannot hold the ends of wide whole numbers."""
+    kind = np.dtype(dtype)
+    ends = (np.iinfo(kind).min, np.iinfo(kind).max) if kind.kind in "iu" else ()
+    whole = next((end for end in ends if np.float32(end) == np.float32(value)), None)
+    if whole is not None or float(value).is_integer():
+        return str(int(value) if whole is None else whole) if abs(value) < 2**63 else str(np.float32(value))
+    return str(np.float32(value))
+
+
+def _other_scale(
+    source: Raster, own: RasterValues, trained: RasterValues, *, bands: Sequence[int]
+) -> PixelValuesError:
+    top, wanted = max(b.high for b in own.bands), max(b.high for b in trained.bands)
+    kind = "-ot Byte " if trained.dtype == "uint8" else ""
+    rescale = f"gdal_translate {kind}-scale 0 {top:.4g} 0 {wanted:.4g} {source.info.path.name} rescaled.tif"
+    return PixelValuesError(
+        "the pixel values are on another scale than at training",
+        where=source.info.path,
+        expected=_ranges(trained, bands),
+        got=_ranges(own, bands),
+        hint=f"Rescale the raster as the training rasters were, for instance {rescale}, or train on rasters such as "
+        "this one. --any-values uses it as it is.",
+    )
+
+
+def _as_warning(error: PixelValuesError, name: str) -> str:
+    return f"{name}: {error.what}; expected {error.expected}, got {error.got}."
+
+
+def _ranges(values: RasterValues, bands: Sequence[int]) -> str:
+    shown = [f"band {b} {v.range_text}" for b, v in zip(bands[:_NAMED_BANDS], values.bands, strict=False)]
+    more = ["..."] if len(bands) > _NAMED_BANDS else []
+    return f"{', '.join(shown + more)} ({values.dtype})"
+
+
+def _differences(
+    sample: PixelSample, name: str, trained: RasterValues, *, bands: Sequence[int]
+) -> Iterable[str]:
+    """Yield a sentence where many values lie outside those of the training."""
+    parts = []
+    for band, values, known in zip(bands, values_by_band(sample), trained.bands, strict=False):
+        outside = share_outside(values, known)
+        if outside > MOST_OUTSIDE:
+            low, high = np.percentile(values, (2, 98))
+            parts.append(
+                f"band {band}: {100 * outside:.0f} % of the pixels, {low:,.4g} to {high:,.4g} instead of {known.range_text}"
+            )
+    if parts:
+        yield (
+            f"{name}: many values lie outside those of the training ({'; '.join(parts)}). The map may be poor: other "
+            "land, season or exposure. Train with points on this raster too."
+        )
