@@ -15,8 +15,8 @@ import pyogrio
 import shapely
 from numpy.typing import NDArray
 
-from geoseg.errors import OutputError, PointsError
-from geoseg.geodata.outputs import check_output, whole_file
+from geoseg.geodata.file_kinds import DROPPED
+from geoseg.geodata.outputs import check_apart, check_output, whole_file
 from geoseg.geodata.point_tables import PointTable
 
 LAYER = "dropped"
@@ -80,7 +80,7 @@ def write_dropped(path: Path, dropped: DroppedPoints, *, overwrite: bool) -> Non
     Raises:
         OutputError: The file exists and may not be replaced, or cannot be written.
     """
-    with whole_file(path, overwrite=overwrite) as unfinished, warnings.catch_warnings():
+    with whole_file(path, DROPPED, overwrite=overwrite) as unfinished, warnings.catch_warnings():
         # Points on pictures have no CRS, and that is meant.
         warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
         pyogrio.write_dataframe(
@@ -92,13 +92,8 @@ def check_dropped(path: Path, points: Path | None, *, overwrite: bool) -> None:
     """Make sure that dropped points can be written, before the work begins.
 
     Raises:
-        PointsError: The name does not end in .gpkg.
-        OutputError: The file exists and may not be replaced, or it is the point file itself.
+        OutputError: The name does not end in .gpkg, the file exists and may not be replaced, it holds something else
+            than dropped points, or it is the point file itself.
     """
-    if path.suffix.lower() != ".gpkg":
-        raise PointsError(
-            "dropped points are written to a GeoPackage", where=path, expected="a name ending in .gpkg"
-        )
-    if points is not None and path.resolve() == points.resolve():
-        raise OutputError("the dropped points would replace the file that they come from", where=path)
-    check_output(path, overwrite=overwrite)
+    check_apart([path], [points])
+    check_output(path, DROPPED, overwrite=overwrite)

@@ -74,6 +74,10 @@ def _is_sample(path: Path) -> bool:
     return drawn and set(_read(path, layer)["source"]) <= {"simulated"}
 
 
+def _is_dropped(path: Path) -> bool:
+    return _layers(path) == {"dropped"} and {"number", "class", "reason"} <= _fields(path, "dropped")
+
+
 def _layers(path: Path) -> set[str]:
     import pyogrio  # Loads geopandas, which most commands never need.
 
@@ -142,6 +146,7 @@ CONFIDENCE = _raster("confidence", lambda found: _is_scaled(found) and found.des
 PROBABILITIES = _raster("probabilities", lambda found: _is_scaled(found) and found.count > 1)
 POLYGONS = FileKind("polygon file", (".gpkg",), _is_polygons)
 SAMPLE = FileKind("file of drawn points", (".gpkg", ".geojson", ".json", ".csv"), _is_sample)
+DROPPED = FileKind("file of dropped points", (".gpkg",), _is_dropped)
 AREA_JSON = FileKind("table of areas", (".json",), _is_area_json)
 AREA_CSV = FileKind("table of areas", (".csv",), _is_area_csv)
 STYLE = FileKind("QGIS style", (".qml",), _is_style)
