@@ -53,6 +53,7 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_readme_run(place):
     commands = _commands()
     assert {c.split()[1] for c in commands} == {"points", "train", "predict", "evaluate"}

@@ -9,7 +9,7 @@ from affine import Affine
 
 from geoseg.geodata.rasters import describe_raster
 from geoseg.geodata.stac import stac_item
-from geoseg.geodata.styles import qgis_style
+from geoseg.geodata.styles import class_style
 
 
 def test_an_item_says_where_the_map_lies_and_what_its_values_mean(write_raster, legend, tmp_path) -> None:
@@ -48,7 +48,7 @@ def test_without_a_crs_there_is_no_footprint(write_raster, legend, tmp_path) -> 
 
 
 def test_the_style_has_an_entry_for_each_class(legend) -> None:
-    root = ET.fromstring(qgis_style(legend).split("\n", 1)[1])
+    root = ET.fromstring(class_style(legend).split("\n", 1)[1])
     renderer = root.find("./pipe/rasterrenderer")
     assert renderer is not None
     assert renderer.get("type") == "paletted"

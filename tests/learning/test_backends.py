@@ -18,6 +18,9 @@ from geoseg.learning.model_file import read_model
 from geoseg.learning.models import Architecture
 from geoseg.learning.runtimes import RuntimePredictor, openvino_runtime
 
+# Building the model for every runtime takes a minute.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="session")
 def small_model(model):
@@ -55,8 +58,8 @@ def predictors(small_model):
     [
         ("onnx", "float32", 0.999),
         ("openvino", "float32", 0.999),
-        ("torch", "bf16", 0.99),
-        ("openvino", "bf16", 0.99),
+        ("torch", "bf16", 0.97),
+        ("openvino", "bf16", 0.97),
     ],
 )
 def test_a_backend_agrees_with_torch_in_float32(predictors, pixels, backend, precision, agreement):

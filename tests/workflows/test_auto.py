@@ -102,6 +102,7 @@ def test_auto_does_not_try_deep_where_few_points_would_judge_it(settings, quick_
     assert "Not trying deep: fewer than 30 points can be left out to judge it by." in watcher.said
 
 
+@pytest.mark.slow
 def test_auto_keeps_quick_as_it_is_where_deep_is_no_gain(settings, many, quick_is_ahead, tmp_path):
     watcher = Watcher()
     still = {**DEEP, "points": many, "backbone_rate": 1e-9}
@@ -115,6 +116,7 @@ def test_auto_keeps_quick_as_it_is_where_deep_is_no_gain(settings, many, quick_i
     assert_same_weights(kept.model, alone.model)
 
 
+@pytest.mark.slow
 def test_auto_judges_deep_at_points_of_places_that_taught_neither(settings, many, deep_is_best, monkeypatch):
     taught, judged = [], []
 
@@ -145,6 +147,7 @@ def test_auto_judges_deep_at_points_of_places_that_taught_neither(settings, many
     assert set(record.training["auto"]["deep"]["scores"]) == {"quick", "deep"}
 
 
+@pytest.mark.slow
 def test_auto_keeps_quick_where_deep_fails(settings, many, deep_is_best, monkeypatch):
     def fail(*_, **__):
         raise TrainingError("the loss is no longer finite")
@@ -157,6 +160,7 @@ def test_auto_keeps_quick_where_deep_fails(settings, many, deep_is_best, monkeyp
     assert "the loss is no longer finite" in said
 
 
+@pytest.mark.slow
 def test_auto_that_was_stopped_at_deep_goes_on_and_gives_what_deep_gives(
     settings, many, deep_is_best, tmp_path, monkeypatch
 ):

@@ -85,7 +85,7 @@ def map_of(tmp_path):
     """Predict a raster in windows of 32 px, so that windows cut across the file's blocks."""
 
     def run(model, raster, window=32):
-        path = tmp_path / "maps" / raster.name
+        path = tmp_path / "maps" / f"{raster.stem}.tif"
         exact = {"device": "cpu", "precision": "float32", "window": window, "overwrite": True}
         predict(PredictSettings(model=model, rasters=(raster,), output=path, **exact))
         return read_class_map(path)[0]

@@ -19,7 +19,7 @@ import rasterio
 import rasterio.shutil
 
 from geoseg.domain.prediction import plan_windows
-from geoseg.errors import OutputError, RasterError, StoppedError
+from geoseg.errors import GeoSegError, OutputError, RasterError, StoppedError
 from geoseg.geodata.class_maps import read_class_map
 from geoseg.geodata.rasters import describe_raster
 from geoseg.settings import PredictSettings
@@ -229,13 +229,17 @@ def test_a_stop_between_the_files_of_a_map_is_gone_on_from(
         patched.setattr(
             "geoseg.workflows.mapping._write_tables", lambda *_: (_ for _ in ()).throw(MemoryError)
         )
-        with pytest.raises(MemoryError):
+        with pytest.raises(GeoSegError, match="not enough memory"):
             predict(settings(model, raster, path, also=("areas",)))
     assert path.exists()
     assert not table.exists()
     if lost:
+        # The map is ours and may be replaced; a table that is not stays.
         table.write_text("of somebody else")
-        # The map may be replaced, being ours; so may what was named together with it.
+        with pytest.raises(OutputError, match="never replaced"):
+            predict(settings(model, raster, path, also=("areas",)))
+        assert table.read_text() == "of somebody else"
+        return
     predict(settings(model, raster, path, also=("areas",)))
     assert table.read_text().startswith("id,name,")
 

@@ -34,8 +34,8 @@ def stored(own_dataset, tmp_path, classes):
 
 
 @pytest.fixture
-def masks(own_dataset):
-    return {name: read_mask(own_dataset / "masks" / f"{name}.tif", None) for name in NAMES}
+def masks(own_dataset, classes):
+    return {name: read_mask(own_dataset / "masks" / f"{name}.tif", classes) for name in NAMES}
 
 
 def _pixels(points):
