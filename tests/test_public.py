@@ -69,7 +69,7 @@ def test_settings_cannot_be_changed_or_misspelt():
 
     with pytest.raises(ValueError, match="frozen"):
         settings.epochs = 3
-    with pytest.raises(ValueError, match="epoch"):
+    with pytest.raises(SettingsError, match=r"^epoch: there is no such setting\.$"):
         TrainSettings(data="a.tif", points="p.csv", output="m.geoseg", epoch=3)
 
 

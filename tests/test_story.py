@@ -21,8 +21,10 @@ def test_points_become_a_map_that_is_scored(geoseg, dataset, raster, classes, ch
     assert [o.code for o in (sampled, trained, predicted, scores, alike)] == [0] * 5
     check_map(class_map, raster, classes)
     of_map, of_model = json.loads(scores.out), json.loads(alike.out)
-    assert of_map.pop("images")["map"] == of_map
-    assert of_model.pop("images")["north"] == of_model
+    for record, name in ((of_map, "map"), (of_model, "north")):
+        said = {key: record.pop(key) for key in ("is_accuracy", "statement", "points", "notes", "warnings")}
+        assert said == {"is_accuracy": True, "statement": None, "points": None, "notes": [], "warnings": []}
+        assert record.pop("images")[name] == record
     assert of_map == of_model
     assert of_map["pixels"] == 96 * 96 - 12 * 20
     assert {"miou", "iou", "overall_accuracy", "confusion"} <= of_map.keys()

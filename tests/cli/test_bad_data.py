@@ -27,11 +27,11 @@ def cut_short(tmp_path, write_tiff):
     return path
 
 
-def test_a_raster_that_is_not_there_is_named(geoseg, model, points, tmp_path, assert_fails, files):
+def test_a_raster_that_is_not_there_is_named(geoseg, model, points, cheaply, tmp_path, assert_fails, files):
     nowhere, out = tmp_path / "nowhere.tif", tmp_path / "out" / "map.tif"
 
     assert_fails(geoseg("predict", model, nowhere, "-o", out), RASTER, f"{nowhere}: no such file", "Check")
-    trained = geoseg("train", nowhere, "--points", points, "-o", tmp_path / "out" / "m.geoseg")
+    trained = geoseg("train", nowhere, "--points", points, *cheaply, "-o", tmp_path / "out" / "m.geoseg")
     assert_fails(trained, RASTER, f"{nowhere}: no such file")
     assert_fails(geoseg("info", nowhere), RASTER, f"{nowhere}: no such file")
     assert_fails(geoseg("evaluate", nowhere, "--truth", nowhere), RASTER, f"{nowhere}: no such file")
@@ -102,11 +102,11 @@ def test_a_ground_resolution_off_by_more_than_a_factor_of_2_is_a_warning(
 
 
 def test_points_with_a_crs_on_a_raster_without_one_are_refused(
-    geoseg, points, write_tiff, tmp_path, assert_fails, files
+    geoseg, points, cheaply, write_tiff, tmp_path, assert_fails, files
 ):
     plain = write_tiff(tmp_path / "plain.tif", np.ones((3, 96, 96), np.uint8), crs=None)
 
-    outcome = geoseg("train", plain, "--points", points, "-o", tmp_path / "m.geoseg")
+    outcome = geoseg("train", plain, "--points", points, *cheaply, "-o", tmp_path / "m.geoseg")
 
     assert_fails(outcome, POINTS, points, "the points have a CRS and the raster has none", "gdal_edit.py")
     assert files(tmp_path) == {"plain.tif"}
@@ -135,18 +135,18 @@ def test_points_that_cannot_be_used_are_counted_and_named_and_the_rest_is_used(
     assert path.exists()
 
 
-def test_points_of_another_place_are_refused(geoseg, dataset, points, tmp_path, assert_fails):
+def test_points_of_another_place_are_refused(geoseg, dataset, points, cheaply, tmp_path, assert_fails):
     elsewhere = dataset / "images" / "north.tif"
 
-    outcome = geoseg("train", elsewhere, "--points", points, "-o", tmp_path / "m.geoseg")
+    outcome = geoseg("train", elsewhere, "--points", points, *cheaply, "-o", tmp_path / "m.geoseg")
 
     assert_fails(outcome, POINTS, points, "no point can be used", "Dropped 30 of 30 points")
 
 
-def test_a_class_that_the_legend_lacks_is_named(geoseg, raster, points, tmp_path, assert_fails):
+def test_a_class_that_the_legend_lacks_is_named(geoseg, raster, points, cheaply, tmp_path, assert_fails):
     legend = tmp_path / "legend.json"
     legend.write_text('[{"id": 0, "name": "field", "color": "#e0c050"}]')
-    asked = ["--points", points, "--legend", legend, "-o", tmp_path / "m.geoseg"]
+    asked = ["--points", points, "--legend", legend, *cheaply, "-o", tmp_path / "m.geoseg"]
 
     outcome = geoseg("train", raster, *asked)
 
@@ -155,8 +155,8 @@ def test_a_class_that_the_legend_lacks_is_named(geoseg, raster, points, tmp_path
     )
 
 
-def test_a_point_file_that_is_not_there_is_named(geoseg, raster, tmp_path, assert_fails):
-    outcome = geoseg("train", raster, "--points", tmp_path / "p.gpkg", "-o", tmp_path / "m.geoseg")
+def test_a_point_file_that_is_not_there_is_named(geoseg, raster, cheaply, tmp_path, assert_fails):
+    outcome = geoseg("train", raster, "--points", tmp_path / "p.gpkg", *cheaply, "-o", tmp_path / "m.geoseg")
 
     assert_fails(outcome, POINTS, f"{tmp_path / 'p.gpkg'}: there is no such file")
 
@@ -164,7 +164,9 @@ def test_a_point_file_that_is_not_there_is_named(geoseg, raster, tmp_path, asser
 def test_points_are_not_written_to_files_of_another_kind(geoseg, dataset, tmp_path, assert_fails, files):
     outcome = geoseg("points", "sample", dataset, "-o", tmp_path / "points.xlsx")
 
-    assert_fails(outcome, POINTS, "points.xlsx", "expected .gpkg, .geojson, .json or .csv", "got .xlsx")
+    assert_fails(
+        outcome, OUTPUT, "points.xlsx", "a name that ends in .gpkg, .geojson, .json or .csv", "got .xlsx"
+    )
     assert files(tmp_path) == set()
 
 

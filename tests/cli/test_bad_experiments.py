@@ -46,9 +46,9 @@ def test_names_that_do_not_pair_are_named_on_both_sides(own_dataset, refused):
 
 
 def test_a_list_of_images_that_are_not_there_is_named(own_dataset, refused):
-    (own_dataset / "train.txt").write_text("east.tif\n")
+    (own_dataset / "train.txt").write_text("east.tif\nwset.tif\n")
 
-    refused(DATASET, f"{own_dataset / 'train.txt'}", "not in images/", "got east.tif")
+    refused(DATASET, f"{own_dataset / 'train.txt'}", "not in images/", "got wset")
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
@@ -79,7 +79,13 @@ def test_sizes_that_differ_are_named(own_dataset, write_tiff, refused):
 def test_a_class_that_the_legend_lacks_is_named(own_dataset, write_tiff, refused):
     mask = write_tiff(own_dataset / "masks" / "north.tif", np.full((96, 96), 3, np.uint8), index=2)
 
-    refused(LEGEND, mask, "expected class ids 0..2", "got 3 (9216 pixels)", "Add the class")
+    refused(
+        LEGEND,
+        mask,
+        "expected 0 = field, 1 = wood, 2 = water",
+        "got 3 (9,216 pixels)",
+        "--mask-values 3=CLASS",
+    )
 
 
 @pytest.mark.parametrize(("name", "index"), [("west", 1), ("north", 2)])
@@ -94,7 +100,7 @@ def test_an_image_that_is_all_nodata_is_named(own_dataset, write_tiff, refused, 
 def test_a_raster_in_place_of_a_folder_is_named(geoseg, own_dataset, tmp_path, assert_fails):
     raster = own_dataset / "images" / "north.tif"
 
-    outcome = geoseg("experiment", raster, "-o", tmp_path / "results")
+    outcome = geoseg("experiment", raster, "--recipes", "forest", "-o", tmp_path / "results")
 
     assert_fails(outcome, DATASET, f"{raster}: there is no such folder")
 

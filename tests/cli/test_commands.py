@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 
 import geopandas
 import numpy as np
@@ -93,7 +92,9 @@ def test_predict_with_confidence_and_window(geoseg, model, raster, tmp_path):
     outcome = geoseg("predict", model, raster, *made)
 
     assert outcome.code == 0
-    assert outcome.out == f"{raster} -> {tmp_path / 'map.tif'}, {tmp_path / 'confidence.tif'}\n"
+    written = [tmp_path / name for name in ("map.tif", "confidence.tif", "map.qml", "confidence.qml")]
+    assert outcome.out == f"{raster} -> {', '.join(map(str, written))}\n"
+    assert set(written) <= set(tmp_path.iterdir())
     assert "Predicting north.tif: 4/4" in outcome.err
     with rasterio.open(tmp_path / "map.tif") as mapped, rasterio.open(tmp_path / "confidence.tif") as sure:
         assert mapped.shape == sure.shape == (96, 96)
@@ -164,15 +165,16 @@ def test_demo_is_told_where_to_write(geoseg, tmp_path):
     )
 
 
-def test_outputs_are_replaced_only_when_asked(geoseg, model, raster, tmp_path):
+def test_outputs_are_replaced_only_when_asked(geoseg, model, dataset, raster, tmp_path):
     path = tmp_path / "map.tif"
-    shutil.copy(raster, path)
+    assert geoseg("predict", model, dataset / "images" / "east.tif", "-o", path).code == 0
+    earlier = path.read_bytes()
 
     refused = geoseg("predict", model, raster, "-o", path)
 
     assert refused.code == 8
     assert refused.err == f"Error: {path}: the file exists. Use --overwrite to replace it.\n"
-    assert path.read_bytes() == raster.read_bytes()
+    assert path.read_bytes() == earlier
     assert geoseg("predict", model, raster, "-o", path, "--overwrite").code == 0
-    with rasterio.open(path) as made:
-        assert made.count == 1
+    with rasterio.open(path) as made, rasterio.open(raster) as given:
+        assert made.transform == given.transform

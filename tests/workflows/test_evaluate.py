@@ -75,10 +75,13 @@ def test_points_that_name_the_raster_are_found_on_its_map(model, dataset, points
         predict(PredictSettings(model=model, rasters=(raster,), output=tmp_path / f"map-{raster.name}"))
     given = {"points": points, "allow_training_points": True}
 
-    with pytest.warns(GeoSegWarning, match="15 outside their image"):
+    with pytest.warns(GeoSegWarning, match=r"^Dropped 15 of 30 points: 15 on other images\.$") as told:
         of_maps = [
             evaluate(EvaluateSettings(subject=tmp_path / f"map-{raster.name}", **given)) for raster in rasters
         ]
+    for raster in rasters:
+        # The map is known by its own name and by that of its raster: it is one raster all the same.
+        assert [w for w in told if f"; the raster map-{raster.name} lies at x " in str(w.message)]
     of_model = evaluate(EvaluateSettings(subject=model, data=dataset, split="train", **given))
 
     matrices = [scores.accuracy.confusion for scores in of_maps]

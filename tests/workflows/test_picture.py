@@ -41,7 +41,17 @@ def test_a_missing_map_is_named(scenes, tmp_path):
 
 
 def test_an_existing_picture_is_kept(scenes, tmp_path):
+    settings = PictureSettings(data=scenes, maps=(tmp_path / "maps",), output=tmp_path / "p.png")
+    drawn = picture(settings).read_bytes()
+    with pytest.raises(OutputError, match=r"p\.png: the file exists\. Use --overwrite to replace it\.$"):
+        picture(settings)
+    assert (tmp_path / "p.png").read_bytes() == drawn
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_file_of_the_user_is_never_replaced_by_a_picture(scenes, tmp_path, overwrite):
     (tmp_path / "p.png").write_bytes(b"mine")
-    with pytest.raises(OutputError, match="--overwrite"):
-        picture(PictureSettings(data=scenes, maps=(tmp_path / "maps",), output=tmp_path / "p.png"))
+    wanted = {"output": tmp_path / "p.png", "overwrite": overwrite}
+    with pytest.raises(OutputError, match=r"p\.png: .* is not a picture .* never replaced"):
+        picture(PictureSettings(data=scenes, maps=(tmp_path / "maps",), **wanted))
     assert (tmp_path / "p.png").read_bytes() == b"mine"

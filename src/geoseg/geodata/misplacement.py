@@ -117,9 +117,11 @@ def _count_inside(cause: _Cause, rasters: Mapping[str, RasterInfo]) -> int:
 def _raster_extent(rasters: Mapping[str, RasterInfo], crs: str | None) -> str:
     """Return where the rasters lie, in the CRS of the first and in that of the places."""
     first = rasters[min(rasters)]
-    boxes = np.array([info.bounds for info in rasters.values() if info.crs == first.crs])
+    # A map may be known by two names: by its own, and by that of its raster.
+    by_path = {info.path: info.bounds for info in rasters.values() if info.crs == first.crs}
+    boxes = np.array(list(by_path.values()))
     bounds = (*boxes[:, :2].min(axis=0).tolist(), *boxes[:, 2:].max(axis=0).tolist())
-    subject = f"the raster {first.path.name} lies" if len(rasters) == 1 else f"the {len(boxes)} rasters lie"
+    subject = f"the raster {first.path.name} lies" if len(boxes) == 1 else f"the {len(boxes)} rasters lie"
     if crs is None and not first.is_georeferenced:
         return f"{subject} at {describe_extent((0, -bounds[3], bounds[2], 0))}, counted in pixels from its upper left corner"
     said = f"{subject} at {describe_extent(bounds)} in {_named(first.crs)}"

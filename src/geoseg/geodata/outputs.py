@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
@@ -57,7 +57,7 @@ def check_output(path: Path, kind: FileKind | None = None, *, overwrite: bool) -
             where=path.parent,
             expected="a folder that may be written to",
             got=error.strerror or str(error),
-            hint="Choose another folder, or mend its permissions.",
+            hint="Choose another folder, or change its permissions.",
         ) from error
 
 
@@ -165,15 +165,21 @@ def _check_kind(path: Path, kind: FileKind) -> None:
         raise OutputError(
             f"this name does not fit a {kind.name}",
             where=path,
-            expected=f"a name that ends in {' or '.join(kind.endings)}",
+            expected=f"a name that ends in {_one_of(kind.endings)}",
             got=path.suffix or "no ending",
         )
     if path.exists() and not kind.recognises(path):
         raise OutputError(
-            f"this file is there already, and is no {kind.name} made by GeoSeg-PointAI: it is never replaced",
+            f"this file exists and is not a {kind.name} that GeoSeg-PointAI wrote, so it is never replaced",
             where=path,
             hint="Choose another output name, or move that file.",
         )
+
+
+def _one_of(endings: Sequence[str]) -> str:
+    """Return endings as a phrase: ".gpkg, .json or .csv"."""
+    *first, last = endings
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def _names(path: Path) -> set[object]:

@@ -88,9 +88,10 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
     check_output(settings.output, MODEL, overwrite=settings.overwrite)
     if settings.dropped is not None:
         check_dropped(settings.dropped, settings.points, overwrite=settings.overwrite)
+    is_shared = _is_shared(settings)
     if settings.recipe != "forest":
         check_weights(settings.weights, settings.backbone)
-    fabric = _join(settings)
+    fabric = _join(settings) if is_shared else None
     rank = 0 if fabric is None else fabric.global_rank
     progress = WarningRecorder((progress or PythonWarnings()) if rank == 0 else Silence())
     with ExitStack() as stack:
@@ -130,16 +131,25 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
         )
 
 
-def _join(settings: TrainSettings) -> Fabric | None:
-    """Return the processes that share the work, or None where there is one."""
+def _is_shared(settings: TrainSettings) -> bool:
+    """Say whether several processes share the work.
+
+    Raises:
+        SettingsError: The recipe runs in one process.
+    """
     if settings.processes == 1 and not is_one_of_many():
-        return None
+        return False
     if settings.recipe not in SHARED_RECIPES:
         raise SettingsError(
             f"the recipe {settings.recipe} runs in one process",
             where="--processes",
             expected=f"1, or a recipe of {', '.join(SHARED_RECIPES)}",
         )
+    return True
+
+
+def _join(settings: TrainSettings) -> Fabric:
+    """Start or join the processes that share the work."""
     device = choose_device(settings.device)
     return join_processes(device, choose_precision(settings.precision, device), settings.processes)
 
