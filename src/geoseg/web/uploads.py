@@ -84,9 +84,7 @@ def received_image(*, max_pixels: int, max_bands: int) -> Iterator[Image]:
 
 def _the_file() -> FileStorage:
     if request.mimetype != "multipart/form-data":
-        detail = (
-            f"Send the image as multipart/form-data, in the field {FIELD!r} (curl -F {FIELD}=@PICTURE)."
-        )
+        detail = f"Send the image as multipart/form-data, in the field {FIELD!r} (curl -F {FIELD}=@PICTURE)."
         raise Problem(UNSUPPORTED, detail)
     fields = [field for field, uploads in request.files.lists() for _ in uploads]
     has_come()
