@@ -102,7 +102,7 @@ def test_every_file_of_an_earlier_call_is_replaced_with_overwrite(run, tmp_path)
 def test_a_confidence_raster_does_not_take_the_place_of_a_map(run, tmp_path):
     run(tmp_path / "map.tif")
 
-    with pytest.raises(OutputError, match=r"map\.tif.*no confidence"):
+    with pytest.raises(OutputError, match=r"map\.tif.*is not a confidence"):
         run(tmp_path / "other.tif", confidence=tmp_path / "map.tif", overwrite=True)
 
 
