@@ -76,6 +76,15 @@ def test_options_in_the_form_are_refused_and_not_ignored(app, raster):
     assert "?name=value" in answer.json["detail"]
 
 
+@pytest.mark.parametrize("file", [b"", b'; filename="a.tif"'])
+def test_a_part_without_a_name_is_told_as_any_other(app, raster, file):
+    named = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + raster.read_bytes()
+    body = named + b"\r\n--b\r\nContent-Disposition: form-data" + file + b"\r\n\r\nx\r\n--b--\r\n"
+    answer = app.request("POST", "/predict", body, Content_Type="multipart/form-data; boundary=b")
+    assert (answer.status, answer.problem) == (400, "bad-request")
+    assert [fault["field"] for fault in answer.json["errors"]] == ["file" if file else ""]
+
+
 def test_a_file_sent_as_text_and_an_empty_one_are_told(app):
     body, form = with_text("file", "@image.tif")
     assert "came as text" in app.request("POST", "/predict", body, **form).json["detail"]

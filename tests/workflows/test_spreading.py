@@ -69,7 +69,7 @@ def test_two_processes_make_the_map_of_one_and_one_may_be_killed(model, rasters,
         killer.start()
         predict(settings(model, rasters, folder, scheduler=cluster.scheduler_address), notes)
         killer.join()
-    assert notes.said[0] == "Predicting strips on workers: 15"
+    assert "Predicting strips on workers: 15" in notes.said
     for name in ("tall.tif", "low.tif"):
         assert np.array_equal(read_class_map(tmp_path / "one" / name)[0], read_class_map(folder / name)[0])
     assert sorted(p.name for p in folder.glob("*.parts")) == []

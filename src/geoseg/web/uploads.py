@@ -86,13 +86,14 @@ def _the_file() -> FileStorage:
     if request.mimetype != "multipart/form-data":
         detail = f"Send the image as multipart/form-data, in the field {FIELD!r} (curl -F {FIELD}=@PICTURE)."
         raise Problem(UNSUPPORTED, detail)
-    fields = [field for field, uploads in request.files.lists() for _ in uploads]
+    # A part of a form may lack its name.
+    fields = [field or "" for field, uploads in request.files.lists() for _ in uploads]
     has_come()
     upload = request.files.get(FIELD)
     if upload is None or len(fields) != 1:
         raise _no_single_file(fields)
     if request.form:
-        field = next(iter(request.form))
+        field = next(iter(request.form)) or ""
         detail = f"Options go into the address (?name=value), not into the form: {field!r}."
         raise Problem(BAD_REQUEST, detail, errors=[{"field": field, "detail": detail}])
     return upload
