@@ -15,14 +15,15 @@ from geoseg.workflows.recipes import Trained
 from geoseg.workflows.sample import sample
 from geoseg.workflows.train import train
 
+MANY = 10_000
 DEEP = {"recipe": "deep", "epochs": 1, "patches": 4, "batch": 2}
 
 
 def test_the_temperature_is_that_of_the_network_as_it_is_now_and_the_shift_stays():
     # Three of four points are right. At a temperature of 2 the margin of 2 ln 3 says so: 1 / (1 + exp(-ln 3)) = 3/4.
     margin = 2 * np.log(3)
-    logits = np.array([[margin, 0], [margin, 0], [0, margin], [margin, 0]])
-    held_out = HeldOut(logits, np.array([0, 0, 1, 1]), np.ones(4))
+    logits = np.array([[margin, 0], [margin, 0], [0, margin], [margin, 0]] * MANY)
+    held_out = HeldOut(logits, np.array([0, 0, 1, 1] * MANY), np.ones(4 * MANY))
     architecture = Architecture("resnet50", 3, 2)
     before = Trained("deep", {}, architecture, Calibration(0.5, (0.25, -0.25)), "", {})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,11 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+MOST_TEMPERATURE = 20.0
+_LOG_TEMPERATURE_SD = 0.5
+"""Standard deviation of the Gaussian prior on log T; the error with few points is least around it."""
+_STEPS = 13
 
 
 @dataclass(frozen=True)
@@ -49,17 +55,33 @@ class HeldOut:
 
 
 def fit_temperature(held_out: HeldOut) -> float:
-    """Return the temperature of least cross-entropy, between 1/20 and 20.
+    """Return the temperature T between 1/20 and 20 that is most probable given the held-out points.
 
-    Guo et al., "On calibration of modern neural networks", ICML 2017.
+    Temperature scaling is by Guo et al., "On calibration of modern neural networks", ICML 2017. They maximise the
+    likelihood, which a few well classified points push to the bound: confidence is then 1 everywhere. So log T has a
+    Gaussian prior of mean 0 and standard deviation 0.5 (T of 0.6 to 1.6 within one), and T minimises
+
+        CE(T) + (log T / 0.5)^2 / (2 n)
+
+    with the weighted mean cross-entropy CE of n points; of unequal weights w, n is the effective number
+    (sum w)^2 / sum w^2 (Kish, "Survey sampling", 1965). The prior fades as 1 / n. In simulations with 5, 20, 100 and 2,000
+    points the mean absolute error of log T falls from 1.66, 0.54, 0.131 and 0.029 (likelihood alone) to 0.42, 0.27, 0.127
+    and 0.030; standard deviations of 0.25 and 1 do worse with 5 and 20 points (benchmarks/temperature.py).
     """
     from scipy.optimize import minimize_scalar
 
-    def loss(log_temperature: float) -> float:
-        return cross_entropy(held_out, float(np.exp(log_temperature)))
+    count = held_out.weights.sum() ** 2 / (held_out.weights**2).sum()
 
-    found = minimize_scalar(loss, bounds=(-np.log(20), np.log(20)), method="bounded")
-    return float(np.exp(found.x))
+    def loss(log_temperature: float) -> float:
+        surprise = (log_temperature / _LOG_TEMPERATURE_SD) ** 2 / 2
+        return cross_entropy(held_out, math.exp(log_temperature)) + surprise / count
+
+    # The sum may have two minima: the grid finds the lower one.
+    grid = np.linspace(-math.log(MOST_TEMPERATURE), math.log(MOST_TEMPERATURE), _STEPS)
+    best = int(np.argmin([loss(step) for step in grid]))
+    around = grid[max(best - 1, 0)], grid[min(best + 1, _STEPS - 1)]
+    found = minimize_scalar(loss, bounds=around, method="bounded")
+    return math.exp(found.x)
 
 
 def cross_entropy(held_out: HeldOut, temperature: float = 1.0) -> float:
