@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from geoseg.errors import RasterError
-from geoseg.geodata.identity import raster_identity
+from geoseg.geodata.identity import first_changed_file, raster_identity
 from geoseg.geodata.rasters import describe_raster, files_behind
 
 
@@ -91,3 +91,14 @@ def test_an_address_is_what_its_server_tells_of_it(server, write_raster) -> None
     assert raster_identity(Path(url)) == [[url, None, "Sun, 09 Sep 2001 01:46:40 GMT", path.stat().st_size]]
     os.utime(path, (1.1e9, 1.1e9))
     assert "2004" in str(raster_identity(Path(url))[0][2])
+
+
+@pytest.mark.parametrize("now", [[["a", 1, 7], ["b", 2, 9]], [["a", 1, 7]], [["a", 1, 7], ["c", 2, 8]]])
+def test_the_first_file_that_is_no_longer_as_it_was_is_named(now):
+    before = [["a", 1, 7], ["b", 2, 8]]
+    assert first_changed_file(before, before) is None
+    assert first_changed_file(before, now) == "b"
+
+
+def test_a_file_that_was_added_is_named():
+    assert first_changed_file([["a", 1, 7]], [["a", 1, 7], ["b", 2, 8]]) == "b"

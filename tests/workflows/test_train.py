@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from geoseg.domain.points import CHECK, TRAIN
-from geoseg.errors import ModelFileError, OutputError, PointsError, StoppedError, TrainingError
+from geoseg.errors import ModelFileError, OutputError, PointsError, ResumeError, StoppedError, TrainingError
 from geoseg.geodata.point_files import read_points, write_points
 from geoseg.geodata.rasters import describe_raster
 from geoseg.learning.model_file import read_record
@@ -148,6 +148,33 @@ def test_a_run_is_not_resumed_with_other_settings_or_with_none(settings, stopped
         train(settings(**TWO_EPOCHS, gamma=0, head_rate=1, resume=True))
     (tmp_path / "m.run" / "run.json").unlink()
     with pytest.raises(ModelFileError, match=r"run\.json: the settings of the unfinished run cannot be read"):
+        train(settings(**TWO_EPOCHS, resume=True))
+    assert stopped.exists()
+
+
+def test_a_run_is_not_resumed_with_a_raster_that_changed(settings, dataset, tmp_path):
+    images = shutil.copytree(dataset, tmp_path / "data") / "images"
+    with pytest.raises(StoppedError):
+        train(settings(**TWO_EPOCHS, data=tmp_path / "data"), Watcher(stop_at=3))
+    resumed = settings(**TWO_EPOCHS, data=tmp_path / "data", resume=True)
+    before = (images / "east.tif").stat()
+
+    os.utime(images / "east.tif", ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+    with pytest.raises(
+        ResumeError, match=r"images/east\.tif: the raster changed since this training began.*--ov"
+    ):
+        train(resumed)
+    os.utime(images / "east.tif", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert train(resumed).model.exists()
+
+
+def test_a_run_is_not_resumed_with_other_rasters(settings, stopped, tmp_path):
+    record = tmp_path / "m.run" / "run.json"
+    begun = json.loads(record.read_text())
+    record.unlink()
+    del begun["rasters"]["west"]
+    record.write_text(json.dumps(begun))
+    with pytest.raises(ResumeError, match="began with other rasters; they differ in west"):
         train(settings(**TWO_EPOCHS, resume=True))
     assert stopped.exists()
 

@@ -31,6 +31,15 @@ def raster_identity(path: Path) -> Identity:
     return [*local, *(_of_url(url) for url in urls)]
 
 
+def first_changed_file(before: Identity, now: Identity) -> str | None:
+    """Return the path or address of the first file in which two identities of a raster differ, or None.
+
+    Files that changed or are gone come first, then those that were added.
+    """
+    differing = [one for one in before if one not in now] + [one for one in now if one not in before]
+    return str(differing[0][0]) if differing else None
+
+
 def _url_of(name: str) -> str | None:
     return remote_url(Path(name.removeprefix("/vsicurl/")))
 

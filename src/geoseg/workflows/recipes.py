@@ -375,14 +375,16 @@ def fit_plan(job: Job, schedule: Schedule) -> FitPlan:
 
 
 def identity(job: Job) -> dict[str, Any]:
-    """Return what makes a run the same run: settings, precision, and the points as training sees them.
+    """Return what makes a run the same run: settings, precision, rasters, and the points as training sees them.
 
-    Where the points and the images lie does not count.
+    Where the points lie does not count.
     """
     chosen = job.settings.model_dump(mode="json", exclude=NOT_OF_THE_RUN)
+    infos = job.material.rasters.infos
     return {
         **chosen,
         "precision": job.precision,
         "points_sha256": job.material.data.points.digest(),
         "legend": job.material.legend.to_records(),
+        "rasters": {name: raster_identity(info.path) for name, info in infos.items()},
     }

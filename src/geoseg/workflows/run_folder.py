@@ -13,6 +13,7 @@ from typing import Any, Self
 from torch.utils.tensorboard import SummaryWriter
 
 from geoseg.errors import ModelFileError, OutputError, ResumeError
+from geoseg.geodata.identity import Identity, first_changed_file
 from geoseg.geodata.outputs import check_output, check_own_folder, whole_file, write_json, write_text
 from geoseg.learning.checkpoints import Checkpoint, unpack_checkpoint
 from geoseg.learning.fitting import EpochRecord
@@ -47,13 +48,14 @@ class RunFolder:
         """Prepare the folder and return the checkpoint to go on from, if there is one and it is wanted.
 
         Args:
-            identity: What must be alike for a resumed run to be the same run; JSON values.
+            identity: What must be alike for a resumed run to be the same run; JSON values, with the identities of the
+                ``rasters`` by image name.
             resume: Whether to go on from the last checkpoint.
             overwrite: Whether an unfinished run may be replaced.
 
         Raises:
             OutputError: An unfinished run is there and neither ``resume`` nor ``overwrite`` is set.
-            TrainingError: The checkpoint is of a run with other settings or points.
+            ResumeError: The checkpoint is of a run with other settings, points or rasters.
             ModelFileError: The checkpoint is damaged.
         """
         checkpoint = self._resumed(identity) if resume and self.checkpoint.exists() else None
@@ -107,6 +109,8 @@ class RunFolder:
     def _resumed(self, identity: Mapping[str, Any]) -> Checkpoint:
         stored = self._read_json(self._identity, "the settings of the unfinished run")
         now = json.loads(json.dumps(identity))
+        # Runs of earlier versions do not say what their rasters were.
+        rasters, rasters_now = stored.pop("rasters", now["rasters"]), now.pop("rasters")
         differing = sorted(k for k in stored.keys() | now.keys() if stored.get(k) != now.get(k))
         if differing:
             first = differing[0]
@@ -117,7 +121,30 @@ class RunFolder:
                 got=f"{first} = {now.get(first)}",
                 hint="Give the settings it was begun with, or use --overwrite to start anew.",
             )
+        if not self._is_read_only:  # Other machines may have copies of the rasters.
+            self._check_rasters(rasters, rasters_now)
         return unpack_checkpoint(self.checkpoint.read_bytes(), self.checkpoint)
+
+    def _check_rasters(self, before: Mapping[str, Identity], now: Mapping[str, Identity]) -> None:
+        """Refuse rasters that are not those that the run began with.
+
+        Raises:
+            ResumeError: A raster changed, was added or is missing.
+        """
+        differing = sorted(before.keys() ^ now.keys())
+        if differing:
+            raise ResumeError(
+                f"the training began with other rasters; they differ in {', '.join(differing)}",
+                where=self.checkpoint,
+                hint="Give the rasters it was begun with, or use --overwrite to start anew.",
+            )
+        changed = (first_changed_file(before[name], now[name]) for name in now)
+        if file := next(filter(None, changed), None):
+            raise ResumeError(
+                "the raster changed since this training began, and the checkpoint is of the raster as it was",
+                where=file,
+                hint="Restore the file with its path and modification time, or use --overwrite to start anew.",
+            )
 
     @staticmethod
     def _read_json(path: Path, what: str) -> dict[str, Any]:
