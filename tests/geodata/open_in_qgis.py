@@ -4,7 +4,7 @@ import json
 import os
 import sys
 
-from qgis.core import QgsApplication, QgsRasterLayer, QgsVectorLayer
+from qgis.core import QgsApplication, QgsRasterLayer, QgsSymbol, QgsVectorLayer
 
 
 def look(path):
@@ -13,14 +13,23 @@ def look(path):
         renderer = layer.renderer()
         classes = getattr(renderer, "classes", list)()
         shown = [[one.value, one.label, one.color.name()] for one in classes]
+        symbols = []
         legend = [[text, color.name()] for text, color in renderer.legendSymbologyItems()]
     else:
         layer = QgsVectorLayer(path, "layer", "ogr")
         renderer = layer.renderer()
         classes = getattr(renderer, "categories", list)()
         shown = [[one.value(), one.label(), one.symbol().color().name()] for one in classes]
+        kinds = {QgsSymbol.Marker: "marker", QgsSymbol.Fill: "fill"}
+        symbols = [kinds[one.symbol().type()] for one in classes]
         legend = []
-    return {"is_valid": layer.isValid(), "renderer": renderer.type(), "classes": shown, "legend": legend}
+    return {
+        "is_valid": layer.isValid(),
+        "renderer": renderer.type(),
+        "classes": shown,
+        "symbols": symbols,
+        "legend": legend,
+    }
 
 
 application = QgsApplication([], False)

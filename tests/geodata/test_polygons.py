@@ -76,7 +76,7 @@ def write(path, info, legend, class_ids, **options) -> geopandas.GeoDataFrame:
     with polygon_writer(path, info, legend, overwrite=False, **options) as writer:
         for strip in cut(class_ids, 3):
             writer.write(strip)
-    return geopandas.read_file(path)
+    return geopandas.read_file(path, layer="classes")
 
 
 def test_the_file_has_class_area_and_confidence_on_the_ground(write_raster, legend, tmp_path) -> None:

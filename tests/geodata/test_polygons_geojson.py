@@ -60,7 +60,7 @@ def test_polygons_are_those_of_the_geopackage(write_raster, legend, tmp_path) ->
     info = describe_raster(write_raster(class_ids))
     with polygon_writer(tmp_path / "a.gpkg", info, legend, overwrite=False) as writer:
         writer.write(Strip(0, Window(0, 0, 40, 30), class_ids, confidence))
-    wanted = geopandas.read_file(tmp_path / "a.gpkg").to_crs(4326)
+    wanted = geopandas.read_file(tmp_path / "a.gpkg", layer="classes").to_crs(4326)
     (tmp_path / "a.geojson").write_text(class_polygons_geojson(class_ids, confidence, info, legend))
     found = geopandas.read_file(tmp_path / "a.geojson")
     assert found.crs.to_epsg() == 4326

@@ -16,12 +16,14 @@ import pytest
 from shapely import Point
 
 from geoseg.domain.legend import LandClass, Legend
+from geoseg.domain.prediction import Strip
 from geoseg.domain.windows import Window
 from geoseg.geodata.class_maps import class_map_writer, confidence_writer
-from geoseg.geodata.file_kinds import STYLE
+from geoseg.geodata.file_kinds import POLYGONS, STYLE
 from geoseg.geodata.grids import RasterInfo
+from geoseg.geodata.polygons import polygon_writer
 from geoseg.geodata.rasters import describe_raster
-from geoseg.geodata.styles import class_style, confidence_style, write_layer_style
+from geoseg.geodata.styles import class_style, confidence_style, write_point_style
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 LEGEND = Legend(
@@ -101,7 +103,7 @@ def test_qgis_shows_points_in_the_colours_of_their_classes(qgis: Look, tmp_path:
     path = tmp_path / "points.gpkg"
     places = [Point(0, 0), Point(5, 0), Point(9, 0)]
     geopandas.GeoDataFrame({"class": LEGEND.names}, geometry=places, crs=32632).to_file(path, layer="points")
-    write_layer_style(path, "points", LEGEND)
+    write_point_style(path, "points", LEGEND)
     # A map of the same name has its own style beside it.
     path.with_suffix(".qml").write_text(class_style(LEGEND), encoding="utf-8")
 
@@ -109,6 +111,24 @@ def test_qgis_shows_points_in_the_colours_of_their_classes(qgis: Look, tmp_path:
 
     assert (shown["is_valid"], shown["renderer"]) == (True, "categorizedSymbol")
     assert shown["classes"] == [[one.name, one.name, one.color] for one in LEGEND.classes]
+    assert shown["symbols"] == ["marker"] * 3
+
+
+def test_qgis_shows_polygons_of_a_map_in_the_colours_of_their_classes(
+    qgis: Look, grid: RasterInfo, tmp_path: Path
+) -> None:
+    path = tmp_path / "map.gpkg"
+    classes = np.repeat(np.array([0, 1, 2, 255], np.uint8), 15)[None].repeat(40, axis=0)
+    strip = Strip(0, Window(0, 0, 40, 60), classes, np.full((40, 60), 254, np.uint8))
+    with polygon_writer(path, grid, LEGEND, overwrite=False) as writer:
+        writer.write(strip)
+
+    (shown,) = qgis(path)
+
+    assert (shown["is_valid"], shown["renderer"]) == (True, "categorizedSymbol")
+    assert shown["classes"] == [[one.name, one.name, one.color] for one in LEGEND.classes]
+    assert shown["symbols"] == ["fill"] * 3
+    assert POLYGONS.recognises(path)
 
 
 def test_a_style_is_known_as_ours_until_qgis_or_a_person_saves_another(tmp_path: Path) -> None:

@@ -263,7 +263,7 @@ def test_every_file_beside_the_map_says_the_same(model, raster, classes, tmp_pat
         assert np.array_equal(shares.max(axis=0)[inside], confidence[inside])
         assert (shares[:, ~inside] == 255).all()
         assert abs(shares[:, inside].astype(int).sum(axis=0) - 254).max() <= len(classes)
-    table = geopandas.read_file(tmp_path / "map.gpkg")
+    table = geopandas.read_file(tmp_path / "map.gpkg", layer="classes")
     counts = {k: int((class_ids == k).sum()) for k in range(len(classes))}
     assert table.groupby("class_id")["pixels"].sum().to_dict() == {k: n for k, n in counts.items() if n}
     areas = json.loads((tmp_path / "map.areas.json").read_text())["classes"]

@@ -38,7 +38,7 @@ from geoseg.geodata.point_tables import (
 )
 from geoseg.geodata.rasters import RasterInfo
 from geoseg.geodata.shape_sampling import sample_shapes
-from geoseg.geodata.styles import write_layer_style
+from geoseg.geodata.styles import write_point_style
 from geoseg.geodata.tables.class_columns import CLASS_COLUMNS, describe_candidates, guess_class_column
 from geoseg.geodata.tables.number_texts import is_empty
 from geoseg.geodata.training_places import coordinate_step
@@ -115,7 +115,7 @@ def write_points(  # noqa: PLR0917 -- what is written, and what it is written ab
         if suffix == ".gpkg":
             classes = pd.DataFrame(legend.to_records())
             pyogrio.write_dataframe(classes, unfinished, layer=LEGEND_LAYER, driver="GPKG")
-            write_layer_style(unfinished, POINTS_LAYER, legend)
+            write_point_style(unfinished, POINTS_LAYER, legend)
 
 
 def read_points(

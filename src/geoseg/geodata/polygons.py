@@ -24,6 +24,7 @@ from geoseg.geodata.file_kinds import POLYGONS
 from geoseg.geodata.grids import RasterInfo, moved
 from geoseg.geodata.outputs import whole_file
 from geoseg.geodata.pixel_areas import pixel_areas_m2
+from geoseg.geodata.styles import write_polygon_style
 
 LAYER = "classes"
 _AT_ONCE = 20_000
@@ -223,7 +224,7 @@ def polygon_writer(
     min_area_m2: float = 0.0,
     simplify_m: float = 0.0,
 ) -> Iterator[PolygonWriter]:
-    """Yield a writer of polygons; when the block ends well, a GeoPackage with the layer ``classes`` appears.
+    """Yield a writer of polygons; when the block ends well, a GeoPackage with the layer ``classes`` and its QGIS style appears.
 
     A polygon is a region of 4-connected pixels of one class: class id, class, pixels, square metres, mean
     confidence. The polygons of a map do not overlap and leave no gaps, unless they are simplified.
@@ -243,3 +244,4 @@ def polygon_writer(
         writer = PolygonWriter(partial, info, legend, min_area_m2=min_area_m2, simplify_m=simplify_m)
         yield writer
         writer.finish()
+        write_polygon_style(partial, LAYER, legend)

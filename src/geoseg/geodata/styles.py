@@ -1,8 +1,9 @@
-"""QGIS styles: how maps, confidence rasters and points are shown when they are opened."""
+"""QGIS styles: how maps, confidence rasters, points and polygons are shown when they are opened."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -18,8 +19,21 @@ STYLES_LAYER = "layer_styles"
 _RAMP = ("#440154", "#3b528b", "#21918c", "#5ec962", "#fde725")
 """Viridis, at five steps from 0 to 1."""
 _MARKER = {"name": "circle", "size": "2.4", "outline_color": "35,35,35,255"}
-_POINTS = "0"
-"""QGIS's number of a layer's type of geometry."""
+# An outline of the fill's colour: without one, antialiasing shows a thin line between neighbours.
+_FILL = {"style": "solid", "outline_style": "solid", "outline_width": "0.1"}
+
+
+@dataclass(frozen=True)
+class _Symbols:
+    """What QGIS calls symbols of a kind, their one layer, and the type of geometry that they are for."""
+
+    kind: str
+    layer: str
+    geometry: str
+
+
+_MARKERS = _Symbols("marker", "SimpleMarker", "0")
+_FILLS = _Symbols("fill", "SimpleFill", "2")
 
 
 def class_style(legend: Legend) -> str:
@@ -47,15 +61,26 @@ def confidence_style() -> str:
     return _text(root)
 
 
-def write_layer_style(path: Path, layer: str, legend: Legend) -> None:
+def write_point_style(path: Path, layer: str, legend: Legend) -> None:
     """Add the style of a layer of points to its GeoPackage: one colour for each value of the column ``class``."""
-    style = {
+    looks = [{"color": color, **_MARKER} for color in _colors(legend)]
+    _write_layer_style(path, layer, _class_style(legend, _MARKERS, looks))
+
+
+def write_polygon_style(path: Path, layer: str, legend: Legend) -> None:
+    """Add the style of a layer of polygons to its GeoPackage: one fill for each value of the column ``class``."""
+    looks = [{"color": color, "outline_color": color, **_FILL} for color in _colors(legend)]
+    _write_layer_style(path, layer, _class_style(legend, _FILLS, looks))
+
+
+def _write_layer_style(path: Path, layer: str, style: str) -> None:
+    row = {
         "f_table_catalog": "",
         "f_table_schema": "",
         "f_table_name": layer,
         "f_geometry_column": "geom",
         "styleName": layer,
-        "styleQML": _point_style(legend),
+        "styleQML": style,
         "styleSLD": "",
         "useAsDefault": True,
         "description": MADE_BY,
@@ -63,7 +88,7 @@ def write_layer_style(path: Path, layer: str, legend: Legend) -> None:
         # QGIS sorts by it. A fixed time keeps files that hold the same alike.
         "update_time": "2000-01-01T00:00:00Z",
     }
-    pyogrio.write_dataframe(pd.DataFrame([style]), path, layer=STYLES_LAYER, driver="GPKG")
+    pyogrio.write_dataframe(pd.DataFrame([row]), path, layer=STYLES_LAYER, driver="GPKG")
 
 
 def _raster_style(kind: str, attributes: Mapping[str, str]) -> tuple[ET.Element, ET.Element]:
@@ -75,11 +100,12 @@ def _raster_style(kind: str, attributes: Mapping[str, str]) -> tuple[ET.Element,
     return root, renderer
 
 
-def _point_style(legend: Legend) -> str:
+def _class_style(legend: Legend, symbols: _Symbols, looks: Sequence[Mapping[str, str]]) -> str:
+    """Return a style with a category and a symbol for each class, which has the class id as its name."""
     root = ET.Element("qgis", version="3.22.0", styleCategories="Symbology")
     renderer = ET.SubElement(root, "renderer-v2", type="categorizedSymbol", attr="class")
-    categories, symbols = ET.SubElement(renderer, "categories"), ET.SubElement(renderer, "symbols")
-    for one, (red, green, blue) in zip(legend.classes, legend.rgb, strict=True):
+    categories, drawn = ET.SubElement(renderer, "categories"), ET.SubElement(renderer, "symbols")
+    for one, look in zip(legend.classes, looks, strict=True):
         number = str(one.id)
         ET.SubElement(
             categories,
@@ -90,12 +116,17 @@ def _point_style(legend: Legend) -> str:
             type="string",
             render="true",
         )
-        look = ET.SubElement(ET.SubElement(symbols, "symbol", name=number, type="marker"), "layer")
-        look.set("class", "SimpleMarker")
-        for key, value in {"color": f"{red},{green},{blue},255", **_MARKER}.items():
-            ET.SubElement(look, "prop", k=key, v=value)
-    ET.SubElement(root, "layerGeometryType").text = _POINTS
+        symbol = ET.SubElement(drawn, "symbol", name=number, type=symbols.kind)
+        layer = ET.SubElement(symbol, "layer", {"class": symbols.layer})
+        for key, value in look.items():
+            ET.SubElement(layer, "prop", k=key, v=value)
+    ET.SubElement(root, "layerGeometryType").text = symbols.geometry
     return _text(root)
+
+
+def _colors(legend: Legend) -> list[str]:
+    """Return the colours as QGIS writes them."""
+    return [f"{red},{green},{blue},255" for red, green, blue in legend.rgb]
 
 
 def _text(root: ET.Element) -> str:
