@@ -19,6 +19,7 @@ def test_an_error_says_where_what_expected_got_and_what_to_do():
 def test_an_error_says_only_what_it_knows():
     assert str(GeoSegError("nothing to do")) == "nothing to do."
     assert str(GeoSegError("too many", got=0)) == "too many; got 0."
+    assert str(GeoSegError("damaged", got="read failed.")) == "damaged; got read failed."
 
 
 def test_an_error_survives_the_way_between_processes():

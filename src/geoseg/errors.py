@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+MOST_QUOTED = 10
+"""Errors that one error quotes at most."""
+
 
 class GeoSegError(Exception):
     """Say what is wrong, where, what was expected, what came and what to do.
@@ -32,8 +37,18 @@ class GeoSegError(Exception):
         parts = [f"{self.where}: {self.what}" if self.where is not None else self.what]
         parts += [f"expected {self.expected}"] if self.expected is not None else []
         parts += [f"got {self.got}"] if self.got is not None else []
-        text = "; ".join(parts) + "."
+        text = "; ".join(parts).rstrip(".") + "."
         return f"{text} {self.hint}" if self.hint else text
+
+
+def join_faults(
+    faults: Sequence[GeoSegError], what: str, *, where: object = None, hint: str | None = None
+) -> GeoSegError:
+    """Return one error of the first's kind that quotes all."""
+    texts = list(dict.fromkeys(map(str, faults)))
+    named, more = texts[:MOST_QUOTED], len(texts) - MOST_QUOTED
+    got = "; ".join(text.rstrip(".") for text in named) + (f"; and {more} more" if more > 0 else "")
+    return type(faults[0])(what, where=where, got=got, hint=hint)
 
 
 class GeoSegWarning(UserWarning):

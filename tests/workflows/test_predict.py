@@ -9,7 +9,7 @@ import rasterio
 import shapely
 from PIL import Image
 
-from geoseg.errors import OutputError, RasterError, SettingsError
+from geoseg.errors import GeoSegWarning, OutputError, RasterError, SettingsError
 from geoseg.geodata.class_maps import read_class_map
 from geoseg.learning.model_file import read_model
 from geoseg.settings import PredictSettings
@@ -55,7 +55,29 @@ def test_nodata_in_nodata_out(map_of, write_tiff, tmp_path):
 def test_a_raster_without_a_valid_pixel_gives_an_empty_map(map_of, write_tiff, tmp_path):
     empty = write_tiff(tmp_path / "empty.tif", np.zeros((3, 40, 50), np.uint8), nodata=0)
 
-    assert (map_of(empty) == 255).all()
+    with pytest.warns(GeoSegWarning, match=r"empty\.tif has no valid pixel to map, so .*map\.tif is nodata"):
+        assert (map_of(empty) == 255).all()
+
+
+def test_every_raster_that_cannot_be_mapped_is_named(model, raster, tmp_path):
+    (tmp_path / "text.tif").write_text("not an image")
+    rasters = (tmp_path / "gone.tif", raster, tmp_path / "text.tif")
+
+    with pytest.raises(
+        RasterError, match=r"2 of 3 rasters cannot .*gone\.tif: no such.*text\.tif: this is not"
+    ):
+        predict(PredictSettings(model=model, rasters=rasters, output=tmp_path / "maps"))
+    assert not list((tmp_path / "maps").glob("*.tif"))
+
+
+def test_what_is_wrong_with_all_rasters_is_said_once(model, raster, tmp_path):
+    (tmp_path / "map.tif").write_text("mine")
+    rasters = (raster, raster.with_name("gone.tif"))
+
+    with pytest.raises(OutputError, match=r"map\.tif: the maps go to a folder.*such as maps/\.$"):
+        predict(PredictSettings(model=model, rasters=(raster, raster), output=tmp_path / "map.tif"))
+    with pytest.raises(RasterError, match="2 of 2 rasters"):
+        predict(PredictSettings(model=model, rasters=(rasters[1], tmp_path), output=tmp_path / "maps"))
 
 
 def test_a_raster_of_one_pixel_has_a_map_of_one_pixel(map_of, write_tiff, tmp_path):

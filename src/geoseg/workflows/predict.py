@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from geoseg.domain.legend import UNLABELLED
 from geoseg.domain.ports import Predictor, Progress, PythonWarnings, WarningRecorder
 from geoseg.domain.prediction import WindowPlan, plan_windows
-from geoseg.errors import GeoSegError, OutputError, PixelValuesError, RasterError, StoppedError
+from geoseg.errors import GeoSegError, OutputError, PixelValuesError, RasterError, StoppedError, join_faults
 from geoseg.geodata.areas import check_area
 from geoseg.geodata.class_maps import origin_tags
 from geoseg.geodata.file_kinds import (
@@ -55,6 +56,7 @@ _KINDS = {
     "areas_csv": AREA_CSV,
     "stac": STAC,
 }
+_Item = TypeVar("_Item")
 _STYLED = {"style": "class_map", "confidence_style": "confidence"}
 
 
@@ -126,12 +128,12 @@ def predict(settings: PredictSettings, progress: Progress | None = None) -> list
             progress.warn(str(error))
             failed.append(error)
             continue
-        made.append(_prediction(work.task, records))
+        made.append(_prediction(work.task, records, progress))
     if failed:
-        raise type(failed[0])(
+        raise join_faults(
+            failed,
             f"{len(failed)} of {len(tasks)} rasters could not be mapped, the others are",
             where=settings.output,
-            got=failed[0],
             hint="Mend what is named and repeat the command (with --overwrite if that raster was changed): "
             "maps that are made are not made again.",
         )
@@ -169,31 +171,55 @@ def plan_for(record: ModelRecord, window: int | None, batch: int = 1) -> WindowP
     return plan_windows(window, context, batch=batch, enlarge=architecture.enlarge)
 
 
-def _prediction(task: Task, records: list[dict[str, Any]]) -> Prediction:
+def _prediction(task: Task, records: list[dict[str, Any]], progress: Progress) -> Prediction:
+    pixels, noted = pixels_by_class(records), WarningRecorder(progress)
+    if not any(count for class_id, count in pixels.items() if class_id != UNLABELLED):
+        noted.warn(
+            f"{task.info.path} has no valid pixel to map, so {task.files['class_map']} is nodata everywhere. Check its nodata "
+            "value, mask and alpha band, and the area if one was given."
+        )
     return Prediction(
         raster=task.info.path,
         class_map=task.files["class_map"],
         confidence=task.files.get("confidence"),
-        pixels=pixels_by_class(records),
+        pixels=pixels,
         areas=records,
         files=dict(task.files),
-        warnings=task.warnings,
+        warnings=(*task.warnings, *noted.warnings),
     )
 
 
 def _tasks(settings: PredictSettings, record: ModelRecord, progress: Progress) -> list[Task]:
     """Check all that goes in and comes out."""
-    tasks = [_task(raster, settings, record, progress=progress) for raster in settings.rasters]
+    tasks = _of_each(settings.rasters, lambda raster: _task(raster, settings, record, progress=progress))
     _check_names(tasks)
     if settings.area is not None:
         check_area(settings.area)
-    checked = []
-    for task in tasks:
-        warnings = _check_values(task.info, settings, record)
-        for warning in warnings:
-            progress.warn(warning)
-        checked.append(replace(task, warnings=(*task.warnings, *warnings)))
-    return checked
+    return _of_each(tasks, lambda task: _with_values_checked(task, settings, record, progress=progress))
+
+
+def _of_each(items: Sequence[_Item], check: Callable[[_Item], Task]) -> list[Task]:
+    """Return what a check gives for each raster; the error names all rasters that fail it."""
+    passed, failed = list[Task](), list[GeoSegError]()
+    for item in items:
+        try:
+            passed.append(check(item))
+        except GeoSegError as error:
+            failed.append(error)
+    if failed:
+        is_one_fault = len(set(map(str, failed))) == 1
+        what = f"{len(failed)} of {len(items)} rasters cannot be mapped, and none was"
+        raise failed[0] if is_one_fault else join_faults(failed, what)
+    return passed
+
+
+def _with_values_checked(
+    task: Task, settings: PredictSettings, record: ModelRecord, *, progress: Progress
+) -> Task:
+    warnings = _check_values(task.info, settings, record)
+    for warning in warnings:
+        progress.warn(warning)
+    return replace(task, warnings=(*task.warnings, *warnings))
 
 
 def _check_values(info: RasterInfo, settings: PredictSettings, record: ModelRecord) -> tuple[str, ...]:
