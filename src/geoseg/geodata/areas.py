@@ -125,7 +125,7 @@ def _read_table(path: Path) -> geopandas.GeoDataFrame:
             "this file of polygons cannot be read",
             where=path,
             expected="a whole GeoPackage, GeoJSON, Shapefile or another that GDAL reads",
-            got=error,
+            got=str(error).partition("; It might help")[0],
         ) from error
     if not isinstance(table, geopandas.GeoDataFrame):
         raise RasterError("this file has no geometries", where=path, expected="polygons", got="a plain table")

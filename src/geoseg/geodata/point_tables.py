@@ -146,8 +146,8 @@ def _text(value: object) -> str:
 
 
 def _read_text(file: Path, path: Path, options: PointOptions) -> PointTable:
-    columns, notes = read_delimited(file)
-    return replace(_from_columns(columns, path, options), notes=notes)
+    columns, notes, warnings = read_delimited(file)
+    return replace(_from_columns(columns, path, options), notes=notes, warnings=warnings)
 
 
 def _from_columns(columns: pd.DataFrame, path: Path, options: PointOptions) -> PointTable:

@@ -17,7 +17,7 @@ def write(folder, text, encoding="utf-8"):
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
 def test_any_usual_separator_and_encoding_is_read(tmp_path, separator, encoding):
-    columns, notes = read_delimited(write(tmp_path, TEXT.format(s=separator), encoding))
+    columns, notes, _ = read_delimited(write(tmp_path, TEXT.format(s=separator), encoding))
 
     assert columns.to_dict("list") == {"class": ["Gewässer", "Wald"], "x": ["1", "3"], "y": ["2", "4"]}
     assert notes == (
@@ -26,7 +26,7 @@ def test_any_usual_separator_and_encoding_is_read(tmp_path, separator, encoding)
 
 
 def test_decimal_commas_do_not_separate_cells_between_semicolons(tmp_path):
-    columns, _ = read_delimited(write(tmp_path, "x;y;note\r\n9,1;48,5;a, b, c\r\n9,2;48,6;d\r\n"))
+    columns, _, _ = read_delimited(write(tmp_path, "x;y;note\r\n9,1;48,5;a, b, c\r\n9,2;48,6;d\r\n"))
 
     assert columns["x"].tolist() == ["9,1", "9,2"]
     assert columns["note"].tolist() == ["a, b, c", "d"]
@@ -43,15 +43,23 @@ def test_decimal_commas_do_not_separate_cells_between_semicolons(tmp_path):
     ],
 )
 def test_what_spreadsheets_add_is_taken_off(tmp_path, text):
-    columns, _ = read_delimited(write(tmp_path, text))
+    columns, _, _ = read_delimited(write(tmp_path, text))
 
     assert columns[["x", "y"]].to_dict("list") == {"x": ["1"], "y": ["2"]}
 
 
 def test_columns_of_one_name_and_none_stay_apart(tmp_path):
-    columns, _ = read_delimited(write(tmp_path, "x,x,,\n1,2,3,4\n"))
+    columns, _, _ = read_delimited(write(tmp_path, "x,x,,\n1,2,3,4\n"))
 
     assert list(columns.columns) == ["x", "x_2", "column_3", "_2"]
+
+
+def test_columns_of_one_name_are_warned_of_whatever_their_case(tmp_path):
+    *_, warnings = read_delimited(write(tmp_path, "x,Class,y,class,,\n1,a,2,b,,\n"))
+
+    assert warnings == (
+        "2 columns are called 'Class'; the first is read. The others can be chosen as 'class'.",
+    )
 
 
 def test_a_row_with_a_cell_too_many_is_refused_by_its_line(tmp_path):
@@ -75,6 +83,6 @@ def test_binary_data_and_an_empty_file_are_refused(tmp_path):
 def test_a_cell_may_hold_the_outline_of_a_large_polygon(tmp_path):
     outline = "POLYGON ((" + ", ".join("1 2" for _ in range(50_000)) + "))"
 
-    columns, _ = read_delimited(write(tmp_path, f'wkt;class\n"{outline}";a\n'))
+    columns, _, _ = read_delimited(write(tmp_path, f'wkt;class\n"{outline}";a\n'))
 
     assert columns["wkt"].tolist() == [outline]

@@ -132,3 +132,17 @@ def test_a_column_that_states_no_crs_is_refused_by_its_name():
         PointsError, match=r"field\.csv, column 'crs': the CRS is not known; .*got UTM zone 32"
     ):
         find(x=["1"], y=["2"], crs=["UTM zone 32"])
+
+
+@pytest.mark.parametrize(
+    ("cell", "hint"), [("9°0'7\"E", "decimal degrees"), ("unknown", "Correct the cell, or leave it empty")]
+)
+def test_a_cell_that_is_no_number_is_named_with_its_row(cell, hint):
+    with pytest.raises(PointsError, match=r"column 'lon'.*in row 2") as fault:
+        find(lon=["9.1", cell], lat=["46.9", "46.9"])
+    assert hint in str(fault.value)
+
+
+@pytest.mark.parametrize("cell", ["NA", "n/a", "#N/A", "<Null>", " "])
+def test_a_cell_without_a_value_has_no_position(cell):
+    assert list(shapely.is_missing(find(lon=["9.1", cell], lat=["46.9", "46.9"]).geometry)) == [False, True]

@@ -24,8 +24,8 @@ _ROWS_COMPARED = 50
 _LONGEST_CELL = 2**31 - 1
 
 
-def read_delimited(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Read a text table as texts, and say what was assumed.
+def read_delimited(path: Path) -> tuple[pd.DataFrame, tuple[str, ...], tuple[str, ...]]:
+    """Read a text table as texts, say what was assumed, and warn of what may be a mistake.
 
     The encoding is that of the byte order mark, else UTF-8, else Windows-1252. The separator is the
     comma, semicolon, tab or vertical bar that divides header and rows into equally many cells. Empty
@@ -45,9 +45,10 @@ def read_delimited(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
         rows = _rows(text, separator, path)
     if not rows:
         raise PointsError("the point file cannot be read", where=path, got="an empty file")
-    header = _unique([cell.strip() for cell in rows[0][1]])
+    names = [cell.strip() for cell in rows[0][1]]
+    header = _unique(names)
     body = [_fitted(row, line, header, where=path) for line, row in rows[1:]]
-    return pd.DataFrame(body, columns=header, dtype=str), notes
+    return pd.DataFrame(body, columns=header, dtype=str), notes, _warn_of_repeated(names, header)
 
 
 @contextmanager
@@ -115,6 +116,17 @@ def _unique(names: Sequence[str]) -> list[str]:
         seen[name] += 1
         result.append(f"{name}_{seen[name]}" if seen[name] > 1 else name or f"column_{index}")
     return result
+
+
+def _warn_of_repeated(names: Sequence[str], header: Sequence[str]) -> tuple[str, ...]:
+    """Return a warning of each name that several columns have, whatever the case."""
+    keys = [name.lower() for name in names]
+    repeated = [key for key, times in Counter(keys).items() if key and times > 1]
+    return tuple(
+        f"{keys.count(key)} columns are called {names[keys.index(key)]!r}; the first is read. The others can be chosen as "
+        f"{', '.join(repr(header[k]) for k in range(len(keys)) if keys[k] == key and k > keys.index(key))}."
+        for key in repeated
+    )
 
 
 def _fitted(row: list[str], line: int, header: list[str], *, where: Path) -> list[str]:

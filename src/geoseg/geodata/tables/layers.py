@@ -135,7 +135,12 @@ def unreadable(file: Path, error: Exception) -> PointsError:
             "GeoParquet is not read", where=file, hint="Save the points as GeoPackage, in QGIS for one."
         )
     said = str(error).partition("; It might help")[0].replace(str(file), file.name).rstrip(".")
-    return PointsError("the point file cannot be read", where=file, got=said)
+    return PointsError(
+        "the point file cannot be read",
+        where=file,
+        expected=f"a file of the kinds {', '.join(_FORMATS)}, .csv, and an undamaged one",
+        got=said,
+    )
 
 
 def choose_layer(

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-EMPTY_TEXTS = frozenset({"", "null", "<null>", "nan", "<na>", "#n/a"})
-"""Cells without a value, in lower case, as QGIS, ArcGIS, pandas and Excel write them."""
+EMPTY_TEXTS = frozenset({"", "null", "<null>", "nan", "<na>", "#n/a", "n/a", "na"})
+"""Cells without a value, in lower case, as QGIS, ArcGIS, pandas, R and Excel write them."""
 
 _BLANKS = re.compile(r"[\s'\u2019]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")

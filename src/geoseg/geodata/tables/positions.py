@@ -31,6 +31,8 @@ _CRS = ("crs", "srs", "epsg", "srid")
 _WORD = re.compile(r"[\W_]+")
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2}){9,}")
 
+_MINUTES = re.compile(r"\d\s*[°º:d]\s*\d")
+
 
 @dataclass(frozen=True)
 class Positions:
@@ -151,7 +153,10 @@ def _column_floats(texts: list[str], name: str, *, mark: str, path: Path) -> NDA
             "a column cannot be used",
             where=f"{path}, column {name!r}",
             expected="numbers, such as 9.1234 or 500123.5",
-            got=repr(str(error)),
+            got=f"{str(error)!r} in row {texts.index(str(error)) + 1}",
+            hint="Write degrees, minutes and seconds as decimal degrees."
+            if _MINUTES.search(str(error))
+            else "Correct the cell, or leave it empty: a point without a position is dropped.",
         ) from error
 
 
