@@ -83,7 +83,8 @@ def test_a_mask_that_counts_from_1_is_refused_or_warned_of(write_raster, legend)
     with pytest.raises(LegendError, match="the mask has no value 0, so its values may count from 1"):
         read(write_raster([[1, 2]]), names, codes=None)
     with pytest.raises(
-        LegendError, match=r"0 is the mask's nodata value, and the id of the class 'field'.*0 \(nodata, 2 pix"
+        LegendError,
+        match=r"0 is the mask's nodata value, and the id of the class 'field'.*0 \(nodata, 2 pix.*0=CLASS,1=CLASS",
     ):
         read(write_raster([[0, 0, 1, 2]], nodata=0), names, codes=names)
     assert "no pixel has the value 0, 'field'" in read(write_raster([[1, 2]]), names, codes=names)[1]

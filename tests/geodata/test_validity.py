@@ -9,6 +9,7 @@ import pytest
 import rasterio
 
 from geoseg.domain.windows import Window
+from geoseg.errors import RasterError
 from geoseg.geodata.rasters import Validity, describe_raster, open_raster
 
 
@@ -50,7 +51,6 @@ def test_a_nodata_value_that_the_user_names_counts_beside_the_declared_one(write
     path = write_raster([[[9, 255, 0, 5]]], nodata=0)
     assert read_all(path)[1].tolist() == [[True, True, False, True]]
     assert read_all(path, validity=Validity(255))[1].tolist() == [[True, False, False, True]]
-    assert read_all(path, validity=Validity(-9999.5))[1].tolist() == [[True, True, False, True]]
 
 
 def test_a_nodata_value_that_the_user_names_goes_through_resampling(write_raster) -> None:
@@ -82,3 +82,11 @@ def test_bands_of_different_types_and_nodata_are_read_in_the_type_that_holds_all
     assert describe_raster(stack).dtype == "float32"
     assert (pixels[0, 0, 0], pixels[1].tolist(), valid.tolist()) == (0.5, [[300, 400]], [[True, True]])
     assert np.isnan(pixels[0, 0, 1])
+
+
+@pytest.mark.parametrize("value", [300, -1, 0.5])
+def test_a_nodata_value_that_no_pixel_can_have_is_refused(write_raster, value) -> None:
+    message = rf"can have .*expected a whole number from 0 to 255 \(uint8\); got {value}"
+    with pytest.raises(RasterError, match=message):
+        open_raster(write_raster([[1, 2]]), validity=Validity(value))
+    open_raster(write_raster([[1, 2]], dtype="float32"), validity=Validity(value)).close()

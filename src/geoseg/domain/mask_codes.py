@@ -258,7 +258,9 @@ def _doubt(found: FoundValues, stated: StatedValues, what: str, *, colors: bool 
         if found.nodata is not None
         else []
     )
-    example = ",".join(f"{found.text(value)}=CLASS" for value in shown[:3])
+    is_a_class = found.nodata is not None and 0 <= found.nodata < len(legend)
+    unnamed = [value for value in (found.nodata if is_a_class else None, *shown) if value is not None]
+    example = ",".join(f"{found.text(value)}=CLASS" for value in unnamed[:3])
     return LegendError(
         what,
         where=found.where,

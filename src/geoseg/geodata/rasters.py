@@ -143,12 +143,28 @@ def open_raster(
         dataset = stack.enter_context(open_upright(path))
         info = _as_seen(dataset, path)
         check_placed(info)
+        _check_nodata(info, validity)
         chosen = _chosen_bands(dataset, info, bands)
         pixels: PixelSource = _StoredPixels(dataset, path, chosen, validity=validity)
         if resolution_m is not None:
             info, pixels = _resampled(info, pixels, resolution_m)
         open_files = stack.pop_all()
     return Raster(info, pixels, len(chosen), open_files=open_files)
+
+
+def _check_nodata(info: RasterInfo, validity: Validity) -> None:
+    """Refuse a nodata value that no pixel can have."""
+    kind, nodata = np.dtype(info.dtype), validity.nodata
+    if nodata is None or kind.kind not in "iu":
+        return
+    low, high = np.iinfo(kind).min, np.iinfo(kind).max
+    if not low <= nodata <= high or nodata != int(nodata):
+        raise RasterError(
+            "no pixel of this raster can have the nodata value that was given",
+            where=info.path,
+            expected=f"a whole number from {low} to {high} ({kind})",
+            got=f"{nodata:g}",
+        )
 
 
 class _StoredPixels:
