@@ -141,3 +141,15 @@ def test_points_that_no_tree_can_tell_apart_are_refused(data, each):
         TrainingError, match=r"too few for a random forest.*at least 6 points.*got \d points of 2 classes"
     ):
         fit_forest(few, READER, seed=0, progress=Silence())
+
+
+def test_a_raster_that_is_the_same_everywhere_is_not_taken_for_too_few_points(data):
+    grey = {
+        name: replace(source, pixels=np.full_like(source.pixels, 100))
+        for name, source in data.sources.items()
+    }
+    alike = FitData(grey, data.points, data.normalisation, 3)
+    with pytest.raises(
+        TrainingError, match=r"no tree can tell the classes apart.*the same values at all points"
+    ):
+        fit_forest(alike, READER, seed=0, progress=Silence())

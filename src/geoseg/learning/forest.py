@@ -206,11 +206,20 @@ def fit_forest(data: FitData, reader: Reader, *, seed: int, progress: Progress) 
 
 
 def _too_few(sample: Sample) -> TrainingError:
-    classes = len(np.unique(sample.labels))
+    classes, counts = np.unique(sample.labels, return_counts=True)
+    if counts.min() >= LEAST_LEAF and len(classes) > 1:
+        return TrainingError(
+            "no tree can tell the classes apart, and the map would have one class",
+            expected="pixels that differ between the points of different classes",
+            got="the same values at all points"
+            if np.ptp(sample.values, axis=0).max() == 0
+            else "pixels that are alike",
+            hint="Check the raster and its bands (geoseg info), and whether the points lie where they should.",
+        )
     return TrainingError(
         "the points are too few for a random forest: no tree can tell the classes apart, and the map would have one class",
         expected=f"at least {2 * LEAST_LEAF} points, and {LEAST_LEAF} or more of each class",
-        got=f"{len(sample.labels)} points of {classes} classes",
+        got=f"{len(sample.labels)} points of {len(classes)} classes",
         hint="Add points, at least 10 of each class, or use the recipe quick.",
     )
 
