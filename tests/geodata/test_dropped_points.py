@@ -15,12 +15,12 @@ from geoseg.geodata.dropped_points import DroppedPoints, check_dropped, describe
 from geoseg.geodata.point_files import read_points
 from geoseg.geodata.rasters import describe_raster
 
-COLUMNS = ["number", "class", "image", "x", "y", "reason"]
+COLUMNS = ["file", "number", "class", "image", "x", "y", "reason"]
 DROPPED = DroppedPoints(
     pd.DataFrame(
         [
-            (2, "wood", "", 500_009.0, 3_999_999.0, "outside every raster"),
-            (5, "", "a", np.nan, np.nan, "without a class"),
+            ("p.csv", 2, "wood", "", 500_009.0, 3_999_999.0, "outside every raster"),
+            ("p.csv", 5, "", "a", np.nan, np.nan, "without a class"),
         ],
         columns=COLUMNS,
     ),
@@ -61,6 +61,18 @@ def test_dropped_points_are_a_layer_with_reasons(tmp_path):
     assert layer["reason"].tolist() == ["outside every raster", "without a class"]
     assert (layer.geometry[0].x, layer.geometry[0].y, layer.geometry[1]) == (500_009, 3_999_999, None)
     assert layer.crs.to_epsg() == 32617
+
+
+def test_dropped_points_of_another_file_join_in_the_crs_of_the_first():
+    x, y = Transformer.from_crs("EPSG:32617", "EPSG:4326", always_xy=True).transform(500_009, 3_999_999)
+    row = pd.DataFrame([("check.csv", 7, "wood", "", x, y, "on nodata")], columns=COLUMNS)
+
+    both = DROPPED.with_other_file(DroppedPoints(row, "EPSG:4326")).table
+    without = DROPPED.with_other_file(DroppedPoints(row, None)).table
+
+    assert both["file"].tolist() == ["p.csv", "p.csv", "check.csv"]
+    assert (both["x"][2], both["y"][2]) == pytest.approx((500_009, 3_999_999), abs=0.01)
+    assert (without["number"][2], np.isnan(without["x"][2])) == (7, True)
 
 
 def test_where_nothing_was_dropped_the_layer_is_empty(tmp_path):
@@ -163,8 +175,8 @@ def test_many_points_outside_are_explained_and_a_few_are_not(raster, tmp_path):
     few = read_points(write_csv(tmp_path / "f.csv", [*inside, (0, 0, "b")]), {"r": raster}, legend=None)
     many = read_points(write_csv(tmp_path / "m.csv", [*inside[:3], (0, 0, "b")]), {"r": raster}, legend=None)
 
-    assert few.warnings == ()
-    assert many.warnings[0].startswith("1 of 4 points lie outside. They lie at x 0.0000 to 0.0000")
+    assert (few.misplaced, few.warnings, many.warnings) == ("", (), ())
+    assert many.misplaced.startswith("They lie at x 0.0000 to 0.0000")
 
 
 def test_the_band_that_keeps_points_from_being_used_is_named(write_raster):

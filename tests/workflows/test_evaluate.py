@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from geoseg.domain.points import CHECK, join_points, make_points
-from geoseg.errors import GeoSegWarning, OutputError, PointsError, RasterError
+from geoseg.errors import GeoSegWarning, OutputError, PointsError, RasterError, SettingsError
 from geoseg.geodata.class_maps import read_class_map
 from geoseg.geodata.legend_files import write_legend
 from geoseg.geodata.point_files import write_points
@@ -56,6 +56,11 @@ def test_a_map_of_six_pixels_is_scored_as_by_hand(scored):
         "pixels": 5,
     }
     json.dumps(record, allow_nan=False)
+
+
+def test_a_mask_and_points_at_once_are_refused(scored, tmp_path):
+    with pytest.raises(SettingsError, match="with a mask or with points, not with both"):
+        scored(points=tmp_path / "p.csv", truth=tmp_path / "truth.tif")
 
 
 def test_a_map_is_scored_at_points(scored, write_tiff, classes, tmp_path):

@@ -83,6 +83,8 @@ def test_points_that_the_map_does_not_cover_count_as_errors(class_map, written):
         "10 of 20 points are not covered by the map and count as errors (5 on its nodata, 5 outside"
         in scores.notes[0]
     )
+    assert "Outside, they lie at x " in scores.notes[0]
+    assert [text for text in scores.warnings if "lie at" in text] == list(scores.notes)
     assert record["is_accuracy"]
 
 
@@ -141,6 +143,7 @@ def test_the_command_prints_marked_scores_and_fails(geoseg, class_map, written, 
     allowed = geoseg(*words, "--allow-training-points")
 
     assert refused.code == 4
+    assert refused.err.count("not an accuracy") == 1
     assert json.loads(refused.out)["is_accuracy"] is False
     assert "training points: not an accuracy" in refused.err.splitlines()[-1]
     assert (tmp_path / "p.png").exists()

@@ -65,7 +65,42 @@ def test_points_of_one_class_are_refused_by_every_recipe(gathered):
 def test_classes_of_one_or_two_points_are_warned_of_with_their_numbers(gathered):
     lines = [f"east,{20 + 10 * k},10,field" for k in range(5)]
     _, said = gathered([*lines, "east,50,50,wood", "east,60,50,wood", "west,50,90,water"], check_share=0)
-    assert any(text.startswith("Too few points to learn from: wood 2, water 1.") for text in said)
+    (told,) = [text for text in said if "few" in text]
+    assert told.startswith("Too few points to learn from: wood 2, water 1.")
+
+
+def test_points_without_weight_are_refused_by_their_file(gathered, tmp_path):
+    path = tmp_path / "weightless.csv"
+    path.write_text("image,row,col,class,weight\neast,50,5,field,0\nwest,50,90,water,0\n")
+
+    message = (
+        r"weightless\.csv: no point is left to train on.*got 0 of role check and 2 of weight 0\. Correct"
+    )
+    with pytest.raises(PointsError, match=message):
+        gathered(points=path, check_share=0)
+
+
+def test_check_points_that_are_training_points_are_refused_or_left_out(gathered, points, tmp_path):
+    path = tmp_path / "checks.csv"
+    path.write_text("image,row,col,class\neast,50,5,field\neast,60,5,field\n")
+
+    with pytest.raises(
+        PointsError, match=r"points\..*: all check points are training points.*got 30 on pixels"
+    ):
+        gathered(check_points=points)
+    material, said = gathered(["east,50,5.3,field", "east,50,90,water"], check_points=path)
+    assert material.data.points.with_role(CHECK).row.tolist() == [60]
+    assert "checks.csv: 1 of 2 check points lie on pixels of training points and are left out." in said
+
+
+def test_dropped_check_points_are_listed_with_those_to_train_on(gathered, tmp_path):
+    path = tmp_path / "checks.csv"
+    path.write_text("image,row,col,class\neast,50,5,field\neast,5000,5,field\n")
+
+    material, said = gathered(check_points=path)
+
+    assert material.dropped.table[["file", "number"]].to_numpy().tolist() == [["checks.csv", 2]]
+    assert "checks.csv: Classes with fewer than 3 points: 'field' (1)." in said
 
 
 def test_enough_points_are_not_warned_of(gathered):

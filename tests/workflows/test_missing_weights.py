@@ -2,7 +2,7 @@
 
 import pytest
 
-from geoseg.errors import ModelFileError
+from geoseg.errors import ModelFileError, PointsError, RasterError
 from geoseg.settings import ExperimentSettings, TrainSettings
 from geoseg.settings.training import TrainingOptions
 from geoseg.workflows.experiment import experiment
@@ -32,6 +32,21 @@ def test_a_backbone_of_timm_without_its_weights_file_likewise(unreadable, tmp_pa
     wanted = {"output": tmp_path / "m.geoseg", "weights": str(tmp_path / "missing.pth"), "recipe": "quick"}
     with pytest.raises(ModelFileError, match=MESSAGE.replace("; .* Use", ". Use")):
         train(TrainSettings(**unreadable, **wanted, backbone="resnet18"))
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"), [("data", RasterError), ("points", PointsError), ("check_points", PointsError)]
+)
+def test_a_path_that_is_not_there_is_noticed_before_the_weights(unreadable, tmp_path, name, fault):
+    wanted = {**unreadable, "output": tmp_path / "m.geoseg", "weights": str(tmp_path / "missing.pth")}
+    with pytest.raises(fault, match=r"gone\.x: (there is )?no such file"):
+        train(TrainSettings(**wanted | {name: tmp_path / "gone.x"}))
+
+
+def test_a_dataset_that_is_not_there_is_noticed_before_the_weights_of_an_experiment(tmp_path):
+    training = TrainingOptions(weights=str(tmp_path / "missing.pth"))
+    with pytest.raises(RasterError, match="gone: no such file or folder"):
+        experiment(ExperimentSettings(data=tmp_path / "gone", output=tmp_path / "out", training=training))
 
 
 def test_an_experiment_without_its_weights_file_is_refused_before_the_dataset_is_read(tmp_path):

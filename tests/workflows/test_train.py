@@ -341,7 +341,7 @@ def test_a_class_without_a_point_to_train_on_is_named(settings, tmp_path):
 
     gathered(settings(points=tmp_path / "p.csv"), watcher)
 
-    said = "2 points on 2 raster(s), 0 of them held out (field 1, wood 0, water 1). No point of wood: the map"
+    said = "2 points on 2 raster(s) (field 1, wood 0, water 1). No point of wood: the map"
     assert [text for text in watcher.said if text.startswith(said)]
 
 

@@ -14,7 +14,9 @@ import pandas as pd
 import pyogrio
 import shapely
 from numpy.typing import NDArray
+from pyproj.exceptions import ProjError
 
+from geoseg.geodata.crs import way_between
 from geoseg.geodata.file_kinds import DROPPED
 from geoseg.geodata.outputs import check_apart, check_output, whole_file
 from geoseg.geodata.point_tables import PointTable
@@ -27,7 +29,7 @@ class DroppedPoints:
     """Points of a file that could not be used.
 
     Attributes:
-        table: A row for each point: its number in the file (from 1), class, image, x, y and the reason.
+        table: A row for each point: the file, its number in the file (from 1), class, image, x, y and the reason.
         crs: What x and y are in; None without a CRS, where points on images lie at column + 0.5 and -(row + 0.5).
     """
 
@@ -45,6 +47,15 @@ class DroppedPoints:
         """Return these points and more of the same file."""
         return DroppedPoints(pd.concat([self.table, table], ignore_index=True), self.crs)
 
+    def with_other_file(self, other: DroppedPoints) -> DroppedPoints:
+        """Return these points and those of another file, brought to this CRS; without a way there, without a place."""
+        table = other.table
+        if other.crs != self.crs:
+            x, y = (table[name].to_numpy(np.float64) for name in ("x", "y"))
+            x, y = _brought(x, y, source=other.crs, target=self.crs)
+            table = table.assign(x=x, y=y)
+        return self.joined(table)
+
     def to_geodataframe(self) -> gpd.GeoDataFrame:
         """Return the points with their places; a point without a place has no geometry."""
         x, y = (self.table[name].to_numpy(np.float64) for name in ("x", "y"))
@@ -55,6 +66,20 @@ class DroppedPoints:
         return gpd.GeoDataFrame(columns, geometry=places, crs=self.crs)
 
 
+def _brought(
+    x: NDArray[np.float64], y: NDArray[np.float64], *, source: str | None, target: str | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return places in another CRS, NaN where there is no way."""
+    nowhere = np.full(len(x), np.nan)
+    if source is None or target is None:
+        return nowhere, nowhere
+    try:
+        way = way_between(source, target)
+    except ProjError:
+        return nowhere, nowhere
+    return (x, y) if way is None else way.transform(x, y)
+
+
 def rows_of(table: PointTable, classes: NDArray[np.str_]) -> pd.DataFrame:
     """Return the number, class, image and place of every row of a point file."""
     if table.xy is None:
@@ -62,7 +87,10 @@ def rows_of(table: PointTable, classes: NDArray[np.str_]) -> pd.DataFrame:
     else:
         x, y = table.xy
     number = np.arange(1, len(table) + 1)
-    return pd.DataFrame({"number": number, "class": classes, "image": table.texts("image"), "x": x, "y": y})
+    file = table.path.name
+    return pd.DataFrame(
+        {"file": file, "number": number, "class": classes, "image": table.texts("image"), "x": x, "y": y}
+    )
 
 
 def describe_dropped(dropped: Mapping[str, int], total: int) -> str:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from geoseg.domain.class_names import (
     ClassIds,
-    few_points,
     ids_in_legend,
     ids_without_legend,
     whole_number,
@@ -63,6 +62,8 @@ class PointFile:
         warnings: What may be a mistake in the file, one sentence each.
         outside: The points of a known class that lie on no raster, with the image that they name.
         step: What the coordinates are multiples of, in metres.
+        counts: Rows of the file of each class (C,) that can be used; a polygon is one.
+        misplaced: Where the points outside and the rasters lie; empty where fewer than a tenth are outside.
     """
 
     points: Points
@@ -72,6 +73,8 @@ class PointFile:
     rows: pd.DataFrame
     outside: Points
     step: float
+    counts: tuple[int, ...]
+    misplaced: str = ""
     warnings: tuple[str, ...] = ()
 
 
@@ -162,7 +165,6 @@ def read_points(
         raise PointsError("no point can be used", where=path, hint=f"{said} {explained}".rstrip())
     points = Points(places.image, places.row, places.col, matched.class_id, *_optional_columns(table))
     outside = replace(points, image=table.texts("image")).take(np.isin(fault, OUTSIDE))
-    counts = _count_rows(origin[used], matched.class_id[used], len(matched.legend))
     learnt = (
         (f"The classes come from column {column!r}: {', '.join(matched.legend.names)}.",)
         if legend is None
@@ -176,13 +178,11 @@ def read_points(
         rows[used],
         outside,
         coordinate_step(table.xy, table.crs),
+        _count_rows(origin[used], matched.class_id[used], len(matched.legend)),
+        explained,
         (
             *table.warnings,
-            *([explained] if explained else []),
-            *(
-                f"{table.path.name}, column {column!r}: {warning}"
-                for warning in (*matched.warnings, *few_points(counts, matched.legend.names))
-            ),
+            *(f"{table.path.name}, column {column!r}: {warning}" for warning in matched.warnings),
         ),
     )
 
@@ -193,8 +193,7 @@ def _explain_outside(dropped: DroppedPoints, total: int, rasters: Mapping[str, R
     if not rasters or not len(outside) or len(outside) < _MANY_OUTSIDE * total:
         return ""
     x, y = (outside[name].to_numpy(np.float64) for name in ("x", "y"))
-    subject = "" if len(outside) == total else f"{len(outside):,} of {total:,} points lie outside. "
-    return subject + explain_misplaced(x, y, crs=dropped.crs, rasters=rasters)
+    return explain_misplaced(x, y, crs=dropped.crs, rasters=rasters)
 
 
 def _match(classes: NDArray[np.str_], legend: Legend | None, where: str) -> ClassIds:
@@ -206,11 +205,10 @@ def _match(classes: NDArray[np.str_], legend: Legend | None, where: str) -> Clas
     return ids_without_legend(texts, where)
 
 
-def _count_rows(origin: NDArray[np.int64], class_id: NDArray[np.uint8], classes: int) -> list[int]:
+def _count_rows(origin: NDArray[np.int64], class_id: NDArray[np.uint8], classes: int) -> tuple[int, ...]:
     """Return how many rows of the file each class has, (classes,); a polygon counts once."""
     _, first = np.unique(origin, return_index=True)
-    counts: list[int] = np.bincount(class_id[first], minlength=classes).tolist()
-    return counts
+    return tuple(np.bincount(class_id[first], minlength=classes).tolist())
 
 
 def _checked_suffix(path: Path) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.domain.accuracy import confusion_matrix
+from geoseg.domain.class_names import few_points
 from geoseg.domain.legend import UNLABELLED, Legend
 from geoseg.domain.points import Points
 from geoseg.domain.ports import Progress
@@ -36,11 +37,13 @@ class CheckPoints:
         points: Those on the rasters.
         outside: Those that belong to the rasters and lie outside them.
         step: What their coordinates are multiples of, in metres.
+        misplaced: Where those outside and the rasters lie; empty where few are outside.
     """
 
     points: Points
     outside: Points
     step: float
+    misplaced: str = ""
 
     def with_ids(self, table: NDArray[np.uint8]) -> CheckPoints:
         """Return the same points with the class ids of another legend."""
@@ -58,6 +61,7 @@ class PointScores:
         training: How many points are training points.
         has_training: Whether these are scored.
         on_nodata: How many scored points lie where the map is nodata.
+        misplaced: Where the points outside and the rasters lie; empty where few are outside.
     """
 
     matrices: Mapping[str, NDArray[np.int64]]
@@ -65,6 +69,7 @@ class PointScores:
     training: int
     has_training: bool
     on_nodata: int
+    misplaced: str = ""
 
     @property
     def scored(self) -> int:
@@ -91,6 +96,7 @@ class PointScores:
             notes.append(
                 f"{uncovered:,} of {self.scored:,} points are not covered by the map and count as errors "
                 f"({self.on_nodata:,} on its nodata, {int(self.outside.sum()):,} outside it)."
+                + (f" Outside, {self.misplaced[0].lower()}{self.misplaced[1:]}" if self.misplaced else "")
             )
         return notes
 
@@ -137,11 +143,15 @@ def read_check_points(
     if dropped:
         total = len(points) + len(outside) + sum(dropped.values())
         progress.warn(describe_dropped(dropped, total))
+    if file.misplaced and not len(outside):
+        progress.warn(file.misplaced)
+    for warning in few_points(file.counts, legend.names):
+        progress.warn(f"{settings.points.name}: {warning}")
     if settings.role != "all":
         points, outside = points.with_role(settings.role), outside.with_role(settings.role)
     if not len(points):
         raise PointsError(f"no point has the role {settings.role!r}", where=settings.points)
-    return CheckPoints(points, outside, file.step)
+    return CheckPoints(points, outside, file.step, file.misplaced if len(outside) else "")
 
 
 def score_points(
@@ -171,6 +181,7 @@ def score_points(
         int(is_training.sum()),
         has_training=keeps_all and bool(is_training.any()),
         on_nodata=int((kept & (mapped == UNLABELLED)).sum()),
+        misplaced=check.misplaced,
     )
 
 

@@ -118,16 +118,26 @@ def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Ev
     if compared.points is not None:
         matrices.append(compared.points.outside)
         notes += compared.points.notes
-    for note in notes:
+    is_refused = (
+        compared.points is not None and compared.points.has_training and not settings.allow_training_points
+    )
+    # The error says what the first note would.
+    unsaid = notes[:1] if is_refused else []
+    for note in notes[len(unsaid) :]:
         progress.warn(note)
     scores = {image: accuracy(matrix) for image, matrix in compared.matrices.items()}
     total = accuracy(np.sum(matrices, axis=0))
     evaluation = Evaluation(
-        total, compared.legend, scores, compared.points, (*compared.told, *notes), tuple(progress.warnings)
+        total,
+        compared.legend,
+        scores,
+        compared.points,
+        (*compared.told, *notes),
+        (*unsaid, *progress.warnings),
     )
     if settings.picture is not None:
         _draw(evaluation, settings)
-    if evaluation.statement is not None and not settings.allow_training_points:
+    if is_refused:
         raise TrainingPointsError(evaluation, settings)
     return evaluation
 
@@ -163,6 +173,12 @@ def _of_model(settings: EvaluateSettings, progress: Progress) -> _Compared:
 
 
 def _of_map(settings: EvaluateSettings, progress: Progress) -> _Compared:
+    if settings.truth is not None and settings.points is not None:
+        raise SettingsError(
+            "a map is compared with a mask or with points, not with both",
+            expected="--truth MASK or --points FILE",
+            hint="Evaluate it twice.",
+        )
     given = read_legend(settings.legend) if settings.legend else None
     class_ids, info, own = read_class_map(settings.subject)
     legend = own or given

@@ -24,7 +24,7 @@ from geoseg.workflows.experiment_grid import Run, runs, time_left
 from geoseg.workflows.experiment_record import keep_record
 from geoseg.workflows.experiment_results import read_results
 from geoseg.workflows.faults import plain_faults
-from geoseg.workflows.inputs import Inputs
+from geoseg.workflows.inputs import Inputs, check_paths
 from geoseg.workflows.methods import METHODS
 from geoseg.workflows.predict import predict
 from geoseg.workflows.run_folder import RunFolder
@@ -51,6 +51,7 @@ def experiment(settings: ExperimentSettings, progress: Progress | None = None) -
     progress = progress or PythonWarnings()
     _check_recipes(settings)
     grid = runs(settings)
+    check_paths(settings.data)
     if any(run.recipe != "forest" and not _result(run, settings).exists() for run in grid):
         check_weights(settings.training.weights, settings.training.backbone)
     data = read_data(settings, progress)

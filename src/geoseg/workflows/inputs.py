@@ -22,6 +22,7 @@ from geoseg.geodata.dropped_points import DroppedPoints, describe_dropped
 from geoseg.geodata.grids import RasterInfo
 from geoseg.geodata.legend_files import read_legend
 from geoseg.geodata.masks import MaskReader
+from geoseg.geodata.opening import remote_url
 from geoseg.geodata.point_files import read_points
 from geoseg.geodata.point_tables import PointOptions
 from geoseg.geodata.rasters import Raster, Validity, describe_raster, open_raster
@@ -71,6 +72,20 @@ def tell_of_masks(readers: Iterable[MaskReader], progress: Progress) -> None:
             progress.say(note)
         for warning in reader.warnings:
             progress.warn(warning)
+
+
+def check_paths(data: Path, *files: Path | None) -> None:
+    """Make sure that a raster or dataset folder and point files are there, before anything slow begins.
+
+    Raises:
+        RasterError: There is neither a raster nor a folder of this name.
+        PointsError: There is no such point file.
+    """
+    if remote_url(data) is None and not data.exists():
+        raise RasterError("no such file or folder", where=data, hint="Check the path.")
+    for path in files:
+        if path is not None and not path.exists():
+            raise PointsError("there is no such file", where=path, hint="Check the path.")
 
 
 def find_inputs(
@@ -150,11 +165,15 @@ def open_rasters(
 
 @dataclass(frozen=True)
 class UsablePoints:
-    """The points of a file that can be used, their legend, and those that were dropped."""
+    """The points of a file that can be used, their legend, and those that were dropped.
+
+    ``counts`` is how many rows of the file each class has (C,); a polygon is one.
+    """
 
     points: Points
     legend: Legend
     dropped: DroppedPoints
+    counts: tuple[int, ...]
 
 
 def read_usable_points(
@@ -184,10 +203,13 @@ def read_usable_points(
     ]
     if not kept.any():
         hint = " ".join(filter(None, explained))
+        if not hint and (reason == NODATA).all():
+            hint = "Check the rasters' nodata values, masks and alpha bands."
         raise PointsError("no point can be used", where=path, got=said.rstrip("."), hint=hint or None)
-    for warning in [*file.warnings, *([said] if len(dropped) else []), *filter(None, explained)]:
-        progress.warn(warning)
-    return UsablePoints(file.points.take(kept), file.legend, dropped)
+    for warning in [*file.warnings, *([said] if len(dropped) else []), file.misplaced, *explained]:
+        if warning:
+            progress.warn(warning)
+    return UsablePoints(file.points.take(kept), file.legend, dropped, file.counts)
 
 
 def point_options(settings: PointFileSettings) -> PointOptions:

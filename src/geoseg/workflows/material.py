@@ -6,12 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.domain.blocks import Blocks, hold_out
 from geoseg.domain.choices import stratified_choice
+from geoseg.domain.class_names import few_points
 from geoseg.domain.legend import UNLABELLED, Legend
 from geoseg.domain.pixel_values import RasterValues
 from geoseg.domain.points import CHECK, TRAIN, Points, join_points, make_points
@@ -55,7 +57,7 @@ class Material:
         shares: Class proportions of the land (C,), where they are known.
         values: Statistics of the values of the rasters that hold points.
         blocks: The blocks that points were held out by, where they were held out here.
-        dropped: Points of the file that could not be used; None where all labels of masks are.
+        dropped: Points of the files that could not be used; None where all labels of masks are.
     """
 
     rasters: Rasters
@@ -85,7 +87,7 @@ def gather(settings: TrainSettings, stack: ExitStack, progress: Progress, *, che
     )
     validity = Validity(settings.nodata, settings.strict_nodata)
     rasters = open_rasters(inputs.images, settings.bands, stack, validity=validity)
-    dropped = None
+    dropped = rows = None
     if settings.points is None:
         points, legend = _all_labels(inputs, rasters, progress)
         inputs.tell_of_masks(progress)
@@ -97,7 +99,7 @@ def gather(settings: TrainSettings, stack: ExitStack, progress: Progress, *, che
             options=point_options(settings),
             progress=progress,
         )
-        points, legend, dropped = usable.points, usable.legend, usable.dropped
+        points, legend, dropped, rows = usable.points, usable.legend, usable.dropped, usable.counts
     blocks = None
     if settings.check_points is not None:
         usable = read_usable_points(
@@ -107,13 +109,19 @@ def gather(settings: TrainSettings, stack: ExitStack, progress: Progress, *, che
             options=replace(point_options(settings), layer=None),
             progress=progress,
         )
-        checks = replace(usable.points, role=np.full(len(usable.points), CHECK))
-        points = join_points([points.with_role(TRAIN), checks])
+        for warning in few_points(usable.counts, legend.names):
+            progress.warn(f"{settings.check_points.name}: {warning}")
+        if dropped is not None:
+            dropped = dropped.with_other_file(usable.dropped)
+        points = points.with_role(TRAIN)
+        apart = _apart_from(points, usable.points, where=settings.check_points, progress=progress)
+        points = join_points([points, replace(apart, role=np.full(len(apart), CHECK))])
     elif check_share and not len(points.with_role(CHECK)):
         points, blocks = hold_out(points, check_share, patch_px=settings.patch, seed=settings.seed)
         tell_of_blocks(blocks, progress)
-    progress.say(_describe(points, legend))
-    _check_enough(points, legend, where=settings.points or settings.data, progress=progress)
+    where = settings.points or settings.data
+    progress.say(_describe(points, legend, where))
+    _check_enough(points, legend, rows, where=where, progress=progress)
     images = {str(image) for image in points.image}
     values, notes = check_training_values(
         rasters.sources, images, rasters.bands, any_values=settings.any_values
@@ -125,6 +133,36 @@ def gather(settings: TrainSettings, stack: ExitStack, progress: Progress, *, che
     shares = stated_shares(settings, rasters, legend, progress=progress)
     data = FitData(rasters.sources, points, normalisation, len(legend))
     return Material(rasters, legend, data, shares, values, blocks, dropped)
+
+
+def _apart_from(taught: Points, checks: Points, *, where: Path, progress: Progress) -> Points:
+    """Return the check points whose pixel has no training point; one that has would check nothing.
+
+    Raises:
+        PointsError: There is no such check point.
+    """
+    taken = set(_pixels(taught))
+    apart = np.array([pixel not in taken for pixel in _pixels(checks)], np.bool_)
+    shared = int((~apart).sum())
+    if not apart.any():
+        raise PointsError(
+            "all check points are training points, so they check nothing",
+            where=where,
+            expected="points on other pixels",
+            got=f"{shared} on pixels of training points",
+            hint="Name points that are not trained on, in other places.",
+        )
+    if shared:
+        progress.warn(
+            f"{where.name}: {shared} of {len(checks)} check points lie on pixels of training points and are left out."
+        )
+    return checks.take(apart)
+
+
+def _pixels(points: Points) -> list[tuple[str, int, int]]:
+    """Return image, row and column of the pixel under each point."""
+    rows, cols = (np.floor(part + 0.5).astype(np.int64).tolist() for part in (points.row, points.col))
+    return list(zip(points.image.tolist(), rows, cols, strict=True))
 
 
 def _all_labels(inputs: Inputs, rasters: Rasters, progress: Progress) -> tuple[Points, Legend]:
@@ -186,24 +224,37 @@ def _valid(raster: Raster) -> NDArray[np.bool_]:
     return np.concatenate([raster.read(window)[1] for window in windows])
 
 
-def _describe(points: Points, legend: Legend) -> str:
+def _describe(points: Points, legend: Legend, where: object) -> str:
     counts = points.counts(len(legend))
     taught = points.with_role(TRAIN).counting().counts(len(legend))
     without = [n for n, c in zip(legend.names, taught, strict=True) if not c]
     if len(without) == len(legend):
+        checks = len(points.with_role(CHECK))
         raise PointsError(
             "no point is left to train on",
+            where=where,
             expected="points of role train and of a weight above 0",
-            hint="Lower --check-share, or add points.",
+            got=f"{checks} of role check and {len(points) - checks} of weight 0",
+            hint="Correct the columns role and weight, or add points.",
         )
     text = ", ".join(f"{n} {c}" for n, c in zip(legend.names, counts, strict=True))
     held, images = len(points.with_role(CHECK)), len(np.unique(points.image))
     note = f" No point of {', '.join(without)}: the map will not show it." if without else ""
-    return f"{len(points)} points on {images} raster(s), {held} of them held out ({text}).{note}"
+    held_out = f", {held} of them held out" if held else ""
+    return f"{len(points)} points on {images} raster(s){held_out} ({text}).{note}"
 
 
-def _check_enough(points: Points, legend: Legend, *, where: object, progress: Progress) -> None:
+def _check_enough(
+    points: Points, legend: Legend, rows: Sequence[int] | None, *, where: object, progress: Progress
+) -> None:
     """Refuse points of one class, and warn of classes with too few points to learn from.
+
+    Args:
+        points: Points, those to train on among them.
+        legend: The classes.
+        rows: Rows of the point file by class (C,): the pixels of one polygon are much like one point.
+        where: The file, for the error.
+        progress: Told of the warning.
 
     Raises:
         PointsError: The points to train on are all of one class.
@@ -219,7 +270,12 @@ def _check_enough(points: Points, legend: Legend, *, where: object, progress: Pr
             got=f"{count} of {name}",
             hint="Add points of what is not this class, such as a class background.",
         )
-    few = [f"{name} {count}" for name, count in named if count < LEAST_OF_A_CLASS]
+    counts = counts if rows is None else np.minimum(counts, rows)
+    few = [
+        f"{name} {count}"
+        for name, count in zip(legend.names, counts, strict=True)
+        if 0 < count < LEAST_OF_A_CLASS
+    ]
     if few:
         progress.warn(
             f"Too few points to learn from: {', '.join(few)}. The map of these classes will be unreliable, and their errors "

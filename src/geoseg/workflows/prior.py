@@ -109,6 +109,6 @@ def _describe(report: PriorReport, legend: Legend, estimated: tuple[float, ...])
         return "Class proportions are not corrected: those of the points agree with the land, as far as they can tell."
     gain, error = (100 * part for part in report.gain.miou)
     return (
-        f"Class proportions: {shares}. They are not corrected, since held-out points do not show a gain (mean IoU "
-        f"{gain:+.1f} ± {error:.1f} %)."
+        f"Class proportions: {shares}. They are not corrected: at validation points a correction shows no gain (mean "
+        f"IoU {gain:+.1f} ± {error:.1f} %)."
     )

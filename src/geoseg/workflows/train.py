@@ -31,6 +31,7 @@ from geoseg.settings import TrainSettings
 from geoseg.workflows.auto import auto
 from geoseg.workflows.deep import deep
 from geoseg.workflows.faults import plain_faults
+from geoseg.workflows.inputs import check_paths
 from geoseg.workflows.material import Material, gather
 from geoseg.workflows.pictures import write_picture
 from geoseg.workflows.recipes import Job, Trained, forest, full, pfce, quick
@@ -89,6 +90,7 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
     if settings.dropped is not None:
         check_dropped(settings.dropped, settings.points, overwrite=settings.overwrite)
     is_shared = _is_shared(settings)
+    check_paths(settings.data, settings.points, settings.check_points)
     if settings.recipe != "forest":
         check_weights(settings.weights, settings.backbone)
     fabric = _join(settings) if is_shared else None
