@@ -70,7 +70,7 @@ def fit_temperature(held_out: HeldOut) -> float:
     """
     from scipy.optimize import minimize_scalar
 
-    count = held_out.weights.sum() ** 2 / (held_out.weights**2).sum()
+    count = float(held_out.weights.sum() ** 2 / (held_out.weights**2).sum())
 
     def loss(log_temperature: float) -> float:
         surprise = (log_temperature / _LOG_TEMPERATURE_SD) ** 2 / 2
