@@ -92,17 +92,26 @@ def test_the_file_has_class_area_and_confidence_on_the_ground(write_raster, lege
     assert table.geometry.iloc[0].equals(shapely.box(x, y - 2, x + 2, y))
 
 
-def test_small_regions_are_left_out_and_outlines_simplified(write_raster, legend, tmp_path) -> None:
+def test_outlines_are_simplified(write_raster, legend, tmp_path) -> None:
     class_ids = np.zeros((40, 40), np.uint8)
-    class_ids[10:12, 10:12] = 1
     class_ids[np.triu_indices(40, 3)] = 2
     info = describe_raster(write_raster(class_ids))
     whole = write(tmp_path / "a.gpkg", info, legend, class_ids)
-    large = write(tmp_path / "b.gpkg", info, legend, class_ids, min_area_m2=5)
     smooth = write(tmp_path / "c.gpkg", info, legend, class_ids, simplify_m=1.5)
-    assert sorted(set(whole["class_id"]) - set(large["class_id"])) == [1]
     corners = [shapely.get_num_coordinates(table.geometry.to_numpy()).sum() for table in (whole, smooth)]
     assert corners[1] < corners[0] / 4
+
+
+def test_pixels_without_a_confidence_do_not_count_in_the_mean(write_raster, legend, tmp_path) -> None:
+    info = describe_raster(write_raster(np.zeros((2, 2))))
+    strip = Strip(
+        0, Window(0, 0, 2, 2), np.zeros((2, 2), np.uint8), np.array([[254, 127], [255, 255]], np.uint8)
+    )
+    with polygon_writer(tmp_path / "map.gpkg", info, legend, overwrite=False) as writer:
+        writer.write(strip)
+    found = geopandas.read_file(tmp_path / "map.gpkg")
+    assert found["confidence"].tolist() == [0.75]
+    assert found["pixels"].tolist() == [4]
 
 
 def test_an_empty_map_has_an_empty_layer(write_raster, legend, tmp_path) -> None:
@@ -136,9 +145,7 @@ def test_a_polygon_in_degrees_has_the_area_of_its_own_rows(write_raster, legend,
     )
 
     found = write(tmp_path / "a.gpkg", info, legend, class_ids).set_index("class_id")
-    large = write(tmp_path / "b.gpkg", info, legend, class_ids, min_area_m2=3e12)
 
     # A sphere of the same surface is off by 0.7 % at most: R2 * 10 degrees in radians * the difference of the sines.
     sphere = 6371007.2**2 * np.radians(10) * -np.diff(np.sin(np.radians([90, 60, 30, 0])))
     assert found["area_m2"].tolist() == pytest.approx(sphere, rel=8e-3)
-    assert large["class_id"].tolist() == [2]

@@ -102,16 +102,12 @@ def test_regions_across_many_rows_are_one_polygon(write_raster, legend) -> None:
     assert len(feature["geometry"]["coordinates"][0]) == 5
 
 
-def test_small_regions_are_left_out_and_outlines_simplified(write_raster, legend) -> None:
+def test_outlines_are_simplified(write_raster, legend) -> None:
     class_ids = np.zeros((40, 40), np.uint8)
-    class_ids[30:32, 5:7] = 1
     class_ids[np.triu_indices(40, 3)] = 2
     info = describe_raster(write_raster(class_ids))
     whole = collection(class_ids, info, legend)["features"]
-    large = collection(class_ids, info, legend, min_area_m2=5)["features"]
     smooth = collection(class_ids, info, legend, simplify_m=1.5)["features"]
-    assert {f["properties"]["class_id"] for f in whole} == {0, 1, 2}
-    assert {f["properties"]["class_id"] for f in large} == {0, 2}
     corners = [sum(len(f["geometry"]["coordinates"][0]) for f in found) for found in (whole, smooth)]
     assert corners[1] < corners[0] / 4
 

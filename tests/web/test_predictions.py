@@ -93,14 +93,37 @@ def test_geojson_is_in_longitude_and_latitude(server, raster, truth, classes):
     assert (corners <= [east + 1e-6, north + 1e-6]).all()
 
 
-def test_a_minimum_mapping_unit_leaves_out_small_polygons(server, raster):
+def test_a_minimum_mapping_unit_merges_small_polygons(server, raster, truth):
     def areas(query):
         found = server.post(f"/v1/predict{query}", raster, Accept="application/geo+json").json["features"]
         return [f["properties"]["area_m2"] for f in found]
 
     every = areas("")
     least = sorted(every)[len(every) // 2] + 0.5
-    assert sorted(areas(f"?min_area={least}")) == sorted(a for a in every if a >= least)
+    merged = areas(f"?min_area={least}")
+    assert min(every) < least <= min(merged)
+    assert sum(merged) == sum(every) == (truth != 255).sum()
+
+
+def test_a_minimum_mapping_unit_is_that_of_every_form(server, raster):
+    query = "/v1/predict?min_area=3000"
+    plain = server.post("/v1/predict", raster, Accept="application/json").json
+    said = server.post(query, raster, Accept="application/json").json
+    features = server.post(query, raster, Accept="application/geo+json").json["features"]
+    ids = ids_in(base64.b64decode(said["class_ids_png"]))
+    picture = ids_in(server.post(f"{query}&ids=true", raster, Accept="image/png").body)
+
+    assert [c["pixels"] for c in said["classes"]] != [c["pixels"] for c in plain["classes"]]
+    assert [c["pixels"] for c in said["classes"]] == [int((ids == c["id"]).sum()) for c in said["classes"]]
+    np.testing.assert_array_equal(picture, ids)
+    found = {f["properties"]["class_id"]: f["properties"]["pixels"] for f in features}
+    assert found == {c["id"]: c["pixels"] for c in said["classes"] if c["pixels"] and c["id"] != 255}
+
+
+def test_a_minimum_mapping_unit_needs_a_crs(server, photo):
+    answer = server.post("/v1/predict?min_area=10", photo["png"], Accept="image/png")
+    assert (answer.status, answer.problem) == (422, "bad-image")
+    assert "coordinate reference system" in answer.json["detail"]
 
 
 def test_geojson_of_an_image_without_a_crs_is_refused_with_a_reason(server, photo):

@@ -247,7 +247,9 @@ def test_a_stop_between_the_files_of_a_map_is_gone_on_from(
 def test_every_file_beside_the_map_says_the_same(model, raster, classes, tmp_path) -> None:
     also = ("probabilities", "polygons", "areas", "style", "stac")
     path = tmp_path / "map.tif"
-    (result,) = predict(settings(model, raster, path, also=also, confidence=tmp_path / "sure.tif"))
+    (result,) = predict(
+        settings(model, raster, path, also=also, confidence=tmp_path / "sure.tif", min_area=0)
+    )
     class_ids, info, _ = read_class_map(path)
     assert all(file.exists() for file in result.files.values())
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(

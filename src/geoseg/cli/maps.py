@@ -43,7 +43,13 @@ def predict(
     style: Annotated[
         bool, typer.Option(help="Write the legend as a QGIS style (.qml) beside each map.")
     ] = True,
-    min_area: Annotated[float, typer.Option(help="Leave out polygons smaller than so many m2.")] = 0.0,
+    min_area: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(
+            help="Merge regions smaller than so many m2 (by the pixel at the raster's centre) into their largest neighbour, "
+            "in the map and the polygons; 0 merges none. Not given: regions under 10 pixels, in the polygons alone."
+        ),
+    ] = None,
     simplify: Annotated[float, typer.Option(help="Simplify outlines of polygons by so many metres.")] = 0.0,
     window: Window = None,
     batch: Annotated[int, typer.Option(help="Windows predicted together.")] = 1,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 import numpy as np
@@ -95,6 +95,11 @@ class Strip:
             np.where(inside, self.confidence, none),
             kept,
         )
+
+    def merged(self, class_ids: NDArray[np.uint8]) -> Strip:
+        """Return the strip with other class ids (h, W), and no confidence where they differ from its own."""
+        confidence = np.where(class_ids == self.class_ids, self.confidence, np.uint8(UNLABELLED))
+        return replace(self, class_ids=class_ids, confidence=confidence)
 
 
 def count_strips(source: PixelSource, plan: WindowPlan) -> int:

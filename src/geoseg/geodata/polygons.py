@@ -38,13 +38,15 @@ class Region:
         class_id: Their class.
         pixels: How many.
         m2: What they cover; NaN without a place on the ground.
-        confidence: Sum of the confidence of all.
+        rated: How many of them have a confidence; pixels merged from another class have none.
+        confidence: Sum of the confidence of these.
         pieces: Their outlines in each strip, in pixels from the raster's corner, x to the east and y to the south.
     """
 
     class_id: int
     pixels: int = 0
     m2: float = 0.0
+    rated: int = 0
     confidence: float = 0.0
     pieces: list[shapely.Geometry] = field(default_factory=list)
 
@@ -52,12 +54,9 @@ class Region:
         """Take another region of the class, which touches this one."""
         self.pixels += other.pixels
         self.m2 += other.m2
+        self.rated += other.rated
         self.confidence += other.confidence
         self.pieces += other.pieces
-
-    def covers(self, m2: float) -> bool:
-        """Say whether it is not known to be smaller than an area."""
-        return not self.m2 < m2
 
     def outline(self) -> shapely.Geometry:
         """Return one polygon of all pieces."""
@@ -113,10 +112,12 @@ class RegionMerger:
             total += count
         pixels = np.bincount(labels.ravel(), minlength=total + 1)
         m2 = sums_by_value(labels, pixel_m2, total + 1)
-        confidence = np.bincount(labels.ravel(), strip.confidence.ravel(), minlength=total + 1) / STEPS
+        is_rated = strip.confidence != UNLABELLED
+        rated = np.bincount(labels[is_rated], minlength=total + 1)
+        confidence = np.bincount(labels[is_rated], strip.confidence[is_rated], minlength=total + 1) / STEPS
         first = self._next - 1
         found = {
-            first + k: Region(classes[k], int(pixels[k]), float(m2[k]), float(confidence[k]))
+            first + k: Region(classes[k], int(pixels[k]), float(m2[k]), int(rated[k]), float(confidence[k]))
             for k in range(1, total + 1)
         }
         place = Affine.translation(0, strip.window.row)
@@ -167,7 +168,7 @@ def polygon_table(
             "class": [legend.names[r.class_id] for r in regions],
             "pixels": np.array([r.pixels for r in regions], np.int64),
             "area_m2": np.array([r.m2 for r in regions], np.float64),
-            "confidence": np.array([r.confidence / r.pixels for r in regions], np.float64),
+            "confidence": np.array([r.confidence / max(r.rated, 1) for r in regions], np.float64),
         },
         geometry=geopandas.array.from_shapely(placed, crs=info.crs),
     )
@@ -176,11 +177,8 @@ def polygon_table(
 class PolygonWriter:
     """Takes the strips of a map and writes their polygons in portions."""
 
-    def __init__(
-        self, path: Path, info: RasterInfo, legend: Legend, *, min_area_m2: float, simplify_m: float
-    ) -> None:
-        self._path, self._info, self._legend = path, info, legend
-        self._min_area_m2, self._simplify_m = min_area_m2, simplify_m
+    def __init__(self, path: Path, info: RasterInfo, legend: Legend, *, simplify_m: float) -> None:
+        self._path, self._info, self._legend, self._simplify_m = path, info, legend, simplify_m
         self._merger, self._waiting, self._has_layer = RegionMerger(), list[Region](), False
 
     def write(self, strip: Strip) -> None:
@@ -194,8 +192,7 @@ class PolygonWriter:
 
     def _keep(self, regions: Iterator[Region]) -> None:
         for region in regions:
-            if region.covers(self._min_area_m2):
-                self._waiting.append(region)
+            self._waiting.append(region)
             if len(self._waiting) >= _AT_ONCE:
                 self._flush()
 
@@ -221,27 +218,25 @@ def polygon_writer(
     legend: Legend,
     *,
     overwrite: bool,
-    min_area_m2: float = 0.0,
     simplify_m: float = 0.0,
 ) -> Iterator[PolygonWriter]:
     """Yield a writer of polygons; when the block ends well, a GeoPackage with the layer ``classes`` and its QGIS style appears.
 
     A polygon is a region of 4-connected pixels of one class: class id, class, pixels, square metres, mean
-    confidence. The polygons of a map do not overlap and leave no gaps, unless they are simplified.
+    confidence of the pixels that have one (255 is none). The polygons of a map do not overlap and leave no gaps, unless they are simplified.
 
     Args:
         path: The GeoPackage.
         info: The raster.
         legend: The classes.
         overwrite: Whether an existing file is replaced.
-        min_area_m2: Smaller regions are left out.
         simplify_m: How far outlines may move (Douglas and Peucker, 1973), each by itself.
 
     Raises:
         OutputError: The file exists, or cannot be written; nothing of it is left.
     """
     with whole_file(path, POLYGONS, overwrite=overwrite) as partial:
-        writer = PolygonWriter(partial, info, legend, min_area_m2=min_area_m2, simplify_m=simplify_m)
+        writer = PolygonWriter(partial, info, legend, simplify_m=simplify_m)
         yield writer
         writer.finish()
         write_polygon_style(partial, LAYER, legend)

@@ -31,7 +31,6 @@ def class_polygons_geojson(  # noqa: PLR0917 -- as a map is given everywhere: it
     info: RasterInfo,
     legend: Legend,
     *,
-    min_area_m2: float = 0.0,
     simplify_m: float = 0.0,
 ) -> str:
     """Return the polygons of a map as a FeatureCollection (RFC 7946).
@@ -43,10 +42,9 @@ def class_polygons_geojson(  # noqa: PLR0917 -- as a map is given everywhere: it
 
     Args:
         class_ids: Class ids (H, W); 255 is none.
-        confidence_steps: Their confidence in steps of 1/254 (H, W).
+        confidence_steps: Their confidence in steps of 1/254 (H, W); 255 is none, and not part of the mean.
         info: The raster.
         legend: The classes.
-        min_area_m2: Smaller regions are left out.
         simplify_m: How far outlines may move, each by itself.
 
     Raises:
@@ -55,7 +53,7 @@ def class_polygons_geojson(  # noqa: PLR0917 -- as a map is given everywhere: it
     if info.crs is None:
         raise _not_placed(info, "none")
     try:
-        regions = [r for r in _regions(class_ids, confidence_steps, info) if r.covers(min_area_m2)]
+        regions = list(_regions(class_ids, confidence_steps, info))
         table = polygon_table(regions, info, legend, simplify_m=simplify_m).to_crs(_WGS84)
     except (CRSError, ProjError, RasterCRSError) as error:
         raise _not_placed(info, error) from error

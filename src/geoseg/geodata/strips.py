@@ -7,7 +7,7 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -157,13 +157,18 @@ class StripStore:
         Raises:
             OutputError: It cannot be read; a damaged one is removed, so that the next call makes it again.
         """
+        with self._arrays(number) as arrays:
+            class_ids = arrays["class_ids"]
+            window = Window(int(arrays["row"]), 0, *class_ids.shape)
+            probabilities = arrays.get("probabilities")
+            return Strip(number, window, class_ids, arrays["confidence"], probabilities)
+
+    @contextmanager
+    def _arrays(self, number: int) -> Iterator[Mapping[str, NDArray[Any]]]:
         path = self._file(number)
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                class_ids = arrays["class_ids"]
-                window = Window(int(arrays["row"]), 0, *class_ids.shape)
-                probabilities = arrays.get("probabilities")
-                return Strip(number, window, class_ids, arrays["confidence"], probabilities)
+                yield arrays
         except OSError as error:
             raise OutputError("a finished strip cannot be read", where=path, got=error) from error
         except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
@@ -178,6 +183,13 @@ class StripStore:
         """Yield the first ``count`` strips."""
         for number in range(count):
             yield self.read(number)
+
+    def class_ids(self, count: int) -> Iterator[NDArray[np.uint8]]:
+        """Yield the class ids (h, W) of the first ``count`` strips; nothing else of them is read."""
+        for number in range(count):
+            with self._arrays(number) as arrays:
+                class_ids = arrays["class_ids"]
+            yield class_ids
 
     def clear(self) -> None:
         """Remove all."""

@@ -34,7 +34,8 @@ class PredictSettings(Settings):
         confidence: Confidence raster to write too, or a folder likewise.
         also: What else to write beside each map.
         style: Whether to write the QGIS style beside each map and confidence raster.
-        min_area: Square metres below which polygons are left out.
+        min_area: Minimum mapping unit in square metres: smaller regions are merged into their largest neighbour, in the map
+            and the polygons; 0 merges none. None merges regions under 10 pixels in the polygons alone.
         simplify: Metres by which outlines of polygons may be simplified.
         window: Side of the windows in pixels; more is read around them. None chooses.
         batch: Windows predicted together.
@@ -65,7 +66,7 @@ class PredictSettings(Settings):
     confidence: Path | None = None
     also: tuple[Product, ...] = ()
     style: bool = True
-    min_area: Annotated[float, Field(ge=0)] = 0.0
+    min_area: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     simplify: Annotated[float, Field(ge=0)] = 0.0
     window: Window = None
     batch: Count = 1

@@ -14,13 +14,15 @@ _ModelName = Annotated[
     Field(default=None, max_length=200, description="Name of the model; the first one if left out."),
 ]
 _MinArea = Annotated[
-    float,
+    float | None,
     Field(
-        default=0.0,
+        default=None,
         ge=0,
         le=1e12,
         allow_inf_nan=False,
-        description="Minimum mapping unit: square metres below which polygons are left out.",
+        description="Minimum mapping unit in square metres, by the pixel at the image's centre: smaller regions are merged "
+        "into their largest neighbour, in maps, areas and polygons; 0 merges none. Left out: regions under 10 pixels are "
+        "merged, in polygons alone.",
     ),
 ]
 _Tta = Annotated[
@@ -79,7 +81,7 @@ class PredictQuery(_Request):
         description="As PNG or GeoTIFF: the confidence instead of the classes. As JSON: the confidence too.",
     )
     ids: bool = Field(default=False, description="As PNG: class ids instead of colours.")
-    min_area: _MinArea = 0.0
+    min_area: _MinArea = None
     tta: _Tta = False
     nodata: _Nodata = None
     strict_nodata: _StrictNodata = None
@@ -93,7 +95,7 @@ class JobQuery(_Request):
     also: Annotated[list[Product], BeforeValidator(_split)] = Field(
         default_factory=list, description="What to make with the class map; repeat it, or separate by commas."
     )
-    min_area: _MinArea = 0.0
+    min_area: _MinArea = None
     simplify: float = Field(
         default=0.0,
         ge=0,
@@ -254,7 +256,7 @@ class JobAnswer(BaseModel):
     model: str
     model_sha256: str | None
     products: list[Product]
-    min_area: float
+    min_area: float | None
     simplify: float
     resample: bool
     tta: bool

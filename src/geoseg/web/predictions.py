@@ -38,6 +38,7 @@ from geoseg.workflows.live import (
     as_png,
     check_live_bands,
     count_polygons,
+    for_polygons,
     map_image,
 )
 
@@ -50,6 +51,7 @@ _FAULTS = (
 )
 MOST_POLYGONS = 20_000
 _NO_CRS = "This image has no coordinate reference system, so its polygons have no longitude and latitude."
+_NO_AREAS = "This image has no coordinate reference system, so its areas are not known. Leave out min_area."
 _NAMED = {
     "X-Model": "The model's name.",
     "X-Model-Version": "The model's version.",
@@ -149,6 +151,8 @@ def _found(query: PredictQuery, *, needs_crs: bool = False) -> Iterator[Found]:
             raise Problem(problems.TOO_LARGE, detail)
         if needs_crs and not image.header.has_crs:
             raise Problem(problems.NOT_ACCEPTABLE, _NO_CRS)
+        if query.min_area and not image.header.has_crs:
+            raise Problem(problems.BAD_IMAGE, _NO_AREAS)
         name, live = stack.enter_context(here.shelf.lease(query.model))
         stack.enter_context(here.admission.enter())
         stack.enter_context(_pending())
@@ -158,7 +162,14 @@ def _found(query: PredictQuery, *, needs_crs: bool = False) -> Iterator[Found]:
         with _stage("predict"):
             reading = Reading(query.nodata, query.strict_nodata, query.any_values)
             deadline = Deadline(limits.timeout_s)
-            found = map_image(image.path, live, tta=query.tta, reading=reading, progress=deadline)
+            found = map_image(
+                image.path,
+                live,
+                tta=query.tta,
+                reading=reading,
+                min_area=query.min_area,
+                progress=deadline,
+            )
         here.metrics.pixels.inc(found.class_ids.size)
         yield Found(found, name, live, image)
 
@@ -212,12 +223,13 @@ def _to_geotiff(found: Found, query: PredictQuery) -> Response:
     return response
 
 
-def _to_geojson(found: Found, query: PredictQuery) -> Response:
-    polygons = count_polygons(found.map)
+def _to_geojson(found: Found, _query: PredictQuery) -> Response:
+    made = for_polygons(found.map)
+    polygons = count_polygons(made)
     if polygons > MOST_POLYGONS:
         detail = f"This map has {polygons:,} polygons; more than {MOST_POLYGONS:,} are for jobs (POST /v1/jobs?also=polygons)."
         raise Problem(problems.TOO_LARGE, detail)
-    return Response(as_geojson(found.map, min_area=query.min_area), mimetype=GEOJSON)
+    return Response(as_geojson(made), mimetype=GEOJSON)
 
 
 def _to_json(found: Found, query: PredictQuery) -> Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from geoseg.geodata.grids import RasterInfo
 from geoseg.geodata.pixel_areas import pixel_areas_m2
 from geoseg.geodata.polygons_geojson import class_polygons_geojson
 from geoseg.geodata.rasters import describe_raster, open_raster
+from geoseg.geodata.sieving import MappingUnit, mapping_unit, sieved
 from geoseg.learning.model_file import ModelRecord, read_model
 from geoseg.pictures.class_png import class_png, confidence_png, ids_png
 from geoseg.settings import PredictSettings
@@ -79,8 +80,11 @@ class ImageMap:
     """What became of an image.
 
     Attributes:
-        class_ids: Most probable class (H, W), uint8; 255 where the image is not valid.
-        confidence: Probability of that class in steps of 1/254 (H, W), uint8; 255 for none.
+        class_ids: Class (H, W), uint8; 255 where the image is not valid.
+        predicted_ids: Most probable class likewise, before small regions were merged.
+        unit: The minimum mapping unit.
+        confidence: Probability of the most probable class in steps of 1/254 (H, W), uint8; 255 for none. A pixel that was
+            merged into a neighbour keeps it in the map; in a map for polygons it has none.
         info: The image's grid.
         legend: The classes.
         areas: What each class covers: id, name, pixels, hectares, share.
@@ -88,6 +92,8 @@ class ImageMap:
     """
 
     class_ids: NDArray[np.uint8]
+    predicted_ids: NDArray[np.uint8]
+    unit: MappingUnit
     confidence: NDArray[np.uint8]
     info: RasterInfo
     legend: Legend
@@ -163,6 +169,7 @@ def map_image(
     *,
     tta: bool = False,
     reading: Reading = AS_TRAINED,
+    min_area: float | None = None,
     progress: Progress | None = None,
 ) -> ImageMap:
     """Map an image whole, in memory, by the engine that maps rasters.
@@ -172,32 +179,51 @@ def map_image(
         live: The model.
         tta: Whether to take the mean over windows turned and flipped in every way.
         reading: How to read the image.
+        min_area: Minimum mapping unit in square metres; None or 0 merges nothing in the map.
         progress: Advanced once a window; what it raises ends the work.
 
     Raises:
         PixelValuesError: The image's values are on another scale than the training's.
-        RasterError: The image is damaged, or has no such bands.
+        RasterError: The image is damaged, has no such bands, or no known ground area while ``min_area`` is given.
     """
     progress, record = progress or Silence(), live.record
     predictor = Turned(live.batcher) if tta else live.batcher
-    areas, strips = ClassAreas(), list[Strip]()
+    strips = list[Strip]()
     validity = validity_for(reading, record)
     with open_raster(path, bands=record.bands, validity=validity) as source, live.batcher.at_work():
         warnings = check_values(source, record, any_values=reading.any_values)
+        unit = mapping_unit(min_area, source.info)
         progress.start("Predicting", count_windows(source, live.plan))
         with closing(predict_strips(source, predictor, live.plan, progress=progress)) as found:
-            for strip in found:
-                areas.add(strip.class_ids, pixel_areas_m2(source.info, strip.window))
-                strips.append(strip)
+            strips.extend(found)
         info = source.info
+    predicted_ids = np.concatenate([s.class_ids for s in strips])
+    class_ids = sieved(predicted_ids, unit.min_px) if unit.is_of_map else predicted_ids
     return ImageMap(
-        np.concatenate([s.class_ids for s in strips]),
+        class_ids,
+        predicted_ids,
+        unit,
         np.concatenate([s.confidence for s in strips]),
         info,
         record.legend,
-        areas.to_records(record.legend),
+        _areas(class_ids, info, [s.window for s in strips]).to_records(record.legend),
         warnings,
     )
+
+
+def _areas(class_ids: NDArray[np.uint8], info: RasterInfo, windows: list[Window]) -> ClassAreas:
+    areas = ClassAreas()
+    for window in windows:
+        rows = slice(window.row, window.row + window.height)
+        areas.add(class_ids[rows], pixel_areas_m2(info, window))
+    return areas
+
+
+def for_polygons(found: ImageMap) -> ImageMap:
+    """Return a map as its polygons show it: with small regions merged, and no confidence where they were."""
+    class_ids = found.class_ids if found.unit.is_of_map else sieved(found.class_ids, found.unit.min_px)
+    is_merged = class_ids != found.predicted_ids
+    return replace(found, class_ids=class_ids, confidence=np.where(is_merged, UNLABELLED, found.confidence))
 
 
 def as_png(found: ImageMap) -> bytes:
@@ -221,15 +247,13 @@ def count_polygons(found: ImageMap) -> int:
     return sum(int(ndimage.label(found.class_ids == class_id)[1]) for class_id in present)
 
 
-def as_geojson(found: ImageMap, *, min_area: float = 0.0) -> str:
-    """Return the polygons of a map in longitude and latitude, without those smaller than ``min_area`` m2.
+def as_geojson(found: ImageMap) -> str:
+    """Return the polygons of a map, as ``for_polygons`` gives it, in longitude and latitude.
 
     Raises:
         RasterError: The image has no CRS.
     """
-    return class_polygons_geojson(
-        found.class_ids, found.confidence, found.info, found.legend, min_area_m2=min_area
-    )
+    return class_polygons_geojson(found.class_ids, found.confidence, found.info, found.legend)
 
 
 def as_geotiff(found: ImageMap, folder: Path) -> bytes:

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -30,12 +30,27 @@ from geoseg.geodata.outputs import remove_leftovers, write_json, write_text
 from geoseg.geodata.pixel_areas import pixel_areas_m2
 from geoseg.geodata.polygons import polygon_writer
 from geoseg.geodata.rasters import Raster, Validity, open_raster
+from geoseg.geodata.sieving import MappingUnit, mapping_unit, sieve_blocks
 from geoseg.geodata.stac import stac_item
 from geoseg.geodata.strips import StripStore
 from geoseg.geodata.styles import class_style, confidence_style
 from geoseg.settings import PredictSettings
 
-Write = Callable[[Strip], None]
+
+@dataclass(frozen=True)
+class MadeStrip:
+    """A strip as files show it.
+
+    Attributes:
+        of_map: For the class map, the confidence and the probabilities.
+        of_polygons: For the polygons; merged pixels have no confidence.
+    """
+
+    of_map: Strip
+    of_polygons: Strip
+
+
+Write = Callable[[MadeStrip], None]
 
 
 @dataclass(frozen=True)
@@ -124,8 +139,12 @@ class Work:
     @property
     def outcome(self) -> dict[str, Any]:
         """What must be alike for the files of two commands to be alike; JSON values."""
-        sizes = {"min_area": self.settings.min_area, "simplify": self.settings.simplify}
-        return {**self.identity, **(sizes if "polygons" in self.task.files else {})}
+        has_polygons = "polygons" in self.task.files
+        return {
+            **self.identity,
+            "min_area": self.settings.min_area if has_polygons else self.settings.min_area or 0,
+            **({"simplify": self.settings.simplify} if has_polygons else {}),
+        }
 
     def begin(self) -> None:
         """Prepare the store.
@@ -219,19 +238,35 @@ def _write_files(work: Work, source: Raster, progress: Progress) -> list[dict[st
             remove_leftovers(path)
     work.store.claim(work.task.files.values())
     progress.start(f"Writing {work.task.files['class_map'].name}", count)
-    areas = ClassAreas()
+    areas, unit = ClassAreas(), mapping_unit(work.settings.min_area, source.info)
+    if unit.min_px > 1 and (unit.is_of_map or "polygons" in work.task.files):
+        progress.say(f"{work.task.files['class_map'].name}: {unit.describe()}")
     with ExitStack() as stack:
         is_resampled = work.engine.resolution_m is not None
         mask = stack.enter_context(work.open_unresampled()) if is_resampled else None
         writes = [stack.enter_context(writer) for writer in _writers(work, source.info, mask)]
-        for strip in work.store.strips(count):
-            areas.add(strip.class_ids, pixel_areas_m2(source.info, strip.window))
+        for made in _made_strips(work, unit, count):
+            areas.add(made.of_map.class_ids, pixel_areas_m2(source.info, made.of_map.window))
             for write in writes:
-                write(strip)
+                write(made)
             progress.advance()
     records = areas.to_records(work.engine.legend)
     _write_tables(work, records)
     return records
+
+
+def _made_strips(work: Work, unit: MappingUnit, count: int) -> Iterator[MadeStrip]:
+    """Yield the finished strips as they are written: small regions are merged in the map, in polygons, or in neither."""
+    if unit.min_px == 1 or not (unit.is_of_map or "polygons" in work.task.files):
+        yield from (MadeStrip(strip, strip) for strip in work.store.strips(count))
+        return
+    # The strips are read twice: merging needs the class ids of rows further south.
+    merged = sieve_blocks(work.store.class_ids(count), unit.min_px)
+    for strip, class_ids in zip(work.store.strips(count), merged, strict=True):
+        yield MadeStrip(
+            of_map=replace(strip, class_ids=class_ids) if unit.is_of_map else strip,
+            of_polygons=strip.merged(class_ids),
+        )
 
 
 def _writers(work: Work, grid: RasterInfo, mask: Raster | None) -> Iterator[AbstractContextManager[Write]]:
@@ -254,14 +289,14 @@ def _writers(work: Work, grid: RasterInfo, mask: Raster | None) -> Iterator[Abst
 @contextmanager
 def _of_band(writer: AbstractContextManager[BandWriter], name: str) -> Iterator[Write]:
     with writer as band:
-        yield lambda strip: band.write(strip.window, getattr(strip, name))
+        yield lambda made: band.write(made.of_map.window, getattr(made.of_map, name))
 
 
 @contextmanager
 def _of_polygons(path: Path, grid: RasterInfo, work: Work) -> Iterator[Write]:
-    sizes = {"min_area_m2": work.settings.min_area, "simplify_m": work.settings.simplify}
-    with polygon_writer(path, grid, work.engine.legend, overwrite=work.task.replaces, **sizes) as polygons:
-        yield polygons.write
+    simplify_m, overwrite = work.settings.simplify, work.task.replaces
+    with polygon_writer(path, grid, work.engine.legend, overwrite=overwrite, simplify_m=simplify_m) as writer:
+        yield lambda made: writer.write(made.of_polygons)
 
 
 def _write_tables(work: Work, records: list[dict[str, Any]]) -> None:

@@ -27,6 +27,7 @@ from geoseg.geodata.file_kinds import (
 from geoseg.geodata.grids import RasterInfo, describe_missing_place
 from geoseg.geodata.outputs import check_apart, check_output
 from geoseg.geodata.rasters import describe_raster, files_behind, open_raster
+from geoseg.geodata.sieving import mapping_unit
 from geoseg.geodata.strips import StripStore
 from geoseg.geodata.training_places import places_on
 from geoseg.learning.model_file import ModelRecord, read_model
@@ -247,6 +248,7 @@ def _task(raster: Path, settings: PredictSettings, record: ModelRecord, *, progr
         raise RasterError(
             "areas are not known on a raster without a CRS", where=raster, hint="Leave out --min-area."
         )
+    mapping_unit(settings.min_area, info)  # Raises before the work, not after it.
     files = _files(raster, settings)
     check_apart(files.values(), [settings.model, settings.area, *settings.rasters, *files_behind(raster)])
     store = StripStore(files["class_map"])

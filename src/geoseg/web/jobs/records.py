@@ -29,7 +29,7 @@ class Wish(_Record):
 
     Attributes:
         products: Further results.
-        min_area: Square metres below which polygons are left out.
+        min_area: Minimum mapping unit in square metres; 0 merges nothing, None takes the default of polygons.
         simplify: Metres by which outlines of polygons may be simplified.
         resample: Whether to compute at the model's ground resolution.
         tta: Whether to take the mean over the windows turned and flipped in every way.
@@ -39,7 +39,7 @@ class Wish(_Record):
     """
 
     products: tuple[Product, ...] = ()
-    min_area: _Size = 0.0
+    min_area: _Size | None = None
     simplify: _Size = 0.0
     resample: bool = False
     tta: bool = False
