@@ -109,7 +109,7 @@ def test_pixels_without_a_confidence_do_not_count_in_the_mean(write_raster, lege
     )
     with polygon_writer(tmp_path / "map.gpkg", info, legend, overwrite=False) as writer:
         writer.write(strip)
-    found = geopandas.read_file(tmp_path / "map.gpkg")
+    found = geopandas.read_file(tmp_path / "map.gpkg", layer="classes")
     assert found["confidence"].tolist() == [0.75]
     assert found["pixels"].tolist() == [4]
 

@@ -69,7 +69,7 @@ def test_by_default_small_regions_are_merged_in_the_polygons_alone(
     said = Heard()
     (result,) = predict(settings(model, patchy, tmp_path / "map.tif", also=("polygons",)), said)
     class_ids = read_class_map(tmp_path / "map.tif")[0]
-    table = geopandas.read_file(tmp_path / "map.gpkg")
+    table = geopandas.read_file(tmp_path / "map.gpkg", layer="classes")
     assert min(sizes_of_regions(as_predicted)) < 10
     assert np.array_equal(class_ids, as_predicted)
     assert result.pixels == {int(k): int((class_ids == k).sum()) for k in np.unique(class_ids)}
@@ -87,7 +87,7 @@ def test_a_minimum_area_merges_in_every_file_alike(model, patchy, as_predicted, 
     class_ids, info, _ = read_class_map(tmp_path / "map.tif")
     assert np.array_equal(class_ids == 255, as_predicted == 255)
     assert min(sizes_of_regions(class_ids)) >= 40
-    table = geopandas.read_file(tmp_path / "map.gpkg")
+    table = geopandas.read_file(tmp_path / "map.gpkg", layer="classes")
     painted = rasterize(
         zip(table.geometry, table["class_id"], strict=True), class_ids.shape, transform=info.affine, fill=255
     )
@@ -106,7 +106,7 @@ def test_a_minimum_area_merges_in_every_file_alike(model, patchy, as_predicted, 
 def test_a_minimum_area_of_0_merges_nothing(model, patchy, as_predicted, tmp_path) -> None:
     predict(settings(model, patchy, tmp_path / "map.tif", also=("polygons",), min_area=0))
     assert np.array_equal(read_class_map(tmp_path / "map.tif")[0], as_predicted)
-    table = geopandas.read_file(tmp_path / "map.gpkg")
+    table = geopandas.read_file(tmp_path / "map.gpkg", layer="classes")
     assert sorted(table["pixels"]) == sorted(sizes_of_regions(as_predicted))
 
 
