@@ -19,11 +19,11 @@ from engine import build_model, write_raster
 
 from geoseg.domain.ports import Predictor
 from geoseg.domain.windows import Window
-from geoseg.geodata.rasters import open_raster
-from geoseg.learning.backends import Int8Backend, build_int8_predictor, build_predictor
-from geoseg.learning.model_file import Model, read_model
-from geoseg.learning.quantisation import WindowPixels, same_classes
-from geoseg.workflows.quantising import Quantised, Sample, quantise_for, read_sample
+from geoseg.geodata.reading.rasters import open_raster
+from geoseg.networks.models.model_file import Model, read_model
+from geoseg.networks.prediction.backends import Int8Backend, build_int8_predictor, build_predictor
+from geoseg.networks.prediction.quantisation import WindowPixels, same_classes
+from geoseg.workflows.mapping.quantisation import Quantised, Sample, quantise_for, read_sample
 
 
 def main() -> None:

@@ -22,14 +22,14 @@ from geoseg.domain.points import make_points
 from geoseg.domain.ports import Silence
 from geoseg.domain.windows import Window
 from geoseg.learning.calibration import Calibration
-from geoseg.learning.devices import choose_device, choose_precision
-from geoseg.learning.fitting import FitPlan, Start, fit
-from geoseg.learning.layers import build_layer_network, late_parameters
-from geoseg.learning.models import Architecture, build_network, split_parameters
 from geoseg.learning.normalisation import Normalisation
-from geoseg.learning.reading import FitData
+from geoseg.networks.features.point_features import FitData
+from geoseg.networks.fitting.devices import choose_device, choose_precision
+from geoseg.networks.fitting.loop import FitPlan, Start, fit
+from geoseg.networks.models.deeplab import Architecture, build_network, split_parameters
+from geoseg.networks.models.hypercolumns import build_layer_network, late_parameters
 from geoseg.settings.training import DEFAULT_PARTS
-from geoseg.workflows.deep import guide
+from geoseg.workflows.training.deep import guide
 
 CLASSES = 6
 SIDE = 1024

@@ -25,15 +25,15 @@ from numpy.typing import NDArray
 
 from geoseg.domain.accuracy import accuracy
 from geoseg.domain.ports import Silence
-from geoseg.learning.model_file import pack_model
+from geoseg.networks.models.model_file import pack_model
 from geoseg.settings import EvaluateSettings, SampleSettings, TrainSettings
-from geoseg.workflows import deep
-from geoseg.workflows.evaluate import evaluate
-from geoseg.workflows.material import gather
-from geoseg.workflows.recipes import Job, Trained, fit_heads, load_layers
-from geoseg.workflows.run_folder import RunFolder
+from geoseg.workflows.assessment.evaluate import evaluate
 from geoseg.workflows.sample import sample
-from geoseg.workflows.train import model_record
+from geoseg.workflows.training import deep
+from geoseg.workflows.training.recipes import Job, Trained, fit_heads, load_layers
+from geoseg.workflows.training.run_folder import RunFolder
+from geoseg.workflows.training.train import model_record
+from geoseg.workflows.training.training_data import gather
 
 CONTEXT_PX = 64
 TEACHER, BOTH = ("self-training",), ("self-training", "cutmix")

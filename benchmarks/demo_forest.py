@@ -18,8 +18,8 @@ from geoseg import DemoSettings, demo
 from geoseg.cli.show import Lines, print_table
 from geoseg.domain.accuracy import accuracy, confusion_matrix
 from geoseg.domain.points import Points
-from geoseg.geodata.point_files import read_points
-from geoseg.geodata.rasters import describe_raster
+from geoseg.geodata.points.point_files import read_points
+from geoseg.geodata.reading.rasters import describe_raster
 
 HEADER = ("seed", "points/class/image", "forest mIoU %", "demo mIoU %", "ratio", "demo s")
 

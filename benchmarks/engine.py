@@ -34,18 +34,18 @@ from torch import nn
 from torch.nn import functional
 
 from geoseg.domain.legend import legend_from_names
+from geoseg.domain.mapping.prediction import predict_strips
 from geoseg.domain.ports import Predictor, Silence
-from geoseg.domain.prediction import predict_strips
-from geoseg.geodata.class_maps import class_map_writer, confidence_writer
-from geoseg.geodata.rasters import open_raster
-from geoseg.geodata.strips import StripStore
+from geoseg.geodata.outputs.class_maps import class_map_writer, confidence_writer
+from geoseg.geodata.outputs.strips import StripStore
+from geoseg.geodata.reading.rasters import open_raster
 from geoseg.learning.calibration import Calibration
-from geoseg.learning.devices import choose_device, choose_precision
-from geoseg.learning.inference import TorchPredictor
-from geoseg.learning.model_file import Model, ModelRecord
-from geoseg.learning.models import Architecture, build_network
 from geoseg.learning.normalisation import Normalisation
-from geoseg.workflows.predict import plan_for
+from geoseg.networks.fitting.devices import choose_device, choose_precision
+from geoseg.networks.models.deeplab import Architecture, build_network
+from geoseg.networks.models.model_file import Model, ModelRecord
+from geoseg.networks.prediction.torch_predictor import TorchPredictor
+from geoseg.workflows.mapping.predict import plan_for
 
 LEGEND = legend_from_names(["background", "building", "road", "bare land", "forest", "water"])
 CONTEXT_PX = 64

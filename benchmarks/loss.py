@@ -16,7 +16,7 @@ from torch.nn import functional
 from torch.profiler import ProfilerActivity, profile
 
 from geoseg.cli.show import print_table
-from geoseg.learning.loss import PatchPoints, pfce_at_points, pfce_dense
+from geoseg.networks.losses.pfce import PatchPoints, pfce_at_points, pfce_dense
 
 PATCHES, CLASSES, SIDE, CELLS, PER_CLASS, REPEATS = 8, 5, 512, 64, 50, 9
 

@@ -47,11 +47,11 @@ from torch.nn import functional
 from torch.utils.data import DataLoader
 
 from geoseg.domain.windows import Window
-from geoseg.learning.devices import choose_device, choose_precision
-from geoseg.learning.fresh_stages import pass_through
-from geoseg.learning.inference import TorchPredictor
-from geoseg.learning.model_file import Model, read_model
-from geoseg.learning.stem import start_with_blobs_and_gratings
+from geoseg.networks.fitting.devices import choose_device, choose_precision
+from geoseg.networks.models.model_file import Model, read_model
+from geoseg.networks.models.stage_initialisation import pass_through
+from geoseg.networks.models.stem_initialisation import start_with_blobs_and_gratings
+from geoseg.networks.prediction.torch_predictor import TorchPredictor
 
 PEERS = {"torchgeo": "torchgeo", "geoai": "geoai-py"}
 WINDOW_PX = engine.WINDOW_PX

@@ -25,19 +25,19 @@ from geoseg.domain.legend import UNLABELLED
 from geoseg.domain.points import Points
 from geoseg.domain.ports import Silence
 from geoseg.domain.windows import Window
-from geoseg.geodata.landscapes import write_landscapes
-from geoseg.geodata.outputs import whole_file
-from geoseg.geodata.rasters import Raster
+from geoseg.geodata.datasets.landscapes import write_landscapes
+from geoseg.geodata.outputs.atomic_files import whole_file
+from geoseg.geodata.reading.rasters import Raster
 from geoseg.learning.calibration import Calibration, HeldOut
-from geoseg.learning.forest import fit_forest
-from geoseg.learning.quick import fit_quick
-from geoseg.learning.reading import FitData, draw_unlabelled, in_reading_order, read_logits
+from geoseg.networks.features.point_features import FitData, draw_unlabelled, in_reading_order, read_logits
+from geoseg.networks.fitting.quick import fit_quick
+from geoseg.networks.heads.forest import fit_forest
 from geoseg.settings import SampleSettings, TrainSettings
 from geoseg.workflows.inputs import find_inputs, open_rasters
-from geoseg.workflows.material import Material, gather
-from geoseg.workflows.prior import calibrate
-from geoseg.workflows.recipes import Job, load_layers
 from geoseg.workflows.sample import sample
+from geoseg.workflows.training.calibration import calibrate
+from geoseg.workflows.training.recipes import Job, load_layers
+from geoseg.workflows.training.training_data import Material, gather
 
 LAND_SEED = 1000
 LANDSCAPE_PX = 768

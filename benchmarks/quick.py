@@ -14,10 +14,10 @@ import time
 import numpy as np
 
 from geoseg.domain.ports import Silence
-from geoseg.learning.probe import fit_linear, fitting, standardise
-from geoseg.learning.quick import cross_validate
-from geoseg.learning.reading import MOST_POINTS
 from geoseg.learning.validation import Sample
+from geoseg.networks.features.point_features import MOST_POINTS
+from geoseg.networks.fitting.quick import cross_validate
+from geoseg.networks.heads.logistic import fit_linear, fitting, standardise
 
 FEATURES = 2 * (64 + 256 + 512 + 1024)  # of ResNet50's first convolution and stages 1 to 3 at two scales
 POINTS_A_PLACE = 40

@@ -23,14 +23,14 @@ import numpy as np
 
 from geoseg.cli.show import Lines
 from geoseg.domain.accuracy import accuracy, confusion_matrix
-from geoseg.domain.blending import spans
 from geoseg.domain.legend import UNLABELLED
+from geoseg.domain.mapping.blending import spans
+from geoseg.domain.mapping.prediction import WindowPlan, count_windows, plan_windows, predict_strips
 from geoseg.domain.ports import PixelSource
-from geoseg.domain.prediction import WindowPlan, count_windows, plan_windows, predict_strips
-from geoseg.geodata.masks import read_mask
-from geoseg.learning.devices import choose_device, choose_precision
-from geoseg.learning.inference import TorchPredictor
-from geoseg.learning.model_file import read_model
+from geoseg.geodata.reading.masks import read_mask
+from geoseg.networks.fitting.devices import choose_device, choose_precision
+from geoseg.networks.models.model_file import read_model
+from geoseg.networks.prediction.torch_predictor import TorchPredictor
 from geoseg.workflows.inputs import find_inputs, open_rasters
 
 NEAR_PX = 8

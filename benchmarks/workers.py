@@ -19,10 +19,10 @@ from distributed import Client, LocalCluster
 from engine import build_model, write_raster
 
 from geoseg.domain.ports import Silence
-from geoseg.geodata.class_maps import read_class_map
-from geoseg.learning.model_file import pack_model
+from geoseg.geodata.outputs.class_maps import read_class_map
+from geoseg.networks.models.model_file import pack_model
 from geoseg.settings import PredictSettings
-from geoseg.workflows.predict import predict
+from geoseg.workflows.mapping.predict import predict
 
 
 class Strips(Silence):

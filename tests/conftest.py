@@ -18,8 +18,8 @@ from affine import Affine
 from numpy.typing import ArrayLike, NDArray
 
 from geoseg.domain.legend import LandClass, Legend
-from geoseg.geodata.legend_files import write_legend
-from geoseg.geodata.opening import plain_files_welcome
+from geoseg.geodata.datasets.legend_files import write_legend
+from geoseg.geodata.reading.opening import plain_files_welcome
 
 # Examples may be slow on a busy machine; a test is about what is true, never about speed.
 hypothesis.settings.register_profile("geoseg", deadline=None)
@@ -228,7 +228,7 @@ def trained(dataset: Path, points: Path, shared: Path, cheap: dict[str, Any]) ->
 @pytest.fixture(scope="session")
 def model(trained: Path, dataset: Path, shared: Path) -> Path:
     """The trained model, tuned until its maps show all classes."""
-    from geoseg.learning.model_file import pack_model, read_model
+    from geoseg.networks.models.model_file import pack_model, read_model
 
     network, record = read_model(trained).network, read_model(trained).record
     _tune(network, record, dataset)

@@ -27,7 +27,7 @@ for module in pkgutil.walk_packages(geoseg.__path__, "geoseg."):
         importlib.import_module(module.name)
 for name in geoseg.__all__:
     getattr(geoseg, name)
-from geoseg.learning.memory import FreeMemory
+from geoseg.inference.memory import FreeMemory
 FreeMemory().make_room((1, 2, 3))
 print([change for change in changes if change[2] != "malloc_trim"])
 from rasterio._env import get_gdal_config

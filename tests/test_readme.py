@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 from geoseg.cli import app
 from geoseg.domain.points import make_points
 from geoseg.domain.ports import Silence
-from geoseg.geodata.landscapes import landscape_legend, write_landscapes
-from geoseg.geodata.point_files import write_points
-from geoseg.geodata.rasters import describe_raster
-from geoseg.learning.models import Architecture, build_network
+from geoseg.geodata.datasets.landscapes import landscape_legend, write_landscapes
+from geoseg.geodata.points.point_files import write_points
+from geoseg.geodata.reading.rasters import describe_raster
+from geoseg.networks.models.deeplab import Architecture, build_network
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 SHORT = "--backbone mobilenet_v3_large --weights none --patch 64 --batch 2 --patches 2 --epochs 1 --quiet"

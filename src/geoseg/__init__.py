@@ -23,15 +23,15 @@ if TYPE_CHECKING:
         SampleSettings,
         TrainSettings,
     )
+    from geoseg.workflows.assessment.evaluate import evaluate
     from geoseg.workflows.demo import demo
-    from geoseg.workflows.evaluate import evaluate
-    from geoseg.workflows.experiment import experiment
-    from geoseg.workflows.export import export
+    from geoseg.workflows.experiment.run import experiment
     from geoseg.workflows.info import info
+    from geoseg.workflows.mapping.export import export
+    from geoseg.workflows.mapping.predict import predict
     from geoseg.workflows.picture import picture
-    from geoseg.workflows.predict import predict
     from geoseg.workflows.sample import sample
-    from geoseg.workflows.train import train
+    from geoseg.workflows.training.train import train
 
 __version__ = version("geoseg-pointai")
 

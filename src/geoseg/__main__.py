@@ -14,8 +14,8 @@ import typer
 from geoseg.cli import app
 from geoseg.cli.options import check_lists
 from geoseg.errors import GeoSegError
-from geoseg.workflows.faults import library_fault
-from geoseg.workflows.tuning import tune_process
+from geoseg.workflows.library_faults import library_fault
+from geoseg.workflows.process_tuning import tune_process
 
 STOPPED = 130
 UNFORESEEN = 70

@@ -9,7 +9,7 @@ import pytest
 
 from geoseg.cli.keys import DATA
 from geoseg.settings.serving import ServeSettings
-from geoseg.web.keys import KeyStore
+from geoseg.web.auth.keys import KeyStore
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import rasterio
 from rasterio.transform import xy
 from shapely import Point
 
-from geoseg.geodata.legend_files import write_legend
+from geoseg.geodata.datasets.legend_files import write_legend
 
 
 @pytest.fixture

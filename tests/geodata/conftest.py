@@ -12,7 +12,7 @@ from affine import Affine
 from numpy.typing import ArrayLike
 
 from geoseg.domain.legend import Legend, legend_from_names
-from geoseg.geodata.opening import plain_files_welcome
+from geoseg.geodata.reading.opening import plain_files_welcome
 
 UTM = "EPSG:32617"
 UTM_TRANSFORM = Affine(1, 0, 500000, 0, -1, 4000000)

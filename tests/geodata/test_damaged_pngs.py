@@ -11,7 +11,7 @@ from tests.hostile_images.pngs import png
 
 from geoseg.domain.windows import Window
 from geoseg.errors import RasterError
-from geoseg.geodata.rasters import open_raster
+from geoseg.geodata.reading.rasters import open_raster
 
 VRT = """<VRTDataset rasterXSize="16" rasterYSize="16"><VRTRasterBand dataType="Byte" band="1"><SimpleSource>
 <SourceFilename relativeToVRT="1">early.png</SourceFilename><SourceBand>1</SourceBand>

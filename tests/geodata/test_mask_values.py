@@ -11,9 +11,9 @@ from PIL import Image
 from geoseg.domain.legend import LandClass, Legend, legend_from_names
 from geoseg.domain.windows import Window
 from geoseg.errors import LegendError, RasterError
-from geoseg.geodata.class_maps import class_map_writer, read_class_map
-from geoseg.geodata.masks import MaskReader
-from geoseg.geodata.rasters import describe_raster
+from geoseg.geodata.outputs.class_maps import class_map_writer, read_class_map
+from geoseg.geodata.reading.masks import MaskReader
+from geoseg.geodata.reading.rasters import describe_raster
 
 WATER = Legend((LandClass(0, "background", "#aaaaaa"), LandClass(1, "water", "#0000ff")))
 NUMBERED = legend_from_names(["1", "2", "3"])

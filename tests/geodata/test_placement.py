@@ -10,9 +10,9 @@ from rasterio.control import GroundControlPoint
 from rasterio.rpc import RPC
 
 from geoseg.errors import RasterError
-from geoseg.geodata.grids import describe_missing_place
-from geoseg.geodata.opening import plain_files_welcome
-from geoseg.geodata.rasters import describe_any_raster, describe_raster, open_raster
+from geoseg.geodata.reading.grids import describe_missing_place
+from geoseg.geodata.reading.opening import plain_files_welcome
+from geoseg.geodata.reading.rasters import describe_any_raster, describe_raster, open_raster
 
 RPCS = RPC(
     height_off=100, height_scale=500, lat_off=46, lat_scale=0.1, long_off=9, long_scale=0.1, line_off=2,

@@ -13,8 +13,8 @@ import pytest
 
 from geoseg.domain.windows import Window
 from geoseg.errors import RasterError
-from geoseg.geodata.opening import remote_url
-from geoseg.geodata.rasters import describe_raster, open_raster
+from geoseg.geodata.reading.opening import remote_url
+from geoseg.geodata.reading.rasters import describe_raster, open_raster
 
 
 class Server(ThreadingHTTPServer):

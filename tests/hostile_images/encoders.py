@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from rasterio.io import MemoryFile
 
-from geoseg.geodata.opening import plain_files_welcome
+from geoseg.geodata.reading.opening import plain_files_welcome
 
 
 def geotiff(bands: np.ndarray, **options: Any) -> bytes:

@@ -10,7 +10,7 @@ from geoseg.domain.points import make_points
 from geoseg.errors import LegendError
 from geoseg.pictures.comparison import comparison_figure
 from geoseg.pictures.panel import Panel
-from geoseg.workflows.pictures import write_picture
+from geoseg.workflows.figure_files import write_picture
 
 LEGEND = legend_from_names(["field", "wood", "lake"])
 LONG = legend_from_names(

@@ -1,7 +1,7 @@
 import pytest
 
 from geoseg.pictures.curves import training_curves
-from geoseg.workflows.pictures import write_picture
+from geoseg.workflows.figure_files import write_picture
 
 PLAIN = [{"epoch": n, "loss": 1 / n, "learning_rate": 0.001 / n} for n in (1, 2, 3)]
 

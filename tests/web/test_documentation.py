@@ -14,7 +14,7 @@ import rasterio
 from PIL import Image
 
 from geoseg.settings.serving import ServeSettings, read_serve_settings
-from geoseg.web import problems
+from geoseg.web.http import problems
 
 PAGE = (Path(__file__).parents[2] / "docs" / "service.md").read_text(encoding="utf-8")
 

@@ -10,10 +10,10 @@ from tests.web.conftest import multipart
 from geoseg.errors import SettingsError
 from geoseg.settings.serving import ServeSettings
 from geoseg.web.app import service_of
+from geoseg.web.auth.keys import FILE_NAME, KeyStore
 from geoseg.web.jobs.running import Workplace, run_job
-from geoseg.web.keys import FILE_NAME, KeyStore
-from geoseg.web.model_paths import find_models
-from geoseg.web.serving import check_address
+from geoseg.web.models.model_paths import find_models
+from geoseg.web.servers.serving import check_address
 
 
 @pytest.fixture(scope="module")

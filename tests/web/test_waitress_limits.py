@@ -9,8 +9,8 @@ import pytest
 from tests.web.hostile.raw_requests import CHUNKED, END, asked, chunk, exchange, part
 
 from geoseg.settings.serving import ServeSettings
-from geoseg.web.keys import FILE_NAME, KeyStore
-from geoseg.web.waitress_server import waitress_server
+from geoseg.web.auth.keys import FILE_NAME, KeyStore
+from geoseg.web.servers.waitress_server import waitress_server
 
 MIB = 2**20
 ASYNC = b"Prefer: respond-async\r\n"

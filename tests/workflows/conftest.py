@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from geoseg.learning.model_file import Model, read_record
+from geoseg.networks.models.model_file import Model, read_record
 
 
 @pytest.fixture

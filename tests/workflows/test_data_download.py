@@ -16,10 +16,10 @@ import pytest
 
 from geoseg.domain.ports import Silence
 from geoseg.errors import DatasetError, OutputError
-from geoseg.geodata.datasets import open_dataset
-from geoseg.geodata.landcover_ai import PUBLISHED, SHA256, Published
+from geoseg.geodata.datasets.folders import open_dataset
+from geoseg.geodata.datasets.landcover_ai import PUBLISHED, SHA256, Published
 from geoseg.settings import LandCoverSettings
-from geoseg.workflows.data import fetch
+from geoseg.workflows.download import fetch
 
 DATASET, OUTPUT = 6, 8
 SHEETS = {"M-33-20-D-c-4-2": 0.25, "M-34-51-C-b-2-1": 0.25, "N-34-77-A-b-1-4": 0.5}
@@ -235,7 +235,7 @@ def test_an_archive_that_reaches_outside_is_not_unpacked(server, take, published
 def small_area(monkeypatch):
     """Let 33 orthophotos of 16 m side and 8 of 32 m have the published area."""
     area = (33 * 16**2 + 8 * 32**2) / 1e6
-    monkeypatch.setattr("geoseg.workflows.data.PUBLISHED", replace(PUBLISHED, area_km2=area))
+    monkeypatch.setattr("geoseg.workflows.download.PUBLISHED", replace(PUBLISHED, area_km2=area))
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ from geoseg import EvaluateSettings, PredictSettings, evaluate, predict
 from geoseg.domain.legend import legend_from_names
 from geoseg.domain.points import make_points
 from geoseg.domain.windows import Window
-from geoseg.geodata.class_maps import class_map_writer, origin_tags
-from geoseg.geodata.point_files import read_points
-from geoseg.geodata.rasters import describe_raster
-from geoseg.geodata.training_places import places_of
+from geoseg.geodata.outputs.class_maps import class_map_writer, origin_tags
+from geoseg.geodata.points.point_files import read_points
+from geoseg.geodata.points.training_places import places_of
+from geoseg.geodata.reading.rasters import describe_raster
 from geoseg.learning.model_record import read_record
-from geoseg.workflows.evaluate import TrainingPointsError
+from geoseg.workflows.assessment.evaluate import TrainingPointsError
 
 LEGEND = legend_from_names(["a", "b"])
 TRAINED_AT = [(row + 0.3, 7 * row % 60 + 0.1) for row in range(20, 50)]
@@ -188,7 +188,7 @@ def test_points_without_a_crs_are_known_by_their_pixels(write_tiff, tmp_path):
     own = read_points(tmp_path / "p.csv", {"raster": info}, legend=LEGEND).points
     places = places_of(own, {"raster": info}, "hash")
     map_path = tmp_path / "map.tif"
-    from geoseg.geodata.training_places import places_on
+    from geoseg.geodata.points.training_places import places_on
 
     origin = origin_tags({}, places_on(places, info, "raster"))
     with class_map_writer(map_path, info, LEGEND, overwrite=False, origin=origin) as writer:

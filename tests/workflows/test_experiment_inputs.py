@@ -10,10 +10,10 @@ import rasterio
 from PIL import Image
 
 from geoseg.errors import DatasetError, LegendError, RasterError
-from geoseg.geodata.point_files import read_points
-from geoseg.geodata.rasters import describe_raster
+from geoseg.geodata.points.point_files import read_points
+from geoseg.geodata.reading.rasters import describe_raster
 from geoseg.settings import ExperimentSettings, Protocol, SampleSettings, TrainingOptions
-from geoseg.workflows.experiment import experiment
+from geoseg.workflows.experiment.run import experiment
 from geoseg.workflows.sample import sample
 
 

@@ -11,7 +11,7 @@ from tests.geodata.test_remote import server as _server
 
 from geoseg.learning.cache_folder import cache_size
 from geoseg.settings import TrainSettings
-from geoseg.workflows.train import train
+from geoseg.workflows.training.train import train
 
 server = _server
 

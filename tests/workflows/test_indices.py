@@ -7,13 +7,13 @@ import pytest
 import rasterio
 
 from geoseg.errors import ModelFileError, SettingsError
-from geoseg.learning.model_file import read_record
+from geoseg.networks.models.model_file import read_record
 from geoseg.settings import EvaluateSettings, ExportSettings, PredictSettings, TrainSettings
-from geoseg.workflows.evaluate import evaluate
-from geoseg.workflows.export import export
+from geoseg.workflows.assessment.evaluate import evaluate
 from geoseg.workflows.info import info
-from geoseg.workflows.predict import predict
-from geoseg.workflows.train import train
+from geoseg.workflows.mapping.export import export
+from geoseg.workflows.mapping.predict import predict
+from geoseg.workflows.training.train import train
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 
 from geoseg.domain.training_places import TrainingPlaces
 from geoseg.errors import ModelFileError, RasterError
-from geoseg.geodata.class_maps import class_map_writer, origin_tags
-from geoseg.geodata.rasters import describe_raster
+from geoseg.geodata.outputs.class_maps import class_map_writer, origin_tags
+from geoseg.geodata.reading.rasters import describe_raster
 from geoseg.workflows.info import info
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from geoseg.domain.ports import Silence
 from geoseg.errors import PointsError
-from geoseg.geodata.point_tables import PointOptions
+from geoseg.geodata.points.point_tables import PointOptions
 from geoseg.workflows.inputs import open_rasters, read_usable_points
 
 

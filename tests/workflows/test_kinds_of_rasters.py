@@ -13,13 +13,13 @@ from rasterio.env import Env
 from rasterio.errors import RasterioError
 
 from geoseg.domain.legend import legend_from_names
-from geoseg.geodata.class_maps import read_class_map
-from geoseg.learning.forest import ForestNetwork, Trees
-from geoseg.learning.model_file import ModelRecord, pack_model
-from geoseg.learning.models import Architecture
+from geoseg.geodata.outputs.class_maps import read_class_map
 from geoseg.learning.normalisation import Normalisation
+from geoseg.networks.heads.forest import ForestNetwork, Trees
+from geoseg.networks.models.deeplab import Architecture
+from geoseg.networks.models.model_file import ModelRecord, pack_model
 from geoseg.settings import PredictSettings
-from geoseg.workflows.predict import predict
+from geoseg.workflows.mapping.predict import predict
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*the model was trained at 1 m:geoseg.errors.GeoSegWarning")
 SIZE = (70, 73)

@@ -13,9 +13,9 @@ from scipy import ndimage
 
 from geoseg.domain.ports import Silence
 from geoseg.errors import StoppedError
-from geoseg.geodata.class_maps import read_class_map
+from geoseg.geodata.outputs.class_maps import read_class_map
 from geoseg.settings import PredictSettings
-from geoseg.workflows.predict import predict
+from geoseg.workflows.mapping.predict import predict
 
 pytestmark = pytest.mark.filterwarnings("ignore::geoseg.errors.GeoSegWarning")
 

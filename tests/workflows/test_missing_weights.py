@@ -5,8 +5,8 @@ import pytest
 from geoseg.errors import ModelFileError, PointsError, RasterError
 from geoseg.settings import ExperimentSettings, TrainSettings
 from geoseg.settings.training import TrainingOptions
-from geoseg.workflows.experiment import experiment
-from geoseg.workflows.train import train
+from geoseg.workflows.experiment.run import experiment
+from geoseg.workflows.training.train import train
 
 MESSAGE = r"missing\.pth: no such weights file; .* Use --recipe forest, .* --weights FILE; .* --weights none"
 

@@ -6,9 +6,9 @@ from geoseg import PictureSettings, picture
 from geoseg.domain.ports import Silence
 from geoseg.domain.windows import Window
 from geoseg.errors import OutputError, RasterError
-from geoseg.geodata.class_maps import class_map_writer
-from geoseg.geodata.landscapes import landscape_legend, write_landscapes
-from geoseg.geodata.rasters import describe_raster
+from geoseg.geodata.datasets.landscapes import landscape_legend, write_landscapes
+from geoseg.geodata.outputs.class_maps import class_map_writer
+from geoseg.geodata.reading.rasters import describe_raster
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from collections import Counter
 import pytest
 
 from geoseg.errors import GeoSegWarning
-from geoseg.geodata.point_files import read_points
-from geoseg.geodata.rasters import describe_raster
+from geoseg.geodata.points.point_files import read_points
+from geoseg.geodata.reading.rasters import describe_raster
 from geoseg.settings import SampleSettings
 from geoseg.workflows.sample import sample
 

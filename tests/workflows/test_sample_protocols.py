@@ -10,9 +10,9 @@ import rasterio
 from scipy import ndimage
 
 from geoseg.errors import PointsError
-from geoseg.geodata.masks import read_mask
-from geoseg.geodata.point_files import read_points
-from geoseg.geodata.rasters import describe_raster
+from geoseg.geodata.points.point_files import read_points
+from geoseg.geodata.reading.masks import read_mask
+from geoseg.geodata.reading.rasters import describe_raster
 from geoseg.settings import SampleSettings
 from geoseg.workflows.sample import sample
 

@@ -13,11 +13,11 @@ import rasterio
 from geoseg.domain.ports import Silence
 from geoseg.domain.windows import scatter
 from geoseg.errors import PixelValuesError
-from geoseg.learning.model_file import pack_model, read_model
+from geoseg.networks.models.model_file import pack_model, read_model
 from geoseg.settings import EvaluateSettings, PredictSettings, TrainSettings
-from geoseg.workflows.evaluate import evaluate
-from geoseg.workflows.predict import predict
-from geoseg.workflows.train import train
+from geoseg.workflows.assessment.evaluate import evaluate
+from geoseg.workflows.mapping.predict import predict
+from geoseg.workflows.training.train import train
 
 
 @pytest.fixture

@@ -51,8 +51,8 @@ from geoseg.cli.train import train
 from geoseg.cli.worker import worker
 
 if TYPE_CHECKING:
+    from geoseg.workflows.assessment.evaluate import Evaluation as Evaluation
     from geoseg.workflows.demo import DemoResult
-    from geoseg.workflows.evaluate import Evaluation as Evaluation
 
 app = typer.Typer(
     help="Turn a handful of labelled points into a land-cover map.",

@@ -34,7 +34,7 @@ def landcover_ai(
     """LandCover.ai v1: 41 orthophotos of Poland with masks (1.4 GB; CC BY-NC-SA 4.0)."""
     from geoseg.cli.show import print_table, progress_bars
     from geoseg.settings import LandCoverSettings, read_settings
-    from geoseg.workflows.data import landcover_ai as run
+    from geoseg.workflows.download import landcover_ai as run
 
     values = {k: v for k, v in given(locals(), without=("json_", "quiet")).items() if v is not None}
     settings = read_settings(LandCoverSettings, values)

@@ -31,7 +31,7 @@ from geoseg.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from geoseg.workflows.evaluate import Evaluation
+    from geoseg.workflows.assessment.evaluate import Evaluation
 
 
 def evaluate(
@@ -66,8 +66,8 @@ def evaluate(
     """Score a class map or a model against masks or points."""
     from geoseg.cli.show import progress_bars
     from geoseg.settings import EvaluateSettings, read_settings
-    from geoseg.workflows.evaluate import TrainingPointsError
-    from geoseg.workflows.evaluate import evaluate as run
+    from geoseg.workflows.assessment.evaluate import TrainingPointsError
+    from geoseg.workflows.assessment.evaluate import evaluate as run
 
     settings = read_settings(EvaluateSettings, given(locals(), without=("json_", "quiet")))
     refused = None

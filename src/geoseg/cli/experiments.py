@@ -111,8 +111,8 @@ def experiment(
     from geoseg.cli.show import print_table, progress_bars
     from geoseg.errors import SettingsError
     from geoseg.settings import ExperimentSettings, TrainingOptions, read_protocol, read_settings
-    from geoseg.workflows.experiment import experiment as run
-    from geoseg.workflows.summary import summarise
+    from geoseg.workflows.experiment.run import experiment as run
+    from geoseg.workflows.experiment.summary import summarise
 
     if summary_only:
         with progress_bars(quiet) as progress:

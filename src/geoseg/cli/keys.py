@@ -13,7 +13,7 @@ from geoseg.cli.options import Json, print_json
 from geoseg.errors import SettingsError
 
 if TYPE_CHECKING:
-    from geoseg.web.keys import KeyInfo, KeyStore
+    from geoseg.web.auth.keys import KeyInfo, KeyStore
 
 Data = Annotated[Path, typer.Option(envvar="GEOSEG_DATA", help="The service's data folder.")]
 DATA = Path("geoseg-data")
@@ -35,7 +35,7 @@ def add(
     data: Data = DATA,
 ) -> None:
     """Make a key, and print it."""
-    from geoseg.web.keys import FILE_NAME, KeyStore
+    from geoseg.web.auth.keys import FILE_NAME, KeyStore
 
     key = KeyStore(data / FILE_NAME).add(name, per_minute=per_minute, pixels_per_day=pixels_per_day)
     typer.echo(key)
@@ -77,7 +77,7 @@ def revoke(
 
 
 def _store(data: Path) -> KeyStore:
-    from geoseg.web.keys import FILE_NAME, KeyStore
+    from geoseg.web.auth.keys import FILE_NAME, KeyStore
 
     if not data.is_dir() or not (data / FILE_NAME).exists():
         raise SettingsError(

@@ -83,7 +83,7 @@ def predict(
     """Predict class maps as cloud-optimised GeoTIFFs; a stopped map goes on when the command is repeated."""
     from geoseg.cli.show import progress_bars
     from geoseg.settings import PredictSettings, read_settings
-    from geoseg.workflows.predict import predict as run
+    from geoseg.workflows.mapping.predict import predict as run
 
     values = given(locals(), without=("json_", "quiet")) | {"also": listed(also)}
     settings = read_settings(PredictSettings, values)
@@ -104,7 +104,7 @@ def export(
 ) -> None:
     """Export a model as ONNX, as the QGIS plugin Deepness reads it."""
     from geoseg.settings import ExportSettings, read_settings
-    from geoseg.workflows.export import export as run
+    from geoseg.workflows.mapping.export import export as run
 
     settings = read_settings(ExportSettings, given(locals(), without=()))
     typer.echo(f"{settings.model} -> {run(settings)}")

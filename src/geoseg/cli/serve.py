@@ -54,6 +54,6 @@ def serve(
     wanted = given(locals(), without=("settings",)) | {"models": models or None}
     chosen = read_serve_settings(wanted, settings)
     with_extra("serve")
-    from geoseg.web.serving import serve as run
+    from geoseg.web.servers.serving import serve as run
 
     run(chosen)

@@ -164,7 +164,7 @@ def train(
     """Train a model from labelled points."""
     from geoseg.cli.show import progress_bars
     from geoseg.settings import TrainSettings, read_settings
-    from geoseg.workflows.train import train as run
+    from geoseg.workflows.training.train import train as run
 
     values = given(locals(), without=("json_", "quiet"))
     values["bands"] = listed(bands) if bands is not None else None

@@ -49,8 +49,8 @@ def worker(
     from geoseg.settings.serving import read_serve_settings
 
     with_extra("serve")
+    from geoseg.web.http.logs import log_to_stderr
     from geoseg.web.jobs.worker import work
-    from geoseg.web.logs import log_to_stderr
 
     given = {"data": data, "queue": queue, "device": device, "precision": precision}
     read = read_serve_settings({"models": models or None, **given}, settings)

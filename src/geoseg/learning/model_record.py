@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, get_args
 from safetensors import SafetensorError
 
 from geoseg.domain.legend import Legend, legend_from_records
-from geoseg.domain.pixel_values import BandValues
+from geoseg.domain.pixels.value_ranges import BandValues
 from geoseg.domain.training_places import TrainingPlaces, read_places
 from geoseg.errors import LegendError, ModelFileError
 from geoseg.learning.architecture import (

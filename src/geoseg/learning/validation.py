@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from geoseg.domain.blocks import assign_folds
 from geoseg.learning.calibration import HeldOut
-from geoseg.learning.reading import Reading
+from geoseg.networks.features.point_features import Reading
 
 FOLDS = 5
 

@@ -18,7 +18,7 @@ class ExperimentSettings(Settings):
     Attributes:
         data: Folder of ``images/``, ``masks/``, split lists and a legend.
         output: Folder of results; what is there already is not computed again.
-        recipes: What to compare, by the names of ``geoseg.workflows.methods``: "forest", "partial-ce" (pfCE with
+        recipes: What to compare, by the names of ``geoseg.workflows.experiment.methods``: "forest", "partial-ce" (pfCE with
             gamma 0), "pfce", "quick", "deep", "full".
         per_class: Budgets: points per class, one run each.
         seeds: Draws of the points, 0, 1, 2 ...; "full" has no points and runs once.

@@ -10,18 +10,22 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from geoseg.errors import OutputError
 from geoseg.settings.serving import ServeSettings
-from geoseg.web import documents, faults, gate, health, job_routes, models, predictions
-from geoseg.web.admission import Admission
+from geoseg.web import error_handlers as faults
+from geoseg.web import request_hooks as gate
+from geoseg.web.auth.keys import FILE_NAME, KeyStore
+from geoseg.web.http.admission import Admission
+from geoseg.web.http.uploads import spooling_into
 from geoseg.web.jobs.queue import open_queue
 from geoseg.web.jobs.spool import FOLDER
 from geoseg.web.jobs.store import JobStore
-from geoseg.web.keys import FILE_NAME, KeyStore
 from geoseg.web.metrics import Metrics
-from geoseg.web.payloads import ProblemAnswer
+from geoseg.web.models.registry import Shelf
+from geoseg.web.routes import health, models, predictions
+from geoseg.web.routes import jobs as job_routes
+from geoseg.web.routes import openapi_document as documents
+from geoseg.web.routes.payloads import ProblemAnswer
 from geoseg.web.service import EXTENSION, Service
-from geoseg.web.shelf import Shelf
-from geoseg.web.uploads import spooling_into
-from geoseg.workflows.live import Live, Sharing, load_live
+from geoseg.workflows.mapping.live import Live, Sharing, load_live
 
 
 def create_app(settings: ServeSettings) -> OpenAPI:

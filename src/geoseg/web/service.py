@@ -8,12 +8,12 @@ from typing import cast
 from flask import current_app
 
 from geoseg.settings.serving import ServeSettings
-from geoseg.web.admission import Admission
+from geoseg.web.auth.keys import KeyStore
+from geoseg.web.http.admission import Admission
 from geoseg.web.jobs.queue import JobQueue
 from geoseg.web.jobs.store import JobStore
-from geoseg.web.keys import KeyStore
 from geoseg.web.metrics import Metrics
-from geoseg.web.shelf import Shelf
+from geoseg.web.models.registry import Shelf
 
 EXTENSION = "geoseg"
 

@@ -12,22 +12,22 @@ from typing import Any
 from geoseg.domain.legend import Legend
 from geoseg.domain.ports import Progress, PythonWarnings
 from geoseg.errors import OutputError
-from geoseg.geodata.class_maps import read_class_map
-from geoseg.geodata.landscapes import landscape_legend, write_landscapes
-from geoseg.geodata.masks import read_mask
-from geoseg.geodata.outputs import check_output, check_own_folder, write_json, write_text
-from geoseg.geodata.point_files import read_points
-from geoseg.geodata.rasters import describe_raster
+from geoseg.geodata.datasets.landscapes import landscape_legend, write_landscapes
+from geoseg.geodata.outputs.atomic_files import check_output, check_own_folder, write_json, write_text
+from geoseg.geodata.outputs.class_maps import read_class_map
+from geoseg.geodata.points.point_files import read_points
+from geoseg.geodata.reading.masks import read_mask
+from geoseg.geodata.reading.rasters import describe_raster
 from geoseg.pictures.comparison import comparison_figure
 from geoseg.pictures.panel import Panel
 from geoseg.settings import DemoSettings, EvaluateSettings, PredictSettings, SampleSettings, TrainSettings
-from geoseg.workflows.evaluate import Evaluation, evaluate
-from geoseg.workflows.faults import plain_faults
+from geoseg.workflows.assessment.evaluate import Evaluation, evaluate
+from geoseg.workflows.figure_files import write_picture
+from geoseg.workflows.library_faults import plain_faults
+from geoseg.workflows.mapping.predict import predict
 from geoseg.workflows.picture import photograph
-from geoseg.workflows.pictures import write_picture
-from geoseg.workflows.predict import predict
 from geoseg.workflows.sample import sample
-from geoseg.workflows.train import train
+from geoseg.workflows.training.train import train
 
 RESOLUTION_M = 0.25
 # Random weights: at higher rates, so few steps make the head worse than it starts.

@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from geoseg.geodata.class_maps import read_map_legend, read_origin
-from geoseg.geodata.crs import crs_name
-from geoseg.geodata.datasets import is_dataset, open_dataset
-from geoseg.geodata.grids import describe_missing_place
-from geoseg.geodata.opening import how_to_warp
-from geoseg.geodata.rasters import RasterInfo, describe_any_raster
-from geoseg.geodata.training_places import count_places
+from geoseg.geodata.datasets.folders import is_dataset, open_dataset
+from geoseg.geodata.outputs.class_maps import read_map_legend, read_origin
+from geoseg.geodata.points.training_places import count_places
+from geoseg.geodata.reading.crs import crs_name
+from geoseg.geodata.reading.grids import describe_missing_place
+from geoseg.geodata.reading.opening import how_to_warp
+from geoseg.geodata.reading.rasters import RasterInfo, describe_any_raster
 from geoseg.learning.architecture import Architecture
 from geoseg.learning.model_record import ModelRecord, read_record
-from geoseg.workflows.faults import plain_faults
+from geoseg.workflows.library_faults import plain_faults
 
 
 @plain_faults

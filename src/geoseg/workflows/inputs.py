@@ -15,18 +15,18 @@ from geoseg.domain.legend import Legend
 from geoseg.domain.points import Points
 from geoseg.domain.ports import Progress
 from geoseg.errors import PointsError, RasterError
-from geoseg.geodata.audit import NODATA, audit_points, describe_disputed
-from geoseg.geodata.bands_without_data import describe_bands_without_data
-from geoseg.geodata.datasets import keep_tiles, open_dataset
-from geoseg.geodata.dropped_points import DroppedPoints, describe_dropped
-from geoseg.geodata.grids import RasterInfo
-from geoseg.geodata.legend_files import read_legend
-from geoseg.geodata.masks import MaskReader
-from geoseg.geodata.opening import remote_url
-from geoseg.geodata.point_files import read_points
-from geoseg.geodata.point_tables import PointOptions
-from geoseg.geodata.rasters import Raster, Validity, describe_raster, open_raster
-from geoseg.geodata.validity import AS_DECLARED
+from geoseg.geodata.datasets.folders import keep_tiles, open_dataset
+from geoseg.geodata.datasets.legend_files import read_legend
+from geoseg.geodata.points.audit import NODATA, audit_points, describe_disputed
+from geoseg.geodata.points.dropped_points import DroppedPoints, describe_dropped
+from geoseg.geodata.points.point_files import read_points
+from geoseg.geodata.points.point_tables import PointOptions
+from geoseg.geodata.reading.bands_without_data import describe_bands_without_data
+from geoseg.geodata.reading.grids import RasterInfo
+from geoseg.geodata.reading.masks import MaskReader
+from geoseg.geodata.reading.opening import remote_url
+from geoseg.geodata.reading.rasters import Raster, Validity, describe_raster, open_raster
+from geoseg.geodata.reading.validity import AS_DECLARED
 from geoseg.learning.model_record import ModelRecord
 from geoseg.settings.base import PointFileSettings
 

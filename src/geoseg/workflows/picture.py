@@ -12,19 +12,19 @@ from geoseg.domain.legend import Legend, ids_by_name
 from geoseg.domain.ports import Progress, PythonWarnings
 from geoseg.domain.windows import Window
 from geoseg.errors import DatasetError, LegendError, RasterError
-from geoseg.geodata.class_maps import read_class_map
-from geoseg.geodata.file_kinds import PICTURE
-from geoseg.geodata.grids import RasterInfo, check_same_grid
-from geoseg.geodata.masks import read_mask
-from geoseg.geodata.outputs import check_output
-from geoseg.geodata.rasters import describe_raster, open_raster
+from geoseg.geodata.outputs.atomic_files import check_output
+from geoseg.geodata.outputs.class_maps import read_class_map
+from geoseg.geodata.outputs.file_kinds import PICTURE
+from geoseg.geodata.reading.grids import RasterInfo, check_same_grid
+from geoseg.geodata.reading.masks import read_mask
+from geoseg.geodata.reading.rasters import describe_raster, open_raster
 from geoseg.pictures.comparison import comparison_figure
 from geoseg.pictures.panel import Panel
 from geoseg.pictures.stretch import display_rgb
 from geoseg.settings import PictureSettings
-from geoseg.workflows.faults import plain_faults
+from geoseg.workflows.figure_files import write_picture
 from geoseg.workflows.inputs import Inputs, find_inputs
-from geoseg.workflows.pictures import write_picture
+from geoseg.workflows.library_faults import plain_faults
 
 
 @plain_faults

@@ -11,12 +11,12 @@ from geoseg.domain.legend import Legend
 from geoseg.domain.points import Budget, Points, Sample, Shortage, sample_points
 from geoseg.domain.ports import Progress, PythonWarnings
 from geoseg.errors import LegendError, PointsError
-from geoseg.geodata.file_kinds import SAMPLE
-from geoseg.geodata.outputs import check_apart, check_output
-from geoseg.geodata.point_files import write_points
+from geoseg.geodata.outputs.atomic_files import check_apart, check_output
+from geoseg.geodata.outputs.file_kinds import SAMPLE
+from geoseg.geodata.points.point_files import write_points
 from geoseg.settings import SampleSettings
-from geoseg.workflows.faults import plain_faults
 from geoseg.workflows.inputs import describe_all, find_inputs
+from geoseg.workflows.library_faults import plain_faults
 
 DEFAULT_TILE_PX = 256
 

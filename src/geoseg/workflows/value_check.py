@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from geoseg.domain.pixel_values import (
+from geoseg.domain.pixels.undeclared_nodata import find_alpha, find_fill
+from geoseg.domain.pixels.value_ranges import (
     MOST_OUTSIDE,
     PixelSample,
     RasterValues,
@@ -18,10 +19,9 @@ from geoseg.domain.pixel_values import (
     values_by_band,
 )
 from geoseg.domain.ports import PixelSource
-from geoseg.domain.undeclared_nodata import find_alpha, find_fill
 from geoseg.domain.windows import scatter
 from geoseg.errors import PixelValuesError
-from geoseg.geodata.rasters import Raster
+from geoseg.geodata.reading.rasters import Raster
 from geoseg.learning.model_record import ModelRecord
 
 WINDOW_PX = 64

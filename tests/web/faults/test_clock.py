@@ -82,7 +82,7 @@ def shift_of(server: Any) -> float:
 
 
 def test_jobs_and_rates_go_on_when_the_clock_is_set(serve, model, raster, middling, shift, tmp_path):
-    from geoseg.web.keys import FILE_NAME, KeyStore
+    from geoseg.web.auth.keys import FILE_NAME, KeyStore
 
     data = tmp_path / "data"
     data.mkdir(mode=0o700)

@@ -8,10 +8,10 @@ from contextlib import closing
 import pytest
 from tests.web.jobs.killing import After, Killed
 
+from geoseg.web.auth.keys import FILE_NAME, KeyStore
 from geoseg.web.jobs.expiry import expire
 from geoseg.web.jobs.running import Workplace, run_job
 from geoseg.web.jobs.store import JobStore
-from geoseg.web.keys import FILE_NAME, KeyStore
 
 PIXELS = 96 * 96
 

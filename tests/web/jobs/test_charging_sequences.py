@@ -24,8 +24,8 @@ from tests.web.conftest import Inside
 from tests.web.jobs.killing import After, Killed
 
 from geoseg.web.app import service_of
+from geoseg.web.auth.keys import FILE_NAME, KeyStore
 from geoseg.web.jobs.running import Workplace, run_job
-from geoseg.web.keys import FILE_NAME, KeyStore
 
 PIXELS = 96 * 96
 MAPS_A_DAY = 4

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
+from geoseg.web.http.problems import DISK_FULL, Problem
 from geoseg.web.jobs.expiry import GIB, check_room, expire
 from geoseg.web.jobs.records import new_id, utc_now
-from geoseg.web.problems import DISK_FULL, Problem
 
 NOW = utc_now()
 

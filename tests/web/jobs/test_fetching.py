@@ -12,9 +12,9 @@ import pytest
 
 from geoseg.domain.ports import Silence
 from geoseg.errors import OutputError
+from geoseg.web.http.problems import BAD_PARAMETER, FORBIDDEN_SOURCE, TOO_LARGE, Problem
 from geoseg.web.jobs.fetching import fetch, is_public
 from geoseg.web.jobs.sources import allowed_address
-from geoseg.web.problems import BAD_PARAMETER, FORBIDDEN_SOURCE, TOO_LARGE, Problem
 
 TIFF = b"II*\0" + bytes(100_000)
 PAGES = {"/a.tif": TIFF, "/a": b"\x89PNG\r\n\x1a\n", "/photo?size=1": b"\xff\xd8\xff\xe0"}

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import rasterio
 
-from geoseg.learning.model_file import read_model
+from geoseg.networks.models.model_file import read_model
 from geoseg.settings import PredictSettings
 from geoseg.web.jobs.running import Workplace, run_job
-from geoseg.workflows.predict import predict
+from geoseg.workflows.mapping.predict import predict
 
 
 def pixels(path):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from geoseg.web.http.problems import FORBIDDEN_SOURCE, NOT_FOUND, Problem
 from geoseg.web.jobs.sources import allowed_address, allowed_path, check_source
-from geoseg.web.problems import FORBIDDEN_SOURCE, NOT_FOUND, Problem
 
 GOOD = "https://good.example/data"
 TRICKS = [

@@ -12,7 +12,7 @@ from geoseg.settings import PredictSettings
 from geoseg.web.jobs.delivery import new_job
 from geoseg.web.jobs.queue import open_queue
 from geoseg.web.jobs.records import Order
-from geoseg.workflows.predict import predict
+from geoseg.workflows.mapping.predict import predict
 
 
 def pixels(path):

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from geoseg.web.auth.keys import FILE_NAME, KeyStore
+from geoseg.web.http.problems import NO_KEY, QUOTA, Problem
 from geoseg.web.jobs.records import Job
-from geoseg.web.keys import FILE_NAME, KeyStore
-from geoseg.web.problems import NO_KEY, QUOTA, Problem
 
 
 def charge(data: Path, job: Job, pixels: int) -> None:

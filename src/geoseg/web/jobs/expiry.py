@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from geoseg.settings.serving import ServeSettings
+from geoseg.web.http.problems import DISK_FULL, Problem
 from geoseg.web.jobs.records import Job, utc_now
 from geoseg.web.jobs.store import JobStore
-from geoseg.web.problems import DISK_FULL, Problem
 
 GIB = 1 << 30
 

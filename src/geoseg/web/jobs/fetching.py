@@ -12,10 +12,10 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
 
 from geoseg.domain.ports import Progress
-from geoseg.geodata.kinds import sniff_file
-from geoseg.geodata.outputs import remove_leftovers, whole_file
+from geoseg.geodata.outputs.atomic_files import remove_leftovers, whole_file
+from geoseg.geodata.reading.image_formats import sniff_file
+from geoseg.web.http.problems import BAD_PARAMETER, FORBIDDEN_SOURCE, TOO_LARGE, Problem
 from geoseg.web.jobs.sources import Address
-from geoseg.web.problems import BAD_PARAMETER, FORBIDDEN_SOURCE, TOO_LARGE, Problem
 
 SILENCE_S = 30.0
 WHOLE_S = 3600.0

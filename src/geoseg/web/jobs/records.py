@@ -68,7 +68,7 @@ class Fault(_Record):
     """Why a job failed.
 
     Attributes:
-        slug: The kind of problem, as :mod:`geoseg.web.problems` names it.
+        slug: The kind of problem, as :mod:`geoseg.web.http.problems` names it.
         detail: What the client should know; never a path of the server or an exception's text.
     """
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from geoseg.errors import GeoSegError
-from geoseg.geodata.images import check_image
+from geoseg.geodata.reading.image_checks import check_image
 from geoseg.settings import PredictSettings
 from geoseg.settings.serving import ServeSettings
+from geoseg.web.http.problems import GONE, NO_MODEL, Problem
 from geoseg.web.jobs.charging import charge
 from geoseg.web.jobs.expiry import check_room
 from geoseg.web.jobs.faults import fault_of, unforeseen, worn_out
@@ -20,8 +21,7 @@ from geoseg.web.jobs.records import UPLOAD, Fault, Job, utc_now
 from geoseg.web.jobs.sources import allowed_address, allowed_path, is_address
 from geoseg.web.jobs.store import JobStore
 from geoseg.web.jobs.watch import Cancelled, GivenBack, Watch
-from geoseg.web.model_paths import find_models
-from geoseg.web.problems import GONE, NO_MODEL, Problem
+from geoseg.web.models.model_paths import find_models
 
 LOG = logging.getLogger("geoseg.worker")
 
@@ -93,7 +93,7 @@ def _try(place: Workplace, job: Job) -> None:
 
 def _map(place: Workplace, watch: Watch) -> list[dict[str, Any]]:
     """Make the results, and return what each class covers."""
-    from geoseg.workflows.predict import predict
+    from geoseg.workflows.mapping.predict import predict
 
     order, settings = watch.job.order, place.settings
     watch.check()

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from geoseg.settings.serving import ServeSettings
-from geoseg.web.problems import FORBIDDEN_SOURCE, NOT_FOUND, Problem
+from geoseg.web.http.problems import FORBIDDEN_SOURCE, NOT_FOUND, Problem
 
 _PORTS = {"http": 80, "https": 443}
 # What a URL is written with (RFC 3986); spaces, backslashes and control characters are read differently by

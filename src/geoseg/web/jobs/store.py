@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from geoseg.errors import OutputError, SettingsError
-from geoseg.geodata.outputs import whole_file
+from geoseg.geodata.outputs.atomic_files import whole_file
 from geoseg.web.jobs.charging import forget, give_back
 from geoseg.web.jobs.locks import take_lock
 from geoseg.web.jobs.records import STATES, Job, Order, State, is_id, new_id, utc_now

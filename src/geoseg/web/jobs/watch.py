@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from geoseg.errors import OutputError
-from geoseg.geodata.strips import StripStore
+from geoseg.geodata.outputs.strips import StripStore
 from geoseg.web.jobs.records import Job, Stage
 from geoseg.web.jobs.store import JobStore
 

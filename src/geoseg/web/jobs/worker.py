@@ -14,7 +14,7 @@ from geoseg.web.jobs.queue import JobQueue, open_queue
 from geoseg.web.jobs.running import Workplace, run_job
 from geoseg.web.jobs.spool import Spool
 from geoseg.web.jobs.store import JobStore
-from geoseg.web.model_paths import find_models
+from geoseg.web.models.model_paths import find_models
 
 LOG = logging.getLogger("geoseg.worker")
 POLL_S = 0.25

@@ -1,0 +1,1 @@
+"""Invented aerial landscapes with dense truth."""

@@ -1,0 +1,305 @@
+"""Prediction of a raster in windows: read with context, predict, blend, strip by strip."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.domain.legend import UNLABELLED
+from geoseg.domain.mapping.blending import Blender, Job, Span, jobs, spans
+from geoseg.domain.mapping.pipeline import ahead
+from geoseg.domain.ports import PixelSource, Predictor, Progress
+from geoseg.domain.windows import Window
+
+ALIGNMENT_PX = 32
+"""Windows start at multiples of this, so that the network's cells lie at the same place in each."""
+
+STEPS = 254
+"""Probabilities are kept as whole numbers 0..254 of this many steps; 255 means none."""
+
+_MOST_INPUT_PX = 1216
+_LEAST_CORE_PX = 256
+_CONTEXT_SHARE = 0.16
+
+
+@dataclass(frozen=True)
+class WindowPlan:
+    """How a raster is cut for prediction, in pixels, all multiples of ``ALIGNMENT_PX``.
+
+    Attributes:
+        core_px: Side of what one window answers for.
+        context_px: What is read around a core.
+        half_band_px: How far neighbouring windows are mixed on either side of their border.
+        batch: Windows predicted together.
+    """
+
+    core_px: int
+    context_px: int
+    half_band_px: int = 32
+    batch: int = 1
+
+
+def plan_windows(window_px: int | None, context_px: int, *, batch: int = 1, enlarge: int = 1) -> WindowPlan:
+    """Plan windows for a network.
+
+    Args:
+        window_px: Side of a window; None chooses one so large that the context costs a third at most, if that keeps
+            what the network sees under 1,216 px.
+        context_px: What the network needs around a pixel.
+        batch: Windows predicted together.
+        enlarge: How many times the network enlarges what it is given.
+    """
+    context = max(2 * ALIGNMENT_PX, _align(context_px))
+    if window_px is None:
+        most = max(_LEAST_CORE_PX, _align_down(_MOST_INPUT_PX // enlarge))
+        window_px = min(_align(int(2 * context / _CONTEXT_SHARE)), most)
+    return WindowPlan(
+        core_px=_align(window_px),
+        context_px=context,
+        half_band_px=ALIGNMENT_PX // 2 if window_px < 4 * ALIGNMENT_PX else ALIGNMENT_PX,
+        batch=batch,
+    )
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A finished full-width strip.
+
+    Attributes:
+        number: Its place in the raster, from the north, from 0.
+        window: Its pixels.
+        class_ids: Most probable class (h, W), uint8; 255 where the raster is not valid.
+        confidence: Probability of that class in steps of 1/254 (h, W), uint8; 255 for none.
+        probabilities: Those of all classes likewise (C, h, W), uint8; None unless asked for.
+    """
+
+    number: int
+    window: Window
+    class_ids: NDArray[np.uint8]
+    confidence: NDArray[np.uint8]
+    probabilities: NDArray[np.uint8] | None = None
+
+    def masked(self, inside: NDArray[np.bool_]) -> Strip:
+        """Return the strip with nothing where ``inside`` (h, W) is not set."""
+        none = np.uint8(UNLABELLED)
+        kept = None if self.probabilities is None else np.where(inside, self.probabilities, none)
+        return Strip(
+            self.number,
+            self.window,
+            np.where(inside, self.class_ids, none),
+            np.where(inside, self.confidence, none),
+            kept,
+        )
+
+    def merged(self, class_ids: NDArray[np.uint8]) -> Strip:
+        """Return the strip with other class ids (h, W), and no confidence where they differ from its own."""
+        confidence = np.where(class_ids == self.class_ids, self.confidence, np.uint8(UNLABELLED))
+        return replace(self, class_ids=class_ids, confidence=confidence)
+
+
+def count_strips(source: PixelSource, plan: WindowPlan) -> int:
+    """Return how many strips :func:`predict_strips` yields."""
+    return len(spans(source.height, plan.core_px, plan.half_band_px))
+
+
+def count_windows(source: PixelSource, plan: WindowPlan, strips: range | None = None) -> int:
+    """Return how many windows :func:`predict_strips` will report."""
+    down = count_strips(source, plan) if strips is None else len(range(max(0, strips.start - 1), strips.stop))
+    return down * len(spans(source.width, plan.core_px, plan.half_band_px))
+
+
+def predict_strips(
+    source: PixelSource,
+    predictor: Predictor,
+    plan: WindowPlan,
+    *,
+    progress: Progress,
+    strips: range | None = None,
+    has_probabilities: bool = False,
+) -> Generator[Strip]:
+    """Predict a raster from north to south and yield each strip when it is finished.
+
+    Reading, the network and what the caller does with the strips go on at the same time; close the generator when it
+    is left before its end, and reading stops. Every pixel is read with its context as far as the raster
+    goes; nothing is kept of finished strips. Peak memory, beside the network's own: 4 classes x 64 x width bytes for the
+    blended band and 4 core x width for two strips (with probabilities 2 core x width a class more), and three windows
+    on either side of the network. It does not depend on the height.
+
+    Args:
+        source: The raster.
+        predictor: The model.
+        plan: How to cut it.
+        progress: Advanced once a window.
+        strips: Numbers of the strips to predict; None means all. Any range gives the same pixels: the strip before is
+            computed again for what the two share.
+        has_probabilities: Whether to keep the probabilities of all classes.
+    """
+    rows = spans(source.height, plan.core_px, plan.half_band_px)
+    strips = range(len(rows)) if strips is None else strips
+    first = max(0, strips.start - 1)
+    blender = Blender(predictor.classes, source.width, plan.half_band_px)
+    sheet = _Sheet(first, rows[first], source.width)
+    with closing(ahead(_answers(rows[first : strips.stop], source, predictor, plan=plan))) as answers:
+        for answer in answers:
+            if answer.job.rows is not sheet.rows:
+                sheet = _Sheet(sheet.number + 1, answer.job.rows, source.width)
+            sheet.lay(answer, blender, has_probabilities=has_probabilities, classes=predictor.classes)
+            progress.advance()
+            if sheet.is_full and sheet.number in strips:
+                yield sheet.to_strip()
+
+
+@dataclass
+class _Sheet:
+    """A strip while it is laid out."""
+
+    number: int
+    rows: Span
+    width: int
+    filled: int = 0
+    class_ids: NDArray[np.uint8] = field(init=False)
+    confidence: NDArray[np.uint8] = field(init=False)
+    probabilities: NDArray[np.uint8] | None = None
+
+    def __post_init__(self) -> None:
+        shape = (self.rows.length - 2 * self.rows.after, self.width)
+        self.class_ids = np.full(shape, UNLABELLED, np.uint8)
+        self.confidence = np.full(shape, UNLABELLED, np.uint8)
+
+    @property
+    def is_full(self) -> bool:
+        return self.filled == self.width
+
+    def lay(self, answer: _Answer, blender: Blender, *, has_probabilities: bool, classes: int) -> None:
+        window = answer.job.window
+        found = answer.probabilities
+        if found is None:
+            found = np.zeros((classes, window.height, window.width), np.float32)
+        done, probabilities = blender.add(answer.job, found)
+        valid = answer.valid[: done.height, : done.width]
+        box = np.s_[:, done.col : done.col + done.width]
+        best = probabilities.argmax(axis=0)
+        self.class_ids[box] = np.where(valid, best, UNLABELLED)
+        self.confidence[box] = np.where(valid, _steps(probabilities.max(axis=0)), UNLABELLED)
+        if has_probabilities:
+            if self.probabilities is None:
+                self.probabilities = np.full((classes, *self.class_ids.shape), UNLABELLED, np.uint8)
+            self.probabilities[:, *box] = np.where(valid, _steps(probabilities), UNLABELLED)
+        self.filled = done.col + done.width
+
+    def to_strip(self) -> Strip:
+        height, width = self.class_ids.shape
+        window = Window(self.rows.start - self.rows.before, 0, height, width)
+        return Strip(self.number, window, self.class_ids, self.confidence, self.probabilities)
+
+
+def _steps(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    steps: NDArray[np.float32] = np.rint(np.clip(probabilities, 0, 1) * np.float32(STEPS))
+    return steps
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What came of one window: validity (h, w), and probabilities (C, h, w); None where nothing is valid."""
+
+    job: Job
+    valid: NDArray[np.bool_]
+    probabilities: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True)
+class _Question:
+    """Windows read with their context: which, where each lies in what was read, pixels and validity."""
+
+    group: Sequence[Job]
+    boxes: Sequence[tuple[slice, slice]]
+    read: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]]
+
+
+def _answers(
+    rows: Sequence[Span], source: PixelSource, predictor: Predictor, *, plan: WindowPlan
+) -> Generator[_Answer]:
+    """Predict the windows of strips, from west to east and from north to south."""
+    with closing(ahead(_questions(rows, source, plan))) as questions:
+        for question in questions:
+            yield from _predict(question, predictor)
+
+
+def _questions(rows: Sequence[Span], source: PixelSource, plan: WindowPlan) -> Iterator[_Question]:
+    for strip in rows:
+        along = jobs(strip, source.width, core=plan.core_px, half_band=plan.half_band_px)
+        for group in _batches(along, source, plan):
+            inputs = [_input_window(job, source, plan) for job in group]
+            boxes = [_box(job.window, window) for job, window in zip(group, inputs, strict=True)]
+            yield _Question(group, boxes, [_read_reflected(source, window) for window in inputs])
+
+
+def _read_reflected(source: PixelSource, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Read a window, beyond the raster what lies as far inside it: a border to nothing is nothing that land has."""
+    inside = window.clipped(source.height, source.width)
+    pixels, valid = source.read(inside)
+    if inside == window:
+        return pixels, valid
+    beyond = (0, window.height - inside.height), (0, window.width - inside.width)
+    return np.pad(pixels, ((0, 0), *beyond), "reflect"), np.pad(valid, beyond, "reflect")
+
+
+def _predict(question: _Question, predictor: Predictor) -> Iterator[_Answer]:
+    """Predict a batch of windows; those without a valid pixel are not sent to the predictor."""
+    inside = [valid[box] for (_, valid), box in zip(question.read, question.boxes, strict=True)]
+    sent = [n for n, valid in enumerate(inside) if valid.any()]
+    found = dict[int, NDArray[np.float32]]()
+    if sent:
+        pixels = np.stack([question.read[n][0] for n in sent])
+        valid = np.stack([question.read[n][1] for n in sent])
+        found = dict(zip(sent, predictor.probabilities(pixels, valid), strict=True))
+    for n, job in enumerate(question.group):
+        yield _Answer(job, inside[n], found[n][:, *question.boxes[n]] if n in found else None)
+
+
+def _input_window(job: Job, source: PixelSource, plan: WindowPlan) -> Window:
+    """Return what is read for a window: the window and its context, out to aligned rows and columns.
+
+    It ends with the raster, out to aligned rows and columns, as patches end in training: a margin of invented land
+    costs time, and maps the raster's edges worse.
+    """
+    wanted = job.window.padded(plan.context_px - plan.half_band_px)
+    row, height = _input_span(wanted.row, wanted.height, source.height)
+    col, width = _input_span(wanted.col, wanted.width, source.width)
+    return Window(row, col, height, width)
+
+
+def _input_span(start: int, length: int, size: int) -> tuple[int, int]:
+    first = max(_align_down(start), 0)
+    return first, min(_align(start + length), _align(size)) - first
+
+
+def _box(window: Window, read: Window) -> tuple[slice, slice]:
+    """Return where ``window`` lies in what was read."""
+    row, col = window.row - read.row, window.col - read.col
+    return np.s_[row : row + window.height, col : col + window.width]
+
+
+def _batches(along: Iterator[Job], source: PixelSource, plan: WindowPlan) -> Iterator[list[Job]]:
+    """Group neighbours whose inputs are of one size into batches."""
+    for _, alike in groupby(along, lambda job: _size(_input_window(job, source, plan))):
+        same = list(alike)
+        for first in range(0, len(same), plan.batch):
+            yield same[first : first + plan.batch]
+
+
+def _size(window: Window) -> tuple[int, int]:
+    return window.height, window.width
+
+
+def _align(pixels: int) -> int:
+    return -(-pixels // ALIGNMENT_PX) * ALIGNMENT_PX
+
+
+def _align_down(pixels: int) -> int:
+    return pixels // ALIGNMENT_PX * ALIGNMENT_PX

@@ -1,0 +1,1 @@
+"""Pixel values: their range, and nodata that the file does not declare."""

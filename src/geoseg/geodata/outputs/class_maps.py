@@ -1,0 +1,193 @@
+"""Write and read class maps, and the confidence and probabilities that go with them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
+
+from geoseg.domain.legend import UNLABELLED, Legend
+from geoseg.domain.mapping.prediction import STEPS
+from geoseg.domain.ports import PixelSource
+from geoseg.domain.training_places import TrainingPlaces, read_places
+from geoseg.errors import LegendError, RasterError
+from geoseg.geodata.outputs.cogs import BandStyle, BandWriter, cog_writer
+from geoseg.geodata.outputs.file_kinds import CLASS_MAP, CONFIDENCE, PROBABILITIES
+from geoseg.geodata.reading.categories import (
+    CLASS_NAMES_TAG,
+    class_names,
+    color_table,
+    legend_of_names,
+    names_tag,
+    sidecar_xml,
+)
+from geoseg.geodata.reading.grids import RasterInfo
+from geoseg.geodata.reading.masks import read_class_ids
+from geoseg.geodata.reading.opening import open_upright
+
+MODEL_TAG, PLACES_TAG = "MODEL", "TRAINING_POINTS"
+
+
+@contextmanager
+def class_map_writer(  # noqa: PLR0913 -- what a map is, and how its grid comes about
+    path: Path,
+    info: RasterInfo,
+    legend: Legend,
+    *,
+    overwrite: bool,
+    like: RasterInfo | None = None,
+    mask: PixelSource | None = None,
+    origin: Mapping[str, str] | None = None,
+) -> Iterator[BandWriter]:
+    """Yield a writer of class ids (h, w); when the block ends well, the map appears at ``path``.
+
+    The map is a Cloud Optimized GeoTIFF: uint8, nodata 255, colours and class names of the legend,
+    overviews by mode, CRS and transform of the raster. Windows never written are nodata.
+
+    Args:
+        path: The file to write.
+        info: The grid of the windows.
+        legend: The classes.
+        overwrite: Whether an existing file is replaced.
+        like: The original raster, when ``info`` is a resampled grid of it: the map is laid back on
+            its grid by nearest neighbour.
+        mask: With ``like``: the original raster, as the model reads it. Where it is not valid, the map is nodata.
+        origin: Tags that say which model made the map, from ``origin_tags``.
+
+    Raises:
+        OutputError: The file exists, or cannot be written; nothing of it is left.
+    """
+    style = BandStyle(
+        CLASS_MAP,
+        descriptions=("class",),
+        overviews="MODE",
+        tags={CLASS_NAMES_TAG: names_tag(legend), **(origin or {})},
+        colors=color_table(legend),
+        sidecar=sidecar_xml(legend),
+    )
+    with _band_writer(path, info, style, overwrite=overwrite, like=like, mask=mask) as writer:
+        yield writer
+
+
+@contextmanager
+def confidence_writer(
+    path: Path,
+    info: RasterInfo,
+    *,
+    overwrite: bool,
+    like: RasterInfo | None = None,
+    mask: PixelSource | None = None,
+) -> Iterator[BandWriter]:
+    """Yield a writer of confidence (h, w) in steps of 1/254; when the block ends well, the raster appears at ``path``.
+
+    The raster is a Cloud Optimized GeoTIFF like the class map's: uint8 0..254 with the band's scale
+    set to 1/254 (so that GIS programs show 0..1), nodata 255, overviews by average. The arguments and
+    errors are those of ``class_map_writer``.
+    """
+    style = BandStyle(CONFIDENCE, descriptions=("confidence",), overviews="AVERAGE", tags={}, scale=1 / STEPS)
+    with _band_writer(path, info, style, overwrite=overwrite, like=like, mask=mask) as writer:
+        yield writer
+
+
+@contextmanager
+def probabilities_writer(
+    path: Path,
+    info: RasterInfo,
+    legend: Legend,
+    *,
+    overwrite: bool,
+    like: RasterInfo | None = None,
+    mask: PixelSource | None = None,
+) -> Iterator[BandWriter]:
+    """Yield a writer of the probabilities (C, h, w) of all classes, one band each, as ``confidence_writer`` does."""
+    style = BandStyle(PROBABILITIES, descriptions=legend.names, overviews="AVERAGE", tags={}, scale=1 / STEPS)
+    with _band_writer(path, info, style, overwrite=overwrite, like=like, mask=mask) as writer:
+        yield writer
+
+
+def read_class_map(path: Path) -> tuple[NDArray[np.uint8], RasterInfo, Legend | None]:
+    """Read a class map whole.
+
+    Returns:
+        Class ids (H, W), 255 where there is none; what the raster is; and the legend of the classes that the file
+        names, or None if it names none. Maps of other programs may number their classes in any way.
+
+    Raises:
+        RasterError: The file cannot be read or is not a map of class ids.
+        LegendError: It holds a value that is no class of its own legend.
+    """
+    path = Path(path)
+    legend, table = _legend_and_values(path)
+    class_ids, info = read_class_ids(path)
+    if legend is None:
+        return class_ids, info, None
+    unnamed = np.flatnonzero(
+        np.bincount(class_ids.ravel(), minlength=256)[:UNLABELLED] * (table[:UNLABELLED] == UNLABELLED)
+    )
+    if len(unnamed):
+        raise LegendError(
+            "the map holds values that it does not name",
+            where=path,
+            expected=", ".join(
+                f"{value} = {legend.names[k]}" for value, k in enumerate(table) if k != UNLABELLED
+            ),
+            got=", ".join(map(str, unnamed)),
+        )
+    return table[class_ids], info, legend
+
+
+def read_map_legend(path: Path) -> Legend | None:
+    """Return the legend of the classes that a raster names, or None.
+
+    Raises:
+        RasterError: The file cannot be read.
+    """
+    return _legend_and_values(Path(path))[0]
+
+
+def _legend_and_values(path: Path) -> tuple[Legend | None, NDArray[np.uint8]]:
+    with open_upright(path) as dataset:
+        has_colors = dataset.colorinterp[0] is ColorInterp.palette
+        return legend_of_names(class_names(dataset, path), dataset.colormap(1) if has_colors else None)
+
+
+def origin_tags(model: Mapping[str, Any], places: TrainingPlaces | None) -> dict[str, str]:
+    """Return the tags of a map that say which model made it, and where the points lie that this learnt from."""
+    tags = {MODEL_TAG: json.dumps(model, ensure_ascii=False)}
+    return tags if places is None else {**tags, PLACES_TAG: json.dumps(places.to_record())}
+
+
+def read_origin(path: Path) -> tuple[dict[str, Any] | None, TrainingPlaces | None]:
+    """Read what a map says of the model that made it, and of its training points; None where it says nothing.
+
+    Raises:
+        RasterError: The file cannot be read, or these tags are damaged.
+    """
+    with open_upright(path) as dataset:
+        tags = dataset.tags()
+    try:
+        model = json.loads(tags[MODEL_TAG]) if MODEL_TAG in tags else None
+        places = read_places(json.loads(tags[PLACES_TAG])) if PLACES_TAG in tags else None
+    except ValueError as error:
+        raise RasterError("the tags that tell of the map's model are damaged", where=path) from error
+    return model, places
+
+
+@contextmanager
+def _band_writer(
+    path: Path,
+    info: RasterInfo,
+    style: BandStyle,
+    *,
+    overwrite: bool,
+    like: RasterInfo | None,
+    mask: PixelSource | None,
+) -> Iterator[BandWriter]:
+    with cog_writer(path, info, style, overwrite=overwrite, like=like, mask=mask) as writer:
+        yield writer

@@ -1,0 +1,308 @@
+"""Point files: labelled points written as GeoPackage, GeoJSON or CSV, and any point file read back."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyogrio
+from numpy.typing import NDArray
+
+from geoseg.domain.class_names import (
+    ClassIds,
+    ids_in_legend,
+    ids_without_legend,
+    whole_number,
+)
+from geoseg.domain.legend import Legend
+from geoseg.domain.points import CHECK, NO_SEED, TRAIN, Points
+from geoseg.errors import PointsError
+from geoseg.geodata.outputs.atomic_files import whole_file
+from geoseg.geodata.outputs.styles import write_point_style
+from geoseg.geodata.points.dropped_points import DroppedPoints, describe_dropped, rows_of
+from geoseg.geodata.points.misplacement import explain_misplaced
+from geoseg.geodata.points.point_places import OUTSIDE, find_places, map_positions, shared_crs, six_decimals
+from geoseg.geodata.points.point_tables import (
+    GEOJSON_SUFFIXES,
+    LEGEND_LAYER,
+    LON_LAT,
+    POINTS_LAYER,
+    PointOptions,
+    PointTable,
+    read_point_table,
+)
+from geoseg.geodata.points.shape_sampling import sample_shapes
+from geoseg.geodata.points.tables.class_columns import CLASS_COLUMNS, describe_candidates, guess_class_column
+from geoseg.geodata.points.tables.number_texts import is_empty
+from geoseg.geodata.points.training_places import coordinate_step
+from geoseg.geodata.reading.rasters import RasterInfo
+
+_MANY_OUTSIDE = 0.1
+_NAMED_BY_CLASS = (".kml", ".kmz", ".gpx")
+# GDAL's default, 7 decimals of a degree, is a centimetre; a float64 holds 15. And names are text, even
+# where they look like JSON.
+_GEOJSON_OPTIONS = {"COORDINATE_PRECISION": "15", "AUTODETECT_JSON_STRINGS": "NO"}
+
+
+@dataclass(frozen=True)
+class PointFile:
+    """What a point file holds for a set of rasters.
+
+    Attributes:
+        points: The points that lie on the rasters, in the order of the file.
+        legend: The legend that their class ids belong to.
+        notes: What was decided for the user, one sentence each.
+        dropped: The points that could not be used.
+        rows: Number in the file, class, image and place of each of ``points``.
+        warnings: What may be a mistake in the file, one sentence each.
+        outside: The points of a known class that lie on no raster, with the image that they name.
+        step: What the coordinates are multiples of, in metres.
+        counts: Rows of the file of each class (C,) that can be used; a polygon is one.
+        misplaced: Where the points outside and the rasters lie; empty where fewer than a tenth are outside.
+    """
+
+    points: Points
+    legend: Legend
+    notes: tuple[str, ...]
+    dropped: DroppedPoints
+    rows: pd.DataFrame
+    outside: Points
+    step: float
+    counts: tuple[int, ...]
+    misplaced: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+def write_points(  # noqa: PLR0917 -- what is written, and what it is written about
+    path: str | Path,
+    points: Points,
+    rasters: Mapping[str, RasterInfo],
+    legend: Legend,
+    *,
+    overwrite: bool,
+) -> None:
+    """Write a point file, whole or not at all; the suffix says which format.
+
+    A GeoPackage has the layers "points" and "legend". GeoJSON is in degrees, as RFC 7946 asks; else
+    the CRS is that of the first raster, by name, and the points of all are brought to it. On images
+    without CRS and transform, x is col + 0.5 and y is -(row + 0.5), where QGIS shows them. Rows and
+    columns keep six decimals.
+
+    Args:
+        path: Ends in .gpkg, .geojson, .json or .csv.
+        points: The points.
+        rasters: The rasters that the points lie on, by image name.
+        legend: The legend of the class ids.
+        overwrite: Whether a file that is there may be replaced.
+
+    Raises:
+        PointsError: Another suffix, an image without a raster, or a CRS that only some rasters have.
+        OutputError: The file exists and may not be replaced, or cannot be written.
+    """
+    path = Path(path)
+    suffix = _checked_suffix(path)
+    crs = shared_crs(rasters)
+    if crs is not None and suffix in GEOJSON_SUFFIXES:
+        crs = LON_LAT
+    table, (x, y) = _columns(points, legend), map_positions(points, rasters, crs)
+    with whole_file(path, overwrite=overwrite) as unfinished:
+        if suffix == ".csv":
+            table.assign(x=x, y=y, crs=crs or "").to_csv(unfinished, index=False)
+        else:
+            _write_layer(unfinished, gpd.GeoDataFrame(table, geometry=gpd.points_from_xy(x, y), crs=crs))
+        if suffix == ".gpkg":
+            classes = pd.DataFrame(legend.to_records())
+            pyogrio.write_dataframe(classes, unfinished, layer=LEGEND_LAYER, driver="GPKG")
+            write_point_style(unfinished, POINTS_LAYER, legend)
+
+
+def read_points(
+    path: str | Path,
+    rasters: Mapping[str, RasterInfo],
+    *,
+    legend: Legend | None,
+    options: PointOptions | None = None,
+) -> PointFile:
+    """Read a point file and find each point's row and column on its raster.
+
+    The file is a text table with columns of positions, or anything in which GDAL finds positions;
+    lines and polygons are sampled (:func:`geoseg.geodata.points.shape_sampling.sample_shapes`). A column
+    ``image`` says which raster a point lies on, else that is the first, by name, that contains it.
+    Columns weight, source, seed and role are optional.
+
+    Args:
+        path: The file.
+        rasters: The rasters by image name.
+        legend: The legend; without one it is the file's own, or is made from the classes in the file.
+        options: What the file leaves open, such as the column of the classes.
+
+    Raises:
+        PointsError: The file cannot be read, lacks a column or a CRS, or has no point on a raster.
+        LegendError: The legend lacks a class that the points have.
+    """
+    options = options or PointOptions()
+    table = read_point_table(Path(path), options)
+    if not len(table):
+        raise PointsError("the file holds no points", where=path)
+    table, origin = sample_shapes(table, rasters, options.per_polygon)
+    legend = legend or table.legend
+    column, notes = _class_column(table, options.class_column, legend)
+    classes = np.array([("" if is_empty(text) else text) for text in table.texts(column).tolist()], np.str_)
+    where = f"{path}, column {column!r}"
+    matched = _match(classes, legend, where)
+    places = find_places(table, rasters)
+    fault = np.where((places.fault == "") & (classes == ""), "without a class", places.fault)
+    used, rows = fault == "", rows_of(table, classes)
+    dropped = DroppedPoints(rows[~used].assign(reason=fault[~used]), table.crs)
+    explained = _explain_outside(dropped, len(table), rasters)
+    if not used.any():
+        said = describe_dropped(dropped.counts(), len(table))
+        raise PointsError("no point can be used", where=path, hint=f"{said} {explained}".rstrip())
+    points = Points(places.image, places.row, places.col, matched.class_id, *_optional_columns(table))
+    outside = replace(points, image=table.texts("image")).take(np.isin(fault, OUTSIDE))
+    learnt = (
+        (f"The classes come from column {column!r}: {', '.join(matched.legend.names)}.",)
+        if legend is None
+        else ()
+    )
+    return PointFile(
+        points.take(used),
+        matched.legend,
+        (*table.notes, *notes, *learnt, *(f"{table.path.name}: {note}" for note in matched.notes)),
+        dropped,
+        rows[used],
+        outside,
+        coordinate_step(table.xy, table.crs),
+        _count_rows(origin[used], matched.class_id[used], len(matched.legend)),
+        explained,
+        (
+            *table.warnings,
+            *(f"{table.path.name}, column {column!r}: {warning}" for warning in matched.warnings),
+        ),
+    )
+
+
+def _explain_outside(dropped: DroppedPoints, total: int, rasters: Mapping[str, RasterInfo]) -> str:
+    """Return where points outside and rasters lie, if a tenth of the points or more are outside."""
+    outside = dropped.table[dropped.table["reason"].isin(OUTSIDE)]
+    if not rasters or not len(outside) or len(outside) < _MANY_OUTSIDE * total:
+        return ""
+    x, y = (outside[name].to_numpy(np.float64) for name in ("x", "y"))
+    return explain_misplaced(x, y, crs=dropped.crs, rasters=rasters)
+
+
+def _match(classes: NDArray[np.str_], legend: Legend | None, where: str) -> ClassIds:
+    texts = classes.tolist()
+    if legend is not None:
+        return ids_in_legend(texts, legend, where)
+    if not any(texts):
+        raise PointsError("no point has a class", where=where)
+    return ids_without_legend(texts, where)
+
+
+def _count_rows(origin: NDArray[np.int64], class_id: NDArray[np.uint8], classes: int) -> tuple[int, ...]:
+    """Return how many rows of the file each class has, (classes,); a polygon counts once."""
+    _, first = np.unique(origin, return_index=True)
+    return tuple(np.bincount(class_id[first], minlength=classes).tolist())
+
+
+def _checked_suffix(path: Path) -> str:
+    suffix = path.suffix.lower()
+    if suffix in {".gpkg", ".csv", *GEOJSON_SUFFIXES}:
+        return suffix
+    raise PointsError(
+        "points are not written to files of this kind",
+        where=path,
+        expected=".gpkg, .geojson, .json or .csv",
+        got=suffix or "no suffix",
+    )
+
+
+def _columns(points: Points, legend: Legend) -> pd.DataFrame:
+    columns = {
+        "class": np.array(legend.names)[points.class_id],
+        "class_id": points.class_id.astype(np.int64),
+        "image": points.image,
+        "row": six_decimals(points.row),
+        "col": six_decimals(points.col),
+        "weight": points.weight.astype(str).astype(np.float64),  # 0.1, not 0.10000000149
+        "source": points.source,
+        "seed": points.seed,
+        "role": points.role,
+    }
+    return pd.DataFrame(columns)
+
+
+def _write_layer(path: Path, frame: gpd.GeoDataFrame) -> None:
+    is_geojson = path.suffix.lower() in GEOJSON_SUFFIXES
+    rfc7946 = {} if frame.crs is None else {"RFC7946": "YES"}
+    with warnings.catch_warnings():
+        # Points on images that are not georeferenced have no CRS, and that is meant.
+        warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
+        pyogrio.write_dataframe(
+            frame,
+            path,
+            layer=POINTS_LAYER,
+            driver="GeoJSON" if is_geojson else "GPKG",
+            geometry_type="Point",
+            layer_options=_GEOJSON_OPTIONS | rfc7946 if is_geojson else {},
+        )
+
+
+def _class_column(table: PointTable, asked: str | None, legend: Legend | None) -> tuple[str, tuple[str, ...]]:
+    """Return the column of the classes, and a note on those that were passed over."""
+    if asked is not None:
+        found = table.find(asked)
+        if found is not None:
+            return found, ()
+        got = f"columns {', '.join(map(str, table.columns))}"
+        raise PointsError(f"the file has no column {asked!r}", where=table.path, got=got)
+    values = {
+        name: [text for text in table.texts(name).tolist() if not is_empty(text)]
+        for name in map(str, table.columns)
+    }
+    has_names = table.path.suffix.lower() in _NAMED_BY_CLASS
+    found, refused = guess_class_column(values, legend.names if legend else None, has_names=has_names)
+    differing = ", ".join(map(repr, refused))
+    if found is not None:
+        note = f"Column {differing} does not hold the classes: nearly all of its values differ."
+        return found, (note,) if refused else ()
+    empty = table.find(*CLASS_COLUMNS)
+    if empty is not None and not refused:
+        raise PointsError("no point has a class", where=f"{table.path}, column {empty!r}")
+    candidates = describe_candidates(values)
+    raise PointsError(
+        f"nearly all values of column {differing} differ, so they are no classes"
+        if refused
+        else "the file has no column with classes",
+        where=table.path,
+        got=f"columns {', '.join(map(str, table.columns))}",
+        hint="Name the column that holds the classes (--class-column)"
+        + (f"; it may be {candidates}." if candidates else "."),
+    )
+
+
+def _optional_columns(
+    table: PointTable,
+) -> tuple[NDArray[np.float32], NDArray[np.str_], NDArray[np.int64], NDArray[np.str_]]:
+    """Return weight, source, seed and role (P,); where there are none, what make_points gives."""
+    weight = table.floats("weight") if table.find("weight") else np.ones(len(table))
+    if not (np.isfinite(weight) & (weight >= 0)).all():
+        wrong = weight[~(np.isfinite(weight) & (weight >= 0))][0]
+        raise table.fault("weight", expected="numbers that are 0 or more", got=wrong)
+    role = table.texts("role", default=TRAIN)
+    foreign = sorted(set(role.tolist()) - {TRAIN, CHECK})
+    if foreign:
+        raise table.fault("role", expected=f"{TRAIN} or {CHECK}", got=", ".join(map(repr, foreign)))
+    written = table.texts("seed", default=str(NO_SEED)).tolist()
+    numbers = [whole_number(text) for text in written]
+    if any(number is None or abs(number) >= 2**63 for number in numbers):
+        wrong = next(t for t, n in zip(written, numbers, strict=True) if n is None or abs(n) >= 2**63)
+        raise table.fault("seed", expected="whole numbers", got=repr(wrong))
+    seed = np.array(numbers, np.int64)
+    return weight.astype(np.float32), table.texts("source", default="field"), seed, role

@@ -1,0 +1,146 @@
+"""The places of training points: taken from points on rasters, and looked for among other points."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError  # rasterio publishes no other name for GDAL's own errors
+from rasterio.crs import CRS
+from rasterio.errors import CRSError, RasterioError
+from rasterio.warp import transform as warp_points
+
+from geoseg.domain.points import Points
+from geoseg.domain.training_places import (
+    METRES_A_DEGREE,
+    STEP_PX,
+    TrainingPlaces,
+    near,
+    near_degrees,
+    rounding,
+)
+from geoseg.geodata.reading.grids import RasterInfo
+
+_Floats = NDArray[np.float64]
+
+OF_THIS_MAP = ""
+"""Name of the image of places that a map keeps in its own pixels."""
+_LON_LAT = CRS.from_epsg(4326)
+_SAME_PX = 0.75
+"""Points nearer than this, in pixels, are the same: half a pixel's diagonal, and a little."""
+_ROUNDED = math.sqrt(0.5)
+_MORE_THAN_CHANCE = 2.0
+_LEAST_SHARE = 0.05
+
+
+def places_of(points: Points, rasters: Mapping[str, RasterInfo], sha256: str) -> TrainingPlaces:
+    """Return where points lie: in degrees where their raster's CRS allows, else in its pixels."""
+    lon_lat, pixels, steps = [np.zeros((0, 2))], dict[str, _Floats](), [0.0]
+    for image in np.unique(points.image).tolist():
+        own, info = points.on_image(image), rasters[image]
+        degrees = _degrees(info, own)
+        if degrees is None:
+            pixels[image] = np.column_stack([own.row, own.col])
+        else:
+            lon_lat.append(degrees)
+            steps.append(STEP_PX * (info.resolution_m or 0) / METRES_A_DEGREE)
+    return TrainingPlaces(sha256, len(points), np.concatenate(lon_lat), pixels, max(steps))
+
+
+def places_on(places: TrainingPlaces, info: RasterInfo, image: str) -> TrainingPlaces:
+    """Return the places that lie on a raster; those in pixels under the name of a map's own."""
+    inside = np.zeros(len(places.lon_lat), np.bool_)
+    if info.crs is not None and len(inside):
+        moved = _warped(_LON_LAT, CRS.from_wkt(info.crs), places.lon_lat)
+        if moved is not None:
+            row, col = info.xy_to_rowcol(moved[:, 0], moved[:, 1])
+            inside = (row >= -1) & (row < info.height) & (col >= -1) & (col < info.width)
+    own = places.pixels.get(image)
+    return replace(places, lon_lat=places.lon_lat[inside], pixels={} if own is None else {OF_THIS_MAP: own})
+
+
+def count_places(places: TrainingPlaces) -> int:
+    """Return how many places are known; fewer than points where several share one."""
+    return len(places.lon_lat) + sum(map(len, places.pixels.values()))
+
+
+def is_training_point(
+    points: Points, places: TrainingPlaces, rasters: Mapping[str, RasterInfo], *, rounding_m: float
+) -> NDArray[np.bool_]:
+    """Return for each point (P,) whether it is one that the model learnt from.
+
+    Points are the same that lie in one pixel, or as far apart as the coordinates of the file may have been rounded,
+    if that finds more than chance would.
+
+    Args:
+        points: The points.
+        places: Where the training points lie.
+        rasters: The rasters of the points by name.
+        rounding_m: What the coordinates of the points are multiples of, in metres (pixels without a CRS).
+    """
+    found = np.zeros(len(points), np.bool_)
+    for image in np.unique(points.image).tolist():
+        own, info = points.image == image, rasters[image]
+        degrees = _degrees(info, points.take(own))
+        if degrees is not None:
+            strict = _SAME_PX * (info.resolution_m or 0) + _ROUNDED * places.step * METRES_A_DEGREE
+            wide = strict + _ROUNDED * rounding_m
+            found[own] = _found(places.lon_lat, degrees, strict=strict, wide=wide, in_degrees=True)
+            continue
+        known = places.pixels.get(image, places.pixels.get(OF_THIS_MAP))
+        if known is not None:
+            asked = np.column_stack([points.row[own], points.col[own]])
+            strict = _SAME_PX + _ROUNDED * STEP_PX
+            wide = strict + _ROUNDED * rounding_m
+            found[own] = _found(known, asked, strict=strict, wide=wide, in_degrees=False)
+    return found
+
+
+def coordinate_step(xy: tuple[_Floats, _Floats] | None, crs: str | None) -> float:
+    """Return what map coordinates are multiples of, in metres (in their own unit without a CRS)."""
+    if xy is None:
+        return 0.0
+    step = rounding(np.concatenate(xy))
+    try:
+        is_geographic = crs is not None and CRS.from_user_input(crs).is_geographic
+    except (CRSError, CPLE_BaseError):
+        return 0.0
+    return step * METRES_A_DEGREE if is_geographic else step
+
+
+def _found(
+    known: _Floats, asked: _Floats, *, strict: float, wide: float, in_degrees: bool
+) -> NDArray[np.bool_]:
+    """Look within the wide radius if that finds clearly more than points at random would, else within the strict one."""
+    look = near_degrees if in_degrees else near
+    same = look(known, asked, strict)
+    if wide <= strict or not len(known):
+        return same
+    rounded = look(known, asked, wide)
+    extent = np.ptp(np.concatenate([known, asked]), axis=0) * (METRES_A_DEGREE if in_degrees else 1.0)
+    if in_degrees:
+        extent[0] *= math.cos(math.radians(float(np.median(known[:, 1]))))
+    area = max(float(np.prod(np.maximum(extent, wide))), wide * wide)
+    by_chance = min(1.0, len(known) * math.pi * wide * wide / area)
+    is_copy = rounded.mean() > min(0.9, _MORE_THAN_CHANCE * by_chance + _LEAST_SHARE)
+    return rounded if is_copy else same
+
+
+def _degrees(info: RasterInfo, points: Points) -> _Floats | None:
+    """Return longitude and latitude (P, 2) of points on a raster; None where its CRS gives none."""
+    if info.crs is None:
+        return None
+    x, y = info.rowcol_to_xy(points.row, points.col)
+    return _warped(CRS.from_wkt(info.crs), _LON_LAT, np.column_stack([x, y]))
+
+
+def _warped(source: CRS, target: CRS, places: _Floats) -> _Floats | None:
+    try:
+        x, y = warp_points(source, target, places[:, 0].tolist(), places[:, 1].tolist())
+    except (RasterioError, CPLE_BaseError):
+        return None
+    moved = np.column_stack([x, y]).astype(np.float64)
+    return moved if np.isfinite(moved).all() else None

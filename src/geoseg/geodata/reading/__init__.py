@@ -1,0 +1,1 @@
+"""Read rasters: pixels, validity, grids and masks."""

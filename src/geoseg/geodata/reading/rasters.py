@@ -1,0 +1,265 @@
+"""Read any raster in windows, as numbers and where they are valid."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
+from rasterio.io import DatasetReader
+
+from geoseg.domain.ports import PixelSource
+from geoseg.domain.windows import Window
+from geoseg.errors import RasterError
+from geoseg.geodata.reading.grids import RasterInfo, resampled_grid
+from geoseg.geodata.reading.opening import (
+    check_placed,
+    describe,
+    open_upright,
+    read_bands,
+)
+from geoseg.geodata.reading.resampling import Resampled
+from geoseg.geodata.reading.sources import check_sources, files_behind
+from geoseg.geodata.reading.validity import AS_DECLARED, Validity
+
+__all__ = [
+    "Raster",
+    "RasterInfo",
+    "Validity",
+    "describe_any_raster",
+    "describe_raster",
+    "files_behind",
+    "open_raster",
+]
+
+_SAME_RESOLUTION = 1e-6
+
+
+class Raster:
+    """An open raster, read in windows; a PixelSource and a context manager. Threads may share it.
+
+    Attributes:
+        info: The grid that windows refer to (the resampled one, if it is resampled).
+        bands: B, how many bands ``read`` gives.
+    """
+
+    def __init__(self, info: RasterInfo, pixels: PixelSource, bands: int, *, open_files: ExitStack) -> None:
+        self.info, self.bands = info, bands
+        self._pixels, self._open_files = pixels, open_files
+        self._lock = threading.Lock()
+
+    @property
+    def height(self) -> int:
+        """Rows of pixels."""
+        return self.info.height
+
+    @property
+    def width(self) -> int:
+        """Columns of pixels."""
+        return self.info.width
+
+    def read(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Return pixels float32 (B, h, w) in the raster's own values, and where they are valid (h, w).
+
+        Which pixels are valid is decided by the raster's mask and alpha band, and by the :class:`Validity` that
+        it was opened with. The window may lie anywhere; outside the raster nothing is valid. Pixels that are not
+        valid are 0. A band without a value at a valid pixel is NaN; in a band of 8 bits it keeps the stored value,
+        since 0 and 255 are ordinary values there.
+
+        Raises:
+            RasterError: The file is damaged.
+        """
+        with self._lock:
+            return self._pixels.read(window)
+
+    def close(self) -> None:
+        """Close the file, when what is being read of it in another thread has been read."""
+        with self._lock:
+            self._open_files.close()
+
+    def __enter__(self) -> Raster:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def describe_raster(path: Path) -> RasterInfo:
+    """Return what a raster is, without reading its pixels.
+
+    Raises:
+        RasterError: No such file, not an image, damaged, without bands, or complex; it must be warped first.
+    """
+    info = describe_any_raster(path)
+    check_placed(info)
+    return info
+
+
+def describe_any_raster(path: Path) -> RasterInfo:
+    """Return what a raster is, even if it must be warped before it can be used.
+
+    Raises:
+        RasterError: No such file, not an image, damaged, without bands, or complex.
+    """
+    path = Path(path)
+    check_sources(path)
+    with open_upright(path) as dataset:
+        return _as_seen(dataset, path)
+
+
+def open_raster(
+    path: Path,
+    *,
+    bands: Sequence[int] | None = None,
+    resolution_m: float | None = None,
+    validity: Validity = AS_DECLARED,
+) -> Raster:
+    """Open a raster to be read in windows.
+
+    Pictures are read the way they look: a palette as red, green and blue; turned upright as their
+    EXIF orientation says; an alpha band (unless it is asked for) as validity.
+
+    Args:
+        path: The file.
+        bands: Bands to read, 1-based, in this order; None means all but alpha.
+        resolution_m: Ground size in metres of the pixels to read; None means as they are stored.
+        validity: Which pixels are valid.
+
+    Raises:
+        RasterError: No such file, not an image, damaged, without bands, or complex; it must be warped
+            first; a band that does not exist; a resolution asked of a raster without CRS.
+    """
+    path = Path(path)
+    with ExitStack() as stack:
+        dataset = stack.enter_context(open_upright(path))
+        info = _as_seen(dataset, path)
+        check_placed(info)
+        _check_nodata(info, validity)
+        chosen = _chosen_bands(dataset, info, bands)
+        pixels: PixelSource = _StoredPixels(dataset, path, chosen, validity=validity)
+        if resolution_m is not None:
+            info, pixels = _resampled(info, pixels, resolution_m)
+        open_files = stack.pop_all()
+    return Raster(info, pixels, len(chosen), open_files=open_files)
+
+
+def _check_nodata(info: RasterInfo, validity: Validity) -> None:
+    """Refuse a nodata value that no pixel can have."""
+    kind, nodata = np.dtype(info.dtype), validity.nodata
+    if nodata is None or kind.kind not in "iu":
+        return
+    low, high = np.iinfo(kind).min, np.iinfo(kind).max
+    if not low <= nodata <= high or nodata != int(nodata):
+        raise RasterError(
+            "no pixel of this raster can have the nodata value that was given",
+            where=info.path,
+            expected=f"a whole number from {low} to {high} ({kind})",
+            got=f"{nodata:g}",
+        )
+
+
+class _StoredPixels:
+    """The pixels as they are stored, with the palette looked up; a PixelSource."""
+
+    def __init__(self, dataset: DatasetReader, path: Path, bands: list[int], *, validity: Validity) -> None:
+        self._dataset, self._path, self._bands, self._validity = dataset, path, bands, validity
+        self._palette = _palette(dataset) if _has_palette(dataset) else None
+
+    @property
+    def height(self) -> int:
+        return int(self._dataset.height)
+
+    @property
+    def width(self) -> int:
+        return int(self._dataset.width)
+
+    def read(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        pixels = np.zeros((len(self._bands), window.height, window.width), np.float32)
+        valid = np.zeros((window.height, window.width), np.bool_)
+        part = window.clipped(self.height, self.width)
+        if part.height and part.width:
+            top, left = part.row - window.row, part.col - window.col
+            box = np.s_[top : top + part.height, left : left + part.width]
+            pixels[:, *box], valid[box] = self._read_inside(part)
+        return pixels, valid
+
+    def _read_inside(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        if self._palette is None:
+            return self._read_bands(window)
+        index, has_value = read_bands(self._dataset, self._path, bands=[1], window=window)
+        colors = self._palette[index[0].astype(np.intp)]
+        valid = has_value[0] & (colors[..., 3] > 0) & self._is_no_nodata(index)[0]
+        values = np.moveaxis(colors, -1, 0)[[band - 1 for band in self._bands]]
+        return np.where(valid, values.astype(np.float32), np.float32(0)), valid
+
+    def _read_bands(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        values, has_value = read_bands(self._dataset, self._path, bands=self._bands, window=window)
+        with np.errstate(over="ignore", invalid="ignore"):
+            pixels = values.astype(np.float32)
+        has_value &= np.isfinite(pixels) & self._is_no_nodata(values)
+        valid = self._validity.of_pixels(has_value)
+        for band, own, stored in zip(self._bands, has_value, pixels, strict=True):
+            if self._dataset.dtypes[band - 1] != "uint8":
+                stored[valid & ~own] = np.nan
+        return np.where(valid, pixels, np.float32(0)), valid
+
+    def _is_no_nodata(self, values: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return where values are not the nodata value that the user named."""
+        if self._validity.nodata is None:
+            return np.ones(values.shape, np.bool_)
+        with np.errstate(over="ignore"):
+            differs: NDArray[np.bool_] = values != self._validity.nodata
+        return differs
+
+
+def _as_seen(dataset: DatasetReader, path: Path) -> RasterInfo:
+    info = describe(dataset, path)
+    return replace(info, bands=3, dtype="uint8") if _has_palette(dataset) else info
+
+
+def _has_palette(dataset: DatasetReader) -> bool:
+    return bool(dataset.colorinterp[0] is ColorInterp.palette)
+
+
+def _palette(dataset: DatasetReader) -> NDArray[np.uint8]:
+    """Return red, green, blue, alpha by index, (n, 4); an index without a colour is not valid (alpha 0)."""
+    colors = dataset.colormap(1)
+    table = np.zeros((max(256, np.iinfo(dataset.dtypes[0]).max + 1), 4), np.uint8)
+    table[list(colors)] = list(colors.values())
+    return table
+
+
+def _chosen_bands(dataset: DatasetReader, info: RasterInfo, bands: Sequence[int] | None) -> list[int]:
+    if _has_palette(dataset):
+        known = [1, 2, 3]
+        chosen = known if bands is None else list(bands)
+    else:
+        known = list(dataset.indexes)
+        data = [b for b in known if dataset.colorinterp[b - 1] is not ColorInterp.alpha]
+        chosen = data if bands is None else list(bands)
+    missing = [band for band in chosen if band not in known]
+    if missing or not chosen:
+        raise RasterError(
+            "the raster has no such band" if missing else "no band is chosen",
+            where=info.path,
+            expected=f"bands 1 to {len(known)}",
+            got=", ".join(map(str, missing)) or None,
+            hint="Bands count from 1.",
+        )
+    return chosen
+
+
+def _resampled(info: RasterInfo, pixels: PixelSource, resolution_m: float) -> tuple[RasterInfo, PixelSource]:
+    grid, rows, cols = resampled_grid(info, resolution_m)
+    if max(abs(rows - 1), abs(cols - 1)) < _SAME_RESOLUTION:
+        return info, pixels
+    return grid, Resampled(pixels, height=grid.height, width=grid.width, row_factor=rows, col_factor=cols)

@@ -1,0 +1,1 @@
+"""Inference graphs computed by ONNX Runtime or OpenVINO."""

@@ -1,0 +1,1 @@
+"""Torch: losses, networks, fitting, and prediction with a network."""

@@ -1,0 +1,210 @@
+"""Training patches: squares drawn around labelled points, with the points that fall in them.
+
+Labels stay points: flips, turns and scaling move coordinates, so sub-pixel positions survive.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from geoseg.domain.blocks import cells_of
+from geoseg.domain.points import Points
+from geoseg.domain.ports import PixelSource
+from geoseg.domain.windows import Window
+from geoseg.networks.losses.pfce import PatchPoints
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One of the eight symmetries of the square: ``quarters`` turns anticlockwise, then a flip of columns."""
+
+    quarters: int = 0
+    is_flipped: bool = False
+
+    @property
+    def inverse(self) -> Turn:
+        """The symmetry that undoes it; one that flips undoes itself."""
+        return self if self.is_flipped else Turn(-self.quarters % 4)
+
+    def of_array(self, array: Tensor) -> Tensor:
+        """Turn the last two axes of a square array."""
+        turned = torch.rot90(array, self.quarters, (-2, -1))
+        return turned.flip(-1) if self.is_flipped else turned
+
+    def of_points(
+        self, row: NDArray[np.float64], col: NDArray[np.float64], side: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Turn positions in a square of ``side`` pixels, as :meth:`of_array` turns its pixels."""
+        for _ in range(self.quarters % 4):
+            row, col = side - 1 - col, row
+        return row, side - 1 - col if self.is_flipped else col
+
+
+UNTURNED = Turn()
+
+
+@dataclass(frozen=True)
+class PatchPlan:
+    """Where a patch is read and how it is turned: a square ``window`` scaled to the patch size.
+
+    Points in its outer ``margin`` pixels are not carried.
+    """
+
+    image: str
+    window: Window
+    turn: Turn = UNTURNED
+    margin: int = 0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """N patches: raw pixels (N, B, p, p), validity (N, p, p), the points in them, and the names of their images."""
+
+    pixels: Tensor
+    valid: Tensor
+    points: PatchPoints
+    images: tuple[str, ...] = ()
+
+
+def plan_epoch(
+    points: Points,
+    sizes: Mapping[str, tuple[int, int]],
+    *,
+    patches: int,
+    patch_px: int,
+    scale: float,
+    rng: np.random.Generator,
+) -> list[PatchPlan]:
+    """Draw the patches of one epoch, each at a random place around a labelled point.
+
+    Every point seeds equally many patches, give or take one, and a patch lies inside its raster
+    where the raster is large enough.
+
+    Args:
+        points: Training points, P > 0.
+        sizes: Height and width of each raster by image name.
+        patches: Patches to draw.
+        patch_px: Side of a patch.
+        scale: Largest enlargement and reduction, >= 1; 1 keeps the ground resolution.
+        rng: Source of randomness.
+
+    Returns:
+        The plans; each window holds the point it was drawn around.
+    """
+    rounds = -(-patches // len(points))
+    seeds = np.concatenate([rng.permutation(len(points)) for _ in range(rounds)])[:patches]
+    plans = []
+    for image, row, col in zip(points.image[seeds], points.row[seeds], points.col[seeds], strict=True):
+        side = max(2, round(patch_px / scale ** rng.uniform(-1, 1)))
+        height, width = sizes[image]
+        top = _place(row, side=side, size=height, rng=rng)
+        left = _place(col, side=side, size=width, rng=rng)
+        turn = Turn(int(rng.integers(4)), bool(rng.integers(2)))
+        plans.append(PatchPlan(str(image), Window(top, left, side, side), turn))
+    return plans
+
+
+def plan_cover(points: Points, patch_px: int, margin: int = 0) -> list[PatchPlan]:
+    """Return the cells of a fixed grid that hold points: every point once, nothing turned or scaled.
+
+    Around each cell of ``patch_px`` a margin of context is read.
+    """
+    cells = sorted(set(cells_of(points, patch_px)))
+    windows = [(i, Window(r * patch_px, c * patch_px, patch_px, patch_px)) for i, r, c in cells]
+    return [PatchPlan(image, window.padded(margin), margin=margin) for image, window in windows]
+
+
+def _place(position: float, *, side: int, size: int, rng: np.random.Generator) -> int:
+    """Return the first row (or column) of a random interval of ``side`` pixels that holds ``position``."""
+    pixel = math.floor(position + 0.5)
+    first = pixel - int(rng.integers(side))
+    inside = min(max(first, 0), max(size - side, 0))
+    return inside if size >= side else min(0, max(first, size - side))
+
+
+def read_batch(
+    plans: Sequence[PatchPlan], sources: Mapping[str, PixelSource], points: Points, *, patch_px: int
+) -> Batch:
+    """Read planned patches and the points that fall in them.
+
+    Args:
+        plans: N plans.
+        sources: Rasters by image name.
+        points: The points to carry; those outside a patch are left out of it.
+        patch_px: Side of a patch, p.
+    """
+    read = [_read_patch(plan, sources[plan.image], patch_px) for plan in plans]
+    carried = [_points_in(plan, points, patch_px) for plan in plans]
+    index = np.concatenate([np.full(len(c), n) for n, (_, _, c) in enumerate(carried)])
+    chosen = points.take(np.concatenate([c for _, _, c in carried]))
+    return Batch(
+        pixels=torch.stack([p for p, _ in read]),
+        valid=torch.stack([v for _, v in read]),
+        points=PatchPoints(
+            index=torch.from_numpy(index.astype(np.int64)),
+            row=torch.from_numpy(np.concatenate([r for r, _, _ in carried])),
+            col=torch.from_numpy(np.concatenate([c for _, c, _ in carried])),
+            label=torch.from_numpy(chosen.class_id.astype(np.int64)),
+            weight=torch.from_numpy(chosen.weight.copy()),
+        ),
+        images=tuple(plan.image for plan in plans),
+    )
+
+
+def _read_patch(plan: PatchPlan, source: PixelSource, patch_px: int) -> tuple[Tensor, Tensor]:
+    pixels, valid = (torch.from_numpy(a) for a in source.read(plan.window))
+    if plan.window.height != patch_px:
+        size = (patch_px, patch_px)
+        pixels = functional.interpolate(pixels[None], size, mode="bilinear", align_corners=False)[0]
+        # A patch pixel that mixes in an invalid one is not valid.
+        share = functional.interpolate(valid[None, None].float(), size, mode="bilinear", align_corners=False)
+        valid = share[0, 0] > 1 - 1e-3
+    return plan.turn.of_array(pixels), plan.turn.of_array(valid)
+
+
+def _points_in(
+    plan: PatchPlan, points: Points, patch_px: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
+    """Return row and column in the patch and the position in the table of each point inside."""
+    side = plan.window.height
+    # Distances from the window's north-west corner; the first pixel's centre lies half a pixel in.
+    down, across = points.row - plan.window.row + 0.5, points.col - plan.window.col + 0.5
+    first, last = plan.margin, side - plan.margin
+    is_inside = (down >= first) & (down < last) & (across >= first) & (across < last)
+    inside = np.flatnonzero(is_inside & (points.image == plan.image))
+    zoom = patch_px / side
+    row, col = down[inside] * zoom - 0.5, across[inside] * zoom - 0.5
+    return *plan.turn.of_points(row, col, patch_px), inside
+
+
+def batches(plans: Sequence[PatchPlan], size: int) -> Iterator[Sequence[PatchPlan]]:
+    """Yield the plans in groups of ``size``; the last may be smaller."""
+    for first in range(0, len(plans), size):
+        yield plans[first : first + size]
+
+
+def read_ahead(
+    steps: Sequence[Sequence[PatchPlan]],
+    sources: Mapping[str, PixelSource],
+    points: Points,
+    *,
+    patch_px: int,
+) -> Iterator[Batch]:
+    """Yield the batch of each step, reading the next one while the caller works."""
+    with ThreadPoolExecutor(1) as reader:
+        coming: Future[Batch] | None = None
+        for step in steps:
+            ready, coming = coming, reader.submit(read_batch, step, sources, points, patch_px=patch_px)
+            if ready is not None:
+                yield ready.result()
+        if coming is not None:
+            yield coming.result()

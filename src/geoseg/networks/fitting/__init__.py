@@ -1,0 +1,1 @@
+"""The epoch loop, its augmentation, and the quick recipe's convex fit."""

@@ -1,0 +1,85 @@
+"""Views of a batch: what a network is shown of its patches, with the points and the pixels' labels that go along."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from geoseg.domain.windows import Window
+from geoseg.networks.losses.pfce import PatchPoints
+
+
+@dataclass(frozen=True)
+class View:
+    """N patches as a network sees them.
+
+    Attributes:
+        images: Normalised pixels (N, B, p, p).
+        valid: Where there is an image (N, p, p), bool.
+        points: The labelled points in them.
+        taught: A teacher's probabilities (N, C, p, p), or None.
+        grown: Class ids grown from the points (N, p, p), int64, 255 elsewhere; or None.
+        absent: Classes that are not there (N, C), bool; or None.
+    """
+
+    images: Tensor
+    valid: Tensor
+    points: PatchPoints
+    taught: Tensor | None = None
+    grown: Tensor | None = None
+    absent: Tensor | None = None
+
+
+def draw_box(side: int, generator: torch.Generator, shares: tuple[float, float] = (0.1, 0.6)) -> Window:
+    """Draw a rectangle inside a square of ``side`` pixels, of an area between two shares of the square's.
+
+    As in French et al., "Semi-supervised semantic segmentation needs strong, varied perturbations" (BMVC 2020): the
+    area and the proportions are drawn, and every place is equally likely.
+
+    Args:
+        side: Side of the square, >= 2.
+        generator: Source of randomness, on the CPU.
+        shares: Least and largest share of the area, 0..1.
+    """
+    share, proportion, down, across = torch.rand(4, generator=generator).tolist()
+    area = shares[0] + (shares[1] - shares[0]) * share
+    # Between the flattest and the steepest rectangle of this area that fits.
+    height = max(1, round(side * area**proportion))
+    width = max(1, min(side, round(side * area / (height / side))))
+    return Window(int(down * (side - height + 1)), int(across * (side - width + 1)), height, width)
+
+
+def cutmix(view: View, box: Window) -> View:
+    """Return a view in which each patch shows the next one inside a box: pixels, labels and points alike.
+
+    It no longer says which classes are absent, which differs inside the box.
+
+    Yun et al., "CutMix: regularization strategy to train strong classifiers with localizable features" (ICCV 2019).
+    A point moves with the pixel that it lies in.
+
+    Args:
+        view: The view; with one patch nothing changes.
+        box: Where, inside the patches.
+    """
+    count = len(view.images)
+
+    def paste(pixels: Tensor | None) -> Tensor | None:
+        if pixels is None:
+            return None
+        inside = (..., slice(box.row, box.row + box.height), slice(box.col, box.col + box.width))
+        mixed = pixels.clone()
+        mixed[inside] = pixels.roll(-1, 0)[inside]
+        return mixed
+
+    points = view.points
+    row, col = torch.floor(points.row + 0.5), torch.floor(points.col + 0.5)
+    is_inside = (
+        (row >= box.row) & (row < box.row + box.height) & (col >= box.col) & (col < box.col + box.width)
+    )
+    index = torch.where(is_inside, (points.index - 1) % count, points.index)
+    images, valid = paste(view.images), paste(view.valid)
+    assert images is not None
+    assert valid is not None
+    return View(images, valid, replace(points, index=index), paste(view.taught), paste(view.grown))

@@ -1,0 +1,1 @@
+"""Losses at points, and losses on unlabelled pixels."""

@@ -1,0 +1,1 @@
+"""Network architectures, their pretrained weights and the model file."""

@@ -1,0 +1,148 @@
+"""A frozen backbone with a linear head on several of its layers, read at one scale of the image or two.
+
+Hypercolumns (Hariharan et al., CVPR 2015): fine layers keep edges, coarse ones know what a place is. The image
+enlarged shows the backbone details, the image as it is shows it twice the surroundings. A linear head commutes
+with bilinear upsampling, so the map costs the backbone and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from geoseg.networks.features.texture import feature_count, texture
+from geoseg.networks.models.deeplab import BACKBONES, Architecture, build_network
+from geoseg.networks.models.timm_backbones import TimmStages, timm_stages
+
+if TYPE_CHECKING:  # scikit-learn comes with it, which mapping has no use for
+    from geoseg.networks.heads.logistic import Probe
+
+LAYERS = {
+    "resnet50": ("relu", "layer1", "layer2", "layer3"),
+    "resnet101": ("relu", "layer1", "layer2", "layer3"),
+    "mobilenet_v3_large": ("1", "3", "6", "12"),
+}
+"""The layers read of each backbone: the last ones of strides 2, 4, 8, and 16 (8 where dilated)."""
+
+
+class Stages(nn.ModuleDict):
+    """The stages of a backbone by name, in their order, which give the layers read."""
+
+    def __init__(self, stages: Mapping[str, nn.Module], layers: Sequence[str]) -> None:
+        super().__init__(stages)
+        self.layers = tuple(layers)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Return the layers read (N, F_i, h_i, w_i) of images (N, B, H, W)."""
+        found, last = [], images
+        for name, stage in self.items():
+            last = stage(last)
+            if name in self.layers:
+                found.append(last)
+        return found
+
+    def late_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters behind the second layer read."""
+        names = list(self)
+        late = names[1 + names.index(self.layers[1]) :]
+        return [parameter for name in late for parameter in self[name].parameters()]
+
+
+class LayerNetwork(nn.Module):
+    """A backbone up to the last layer read, and a 1x1 convolution on each layer.
+
+    Args:
+        backbone: From images to the layers read.
+        architecture: Bands, classes, scales, and whether colour and texture of all bands are read as well.
+    """
+
+    def __init__(self, backbone: nn.Module, architecture: Architecture) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self._architecture = architecture
+        self.heads = nn.ModuleList()
+        with torch.no_grad():
+            counts = [layer.shape[1] for layer in self._stages(torch.zeros(1, architecture.bands, 64, 64))]
+        if architecture.has_texture:
+            counts.append(feature_count(architecture.bands))
+        for position, count in enumerate(counts):
+            self.heads.append(nn.Conv2d(count, architecture.classes, 1, bias=position == 0))
+
+    @property
+    def bands(self) -> int:
+        """B, the channels of the images that the network takes."""
+        return self._architecture.bands
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Return the layers read (N, F_i, h_i, w_i) of images (N, B, H, W), scale by scale."""
+        found = self._stages(images)
+        return [*found, texture(images)] if self._architecture.has_texture else found
+
+    def _stages(self, images: Tensor) -> list[Tensor]:
+        own = self._architecture
+        taken = images[:, : own.backbone_bands]
+        return [layer for scale in own.scales for layer in self.backbone(_enlarged(taken, scale))]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits (N, C, H, W) of images (N, B, H, W), in float32."""
+        size = images.shape[-2:]
+        layers = self.features(images)
+        with torch.autocast(images.device.type, enabled=False):
+            maps = [head(layer.float()) for head, layer in zip(self.heads, layers, strict=True)]
+            full = [functional.interpolate(m, size, mode="bilinear", align_corners=False) for m in maps]
+        return torch.stack(full).sum(dim=0)
+
+    @torch.no_grad()
+    def write(self, probe: Probe) -> None:
+        """Let the heads give the scores of a probe of all layers' features side by side."""
+        heads = [cast(nn.Conv2d, head) for head in self.heads]
+        parts = torch.split(probe.weight, [head.in_channels for head in heads], dim=1)
+        for head, part in zip(heads, parts, strict=True):
+            head.weight.copy_(part[:, :, None, None])
+        assert heads[0].bias is not None
+        heads[0].bias.copy_(probe.bias)
+
+
+def late_parameters(network: nn.Module) -> list[nn.Parameter]:
+    """Return the parameters of a layer network's late stages; the others and the heads are let stay as they are.
+
+    What the early stages see (edges, grain) holds everywhere; keeping them saves a third of a step.
+    """
+    assert isinstance(network, LayerNetwork)
+    network.requires_grad_(False)
+    backbone = cast(Stages | TimmStages, network.backbone)
+    late = backbone.late_parameters()
+    for parameter in late:
+        parameter.requires_grad_(True)
+    return late
+
+
+def _enlarged(images: Tensor, scale: int) -> Tensor:
+    if scale == 1:
+        return images
+    large = functional.interpolate(images, scale_factor=scale, mode="bilinear", align_corners=False)
+    return large.contiguous(memory_format=torch.channels_last)
+
+
+def build_layer_network(architecture: Architecture) -> LayerNetwork:
+    """Build the network with random weights (drawn from torch's generator), in evaluation mode.
+
+    Raises:
+        SettingsError: The backbone is one of timm's, and timm is not installed or has no such network.
+    """
+    backbone = _stages(architecture) if architecture.backbone in BACKBONES else timm_stages(architecture)
+    return LayerNetwork(backbone, architecture).eval()
+
+
+def _stages(architecture: Architecture) -> Stages:
+    own = replace(architecture, bands=architecture.backbone_bands, classes=2)
+    whole = build_network(own).backbone.eval()
+    layers = LAYERS[architecture.backbone]
+    stages = list(whole.named_children())
+    last = [name for name, _ in stages].index(layers[-1])
+    return Stages(dict(stages[: last + 1]), layers)

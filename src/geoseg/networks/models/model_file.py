@@ -1,0 +1,90 @@
+"""The model file: weights and everything needed to use them, in one safetensors file.
+
+The tensors are the network's state; the file's metadata holds ``geoseg_format`` and a JSON record.
+Nothing in it is executed when it is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from io import BytesIO
+from pathlib import Path
+
+import torch
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from geoseg.learning.architecture import Architecture
+from geoseg.learning.model_record import FORMAT as FORMAT
+from geoseg.learning.model_record import ModelRecord as ModelRecord
+from geoseg.learning.model_record import checked_record, damaged, faults_told, read_metadata
+from geoseg.learning.model_record import read_record as read_record
+from geoseg.networks.heads.forest import ForestNetwork, trees_of
+from geoseg.networks.models.deeplab import build_network
+from geoseg.networks.models.hypercolumns import build_layer_network
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network with its record, and the SHA-256 of the file it came from ("" before it is saved)."""
+
+    network: nn.Module
+    record: ModelRecord
+    sha256: str = ""
+
+
+def pack_model(state: Mapping[str, Tensor], record: ModelRecord) -> bytes:
+    """Return the model file as bytes."""
+    content = {**asdict(record), "legend": record.legend.to_records()}
+    metadata = {"geoseg_format": str(FORMAT), "geoseg_record": json.dumps(content, allow_nan=False)}
+    return save({n: t.detach().cpu().contiguous() for n, t in state.items()}, metadata)
+
+
+def read_model(path: Path, output_stride: int | None = None) -> Model:
+    """Read a model file.
+
+    Args:
+        path: The file.
+        output_stride: Pixels per cell of the logits if not as trained: a ResNet trained at 16 can map
+            at 8.
+
+    Raises:
+        ModelFileError: No such file, damaged, not a model file, or from a newer version.
+        SettingsError: The model cannot map at this output stride.
+    """
+    with faults_told(path):
+        # Not mapped into memory: a file that is replaced under a process that serves it would kill that process.
+        content = path.read_bytes()
+        record = checked_record(path, read_metadata(BytesIO(content)))
+        if output_stride is not None:
+            record = replace(record, architecture=record.architecture.at_stride(output_stride))
+        tensors = load(content)
+    try:
+        network = build_any(record.architecture, tensors)
+    except (IndexError, RuntimeError, TypeError, ValueError) as error:
+        raise damaged(path, "tensors that do not fit its record") from error
+    return Model(network.eval(), record, hashlib.sha256(content).hexdigest())
+
+
+def build_any(architecture: Architecture, tensors: Mapping[str, Tensor]) -> nn.Module:
+    """Build the network that an architecture asks for, of these tensors.
+
+    Raises:
+        RuntimeError: They do not fit.
+        ValueError: They make no forest.
+    """
+    if architecture.head == "forest":
+        trees = trees_of(tensors)
+        if trees.shares.shape[-1] != architecture.classes:
+            raise ValueError("the forest has other classes")
+        return ForestNetwork(trees, architecture.bands)
+    # Without memory of its own: no weights are drawn only to be replaced.
+    with torch.device("meta"):
+        network = (build_layer_network if architecture.head == "linear" else build_network)(architecture)
+    wanted = {name: tensor.dtype for name, tensor in network.state_dict().items()}
+    cast = {name: tensor.to(wanted.get(name, tensor.dtype)) for name, tensor in tensors.items()}
+    network.load_state_dict(cast, assign=True)
+    return network

@@ -1,0 +1,59 @@
+"""What a model is, in the words of the STAC machine-learning-model extension (version 1.4)."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+import torch
+
+from geoseg.networks.models.model_file import Model
+
+_NAMES = {"aspp": "DeepLabV3", "linear": "linear head on frozen layers", "forest": "random forest"}
+
+
+def mlm_properties(model: Model) -> dict[str, Any]:
+    """Return the properties ``mlm:...`` of a model."""
+    record = model.record
+    architecture = record.architecture
+    side = architecture.patch_px
+    kind = _NAMES[architecture.head]
+    return {
+        "mlm:name": f"GeoSeg-PointAI {record.recipe}",
+        "mlm:architecture": kind if architecture.head == "forest" else f"{kind} {architecture.backbone}",
+        "mlm:tasks": ["semantic-segmentation"],
+        "mlm:framework": "pytorch",
+        "mlm:framework_version": torch.__version__.split("+", maxsplit=1)[0],
+        "mlm:total_parameters": sum(p.numel() for p in model.network.parameters()),
+        "mlm:input": [
+            {
+                "name": "pixels",
+                "bands": [{"name": f"band {band}"} for band in record.bands],
+                "input": {
+                    "shape": [-1, len(record.bands), side, side],
+                    "dim_order": ["batch", "bands", "height", "width"],
+                    "data_type": "float32",
+                },
+                "value_scaling": [
+                    {"type": "z-score", "mean": mean, "stddev": deviation}
+                    for mean, deviation in islice(
+                        zip(record.normalisation.mean, record.normalisation.deviation, strict=True),
+                        len(record.bands),
+                    )
+                ],
+            }
+        ],
+        "mlm:output": [
+            {
+                "name": "probabilities",
+                "tasks": ["semantic-segmentation"],
+                "result": {
+                    "shape": [-1, len(record.legend), side, side],
+                    "dim_order": ["batch", "classes", "height", "width"],
+                    "data_type": "float32",
+                },
+                "classification:classes": [{"value": c.id, "name": c.name} for c in record.legend.classes],
+            }
+        ],
+        "geoseg:model_sha256": model.sha256,
+    }

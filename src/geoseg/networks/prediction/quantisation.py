@@ -1,0 +1,146 @@
+"""Networks in int8, quantised after training by what their activations are on the user's own raster.
+
+Static quantisation in ONNX's QDQ form (Jacob et al., "Quantization and training of neural networks for efficient
+integer-arithmetic-only inference", 2018), which ONNX Runtime writes and both it and OpenVINO compute.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from geoseg.domain.ports import Predictor
+from geoseg.networks.models.model_file import Model
+
+Ranges = tuple[tuple[str, float, float], ...]
+"""Name of each activation that is quantised, with its least and its largest value."""
+
+WindowPixels = tuple[NDArray[np.float32], NDArray[np.bool_]]
+"""Raw pixels of a window (B, h, w), and where they are valid (h, w)."""
+
+_OPERATORS = ["Conv", "Relu", "MaxPool"]
+
+
+def quantised_by() -> str:
+    """Return the versions of what makes a network in int8; the same ones make the same network."""
+    import onnx
+    import onnxruntime
+    import onnxscript
+
+    versions = {module.__name__: module.__version__ for module in (onnx, onnxscript, onnxruntime)}
+    # Builds for several devices differ behind the plus sign only.
+    versions["torch"] = torch.__version__.split("+")[0]
+    return ", ".join(f"{name} {number}" for name, number in versions.items())
+
+
+def measure_ranges(model: Model, network: bytes, windows: Iterable[WindowPixels]) -> Ranges:
+    """Return between which values the activations of a network lie.
+
+    Args:
+        model: The model.
+        network: The same as ONNX.
+        windows: What to compute it on, one window at least.
+    """
+    from onnxruntime.quantization import MinMaxCalibrater
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "network.onnx"
+        path.write_bytes(network)
+        observer = MinMaxCalibrater(path, _OPERATORS, str(Path(folder) / "observed.onnx"))
+        observer.augment_graph()
+        observer.create_inference_session()
+        observer.collect_data(_Reader(_images(model, windows)))
+        found = observer.compute_data()
+    ends = {name: [float(np.asarray(end).item()) for end in data.range_value] for name, data in found.items()}
+    return tuple((name, low, high) for name, (low, high) in sorted(ends.items()))
+
+
+def quantise(network: bytes, ranges: Ranges) -> bytes:
+    """Return an ONNX network in int8; the same arguments give the same bytes.
+
+    Weights have a scale for each channel. They keep 7 bits, because 8 would overflow the sums of processors without
+    instructions for int8 (VNNI), and the map would depend on the processor. The last convolutions and what follows
+    them, which choose between the classes, stay float32, and so do convolutions on shortcuts: few, and their outputs of
+    both signs would lose half their steps where a ReLU follows the sum.
+
+    Args:
+        network: The network in float32, as ONNX.
+        ranges: What :func:`measure_ranges` found.
+    """
+    import onnx
+    from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType
+    from onnxruntime.quantization.calibrate import TensorsData
+
+    graph = onnx.load_from_string(network)
+    values = {name: (np.float32(low), np.float32(high)) for name, low, high in ranges}
+    quantiser = QDQQuantizer(
+        graph,
+        per_channel=True,
+        reduce_range=True,
+        weight_qType=QuantType.QInt8,
+        activation_qType=QuantType.QUInt8,
+        tensors_range=TensorsData(CalibrationMethod.MinMax, values),
+        nodes_to_quantize=[],
+        nodes_to_exclude=_last_convolutions(graph.graph) + _on_shortcuts(graph.graph),
+        op_types_to_quantize=_OPERATORS,
+        extra_options={},
+    )
+    quantiser.quantize_model()
+    return bytes(quantiser.model.model.SerializeToString(deterministic=True))
+
+
+def same_classes(exact: Predictor, found: Predictor, windows: Iterable[WindowPixels]) -> float:
+    """Return the share of the valid pixels to which two predictors give the same class."""
+    same = total = 0
+    for pixels, valid in windows:
+        classes = [
+            p.probabilities(pixels[None], valid[None])[0].argmax(axis=0)[valid] for p in (exact, found)
+        ]
+        same, total = same + int((classes[0] == classes[1]).sum()), total + classes[0].size
+    return same / total
+
+
+def _last_convolutions(graph: Any) -> list[str]:
+    """Return the names of the convolutions that no other one follows: those that score the classes."""
+    followed, last = set[str](), list[str]()
+    for node in reversed(graph.node):
+        is_followed = not followed.isdisjoint(node.output)
+        if node.op_type == "Conv" and not is_followed:
+            last.append(node.name)
+        if node.op_type == "Conv" or is_followed:
+            followed.update(node.input)
+    return last
+
+
+def _on_shortcuts(graph: Any) -> list[str]:
+    """Return the names of the convolutions that are added to another path from their own input."""
+    taken = Counter(name for node in graph.node for name in node.input)
+    added = {name for node in graph.node if node.op_type == "Add" for name in node.input}
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    return [node.name for node in convolutions if taken[node.input[0]] > 1 and node.output[0] in added]
+
+
+def _images(model: Model, windows: Iterable[WindowPixels]) -> Iterator[NDArray[np.float32]]:
+    for pixels, valid in windows:
+        images = model.record.normalisation.apply(
+            torch.from_numpy(pixels[None]), torch.from_numpy(valid[None])
+        )
+        yield images.numpy()
+
+
+class _Reader:
+    """Images as ONNX Runtime asks for them."""
+
+    def __init__(self, images: Iterator[NDArray[np.float32]]) -> None:
+        self._images = images
+
+    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+        image = next(self._images, None)
+        return None if image is None else {"images": image}

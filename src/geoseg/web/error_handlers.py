@@ -1,0 +1,158 @@
+"""Every fault becomes a problem: what routes raise, what Flask raises, and what nobody expected."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+from typing import cast
+
+from flask import Flask, Response, g, request
+from flask.typing import ResponseReturnValue
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestedRangeNotSatisfiable
+
+from geoseg.errors import GeoSegError, OutputError, RasterError
+from geoseg.web.http import problems
+from geoseg.web.http.access import MIB, largest_body, makes_a_job
+from geoseg.web.http.deadlines import is_late
+from geoseg.web.http.problems import Kind, Problem
+from geoseg.web.http.uploads import FIELD, of_raster
+from geoseg.web.service import service
+
+LOG = logging.getLogger("geoseg.faults")
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FAILED = "The service failed; its log says why, under this request's id."
+_NO_ROOM = "The service cannot write; its operator has to make room."
+_BY_STATUS = {
+    400: (problems.BAD_REQUEST, "The request cannot be understood."),
+    404: (problems.NOT_FOUND, "There is nothing at this address; /openapi.json lists what there is."),
+    405: (problems.METHOD, "This address does not take this method."),
+    415: (problems.UNSUPPORTED, "The service does not take this media type here."),
+    416: (problems.RANGE, "The file has no such part."),
+}
+
+
+_WORDS = {
+    "extra_forbidden": "there is no such parameter",
+    "bool_parsing": "expected true or false",
+    "float_parsing": "expected a number",
+    "string_type": "expected a text",
+    "model_type": "expected a JSON object",
+}
+
+
+def install(app: Flask) -> None:
+    """Answer every fault of an app by a problem."""
+    app.register_error_handler(Problem, answer)
+    app.register_error_handler(HTTPException, _of_http)
+    app.register_error_handler(GeoSegError, _of_geoseg)
+    app.register_error_handler(OSError, _of_system)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def answer(problem: Problem) -> Response:
+    """Return a problem as an answer."""
+    body = problem.body(f"urn:geoseg:request:{g.get('request_id', '')}")
+    response = Response(json.dumps(body), status=problem.kind.status, mimetype=problems.MEDIA_TYPE)
+    response.headers.update(problem.headers)
+    return response
+
+
+def of_validation(error: ValidationError) -> Response:
+    """Answer what is wrong with a request's parameters."""
+    return answer(of_fields(error))
+
+
+def of_fields(error: ValidationError) -> Problem:
+    """Return what is wrong with what a request says, field by field."""
+    faults = [
+        {"field": str(fault["loc"][0]) if fault["loc"] else "body", "detail": _in_plain_words(fault)}
+        for fault in error.errors()
+    ]
+    told = "; ".join(dict.fromkeys(f"{fault['field']}: {fault['detail']}" for fault in faults))
+    return Problem(problems.BAD_PARAMETER, f"Invalid parameter: {told}.", errors=faults)
+
+
+def _in_plain_words(fault: ErrorDetails) -> str:
+    """Return what is wrong with a value, as pydantic found it, in words that need no Python."""
+    text = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return _WORDS.get(fault["type"], text[:1].lower() + text[1:])
+
+
+def _of_http(error: HTTPException) -> ResponseReturnValue:
+    if error.response is not None:
+        return cast(Response, error.response)
+    if isinstance(error, ClientDisconnected):
+        return answer(_cut_short())
+    code = error.code or 500
+    if code < 400:
+        return error.get_response()
+    if code == problems.TOO_LARGE.status:
+        return answer(_too_large())
+    if code not in _BY_STATUS:
+        return _unexpected(error)
+    kind, detail = _BY_STATUS[code]
+    headers = dict[str, str]()
+    if allowed := ", ".join(sorted(getattr(error, "valid_methods", None) or ())):
+        headers["Allow"], detail = allowed, f"This address takes {allowed} only."
+    if isinstance(error, RequestedRangeNotSatisfiable) and error.length is not None:
+        headers["Content-Range"] = f"{error.units} */{error.length}"
+    return answer(Problem(kind, detail, headers=headers))
+
+
+def _too_large() -> Problem:
+    """Name the limit of the endpoint, and where larger rasters go."""
+    settings, headers = service().settings, request.headers
+    most = request.max_content_length or largest_body(request.endpoint, headers, settings)
+    if request.content_length is not None and request.content_length <= most:
+        detail = (
+            f"The form has too many fields, or one that is too long. Send one file, in the field {FIELD!r}."
+        )
+        return Problem(problems.TOO_LARGE, detail)
+    size = f"{most / MIB:.4g} MiB" if most >= MIB else f"{most / 1024:.4g} KiB"
+    detail = f"The request's body is larger than {size}, the most that this address takes."
+    if most == int(settings.max_upload_mib * MIB) and not makes_a_job(request.endpoint, headers):
+        detail += (
+            f" Send larger rasters as jobs (POST /v1/jobs), which take {settings.max_job_upload_mib:g} MiB."
+        )
+    return Problem(problems.TOO_LARGE, detail)
+
+
+def _cut_short() -> Problem:
+    if is_late():
+        detail = "The request did not come within the time that this service waits for one."
+        return Problem(problems.UPLOAD_TIMEOUT, detail, headers={"Connection": "close"})
+    return Problem(problems.BAD_REQUEST, "The body ends before its end.")
+
+
+def _of_geoseg(error: GeoSegError) -> Response:
+    if isinstance(error, RasterError):
+        return answer(of_raster(error))
+    LOG.error("fault", extra={"request_id": g.get("request_id"), "fault": str(error)})
+    kind, detail = _own_fault(error)
+    return answer(Problem(kind, detail, headers={"Retry-After": "30"}))
+
+
+def _of_system(error: OSError) -> Response:
+    """Tell a full disk, which an operator can mend, from what nobody expected."""
+    if error.errno not in _FULL:
+        return _unexpected(error)
+    LOG.error("disk full", extra={"request_id": g.get("request_id"), "fault": error.strerror})
+    return answer(Problem(problems.DISK_FULL, _NO_ROOM, headers={"Retry-After": "30"}))
+
+
+def _own_fault(error: GeoSegError) -> tuple[Kind, str]:
+    if isinstance(error, OutputError):
+        return problems.DISK_FULL, _NO_ROOM
+    return problems.INTERNAL, _FAILED
+
+
+def _unexpected(error: Exception) -> Response:
+    LOG.error(
+        "unexpected fault",
+        exc_info=error,
+        extra={"request_id": g.get("request_id"), "path": request.path},
+    )
+    return answer(Problem(problems.INTERNAL, _FAILED))

@@ -1,0 +1,1 @@
+"""HTTP: problems, limits by address, deadlines, uploads and logs."""

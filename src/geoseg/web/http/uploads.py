@@ -1,0 +1,161 @@
+"""Uploads: one image a request, in a private folder that goes with the request."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from flask import Request, request
+from werkzeug.datastructures import FileStorage
+
+from geoseg.errors import PixelValuesError, RasterError
+from geoseg.geodata.reading.image_checks import (
+    ForeignImageError,
+    ImageHeader,
+    ImageTooLargeError,
+    check_image,
+    sniff,
+)
+from geoseg.web.http.deadlines import has_come
+from geoseg.web.http.problems import BAD_IMAGE, BAD_REQUEST, OTHER_VALUES, TOO_LARGE, UNSUPPORTED, Problem
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+FIELD = "file"
+_MOST_PARTS = 16
+_SNIFFED_BYTES = 16
+_NO_IMAGE = "The file is not a GeoTIFF, PNG or JPEG."
+_REMEDY = (
+    "Rescale the image as the training images were, or ask with any_values=true for a map of it as it is."
+)
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image that has passed the checks: its file, of our own naming, and what its header says."""
+
+    path: Path
+    header: ImageHeader
+
+
+class SpoolingRequest(Request):
+    """A request whose files are written to the service's own folder, whatever their size, under names of ours.
+
+    Attributes:
+        spool: The folder.
+    """
+
+    spool: Path
+    max_form_parts = _MOST_PARTS
+
+    def __init__(self, environ: WSGIEnvironment, **given: Any) -> None:
+        if environ.get("CONTENT_LENGTH"):
+            # Else a body that ends before its length, as one that comes too slowly does, would pass for whole.
+            environ.pop("wsgi.input_terminated", None)
+        super().__init__(environ, **given)
+
+    def _get_file_stream(self, *_: Any, **__: Any) -> IO[bytes]:
+        return tempfile.NamedTemporaryFile(dir=self.spool, prefix="upload-")
+
+
+def spooling_into(folder: Path) -> type[SpoolingRequest]:
+    """Return a request class whose files are written to a folder."""
+    return type("Spooling", (SpoolingRequest,), {"spool": folder})
+
+
+def bytes_to_come() -> int:
+    """Return how many bytes the present request's body has; at most so many, where it does not say that."""
+    if "Transfer-Encoding" in request.headers:
+        return request.max_content_length or 0
+    return request.content_length or 0
+
+
+@contextmanager
+def received_image(*, max_pixels: int, max_bands: int) -> Iterator[Image]:
+    """Yield the request's image, checked by its header alone; it is removed when the block ends.
+
+    Raises:
+        Problem: There is not exactly one file, or it is no image that may be used.
+    """
+    upload = _the_file()
+    with tempfile.TemporaryDirectory(dir=Path(upload.stream.name).parent, prefix="image-") as folder:
+        path = _named(upload, Path(folder))
+        yield Image(path, checked(path, max_pixels=max_pixels, max_bands=max_bands))
+
+
+def _the_file() -> FileStorage:
+    if request.mimetype != "multipart/form-data":
+        detail = f"Send the image as multipart/form-data, in the field {FIELD!r} (curl -F {FIELD}=@PICTURE)."
+        raise Problem(UNSUPPORTED, detail)
+    # A part of a form may lack its name.
+    fields = [field or "" for field, uploads in request.files.lists() for _ in uploads]
+    has_come()
+    upload = request.files.get(FIELD)
+    if upload is None or len(fields) != 1:
+        raise _no_single_file(fields)
+    if request.form:
+        field = next(iter(request.form)) or ""
+        detail = f"Options go into the address (?name=value), not into the form: {field!r}."
+        raise Problem(BAD_REQUEST, detail, errors=[{"field": field, "detail": detail}])
+    return upload
+
+
+def _no_single_file(fields: list[str]) -> Problem:
+    """Say which files came instead of one in the right field."""
+    if FIELD in request.form:
+        got = f"the field {FIELD!r} came as text, without a file name"
+    elif fields:
+        got = f"got {len(fields)} in {', '.join(map(repr, sorted(set(fields))))}"
+    else:
+        got = "got none"
+    detail = f"Send exactly one file, in the field {FIELD!r}; {got}."
+    return Problem(BAD_REQUEST, detail, errors=[{"field": FIELD, "detail": detail}])
+
+
+def _named(upload: FileStorage, folder: Path) -> Path:
+    """Give the upload a name of ours, with the ending of what it is; its own name is never looked at."""
+    upload.stream.flush()
+    upload.stream.seek(0)
+    start = upload.stream.read(_SNIFFED_BYTES)
+    kind = sniff(start)
+    if kind is None:
+        raise Problem(UNSUPPORTED, _NO_IMAGE if start else "The file is empty.")
+    path = folder / f"image.{kind}"
+    path.hardlink_to(upload.stream.name)
+    return path
+
+
+def checked(path: Path, *, max_pixels: int, max_bands: int) -> ImageHeader:
+    """Return what an image's header says.
+
+    Raises:
+        Problem: It may not be used.
+    """
+    try:
+        return check_image(path, max_pixels=max_pixels, max_bands=max_bands)
+    except ForeignImageError as error:
+        raise Problem(UNSUPPORTED, _NO_IMAGE) from error
+    except ImageTooLargeError as error:
+        raise Problem(TOO_LARGE, as_sentence(error)) from error
+    except RasterError as error:
+        raise Problem(BAD_IMAGE, as_sentence(error)) from error
+
+
+def of_raster(error: RasterError) -> Problem:
+    """Return what is told of an image that cannot be mapped."""
+    if isinstance(error, PixelValuesError):
+        detail = (
+            f"{error.what[:1].upper()}{error.what[1:]}: expected {error.expected}, got {error.got}. {_REMEDY}"
+        )
+        return Problem(OTHER_VALUES, detail)
+    return Problem(BAD_IMAGE, as_sentence(error))
+
+
+def as_sentence(error: RasterError) -> str:
+    """Return what is wrong with an image, without the file's path or a library's own words."""
+    return error.what[:1].upper() + error.what[1:] + "."

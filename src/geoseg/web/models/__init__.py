@@ -1,0 +1,1 @@
+"""The models of a service: their files, and a registry in memory."""

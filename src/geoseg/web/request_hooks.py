@@ -1,0 +1,202 @@
+"""The gate: what every request passes on its way in and out: id, key, limits, headers, log line, numbers."""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from geoseg.errors import OutputError
+from geoseg.web.auth.keys import Key, KeyStore
+from geoseg.web.http.access import is_open, key_text, largest_body, makes_a_job
+from geoseg.web.http.deadlines import PATIENCE, connection, has_come, is_late
+from geoseg.web.http.problems import KEYS_DOWN, NO_KEY, QUOTA, RATE_LIMIT, Problem
+from geoseg.web.metrics import resident_bytes
+from geoseg.web.service import Service, service
+
+LOG = logging.getLogger("geoseg.requests")
+REQUEST_ID = "X-Request-ID"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# Nothing here is to be framed, guessed at, or to load anything from elsewhere.
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+# The page of the documentation is a program of its own, from this server alone.
+_PAGE_POLICY = (
+    "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "font-src 'self' data:; connect-src 'self'; frame-ancestors 'none'"
+)
+_METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS")
+_PAGES = ("openapi.", "swagger.")
+
+
+def install(app: Flask) -> None:
+    """Let every request of an app pass the gate."""
+    app.before_request(_enter)
+    app.after_request(_leave)
+
+
+def _enter() -> Response | None:
+    own = request.headers.get(REQUEST_ID, "")
+    g.request_id = own if _REQUEST_ID.fullmatch(own) else secrets.token_hex(8)
+    g.began, g.key = time.monotonic(), None
+    here = service()
+    if request.method == "OPTIONS" and request.headers.get("Access-Control-Request-Method"):
+        return Response(status=204)
+    if here.keys is not None and not is_open(request.endpoint):
+        with _store_of_keys():
+            g.key = _key(here.keys)
+            _check_rate(here.keys, g.key)
+    request.max_content_length = largest_body(request.endpoint, request.headers, here.settings)
+    if (request.content_length or 0) > request.max_content_length:
+        raise RequestEntityTooLarge
+    _wait_for_body(here)
+    return None
+
+
+def _wait_for_body(here: Service) -> None:
+    sock = connection()
+    if not request.content_length and "Transfer-Encoding" not in request.headers:
+        has_come()
+    elif sock is not None and makes_a_job(request.endpoint, request.headers):
+        PATIENCE.extend(sock, here.settings.job_upload_timeout_s)
+
+
+def _key(keys: KeyStore) -> Key:
+    """Return the key of the request.
+
+    Raises:
+        Problem: It has none, or one that is unknown or revoked.
+    """
+    text = key_text(request.headers)
+    key = keys.check(text) if text else None
+    if key is not None:
+        return key
+    # Who holds a revoked key may know that; of a key with a wrong secret nothing is told.
+    if text and keys.is_revoked(text):
+        detail = "This API key has been revoked. Ask the operator of the service for another one."
+    elif text:
+        detail = "This API key is not known here. Check that it was copied whole, and is of this service."
+    else:
+        detail = "Send an API key as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'."
+    raise Problem(NO_KEY, detail, headers={"WWW-Authenticate": 'Bearer realm="geoseg"'})
+
+
+def _check_rate(keys: KeyStore, key: Key) -> None:
+    wait = keys.take_request(key)
+    if wait is not None:
+        seconds = str(math.ceil(wait))
+        detail = f"This key may make {key.per_minute} requests a minute; try again in {seconds} s."
+        raise Problem(RATE_LIMIT, detail, headers={"Retry-After": seconds})
+
+
+@contextmanager
+def pixels_taken(pixels: int, job_id: str | None = None) -> Iterator[None]:
+    """Count pixels against the key's quota, unless the block fails.
+
+    Args:
+        pixels: Height times width of the image.
+        job_id: The job that they are for, which keeps the record of them; None: this request.
+
+    Raises:
+        Problem: It is used up.
+    """
+    g.pixels = pixels
+    key, keys = g.key, service().keys
+    if key is None or keys is None:
+        yield
+        return
+    reference = job_id or f"request {secrets.token_hex(16)}"
+    with _store_of_keys():
+        wait = keys.take_pixels(key, pixels, reference)
+    if wait is not None:
+        detail = f"This key may map {key.pixels_per_day} pixels a day; this image has {pixels}."
+        raise Problem(QUOTA, detail, headers={"Retry-After": str(math.ceil(wait))})
+    try:
+        yield
+    except BaseException:
+        with _store_of_keys():
+            keys.give_pixels(reference)
+        raise
+    if job_id is None:
+        with suppress(OutputError):  # The map is made; a record that stays does no harm.
+            keys.forget_charge(reference)
+
+
+@contextmanager
+def _store_of_keys() -> Iterator[None]:
+    """Tell faults of the store as what they are to a client.
+
+    Raises:
+        Problem: The store cannot be used.
+    """
+    try:
+        yield
+    except OutputError as error:
+        LOG.error("keys cannot be checked", extra={"request_id": g.request_id, "fault": str(error)})
+        detail = "The service cannot check API keys; its operator has to mend that."
+        raise Problem(KEYS_DOWN, detail, headers={"Retry-After": "30"}) from error
+
+
+def _leave(response: Response) -> Response:
+    endpoint, here = request.endpoint or "", service()
+    response.headers[REQUEST_ID] = g.get("request_id", "")
+    if is_late():
+        response.headers["Connection"] = "close"
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    if endpoint.startswith(_PAGES):
+        response.headers["Content-Security-Policy"] = _PAGE_POLICY
+    _allow_origin(response, here.settings.cors_origins)
+    seconds = time.monotonic() - g.get("began", time.monotonic())
+    route = str(request.url_rule) if request.url_rule else "none"
+    # What a client calls its method is not to make a new series.
+    method = request.method if request.method in _METHODS else "other"
+    here.metrics.requests.labels(route, method, str(response.status_code)).inc()
+    here.metrics.memory.set(resident_bytes())
+    here.metrics.seconds.labels(route).observe(seconds)
+    LOG.info(
+        "request",
+        extra={
+            "request_id": g.get("request_id"),
+            "method": request.method,
+            "path": request.path,
+            "status": response.status_code,
+            "seconds": round(seconds, 4),
+            "key": g.key.id if g.get("key") else None,
+            "model": g.get("model"),
+            "pixels": g.get("pixels"),
+        },
+    )
+    return response
+
+
+def _allow_origin(response: Response, origins: tuple[str, ...]) -> None:
+    """Let pages of the allowed origins read the answer; off by default."""
+    origin = request.headers.get("Origin")
+    if not origin or not ("*" in origins or origin in origins):
+        return
+    response.headers["Access-Control-Allow-Origin"] = "*" if "*" in origins else origin
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    response.headers["Access-Control-Expose-Headers"] = (
+        f"{REQUEST_ID}, Location, Retry-After, X-Model, X-Model-Version"
+    )
+    response.vary.add("Origin")
+    if request.method == "OPTIONS":
+        response.headers["Access-Control-Allow-Methods"] = "GET, POST, DELETE"
+        response.headers["Access-Control-Allow-Headers"] = (
+            "Authorization, X-API-Key, Content-Type, Accept, Prefer, X-Request-ID"
+        )
+        response.headers["Access-Control-Max-Age"] = "600"

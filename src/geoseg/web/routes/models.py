@@ -1,0 +1,81 @@
+"""Routes that tell of the models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_openapi3 import APIBlueprint, Tag
+
+from geoseg.networks.models.model_file import ModelRecord
+from geoseg.web.http import problems
+from geoseg.web.models.registry import Shelved
+from geoseg.web.routes.openapi_document import SECURITY, may_fail
+from geoseg.web.routes.payloads import ModelAnswer, ModelsAnswer, NamePath
+from geoseg.web.service import service
+
+VERSION_DIGITS = 12
+_TAG = Tag(name="models", description="The models that the service knows")
+api = APIBlueprint("models", __name__, abp_tags=[_TAG], abp_security=SECURITY)
+
+
+@api.get("/v1/models", summary="All models", responses={200: ModelsAnswer, **may_fail()})
+def list_models() -> dict[str, Any]:
+    """Return all models, the default first."""
+    shelf = service().shelf
+    return {
+        "models": [_describe(shelf.look(name), is_default=n == 0) for n, name in enumerate(shelf.names())]
+    }
+
+
+@api.get(
+    "/v1/models/<string:name>",
+    summary="One model",
+    responses={200: ModelAnswer, **may_fail(problems.NO_MODEL)},
+)
+def show_model(path: NamePath) -> dict[str, Any]:
+    """Return a model's legend, bands, ground resolution, training record, accuracy and hash."""
+    shelf = service().shelf
+    found = shelf.look(path.name)
+    return _describe(found, is_default=path.name == next(iter(shelf.names()), None))
+
+
+def version_of(sha256: str) -> str:
+    """Return the version that answers name: the first digits of the model file's hash."""
+    return sha256[:VERSION_DIGITS]
+
+
+def _describe(found: Shelved, *, is_default: bool) -> dict[str, Any]:
+    live = found.live
+    said: dict[str, Any] = {
+        "name": found.name,
+        "version": version_of(live.sha256) if live else None,
+        "sha256": live.sha256 if live else None,
+        "state": "ready" if live else "failed" if found.is_file_bad else "loading",
+        "is_default": is_default,
+        "is_file_bad": found.is_file_bad,
+    }
+    if live is None:
+        return said
+    record = live.record
+    training = {k: v for k, v in record.training.items() if k not in _LONG}
+    return said | {
+        "recipe": record.recipe,
+        "classes": record.legend.to_records(),
+        "bands": list(record.bands),
+        "resolution_m": record.resolution_m,
+        "accuracy": _accuracy(record),
+        "training": training,
+        "computing": live.computing,
+    }
+
+
+# Epochs, and what names paths of another machine.
+_LONG = ("places", "history", "settings", "weights")
+
+
+def _accuracy(record: ModelRecord) -> dict[str, float] | None:
+    """Return the scores at held-out points of the epoch that was kept, where there are any."""
+    history = {epoch["epoch"]: epoch for epoch in record.training.get("history", [])}
+    kept = history.get(record.training.get("epoch"), {})
+    names = {"check_miou": "miou", "check_accuracy": "overall_accuracy"}
+    return {new: kept[old] for old, new in names.items() if old in kept} or None

@@ -1,0 +1,119 @@
+"""The OpenAPI document: what all operations have in common, and its address behind a proxy."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from flask import current_app, jsonify, redirect, request
+from flask.wrappers import Response
+from flask_openapi3 import APIBlueprint, Info, OpenAPI
+from pydantic import BaseModel
+from werkzeug.wrappers import Response as BaseResponse
+
+from geoseg import __version__
+from geoseg.web.http import problems
+from geoseg.web.http.problems import Kind
+
+SECURITY_SCHEMES: Any = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "An API key, where the service needs one."},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+SECURITY: list[dict[str, list[Any]]] = [{}, {"bearer": []}, {"header": []}]
+INFO = Info(
+    title="GeoSeg-PointAI",
+    version=__version__,
+    description="Land-cover maps of aerial and satellite images by models trained from points.",
+)
+_EVERYWHERE = (
+    *(problems.BAD_REQUEST, problems.NO_KEY, problems.METHOD, problems.BAD_PARAMETER),
+    *(problems.RATE_LIMIT, problems.INTERNAL, problems.KEYS_DOWN),
+)
+_HEADERS: dict[str, Any] = {
+    "X-Request-ID": {
+        "description": "The request's id, also in the service's log.",
+        "schema": {"type": "string"},
+    }
+}
+
+PAGE = "/docs/swagger"
+"""Where a browser shows every call."""
+
+api = APIBlueprint("docs", __name__)
+
+
+Answers = dict[str | int, type[BaseModel] | dict[Any, Any] | None]
+"""What operations answer, by status."""
+
+
+def may_fail(*kinds: Kind) -> Answers:
+    """Return the faults of an operation for its ``responses``, with those that every operation has."""
+    by_status: dict[str, list[Kind]] = {}
+    for kind in (*_EVERYWHERE, *kinds):
+        by_status.setdefault(str(kind.status), []).append(kind)
+    return {
+        status: {
+            "description": "; ".join(dict.fromkeys(f"{k.title} (`{k.type}`)" for k in found)),
+            "headers": _HEADERS,
+            "content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemAnswer"}}},
+        }
+        for status, found in by_status.items()
+    }
+
+
+def gives(description: str, content: dict[str, Any], **headers: str) -> dict[str, Any]:
+    """Return a good answer for ``responses``: media types with their schemas, and headers with what they say."""
+    more = {name: {"description": text, "schema": {"type": "string"}} for name, text in headers.items()}
+    return {"description": description, "content": content, "headers": {**_HEADERS, **more}}
+
+
+def schema_of(name: str) -> dict[str, Any]:
+    """Return a reference to a schema of the document."""
+    return {"schema": {"$ref": f"#/components/schemas/{name}"}}
+
+
+BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+
+
+def takes_an_image(**others: Any) -> dict[str, Any]:
+    """Return the request body of an operation that takes an image, for its ``openapi_extensions``.
+
+    It is described here and read by :mod:`geoseg.web.http.uploads`: the extension would read all of a form before
+    anything else is checked.
+
+    Args:
+        others: Schemas of other bodies that it takes, by media type.
+    """
+    image = {
+        "type": "object",
+        "properties": {
+            "file": {"type": "string", "format": "binary", "description": "A GeoTIFF, PNG or JPEG."}
+        },
+        "required": ["file"],
+    }
+    content = {"multipart/form-data": {"schema": image}, **others}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+@api.get(
+    "/openapi.json",
+    summary="This document",
+    responses={200: {"description": "OK", "content": {"application/json": {"schema": {"type": "object"}}}}},
+)
+def document() -> Response:
+    """Return the OpenAPI document, with the address that this request came by."""
+    found = dict(cast(OpenAPI, current_app).api_doc)
+    found["servers"] = [{"url": request.script_root or "/"}]
+    return jsonify(found)
+
+
+@api.get("/", doc_ui=False)
+@api.get("/docs", doc_ui=False)
+def start() -> BaseResponse:
+    """Send a browser that asks for a short address to the page of the documentation."""
+    return redirect(f"{request.script_root}{PAGE}")
+
+
+def install(app: OpenAPI) -> None:
+    """Give an app its document, and the page that shows it the same one."""
+    app.register_api(api)
+    app.view_functions["openapi.doc_url"] = document

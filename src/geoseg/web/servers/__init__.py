@@ -1,0 +1,1 @@
+"""Servers that run the service: gunicorn, waitress, and workers for jobs."""

@@ -1,0 +1,135 @@
+"""Run the service: gunicorn with threads, waitress where that does not run, and workers for jobs beside it."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+from geoseg.errors import OutputError, SettingsError
+from geoseg.settings.serving import ServeSettings
+from geoseg.web.http.logs import log_to_stderr
+from geoseg.web.servers.job_workers import JobWorkers, job_workers
+
+LOG = logging.getLogger("geoseg.service")
+_MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
+_TERMINATED = 128 + signal.SIGTERM
+_OTHER_HOST = "Choose an address of this machine with --host, such as 127.0.0.1, or 0.0.0.0 for all of them."
+_HINTS = {
+    errno.EADDRINUSE: "Another program, perhaps another geoseg serve, uses this port. End it, or choose one with --port.",
+    errno.EACCES: "Only root may use ports below 1024. Choose another one with --port.",
+}
+
+
+def serve(settings: ServeSettings) -> None:
+    """Serve until a signal ends it; requests under way are finished within the grace time.
+
+    Raises:
+        SettingsError: There is no model, or two have one name, or the address cannot be listened on.
+        OutputError: The data folder cannot be made or written to.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
+    check_address(settings)
+    is_gunicorn = _uses_gunicorn(settings)
+    log_to_stderr()
+    with _own_folder() as own:
+        # prometheus_client looks for it when it is imported.
+        os.environ[_MULTIPROCESS] = str(own / "metrics")
+        (own / "metrics").mkdir()
+        _check_places(settings)
+        with job_workers(settings, own) as jobs:
+            if is_gunicorn:
+                _by_gunicorn(settings, jobs)
+            else:
+                _by_waitress(settings)
+
+
+@contextmanager
+def _own_folder() -> Iterator[Path]:
+    """Yield a folder that goes with this process, and not with those that it makes of itself."""
+    owner, folder = os.getpid(), Path(tempfile.mkdtemp(prefix="geoseg-"))
+    try:
+        yield folder
+    finally:
+        if os.getpid() == owner:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_address(settings: ServeSettings) -> None:
+    """See whether the address is free, before anything is begun that would have to be ended."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        if sys.platform != "win32":  # There it would let two listen.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise SettingsError(
+                "this address cannot be listened on",
+                where=f"{settings.host}:{settings.port}",
+                got=error.strerror or error,
+                hint=_HINTS.get(error.errno or 0, _OTHER_HOST),
+            ) from error
+
+
+def _check_places(settings: ServeSettings) -> None:
+    """See whether the models and the data folder are there, while a fault is one line for who starts it."""
+    from geoseg.web.app import private_folder
+    from geoseg.web.jobs.queue import open_queue
+    from geoseg.web.jobs.spool import FOLDER
+    from geoseg.web.jobs.store import JobStore
+    from geoseg.web.models.model_paths import find_models
+
+    if not find_models(settings):
+        folders = ", ".join(map(str, settings.models))
+        LOG.warning(
+            "no model yet", extra={"folders": folders, "hint": "Put a file that ends in .geoseg there."}
+        )
+    JobStore(settings.data)
+    uploads = private_folder(settings.data / FOLDER)
+    try:
+        tempfile.TemporaryFile(dir=uploads).close()
+    except OSError as error:
+        raise OutputError("this folder cannot be written to", where=uploads, got=error.strerror) from error
+    open_queue(settings).close()
+
+
+def _uses_gunicorn(settings: ServeSettings) -> bool:
+    """Say whether gunicorn answers.
+
+    Raises:
+        SettingsError: It is asked for and not installed.
+    """
+    is_there = find_spec("gunicorn") is not None
+    if settings.server == "gunicorn" and not is_there:
+        raise SettingsError("gunicorn is not installed here", where="server", expected="auto or waitress")
+    return is_there and settings.server != "waitress"
+
+
+def _by_waitress(settings: ServeSettings) -> None:
+    from geoseg.web.app import create_app, service_of
+    from geoseg.web.servers.waitress_server import waitress_server
+
+    app = create_app(settings)
+    try:
+        server, addresses = waitress_server(app, settings)
+        for host, port in addresses:
+            LOG.info("Listening at: http://%s:%s", f"[{host}]" if ":" in host else host, port)
+        server.run()
+    finally:
+        service_of(app).close()
+
+
+def _by_gunicorn(settings: ServeSettings, jobs: JobWorkers) -> None:
+    from geoseg.web.servers.gunicorn_server import Server
+
+    Server(settings, jobs.stop).run()

@@ -1,0 +1,113 @@
+"""waitress as this service needs it: a request that is refused for its key or its length is not read."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from flask_openapi3 import OpenAPI
+from waitress import create_server
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
+from werkzeug.datastructures import Headers
+from werkzeug.exceptions import HTTPException
+
+from geoseg.errors import OutputError
+from geoseg.settings.serving import ServeSettings
+from geoseg.web.app import service_of
+from geoseg.web.http.access import MIB, is_open, key_text, largest_body
+
+
+def waitress_server(app: OpenAPI, settings: ServeSettings) -> tuple[Any, list[tuple[str, int]]]:
+    """Return a server to run, and the addresses that it listens on.
+
+    waitress reads a body, into a temporary file, before the application sees the request. It reads none here for a
+    request without a valid key, and no more than the address takes for the others.
+    """
+    parts: dict[int, Any] = {}
+    server = create_server(
+        app,
+        map=parts,
+        host=settings.host,
+        port=settings.port,
+        threads=settings.threads,
+        max_request_body_size=int(settings.max_job_upload_mib * MIB) + 1,
+        channel_timeout=int(settings.upload_timeout_s),
+        # The app says who is believed (``proxies``).
+        clear_untrusted_proxy_headers=False,
+        ident=None,
+    )
+    listeners = [part for part in parts.values() if hasattr(part, "channel_class")]
+    for listener in listeners:
+        listener.channel_class = _channel_class(Admittance(app, settings))
+    threads = server.task_dispatcher
+    # Left alone it waits for five seconds.
+    threads.shutdown = partial(threads.shutdown, timeout=settings.grace_s)
+    return server, [(listener.effective_host, listener.effective_port) for listener in listeners]
+
+
+class Admittance:
+    """Says how much of a request's body is read, by its address and headers.
+
+    Args:
+        app: The application.
+        settings: How models are served.
+    """
+
+    def __init__(self, app: OpenAPI, settings: ServeSettings) -> None:
+        self._urls = app.url_map.bind("localhost")
+        self._keys, self._settings = service_of(app).keys, settings
+
+    def largest_body(self, method: str, path: str, headers: Headers) -> int:
+        """Return how many bytes of a body are read; 0 without a valid key, where one is needed."""
+        try:
+            endpoint, _ = self._urls.match(path, method)
+        except HTTPException:
+            endpoint = None
+        if self._keys is not None and not is_open(endpoint):
+            try:
+                is_valid = self._keys.is_valid(key_text(headers))
+            except OutputError:  # The gate says so.
+                is_valid = False
+            if not is_valid:
+                return 0
+        return largest_body(endpoint, headers, self._settings)
+
+
+class _Parser(HTTPRequestParser):  # type: ignore[misc]
+    """Reads a request, but of its body only what is admitted; the application then answers what is wrong."""
+
+    admittance: Admittance
+    body_rcv: Any
+    content_length: int
+    _most = 0
+    _is_refused = False
+
+    def parse_header(self, header_plus: bytes) -> None:
+        super().parse_header(header_plus)
+        if self.body_rcv is not None:
+            headers = Headers({name.replace("_", "-"): value for name, value in self.headers.items()})
+            self._most = self.admittance.largest_body(self.command, self.path, headers)
+            if self._most == 0 or self.content_length > self._most:
+                self._refuse(self.content_length)
+
+    def received(self, data: bytes) -> int:
+        consumed = int(super().received(data))
+        if self.chunked and not self._is_refused and self.body_bytes_received > self._most:
+            self._refuse(self._most + 1)
+        # What follows the header of a refused request is its body, not the next request.
+        return len(data) if self._is_refused else consumed
+
+    def _refuse(self, length: int) -> None:
+        """Hand the request to the application without its body, and close the connection after the answer."""
+        if self.body_rcv is not None:
+            self.body_rcv.getfile().close()
+        self.body_rcv, self.content_length, self.chunked = None, 0, False
+        self.headers |= {"CONTENT_LENGTH": str(length), "CONNECTION": "close"}
+        self.expect_continue, self.connection_close = False, True
+        self._is_refused = self.completed = True
+
+
+def _channel_class(admittance: Admittance) -> type[HTTPChannel]:
+    parser = type("Parser", (_Parser,), {"admittance": admittance})
+    return type("Channel", (HTTPChannel,), {"parser_class": parser})

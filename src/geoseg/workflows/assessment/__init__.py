@@ -1,0 +1,1 @@
+"""Score a class map or a model against masks or points."""

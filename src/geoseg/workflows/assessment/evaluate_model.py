@@ -1,0 +1,166 @@
+"""Score a model: predict the rasters of a dataset, or one raster, and compare strip by strip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.domain.accuracy import confusion_matrix
+from geoseg.domain.legend import UNLABELLED, Legend, comparable
+from geoseg.domain.mapping.prediction import Strip, WindowPlan, count_windows, predict_strips
+from geoseg.domain.points import Points
+from geoseg.domain.ports import Progress
+from geoseg.errors import LegendError, SettingsError
+from geoseg.geodata.points.training_places import count_places, places_on
+from geoseg.networks.fitting.devices import choose_device, choose_precision
+from geoseg.networks.models.model_file import Model, read_model
+from geoseg.networks.prediction.torch_predictor import TorchPredictor
+from geoseg.settings import EvaluateSettings
+from geoseg.workflows.assessment.check_points import (
+    PointScores,
+    find_training_points,
+    pixels,
+    read_check_points,
+    score_points,
+)
+from geoseg.workflows.inputs import Inputs, describe_all, find_inputs, open_rasters, validity_for
+from geoseg.workflows.mapping.predict import check_bands, plan_for, warn_of_resolution
+from geoseg.workflows.value_check import check_values
+
+
+@dataclass(frozen=True)
+class ModelScores:
+    """A model compared with masks or points.
+
+    Attributes:
+        legend: The model's.
+        matrices: Confusion matrix (C, C + 1) by image.
+        points: What is known of the points, if it was compared with points.
+        learnt_from: How many points the model learnt from on the images that were compared with masks.
+    """
+
+    legend: Legend
+    matrices: Mapping[str, NDArray[np.int64]]
+    points: PointScores | None
+    learnt_from: int
+
+
+def compare_model(settings: EvaluateSettings, progress: Progress) -> ModelScores:
+    """Predict the rasters, and compare with their masks or with points.
+
+    Raises:
+        SettingsError: It is not said what to compare with.
+        LegendError: The dataset's legend is not the model's.
+        RasterError: A raster cannot be read, lacks a band, or holds values on another scale than the training's.
+        PointsError: No point can be used.
+    """
+    model = read_model(settings.subject, settings.output_stride)
+    legend = model.record.legend
+    inputs = _inputs(settings)
+    _check_legend(inputs.legend, legend, settings)
+    for info in describe_all(inputs.images).values():
+        check_bands(info, model.record, settings.subject)
+    places = model.record.training_places
+    with ExitStack() as stack:
+        validity = validity_for(settings, model.record)
+        rasters = open_rasters(inputs.images, model.record.bands, stack, validity=validity)
+        for source in rasters.sources.values():
+            for warning in check_values(source, model.record, any_values=settings.any_values):
+                progress.warn(warning)
+        warn_of_resolution(next(iter(rasters.infos.values())), model.record, progress)
+        predictor, plan = _predictor(settings, model)
+        check = (
+            read_check_points(settings, rasters.infos, legend, progress=progress) if settings.points else None
+        )
+        mapped = np.full(0 if check is None else len(check.points), UNLABELLED, np.uint8)
+        matrices = {}
+        progress.start("Evaluating", sum(count_windows(s, plan) for s in rasters.sources.values()))
+        for name, source in rasters.sources.items():
+            strips = stack.enter_context(closing(predict_strips(source, predictor, plan, progress=progress)))
+            if check is not None:
+                own = check.points.image == name
+                mapped[own] = _classes_at(strips, check.points.take(own))
+            else:
+                mask = inputs.read_truth(name, legend, rasters.infos[name])
+                matrices[name] = _against_mask(strips, mask, len(legend))
+    if check is None:
+        inputs.tell_of_masks(progress)
+        on_images = [places_on(places, info, name) for name, info in rasters.infos.items()] if places else []
+        return ModelScores(legend, matrices, None, sum(map(count_places, on_images)))
+    points = score_points(
+        check,
+        mapped,
+        find_training_points(check, places, rasters.infos),
+        classes=len(legend),
+        allow_training=settings.allow_training_points,
+    )
+    return ModelScores(legend, points.matrices, points, 0)
+
+
+def _inputs(settings: EvaluateSettings) -> Inputs:
+    """Find what a model is evaluated on."""
+    if settings.data is None:
+        raise SettingsError("there is nothing to evaluate the model on", expected="evaluate MODEL DATA")
+    if settings.truth is not None:
+        raise SettingsError(
+            "a mask is compared with a class map, not with a model",
+            where="--truth",
+            hint="Predict the raster and evaluate its map, or give a folder of images/ and masks/.",
+        )
+    if settings.points is None and settings.data.is_file():
+        raise SettingsError(
+            "there is nothing to compare the model's map with", where=settings.data, expected="--points FILE"
+        )
+    split = settings.split if settings.data.is_dir() else None
+    needs_masks = settings.points is None
+    return find_inputs(
+        settings.data,
+        split=split,
+        legend=settings.legend,
+        masks_needed=needs_masks,
+        mask_values=settings.mask_values,
+    )
+
+
+def _check_legend(given: Legend | None, own: Legend, settings: EvaluateSettings) -> None:
+    """Make sure that a dataset has the classes of the model, in any order.
+
+    Raises:
+        LegendError: One has a class that the other lacks.
+    """
+    if given is not None and set(map(comparable, given.names)) != set(map(comparable, own.names)):
+        raise LegendError(
+            "the dataset's legend is not the model's",
+            where=settings.data,
+            expected=", ".join(own.names),
+            got=", ".join(given.names),
+        )
+
+
+def _predictor(settings: EvaluateSettings, model: Model) -> tuple[TorchPredictor, WindowPlan]:
+    device = choose_device(settings.device)
+    predictor = TorchPredictor(model, device, choose_precision(settings.precision, device))
+    return predictor, plan_for(model.record, settings.window)
+
+
+def _against_mask(strips: Iterable[Strip], mask: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
+    total = np.zeros((classes, classes + 1), np.int64)
+    for strip in strips:
+        rows = slice(strip.window.row, strip.window.row + strip.window.height)
+        total += confusion_matrix(mask[rows], strip.class_ids, classes)
+    return total
+
+
+def _classes_at(strips: Iterable[Strip], points: Points) -> NDArray[np.uint8]:
+    """Return the mapped class of each point (P,), 255 for none."""
+    mapped = np.full(len(points), UNLABELLED, np.uint8)
+    rows, cols = pixels(points)
+    for strip in strips:
+        top = strip.window.row
+        inside = (rows >= top) & (rows < top + strip.window.height)
+        mapped[inside] = strip.class_ids[rows[inside] - top, cols[inside]]
+    return mapped

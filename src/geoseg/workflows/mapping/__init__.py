@@ -1,0 +1,1 @@
+"""Predict class maps of rasters, and export models."""

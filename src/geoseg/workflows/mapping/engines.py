@@ -1,0 +1,189 @@
+"""Choose how rasters are mapped: device, precision and backend; where that is left open, as the map was begun."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Literal, NamedTuple, cast, get_args
+
+from geoseg.domain.mapping.prediction import WindowPlan
+from geoseg.domain.mapping.test_time_augmentation import Turned
+from geoseg.domain.ports import Predictor, Progress
+from geoseg.geodata.outputs.strips import StripStore
+from geoseg.geodata.reading.rasters import open_raster
+from geoseg.geodata.reading.validity import AS_DECLARED
+from geoseg.networks.fitting.devices import choose_device, choose_precision
+from geoseg.networks.models.model_file import Model
+from geoseg.networks.models.stac_description import mlm_properties
+from geoseg.networks.prediction.backends import (
+    Backend,
+    ExactPrecision,
+    Int8Backend,
+    build_int8_predictor,
+    build_predictor,
+    check_int8,
+    fastest_backend,
+    fastest_int8,
+)
+from geoseg.networks.prediction.quantisation import quantised_by
+from geoseg.settings import PredictSettings
+from geoseg.settings.maps import MapPrecision
+from geoseg.workflows.inputs import validity_for
+from geoseg.workflows.mapping.quantisation import (
+    Quantised,
+    Sample,
+    quantise_again,
+    quantise_for,
+    read_sample,
+    report,
+)
+from geoseg.workflows.mapping.raster_map import Engine, Task
+from geoseg.workflows.mapping.raster_prior import with_odds
+
+_AnyBackend = Backend | Literal["auto"]
+
+
+class _Choice(NamedTuple):
+    """What computes, and what must be alike for the same pixels."""
+
+    predictor: Predictor
+    identity: Mapping[str, Any]
+
+
+def build_engine(
+    settings: PredictSettings, model: Model, tasks: Sequence[Task], *, plan: WindowPlan, progress: Progress
+) -> tuple[Engine, Predictor]:
+    """Return how rasters are mapped, and the model ready to do it.
+
+    Raises:
+        SettingsError: Device, precision, backend and model do not go together, or something is not installed.
+        RasterError: The first raster, which int8 is fitted to, cannot be read.
+        OutputError: What an unfinished map is of cannot be read.
+    """
+    begun, device = _begun(tasks), choose_device(settings.device)
+    backend = _pinned_backend(settings, begun)
+    wish = _pinned_precision(settings, begun, backend)
+    side_px = plan.core_px + 2 * plan.context_px
+    validity = validity_for(settings, model.record)
+    if wish == "int8":
+        check_int8(model, backend, device)
+        quantised, sample = _quantised(settings, model, tasks[0], begun=begun)
+        choice = _choose_int8(model, backend, quantised, sample=sample, side_px=side_px, progress=progress)
+    else:
+        precision = choose_precision(wish, device)
+        choice = _choose(
+            model, backend, device=device, precision=precision, side_px=side_px, progress=progress
+        )
+    engine = Engine(
+        plan=plan,
+        legend=model.record.legend,
+        bands=model.record.bands,
+        resolution_m=model.record.resolution_m if settings.resample else None,
+        validity=validity,
+        identity={
+            "model_sha256": model.sha256,
+            "device": device,
+            "output_stride": model.record.architecture.output_stride,
+            **choice.identity,
+            **({"tta": True} if settings.tta else {}),
+            **({} if validity == AS_DECLARED else asdict(validity)),
+        },
+        description=mlm_properties(model),
+    )
+    return engine, Turned(choice.predictor) if settings.tta else choice.predictor
+
+
+def rebuild_predictor(model: Model, identity: Mapping[str, Any]) -> Predictor:
+    """Return the model ready to give the pixels that an engine's identity stands for.
+
+    Raises:
+        SettingsError: This machine cannot.
+    """
+    if identity["precision"] == "int8":
+        network = quantise_again(model, identity).network
+        predictor = build_int8_predictor(model, identity["backend"], network)
+    else:
+        predictor = build_predictor(
+            model, identity["backend"], device=identity["device"], precision=identity["precision"]
+        )
+    return with_odds(Turned(predictor) if identity.get("tta") else predictor, identity)
+
+
+def _choose(
+    model: Model,
+    backend: _AnyBackend,
+    *,
+    device: str,
+    precision: ExactPrecision,
+    side_px: int,
+    progress: Progress,
+) -> _Choice:
+    if backend == "auto":
+        backend, predictor, note = fastest_backend(model, device=device, precision=precision, side_px=side_px)
+        progress.say(note)
+    else:
+        predictor = build_predictor(model, backend, device=device, precision=precision)
+    return _Choice(predictor, {"backend": backend, "precision": precision})
+
+
+def _choose_int8(
+    model: Model,
+    backend: _AnyBackend,
+    quantised: Quantised,
+    *,
+    sample: Sample | None,
+    side_px: int,
+    progress: Progress,
+) -> _Choice:
+    if backend == "auto":
+        backend, predictor, note = fastest_int8(model, quantised.network, side_px=side_px)
+        progress.say(note)
+    else:
+        predictor = build_int8_predictor(model, cast(Int8Backend, backend), quantised.network)
+    if sample is not None:
+        report(model, predictor, sample, progress=progress)
+    return _Choice(predictor, {"backend": backend, "precision": "int8", **quantised.identity})
+
+
+def _quantised(
+    settings: PredictSettings, model: Model, task: Task, *, begun: Mapping[str, Any]
+) -> tuple[Quantised, Sample | None]:
+    """Quantise as an unfinished map of this model was, without a sample, or by a sample of the raster."""
+    is_of_model = begun.get("precision") == "int8" and begun.get("model_sha256") == model.sha256
+    is_new_allowed = settings.overwrite and begun.get("quantised_by") != quantised_by()
+    if is_of_model and not is_new_allowed:
+        return quantise_again(model, begun), None
+    record = model.record
+    resolution_m = record.resolution_m if settings.resample else None
+    validity = validity_for(settings, record)
+    with open_raster(
+        task.info.path, bands=record.bands, resolution_m=resolution_m, validity=validity
+    ) as source:
+        sample = read_sample(source)
+    return quantise_for(model, sample), sample
+
+
+def _begun(tasks: Sequence[Task]) -> dict[str, Any]:
+    """Return what the first unfinished map of these was begun with; empty without any."""
+    found = (StripStore(task.files["class_map"]).identity() for task in tasks)
+    return next((identity for identity in found if identity is not None), {})
+
+
+def _pinned_backend(settings: PredictSettings, begun: Mapping[str, Any]) -> _AnyBackend:
+    """Return the backend that a map was begun with, where the user leaves the choice."""
+    pinned: Any = begun.get("backend")
+    if settings.backend == "auto" and pinned in get_args(Backend):
+        return cast(Backend, pinned)
+    return settings.backend
+
+
+def _pinned_precision(
+    settings: PredictSettings, begun: Mapping[str, Any], backend: _AnyBackend
+) -> MapPrecision:
+    """Return the precision that a map was begun in, where the user leaves the choice."""
+    pinned: Any = begun.get("precision")
+    if settings.precision != "auto" or pinned not in get_args(MapPrecision):
+        return settings.precision
+    # Begun in int8 by another backend: that one is then refused by its name, not for what it lacks.
+    is_foreign = pinned == "int8" and begun.get("backend") != backend
+    return "auto" if is_foreign else cast(MapPrecision, pinned)

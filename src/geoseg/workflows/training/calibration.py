@@ -1,0 +1,114 @@
+"""Calibrate a model, and correct its class prior."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from geoseg.domain.legend import Legend
+from geoseg.domain.points import TRAIN
+from geoseg.domain.ports import Progress
+from geoseg.learning.calibration import Calibration, HeldOut, fit_temperature
+from geoseg.learning.class_prior import LandShares, PriorReport, correct_prior, estimate_shares, weigh_points
+from geoseg.settings import TrainSettings
+from geoseg.workflows.training.class_proportions import normalise
+from geoseg.workflows.training.training_data import Material
+
+Floats = NDArray[np.floating]
+
+
+def calibrate(
+    settings: TrainSettings,
+    material: Material,
+    held_out: HeldOut | None,
+    *,
+    unlabelled: Floats | None,
+    progress: Progress,
+) -> tuple[Calibration, dict[str, Any]]:
+    """Calibrate a model's confidence, and correct its prior as the settings ask for it.
+
+    Args:
+        settings: ``prior`` says where the shares come from.
+        material: Points, legend, and the shares that were stated.
+        held_out: Logits at points that the model was not fitted to; without any, nothing is corrected.
+        unlabelled: Logits (U, C) at random pixels of the land.
+        progress: Told what was done.
+
+    Returns:
+        The calibration, and what the training record says of it.
+    """
+    held_out = None if held_out is None else held_out.counting()
+    temperature = 1.0 if held_out is None or not len(held_out.labels) else fit_temperature(held_out)
+    training = material.data.points.with_role(TRAIN)
+    weights = np.bincount(training.class_id, training.weight, len(material.legend))
+    reason = _reason(settings, held_out, unlabelled)
+    if reason or held_out is None or unlabelled is None or not weights.sum():
+        progress.say(f"Class proportions are not corrected ({reason or 'no point has a weight'}).")
+        return Calibration(temperature), {"source": "none"}
+    point_shares = normalise(weights)
+    land = _land_shares(material, held_out, unlabelled, temperature, point_shares)
+    calibration, report = correct_prior(
+        held_out,
+        temperature,
+        point_shares=point_shares,
+        land=land,
+        unlabelled=unlabelled,
+        is_stated=material.shares is not None,
+    )
+    estimated = report.land_shares
+    if material.shares is None:
+        probabilities = softmax(unlabelled.astype(np.float64) / temperature, axis=1)
+        estimated = tuple(estimate_shares(probabilities, point_shares).tolist())
+    progress.say(_describe(report, material.legend, estimated))
+    if report.weakened:
+        names = ", ".join(material.legend.names[k] for k in report.weakened)
+        progress.warn(
+            f"The correction would have removed most of {names} from the map, so it was weakened for that."
+        )
+    return calibration, {"source": settings.prior, "estimated_shares": estimated, **asdict(report)}
+
+
+def _land_shares(  # noqa: PLR0917 -- all that an estimate rests on
+    material: Material,
+    held_out: HeldOut,
+    unlabelled: Floats,
+    temperature: float,
+    point_shares: NDArray[np.float64],
+) -> LandShares:
+    """Return the class proportions as stated, or as far as held-out points support what unlabelled pixels say."""
+    if material.shares is not None:
+        return LandShares(material.shares)
+    weight = weigh_points(held_out, unlabelled, temperature)
+    probabilities = softmax(unlabelled.astype(np.float64) / temperature, axis=1)
+    return LandShares(estimate_shares(probabilities, point_shares, point_weight=weight), weight)
+
+
+def _reason(settings: TrainSettings, held_out: HeldOut | None, unlabelled: Floats | None) -> str:
+    """Return why nothing is corrected, or ""."""
+    if held_out is None or not len(held_out.labels):
+        return "no point was held out to calibrate by"
+    if settings.prior == "none":
+        return "as asked"
+    if unlabelled is None or not len(unlabelled):
+        return "no valid pixel was found to estimate shares on"
+    return ""
+
+
+def _describe(report: PriorReport, legend: Legend, estimated: tuple[float, ...]) -> str:
+    shares = ", ".join(
+        f"{name} {100 * land:.1f} % ({100 * points:.1f} % of the points)"
+        for name, land, points in zip(legend.names, estimated, report.point_shares, strict=True)
+    )
+    if report.strength:
+        return f"Class proportions: {shares}. Odds corrected at strength {report.strength}."
+    if report.point_weight == 1:
+        return "Class proportions are not corrected: those of the points agree with the land, as far as they can tell."
+    gain, error = (100 * part for part in report.gain.miou)
+    return (
+        f"Class proportions: {shares}. They are not corrected: at validation points a correction shows no gain (mean "
+        f"IoU {gain:+.1f} ± {error:.1f} %)."
+    )

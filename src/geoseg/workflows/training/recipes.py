@@ -1,0 +1,390 @@
+"""The recipes: ways from points to a trained network, one function each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, NamedTuple
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from geoseg.domain.blocks import cell_numbers
+from geoseg.domain.points import CHECK
+from geoseg.domain.ports import Progress
+from geoseg.geodata.reading.identity import raster_identity
+from geoseg.geodata.reading.rasters import Validity
+from geoseg.learning.cache_folder import GIB, MIB, default_cache
+from geoseg.learning.calibration import Calibration, HeldOut
+from geoseg.networks.features.feature_cache import FeatureCache, digest
+from geoseg.networks.features.point_features import (
+    Reader,
+    context_around,
+    draw_unlabelled,
+    even_choice,
+    in_reading_order,
+    read_logits,
+)
+from geoseg.networks.fitting.devices import choose_device, choose_precision
+from geoseg.networks.fitting.head_initialisation import can_start_head, start_head
+from geoseg.networks.fitting.loop import EpochRecord, FitPlan, Start, fit
+from geoseg.networks.fitting.quick import fit_quick
+from geoseg.networks.heads.forest import fit_forest
+from geoseg.networks.models.deeplab import BACKBONES, COLORS, Architecture, build_network, split_parameters
+from geoseg.networks.models.hypercolumns import LayerNetwork, build_layer_network
+from geoseg.networks.models.stage_initialisation import pass_through
+from geoseg.networks.models.stem_initialisation import start_stem
+from geoseg.networks.models.timm_backbones import load_timm_weights
+from geoseg.networks.models.weights import WeightsReport, load_weights
+from geoseg.settings import TrainSettings
+from geoseg.workflows.training.calibration import calibrate
+from geoseg.workflows.training.holding_out import describe_blocks, tell_of_blocks
+from geoseg.workflows.training.run_folder import RunFolder
+from geoseg.workflows.training.training_data import Material
+
+# The prior is corrected when all is fitted.
+NOT_OF_THE_RUN = {
+    *("resume", "overwrite", "output", "device", "processes", "prior", "data", "points", "mask_values"),
+    *("cache", "keep_features", "cache_gib", "minutes"),
+}
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What a recipe fits by where the settings leave it open; as in :class:`FitPlan`."""
+
+    epochs: int
+    patches: int
+    batch: int
+    head_rate: float
+    backbone_rate: float
+
+
+PFCE_SCHEDULE = Schedule(epochs=25, patches=0, batch=8, head_rate=1e-4, backbone_rate=1e-5)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a recipe is given; ``fabric`` is the processes that share the work, where there are several."""
+
+    settings: TrainSettings
+    material: Material
+    folder: RunFolder
+    progress: Progress
+    fabric: Fabric | None = None
+
+    @property
+    def device(self) -> str:
+        """Where to compute."""
+        return choose_device(self.settings.device)
+
+    @property
+    def precision(self) -> Literal["float32", "bf16"]:
+        """In what to compute."""
+        return choose_precision(self.settings.precision, self.device)
+
+    @property
+    def architecture(self) -> Architecture:
+        """DeepLabV3 as the settings ask for it."""
+        return Architecture(
+            backbone=self.settings.backbone,
+            bands=self.material.data.normalisation.channels,
+            indices=len(self.material.data.normalisation.indices),
+            classes=len(self.material.legend),
+            patch_px=self.settings.patch,
+            output_stride=self.settings.output_stride,
+            block_style=self.settings.block_style,
+        )
+
+    @property
+    def reader(self) -> Reader:
+        """How cells are read with context around them."""
+        patch = self.settings.patch
+        # On a CPU large batches only leave the cache.
+        batch = 1 if self.device == "cpu" else self.settings.batch or PFCE_SCHEDULE.batch
+        return Reader(patch, context_around(patch), batch, self.device, self.precision == "bf16")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a recipe gives: a network's state, how it is calibrated, and its story.
+
+    Attributes:
+        recipe: Name of the recipe.
+        state: The network's tensors.
+        architecture: The network.
+        calibration: What turns its logits into probabilities.
+        summary: What became of it, in a few words.
+        training: What the record says beside settings and points; JSON values.
+        history: The epochs, where there are any.
+        held_out: Logits at points left out in cross-validation, where there was one.
+    """
+
+    recipe: str
+    state: Mapping[str, Tensor]
+    architecture: Architecture
+    calibration: Calibration
+    summary: str
+    training: Mapping[str, Any]
+    history: tuple[EpochRecord, ...] = field(default=())
+    held_out: HeldOut | None = None
+
+
+def pfce(job: Job) -> Trained:
+    """Fine-tune DeepLabV3 with partial focal cross-entropy at the points; held-out points choose the epoch."""
+    settings, data = job.settings, job.material.data
+    plan = fit_plan(job, PFCE_SCHEDULE)
+    torch.manual_seed(settings.seed)
+    network = build_network(job.architecture)
+    report = _load(job, network, job.architecture)
+    checkpoint = job.folder.begin(identity(job), resume=settings.resume, overwrite=settings.overwrite)
+    if settings.head_start and can_start_head(network, data):
+        plan = replace(plan, has_fixed_norms=True)
+        if checkpoint is None:
+            start_head(network, data, plan, missing=report.missing, progress=job.progress)
+    fitted = fit(
+        Start(network, split_parameters(network, report.missing), checkpoint),
+        data,
+        plan,
+        progress=job.progress,
+        after_epoch=job.folder.after_epoch,
+        fabric=job.fabric,
+    )
+    network.load_state_dict(fitted.state)
+    calibration, prior = _calibrate_network(job, network)
+    chosen = fitted.history[fitted.best_epoch - 1]
+    return Trained(
+        "pfce",
+        fitted.state,
+        job.architecture,
+        calibration,
+        f"weights of epoch {fitted.best_epoch}, loss {chosen.loss:.4f}",
+        {
+            "epoch": fitted.best_epoch,
+            "points_used": len(data.points),
+            "final_loss": fitted.history[-1].loss,
+            "history": describe_epochs(fitted.history),
+            "weights": report.describe(),
+            "prior": prior,
+            **describe_blocks(job.material.blocks),
+        },
+        fitted.history,
+    )
+
+
+def full(job: Job) -> Trained:
+    """Fine-tune DeepLabV3 as :func:`pfce` does, with cross-entropy at all labels of the masks: the ceiling."""
+    settings = job.settings.model_copy(update={"gamma": 0.0, "prior": "none"})
+    trained = pfce(replace(job, settings=settings))
+    own = {"settings": settings.model_dump(mode="json")}
+    return replace(trained, recipe="full", training={**trained.training, **own})
+
+
+def quick(job: Job) -> Trained:
+    """Fit a linear head to several layers of a frozen backbone, read at the points."""
+    settings, layers = job.settings, load_layers(job)
+    job.folder.begin(identity(job), resume=False, overwrite=settings.overwrite or settings.resume)
+    return fit_heads(job, layers)
+
+
+class Layers(NamedTuple):
+    """A network of layers whose backbone is as it was pretrained, and whose heads are not fitted yet."""
+
+    network: LayerNetwork
+    architecture: Architecture
+    weights: WeightsReport
+
+
+def load_layers(job: Job) -> Layers:
+    """Build the network that :func:`quick` fits, and load its weights."""
+    settings = job.settings
+    scales = (1, 2)[: settings.enlarge]
+    has_texture = settings.texture
+    if has_texture is None:
+        has_more = len(job.material.rasters.bands) > COLORS or bool(settings.indices)
+        has_texture = has_more and settings.weights != "none"
+    architecture = replace(job.architecture, head="linear", scales=scales, has_texture=has_texture)
+    if has_texture and architecture.backbone_bands < architecture.bands:
+        job.progress.say(
+            f"The backbone takes {architecture.backbone_bands} bands; colour and texture of all {architecture.bands}, indices "
+            "included, join as features of their own (--no-texture: the backbone takes all)."
+        )
+    torch.manual_seed(settings.seed)
+    network = build_layer_network(architecture)
+    report = _load(job, network, architecture)
+    return Layers(network, architecture, report)
+
+
+def fit_heads(job: Job, layers: Layers) -> Trained:
+    """Do what :func:`quick` does once the weights are loaded and the folder has begun."""
+    settings, data = job.settings, job.material.teaching
+    network, architecture, report = layers
+    network.to(torch.device(job.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
+    cache = _feature_cache(job, network, architecture) if settings.keep_features else None
+    fitted = fit_quick(
+        network,
+        data,
+        replace(job.reader, views=settings.views),
+        seed=settings.seed,
+        cache=cache,
+        progress=job.progress,
+    )
+    if cache is not None:
+        _tell_of_cache(cache, job.progress)
+    validation = fitted.validation
+    tell_of_blocks(fitted.blocks, job.progress)
+    calibration, prior = calibrate(
+        job.settings, job.material, validation.held_out, unlabelled=fitted.unlabelled, progress=job.progress
+    )
+    tried = {str(ridge): loss for ridge, loss in validation.losses.items()}
+    left_out = tried.get(str(validation.inverse_ridge))
+    return Trained(
+        "quick",
+        network.state_dict(),
+        architecture,
+        calibration,
+        f"loss {fitted.loss:.4f}" + (f", {left_out:.4f} at points left out" if left_out else ""),
+        {
+            "final_loss": fitted.loss,
+            "points_used": len(even_choice(data.points)),
+            "history": [],
+            "inverse_ridge": validation.inverse_ridge,
+            "left_out_losses": tried,
+            "weights": report.describe(),
+            "prior": prior,
+            **describe_blocks(fitted.blocks),
+        },
+        held_out=validation.held_out,
+    )
+
+
+def forest(job: Job) -> Trained:
+    """Fit a random forest to colour and texture at the points."""
+    settings = job.settings
+    job.folder.begin(identity(job), resume=False, overwrite=settings.overwrite or settings.resume)
+    return fit_trees(job)
+
+
+def fit_trees(job: Job) -> Trained:
+    """Do what :func:`forest` does once the folder has begun."""
+    settings, data = job.settings, job.material.teaching
+    fitted = fit_forest(data, job.reader, seed=settings.seed, progress=job.progress)
+    calibration, prior = calibrate(
+        settings, job.material, fitted.held_out, unlabelled=fitted.unlabelled, progress=job.progress
+    )
+    return Trained(
+        "forest",
+        fitted.network.state_dict(),
+        replace(job.architecture, head="forest"),
+        calibration,
+        f"{len(fitted.network.get_buffer('roots'))} trees, loss {fitted.loss:.4f}",
+        {
+            "final_loss": fitted.loss,
+            "points_used": len(even_choice(data.points)),
+            "history": [],
+            "prior": prior,
+            **describe_blocks(fitted.blocks),
+        },
+        held_out=fitted.held_out,
+    )
+
+
+def _feature_cache(job: Job, network: LayerNetwork, architecture: Architecture) -> FeatureCache:
+    """Return the features kept of these rasters as this network reads them."""
+    settings, material = job.settings, job.material
+    read = digest(network.backbone, replace(architecture, classes=1), job.reader, material.data.normalisation)
+    validity = Validity(settings.nodata, settings.strict_nodata)
+    return FeatureCache(
+        folder=settings.cache or default_cache(),
+        rasters={name: repr(raster_identity(info.path)) for name, info in material.rasters.infos.items()},
+        network=f"{read} {material.rasters.bands} {validity}",
+        limit_bytes=int(settings.cache_gib * GIB),
+    )
+
+
+def _tell_of_cache(cache: FeatureCache, progress: Progress) -> None:
+    """Say where features are kept, where there are any."""
+    used = cache.size_bytes()
+    if used:
+        progress.say(
+            f"Features of the points are kept in {cache.folder} for the next training: {used / MIB:,.0f} MiB, "
+            f"{cache.limit_bytes / GIB:g} GiB at most. Remove them with: geoseg cache clear"
+        )
+
+
+def _load(job: Job, network: nn.Module, architecture: Architecture) -> WeightsReport:
+    """Load the weights, and give what has none a gentle start."""
+    settings = job.settings
+    if architecture.backbone in BACKBONES or settings.weights == "none":
+        report = load_weights(network, settings.weights, settings.backbone)
+    else:
+        report = load_timm_weights(network, architecture, settings.weights)
+    job.progress.say(report.describe())
+    start_stem(network, report.missing)
+    pass_through(network, report.missing)
+    return report
+
+
+def _calibrate_network(job: Job, network: nn.Module) -> tuple[Calibration, dict[str, Any]]:
+    """Calibrate a network on its held-out points and on random unlabelled pixels."""
+    data = job.material.data
+    checks = data.points.with_role(CHECK).counting()
+    if not len(checks):
+        return calibrate(job.settings, job.material, None, unlabelled=None, progress=job.progress)
+    network.to(torch.device(job.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
+    checks = in_reading_order(checks, job.reader.patch_px)
+    blocks = job.material.blocks
+    places = cell_numbers(checks, blocks.block_px if blocks else job.reader.patch_px)
+    held_out = read_logits(network, checks, data, reader=job.reader, progress=job.progress)
+    unlabelled = None
+    if job.settings.prior != "none":
+        pixels = draw_unlabelled(data.sizes, job.reader.patch_px, job.settings.seed)
+        found = read_logits(network, pixels, data, reader=job.reader, progress=job.progress)
+        unlabelled = found.take(found.valid).values.numpy()
+    return calibrate(
+        job.settings,
+        job.material,
+        HeldOut(held_out.values.numpy(), held_out.label.numpy(), held_out.weight.numpy(), places),
+        unlabelled=unlabelled,
+        progress=job.progress,
+    )
+
+
+def describe_epochs(history: Sequence[EpochRecord]) -> list[dict[str, Any]]:
+    """Return the epochs as JSON values."""
+    return [{k: v for k, v in asdict(r).items() if math.isfinite(v)} for r in history]
+
+
+def fit_plan(job: Job, schedule: Schedule) -> FitPlan:
+    """Return how the settings ask to fit; what they leave open is as the recipe's schedule says."""
+    settings = job.settings
+    return FitPlan(
+        epochs=settings.epochs or schedule.epochs,
+        patches=settings.patches or schedule.patches,
+        batch=settings.batch or schedule.batch,
+        patch_px=settings.patch,
+        gamma=settings.gamma,
+        head_rate=settings.head_rate or schedule.head_rate,
+        backbone_rate=settings.backbone_rate or schedule.backbone_rate,
+        seed=settings.seed,
+        device=job.device,
+        precision=job.precision,
+    )
+
+
+def identity(job: Job) -> dict[str, Any]:
+    """Return what makes a run the same run: settings, precision, rasters, and the points as training sees them.
+
+    Where the points lie does not count.
+    """
+    chosen = job.settings.model_dump(mode="json", exclude=NOT_OF_THE_RUN)
+    infos = job.material.rasters.infos
+    return {
+        **chosen,
+        "precision": job.precision,
+        "points_sha256": job.material.data.points.digest(),
+        "legend": job.material.legend.to_records(),
+        "rasters": {name: raster_identity(info.path) for name, info in infos.items()},
+    }

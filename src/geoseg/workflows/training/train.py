@@ -1,0 +1,237 @@
+"""Train a model from points."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+
+from geoseg.domain.points import CHECK, TRAIN
+from geoseg.domain.ports import Progress, PythonWarnings, Silence, WarningRecorder
+from geoseg.errors import SettingsError, StoppedError, TrainingError
+from geoseg.geodata.outputs.atomic_files import check_apart, check_output, whole_file
+from geoseg.geodata.outputs.file_kinds import MODEL
+from geoseg.geodata.points.dropped_points import DroppedPoints, check_dropped, write_dropped
+from geoseg.geodata.points.training_places import places_of
+from geoseg.networks.features.context import measure_context
+from geoseg.networks.fitting.devices import choose_device, choose_precision
+from geoseg.networks.fitting.processes import is_one_of_many, join_processes
+from geoseg.networks.models.model_file import ModelRecord, build_any, pack_model
+from geoseg.networks.models.weight_checks import check_weights
+from geoseg.pictures.curves import training_curves
+from geoseg.settings import TrainSettings
+from geoseg.workflows.figure_files import write_picture
+from geoseg.workflows.inputs import check_paths
+from geoseg.workflows.library_faults import plain_faults
+from geoseg.workflows.training.auto import auto
+from geoseg.workflows.training.deep import deep
+from geoseg.workflows.training.recipes import Job, Trained, forest, full, pfce, quick
+from geoseg.workflows.training.run_folder import RunFolder
+from geoseg.workflows.training.training_data import Material, gather
+
+RECIPES = {"auto": auto, "pfce": pfce, "quick": quick, "deep": deep, "forest": forest, "full": full}
+SHARED_RECIPES = ("pfce", "full")
+"""Those whose work several processes can share."""
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a training gave.
+
+    Attributes:
+        model: The model file.
+        record: Its record.
+        summary: What became of it, in a few words.
+        curves: The training curves' picture, if there is one.
+        rank: Number of this process among those that shared the work; the first, 0, wrote the files.
+        warnings: What may spoil the model, one sentence each.
+        dropped: Points of the file that could not be used, with the reasons; None where there is no point file.
+    """
+
+    model: Path
+    record: ModelRecord
+    summary: str
+    curves: Path | None
+    rank: int = 0
+    warnings: tuple[str, ...] = ()
+    dropped: DroppedPoints | None = None
+
+
+@plain_faults
+def train(settings: TrainSettings, progress: Progress | None = None) -> TrainResult:
+    """Train a network on labelled points and write the model file.
+
+    Beside ``model.geoseg`` a folder ``model.run`` holds the settings and, where the recipe has epochs,
+    the log (JSONL and TensorBoard), the training curves and, until the model is written, the last
+    checkpoint.
+
+    With several processes, the call returns in each of them when the files are there.
+
+    Raises:
+        PointsError: The point file cannot be read or used.
+        RasterError: A raster cannot be read.
+        SettingsError: The device or the weights are not to be had, or the recipe has no use for several processes.
+        ModelFileError: The weights file or the checkpoint cannot be used.
+        TrainingError: Training cannot start or go on.
+        OutputError: The model file exists or cannot be written.
+        StoppedError: The user stopped it; the last checkpoint is kept.
+    """
+    started = time.monotonic()
+    check_apart([settings.output], _inputs(settings))
+    check_output(settings.output, MODEL, overwrite=settings.overwrite)
+    if settings.dropped is not None:
+        check_dropped(settings.dropped, settings.points, overwrite=settings.overwrite)
+    is_shared = _is_shared(settings)
+    check_paths(settings.data, settings.points, settings.check_points)
+    if settings.recipe != "forest":
+        check_weights(settings.weights, settings.backbone)
+    fabric = _join(settings) if is_shared else None
+    rank = 0 if fabric is None else fabric.global_rank
+    progress = WarningRecorder((progress or PythonWarnings()) if rank == 0 else Silence())
+    with ExitStack() as stack:
+        folder = stack.enter_context(RunFolder(settings.output, is_read_only=rank > 0))
+        # What chooses by cross-validation holds nothing out.
+        check_share = settings.check_share if settings.recipe == "pfce" else 0.0
+        material = gather(settings, stack, progress, check_share=check_share)
+        if rank == 0 and settings.dropped is not None and material.dropped is not None:
+            write_dropped(settings.dropped, material.dropped, overwrite=settings.overwrite)
+        try:
+            job = Job(settings, material, folder, progress, fabric)
+            trained = RECIPES[settings.recipe](job)
+        except KeyboardInterrupt as error:
+            raise _interrupted(folder, settings) from error
+        training = {
+            **_training_record(settings, material, trained),
+            "seconds": round(time.monotonic() - started + folder.earlier_s, 1),
+            "computed_in": f"{job.precision} on {job.device}",
+        }
+        record = model_record(material, trained, training=training, context_px=_context(job, trained))
+        curves = folder.path / "curves.png" if trained.history else None
+        if rank == 0:
+            with whole_file(settings.output, MODEL, overwrite=settings.overwrite) as partial:
+                partial.write_bytes(pack_model(trained.state, record))
+            if curves is not None:
+                write_picture(training_curves([asdict(r) for r in trained.history]), curves, overwrite=True)
+            folder.finish()
+        _wait(fabric)
+        return TrainResult(
+            settings.output,
+            record,
+            trained.summary,
+            curves,
+            rank,
+            warnings=tuple(progress.warnings),
+            dropped=material.dropped,
+        )
+
+
+def _is_shared(settings: TrainSettings) -> bool:
+    """Say whether several processes share the work.
+
+    Raises:
+        SettingsError: The recipe runs in one process.
+    """
+    if settings.processes == 1 and not is_one_of_many():
+        return False
+    if settings.recipe not in SHARED_RECIPES:
+        raise SettingsError(
+            f"the recipe {settings.recipe} runs in one process",
+            where="--processes",
+            expected=f"1, or a recipe of {', '.join(SHARED_RECIPES)}",
+        )
+    return True
+
+
+def _join(settings: TrainSettings) -> Fabric:
+    """Start or join the processes that share the work."""
+    device = choose_device(settings.device)
+    return join_processes(device, choose_precision(settings.precision, device), settings.processes)
+
+
+def _wait(fabric: Fabric | None) -> None:
+    """Wait until all processes are here."""
+    if fabric is None:
+        return
+    try:
+        fabric.barrier()
+    except RuntimeError as error:
+        raise TrainingError("another process of this training ended early", got=error) from error
+
+
+def _inputs(settings: TrainSettings) -> list[Path | None]:
+    """Return the files that a training may read, as the settings name them."""
+    named = [settings.data, settings.points, settings.check_points, settings.legend]
+    return [*named, Path(settings.weights), Path(settings.prior)]
+
+
+def _training_record(settings: TrainSettings, material: Material, trained: Trained) -> dict[str, Any]:
+    points, names = material.data.points, material.legend.names
+    counts = points.counts(len(names)).tolist()
+    per_image = {str(i): int((points.image == i).sum()) for i in np.unique(points.image)}
+    return {
+        "settings": settings.model_dump(mode="json"),
+        "points_sha256": points.digest(),
+        "drawn_sha256": replace(points, role=np.full(len(points), TRAIN)).digest(),
+        "points_total": len(points),
+        "points_held_out": len(points.with_role(CHECK)),
+        "points_by_class": dict(zip(names, counts, strict=True)),
+        "points_by_image": per_image,
+        "places": _places(material, trained),
+        **trained.training,
+        "versions": {n: version(n) for n in ("geoseg-pointai", "torch", "torchvision")},
+    }
+
+
+def _places(material: Material, trained: Trained) -> dict[str, Any]:
+    """Return where the points lie that the model learnt from, and those that chose its epoch."""
+    learnt = material.data.points if trained.history else material.teaching.points
+    return places_of(learnt, material.rasters.infos, material.data.points.digest()).to_record()
+
+
+def _context(job: Job, trained: Trained) -> int:
+    network = build_any(trained.architecture, trained.state)
+    network.to(torch.device(job.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return measure_context(network, trained.calibration, job.material.data, reader=job.reader)
+
+
+def model_record(
+    material: Material,
+    trained: Trained,
+    *,
+    training: dict[str, Any],
+    context_px: int,
+) -> ModelRecord:
+    """Return the record of a model file; ``training`` is what it says of how the model was trained."""
+    resolutions = [i.resolution_m for i in material.rasters.infos.values() if i.resolution_m is not None]
+    return ModelRecord(
+        recipe=trained.recipe,
+        architecture=trained.architecture,
+        legend=material.legend,
+        bands=material.rasters.bands,
+        dtype=material.values.dtype,
+        normalisation=material.data.normalisation,
+        resolution_m=median(resolutions) if resolutions else None,
+        training=training,
+        calibration=trained.calibration,
+        context_px=context_px,
+        strict_nodata=material.rasters.validity.is_strict,
+        values=material.values.bands,
+    )
+
+
+def _interrupted(folder: RunFolder, settings: TrainSettings) -> StoppedError:
+    if not folder.checkpoint.exists():
+        return StoppedError("stopped before there was anything to go on from", where=settings.output)
+    return StoppedError(
+        f"stopped; the last checkpoint is {folder.checkpoint}",
+        where=settings.output,
+        hint="Run the same command with --resume to go on.",
+    )

@@ -1,0 +1,135 @@
+import numpy as np
+import pytest
+import torch
+
+from geoseg.domain.legend import UNLABELLED
+from geoseg.domain.points import join_points, make_points
+from geoseg.learning.normalisation import Normalisation
+from geoseg.networks.features.patches import Turn
+from geoseg.networks.features.point_features import (
+    FitData,
+    Reader,
+    draw_unlabelled,
+    even_choice,
+    in_reading_order,
+    read_labelled_and_not,
+    read_logits,
+    read_maps,
+    read_turned,
+)
+
+NORMAL = Normalisation((0.0,), (1.0,))
+
+
+@pytest.fixture
+def data(source):
+    """A raster of 70 x 100 whose value is 100 times the row plus the column; its last row is not valid."""
+    pixels = (100.0 * np.arange(70)[:, None] + np.arange(100)).astype(np.float32)
+    mask = np.ones((70, 100), bool)
+    mask[-1] = False
+    return FitData({"a": source(pixels[None], mask)}, make_points("a", [], [], []), NORMAL, 2)
+
+
+def _same(images):
+    return [images, 2 * images]
+
+
+@pytest.mark.parametrize("margin", [0, 32])
+def test_maps_are_read_at_the_points_in_the_order_of_the_cells(data, margin):
+    points = make_points("a", [40.5, 3.0, 2.25], [70.0, 40.0, 1.0], [1, 0, 1])
+
+    read = read_maps(_same, points, data, reader=Reader(32, margin, batch=2))
+
+    torch.testing.assert_close(read.values, torch.tensor([[226.0, 452], [340, 680], [4120, 8240]]))
+    assert read.label.tolist() == [1, 0, 1]
+    assert in_reading_order(points, 32).row.tolist() == [2.25, 3.0, 40.5]
+    assert read.valid.all()
+
+
+def test_points_off_the_valid_pixels_are_known(data):
+    points = make_points("a", [68.4, 69.0], [5.0, 5.0], [0, 0])
+    assert read_maps(_same, points, data, reader=Reader(32)).valid.tolist() == [True, False]
+
+
+def test_what_is_read_does_not_depend_on_the_batch(data):
+    rng = np.random.default_rng(0)
+    points = make_points("a", rng.uniform(0, 69, 40), rng.uniform(0, 99, 40), [0] * 40)
+    one, all_ = (read_maps(_same, points, data, reader=Reader(32, batch=n)) for n in (1, 100))
+    torch.testing.assert_close(one.values, all_.values)
+
+
+def test_context_reaches_the_points_at_the_border_of_a_cell(data):
+    def mean(images):
+        return [torch.nn.functional.avg_pool2d(images, 3, 1, 1)]
+
+    points = make_points("a", [31.0], [31.0], [0])
+    assert read_maps(mean, points, data, reader=Reader(32, 32)).values.item() == 3131
+
+
+def test_turned_points_are_read_where_they_lie_and_in_the_same_order(data):
+    rng = np.random.default_rng(0)
+    points = make_points("a", rng.uniform(0, 68, 40), rng.uniform(0, 99, 40), np.arange(40) % 2)
+    data = FitData(data.sources, points, NORMAL, 2)
+    plain, _ = read_labelled_and_not(_same, data, reader=Reader(32, 32), seed=0)
+    for turn in (Turn(1), Turn(2, True)):
+        turned = read_turned(_same, data, reader=Reader(32, 32, turn=turn))
+        torch.testing.assert_close(turned.values, plain.values)
+        assert torch.equal(turned.label, plain.label)
+
+    def west(images):
+        return [images - images.roll(1, -1)]
+
+    there = [read_turned(west, data, reader=Reader(32, 32, turn=Turn(q))).values.median() for q in (0, 1)]
+    assert there == [1, 100]  # What lies a column on in the raster, and what a row, a column on in the view.
+
+
+def test_logits_are_those_of_evaluation(tiny_network, source):
+    pixels = np.random.default_rng(0).uniform(0, 255, (3, 64, 64)).astype(np.float32)
+    data = FitData(
+        {"a": source(pixels)}, make_points("a", [], [], []), Normalisation((9.0,) * 3, (9.0,) * 3), 2
+    )
+    network, points = tiny_network().train(), make_points("a", [5.0], [9.0], [1])
+    one, other = (read_logits(network, points, data, reader=Reader(64)) for _ in range(2))
+    assert torch.equal(one.values, other.values)
+    assert not network.training
+
+
+def test_unlabelled_pixels_are_drawn_evenly_and_lie_on_the_rasters():
+    sizes = {"wide": (100, 400), "small": (100, 100)}
+    points = draw_unlabelled(sizes, 64, seed=0)
+    assert set(points.class_id.tolist()) == {UNLABELLED}
+    for name, (height, width) in sizes.items():
+        own = points.on_image(name)
+        assert (own.row >= 0).all()
+        assert (own.row < height).all()
+        assert (own.col < width).all()
+    # 2,000 in all, give or take the rounding of each of 18 cells.
+    assert len(points) == pytest.approx(2000, abs=18)
+
+
+def test_every_pixel_is_equally_likely_to_be_drawn_whatever_the_size_of_its_cell():
+    """300 x 360 px in cells of 256: the sliver of 44 rows in the south has 44 / 300 of the pixels."""
+    drawn = join_points([draw_unlabelled({"a": (300, 360)}, 256, seed=s) for s in range(20)])
+    assert (drawn.row >= 256).mean() == pytest.approx(44 / 300, abs=0.01)
+    assert (drawn.col >= 256).mean() == pytest.approx(104 / 360, abs=0.01)
+
+
+def test_of_many_cells_two_hundred_are_drawn_from():
+    points = draw_unlabelled({"a": (64 * 30, 64 * 30 + 1)}, 64, seed=0)
+    assert len(points) == pytest.approx(200 * 100, rel=0.05)
+    assert (points.col < 64 * 30).mean() > 0.97
+    assert np.abs(points.row.mean() / (64 * 30) - 0.5) < 0.06
+
+
+def test_of_more_points_than_are_used_a_choice_keeps_every_class_in_proportion():
+    points = make_points("a", np.zeros(60_000), np.arange(60_000.0), np.tile([0, 1], 30_000))
+    assert even_choice(points).counts(2).tolist() == [25_000, 25_000]
+    assert len(even_choice(points, 100)) == 100
+
+
+def test_the_same_seed_draws_the_same_pixels():
+    sizes = {"a": (70, 90), "b": (40, 40)}
+    one, same, other = (draw_unlabelled(sizes, 32, seed=s) for s in (3, 3, 4))
+    assert np.array_equal(one.row, same.row)
+    assert not np.array_equal(one.row, other.row)
+    assert len(join_points([one, other])) == len(one) + len(other)
