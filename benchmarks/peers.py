@@ -47,6 +47,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader
 
 from geoseg.domain.windows import Window
+from geoseg.networks.features.normalising import normalise
 from geoseg.networks.fitting.devices import choose_device, choose_precision
 from geoseg.networks.models.model_file import Model, read_model
 from geoseg.networks.models.stage_initialisation import pass_through
@@ -119,7 +120,9 @@ def _invent_model(raster: Path, output_stride: int) -> Model:
         pixels = torch.from_numpy(dataset.read(window=((0, WINDOW_PX), (0, WINDOW_PX)))).float()[None]
     head = model.network.classifier
     last, head[-1] = head[-1], nn.Identity()
-    deep = model.network(model.record.normalisation.apply(pixels, torch.ones(1, WINDOW_PX, WINDOW_PX) > 0))
+    deep = model.network(
+        normalise(pixels, torch.ones(1, WINDOW_PX, WINDOW_PX) > 0, model.record.normalisation)
+    )
     head[-1] = last
     brightest, band = functional.adaptive_avg_pool2d(pixels, deep.shape[-2:]).max(dim=1)
     labels = (band + 3 * (brightest > brightest.median())).flatten()

@@ -241,6 +241,8 @@ def _tune(network: Any, record: Any, dataset: Path) -> None:
     """Settle the batch norms, and fit the last layer to the masks at its cells' centres by ridge regression."""
     import torch
 
+    from geoseg.networks.features.normalising import normalise
+
     pixels, at_cells = [], []
     for name in ("east", "west"):
         with rasterio.open(dataset / "images" / f"{name}.tif") as image:
@@ -248,7 +250,7 @@ def _tune(network: Any, record: Any, dataset: Path) -> None:
         with rasterio.open(dataset / "masks" / f"{name}.tif") as mask:
             at_cells.append(mask.read(1)[8::16, 8::16].ravel())
     images = torch.stack(pixels)
-    normal = record.normalisation.apply(images, (images > 0).all(dim=1))
+    normal = normalise(images, (images > 0).all(dim=1), record.normalisation)
     last, network.classifier[-1] = network.classifier[-1], torch.nn.Identity()
     for norm in (module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)):
         norm.momentum = 1.0

@@ -59,12 +59,22 @@ __all__ = [
 ]
 
 
+_HOMES = {
+    "demo": "workflows.demo",
+    "evaluate": "workflows.assessment.evaluate",
+    "experiment": "workflows.experiment.run",
+    "export": "workflows.mapping.export",
+    "info": "workflows.info",
+    "picture": "workflows.picture",
+    "predict": "workflows.mapping.predict",
+    "sample": "workflows.sample",
+    "train": "workflows.training.train",
+}
+
+
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used: torch and rasterio take seconds to load."""
     if name not in __all__:
         raise AttributeError(f"module 'geoseg' has no attribute {name!r}")
-    if name in ("GeoSegError", "GeoSegWarning"):
-        home = "errors"
-    else:
-        home = "settings" if name[0].isupper() else f"workflows.{name}"
+    home = "errors" if name in ("GeoSegError", "GeoSegWarning") else _HOMES.get(name, "settings")
     return getattr(import_module(f"geoseg.{home}"), name)

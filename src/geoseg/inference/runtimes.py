@@ -6,44 +6,39 @@ from collections.abc import Callable
 from typing import Any, Literal, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from geoseg.inference.memory import FreeMemory
-from geoseg.networks.models.model_file import Model
 
 Compute = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+Normalise = Callable[[NDArray[np.float32], NDArray[np.bool_]], NDArray[np.float32]]
 
 
 class RuntimePredictor:
-    """A model computed by another runtime on the CPU.
+    """An inference graph as a predictor of class probabilities.
 
     Args:
-        model: The model.
         compute: From normalised images (N, B, H, W) to probabilities (N, C, H, W), float32.
+        normalise: From raw pixels (N, B, H, W) and their validity (N, H, W) to normalised images.
+        classes: C, the number of classes.
     """
 
-    def __init__(self, model: Model, compute: Compute) -> None:
-        self._record, self._compute, self._free = model.record, compute, FreeMemory()
-
-    @property
-    def classes(self) -> int:
-        """C, the number of classes."""
-        return len(self._record.legend)
+    def __init__(self, compute: Compute, normalise: Normalise, classes: int) -> None:
+        self.classes = classes
+        self._compute, self._normalise, self._free = compute, normalise, FreeMemory()
 
     def probabilities(self, pixels: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Return class probabilities (N, C, h, w), float32, of raw pixels (N, B, h, w)."""
         self._free.make_room(pixels.shape)
-        images = self._record.normalisation.apply(torch.from_numpy(pixels), torch.from_numpy(valid))
-        return self._compute(images.numpy())
+        return self._compute(self._normalise(pixels, valid))
 
 
-def onnx_runtime(network: bytes) -> Compute:
-    """Return what computes an ONNX network with ONNX Runtime, which must be installed."""
+def onnx_runtime(network: bytes, threads: int) -> Compute:
+    """Return the function that computes an ONNX network with ONNX Runtime, which must be installed."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
+    options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
 
     def compute(images: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -52,12 +47,13 @@ def onnx_runtime(network: bytes) -> Compute:
     return compute
 
 
-def openvino_runtime(network: Any, precision: Literal["float32", "bf16"]) -> Compute:
-    """Return what computes a network with OpenVINO, which must be installed.
+def openvino_runtime(network: Any, precision: Literal["float32", "bf16"], threads: int) -> Compute:
+    """Return the function that computes a network with OpenVINO, which must be installed.
 
     Args:
         network: A graph of OpenVINO, or ONNX as bytes.
-        precision: In what to compute the parts that are not quantised.
+        precision: Of the parts that are not quantised.
+        threads: Threads of the CPU.
     """
     import openvino
 
@@ -66,7 +62,7 @@ def openvino_runtime(network: Any, precision: Literal["float32", "bf16"]) -> Com
     hints = {
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
         "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "INFERENCE_NUM_THREADS": threads,
     }
     request = core.compile_model(graph, "CPU", hints).create_infer_request()
 

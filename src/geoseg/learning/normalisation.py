@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 _LEAST_DEVIATION = 1e-6
-
-
+Floats = NDArray[np.float32]
 Pair = tuple[int, int]
 
 
@@ -38,32 +33,29 @@ class Normalisation:
         """B + I."""
         return len(self.mean)
 
-    def apply(self, pixels: Tensor, valid: Tensor) -> Tensor:
+    def apply(self, pixels: Floats, valid: NDArray[np.bool_]) -> Floats:
         """Return (N, B + I, H, W), float32, of raw pixels (N, B, H, W).
 
         It is 0, the mean, where (N, H, W) is not valid and where a band is NaN, and so has no value.
         """
-        import torch
-
-        mean = pixels.new_tensor(self.mean)[:, None, None]
-        deviation = pixels.new_tensor(self.deviation)[:, None, None]
-        channels = with_indices(pixels, self.indices)
-        return torch.where(valid[:, None], (channels - mean) / deviation, 0.0).nan_to_num(nan=0.0)
+        mean = np.array(self.mean, np.float32)[:, None, None]
+        deviation = np.array(self.deviation, np.float32)[:, None, None]
+        channels = (with_indices(pixels, self.indices) - mean) / deviation
+        return np.nan_to_num(np.where(valid[:, None], channels, np.float32(0)), copy=False, nan=0.0)
 
 
-def with_indices(pixels: Tensor, indices: Sequence[Pair]) -> Tensor:
+def with_indices(pixels: Floats, indices: Sequence[Pair]) -> Floats:
     """Return pixels (N, B, H, W) and the normalised differences of these bands, (N, B + I, H, W).
 
-    They lie within -1..1, and are 0 where the sum of the two is; what lies beyond, where a band is negative, is cut.
+    They lie within -1..1, and are 0 where the sum of the two bands is. Values beyond, which negative bands cause, are
+    clipped.
     """
-    import torch
-
     if not indices:
         return pixels
     one, other = (pixels[:, list(positions)] for positions in zip(*indices, strict=True))
     total = one + other
-    difference = torch.where(total == 0, 0.0, (one - other) / total)
-    return torch.cat([pixels, difference.clamp(-1, 1)], dim=1)
+    difference = np.divide(one - other, total, out=np.zeros_like(total), where=total != 0)
+    return np.concatenate([pixels, difference.clip(-1, 1)], axis=1)
 
 
 def measure_normalisation(
@@ -78,12 +70,10 @@ def measure_normalisation(
     Raises:
         ValueError: Not one pixel is valid.
     """
-    import torch
-
     count = origin = total = square = np.zeros(0)
     # Sums of float64 around the first sample's mean, so that large offsets do not cancel digits.
     for pixels, valid in samples:
-        channels = with_indices(torch.from_numpy(pixels)[None], indices)[0].numpy()
+        channels = with_indices(pixels[None], indices)[0]
         values = channels[:, valid].astype(np.float64)
         if not values.shape[1]:
             continue

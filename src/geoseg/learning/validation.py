@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from geoseg.domain.blocks import assign_folds
 from geoseg.learning.calibration import HeldOut
-from geoseg.networks.features.point_features import Reading
 
 FOLDS = 5
 
@@ -30,11 +29,6 @@ class Sample:
     def take(self, chosen: Labels | slice) -> Sample:
         """Return the points chosen."""
         return Sample(*(column[chosen] for column in vars(self).values()))
-
-
-def to_sample(reading: Reading, places: Labels) -> Sample:
-    """Return what was read at labelled points, with the numbers of their places (P,)."""
-    return Sample(reading.values.numpy(), reading.label.numpy(), reading.weight.double().numpy(), places)
 
 
 Fold = tuple[Labels, Labels]

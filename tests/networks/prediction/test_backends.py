@@ -52,8 +52,11 @@ def predictors(small_model):
     }
     graph = to_openvino(small_model)
     for precision in ("float32", "bf16"):
-        compute = openvino_runtime(graph, precision)
-        built["openvino", precision] = RuntimePredictor(small_model, compute)
+        compute = openvino_runtime(graph, precision, threads=1)
+        record = small_model.record
+        built["openvino", precision] = RuntimePredictor(
+            compute, record.normalisation.apply, len(record.legend)
+        )
     return built
 
 

@@ -16,6 +16,7 @@ from geoseg.domain.choices import stratified_choice
 from geoseg.domain.points import TRAIN, Points
 from geoseg.domain.windows import Window
 from geoseg.learning.calibration import Calibration
+from geoseg.networks.features.normalising import normalise
 from geoseg.networks.features.point_features import FitData, Reader
 
 CORE_PX = 64
@@ -84,7 +85,7 @@ def _square(
 ) -> Callable[[int], Tensor]:
     """Return a function from a context to the probabilities (1, C, 64, 64) of the square seen with it."""
     device = torch.device(reader.device)
-    normal = data.normalisation.apply(*(part.to(device) for part in image))
+    normal = normalise(image[0].to(device), image[1].to(device), data.normalisation)
     side = normal.shape[-1]
 
     @torch.inference_mode()

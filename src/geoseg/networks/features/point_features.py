@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from geoseg.domain.blocks import cell_numbers
@@ -17,7 +18,9 @@ from geoseg.domain.ports import PixelSource, Progress, Silence
 from geoseg.domain.windows import grid
 from geoseg.errors import TrainingError
 from geoseg.learning.normalisation import Normalisation
+from geoseg.learning.validation import Sample
 from geoseg.networks.features.feature_cache import FeatureCache
+from geoseg.networks.features.normalising import normalise
 from geoseg.networks.features.patches import UNTURNED, Turn, batches, plan_cover, read_ahead
 from geoseg.networks.losses.point_sampling import read_at_points
 
@@ -64,6 +67,10 @@ class Reading:
     def take(self, chosen: Tensor) -> Reading:
         """Return the points where ``chosen`` (P,) is true."""
         return Reading(*(column[chosen] for column in vars(self).values()))
+
+    def to_sample(self, places: NDArray[np.int64]) -> Sample:
+        """Return the points as a sample to fit to, given the numbers of their places (P,)."""
+        return Sample(self.values.numpy(), self.label.numpy(), self.weight.double().numpy(), places)
 
 
 @dataclass(frozen=True)
@@ -122,7 +129,7 @@ def read_maps(
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=reader.is_bf16):
         steps = list(batches(plans, reader.batch))
         for one in read_ahead(steps, data.sources, points, patch_px=side):
-            images = data.normalisation.apply(one.pixels.to(device), one.valid.to(device))
+            images = normalise(one.pixels.to(device), one.valid.to(device), data.normalisation)
             at, here = one.points.to(device), one.points
             found = [
                 read_at_points(m, index=at.index, row=at.row, col=at.col, size=(side, side))

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from geoseg.domain.choices import stratified_choice
 from geoseg.domain.points import TRAIN
 from geoseg.domain.ports import Progress
+from geoseg.networks.features.normalising import normalise
 from geoseg.networks.features.patches import Batch, PatchPlan, batches, plan_cover, read_ahead
 from geoseg.networks.features.point_features import FitData, even_choice
 from geoseg.networks.fitting.loop import FitPlan
@@ -115,7 +116,7 @@ def _settling(network: nn.Module, missing: Collection[str]) -> Iterator[None]:
 
 def _prepare(batch: Batch, data: FitData, plan: FitPlan) -> Tensor:
     device = torch.device(plan.device)
-    images = data.normalisation.apply(batch.pixels.to(device), batch.valid.to(device))
+    images = normalise(batch.pixels.to(device), batch.valid.to(device), data.normalisation)
     return images.to(memory_format=torch.channels_last)
 
 

@@ -16,6 +16,7 @@ from geoseg.domain.accuracy import accuracy
 from geoseg.domain.points import CHECK, TRAIN
 from geoseg.domain.ports import Progress
 from geoseg.errors import TrainingError
+from geoseg.networks.features.normalising import normalise
 from geoseg.networks.features.patches import Batch, batches, plan_cover, plan_epoch, read_ahead
 from geoseg.networks.features.point_features import FitData, Reader, Reading, context_around, read_logits
 from geoseg.networks.fitting.augmentation import vary_colors
@@ -252,7 +253,7 @@ class _Run:
         for norm in self.fixed_norms:
             norm.eval()
         valid = self.fabric.to_device(batch.valid)
-        images = self.data.normalisation.apply(self.fabric.to_device(batch.pixels), valid)
+        images = normalise(self.fabric.to_device(batch.pixels), valid, self.data.normalisation)
         view = self._show(View(images, valid, batch.points.to(self.fabric.device)), batch.images)
         logits = self.network(view.images.to(memory_format=torch.channels_last))
         total, weight = _sums(logits, view.points, plan)

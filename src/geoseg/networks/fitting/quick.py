@@ -18,7 +18,7 @@ from geoseg.domain.blocks import Blocks, find_blocks
 from geoseg.domain.choices import stratified_choice
 from geoseg.domain.ports import Progress
 from geoseg.learning.calibration import HeldOut, cross_entropy, fit_temperature
-from geoseg.learning.validation import Floats, Folds, Labels, Sample, folds_by_place, leave_out, to_sample
+from geoseg.learning.validation import Floats, Folds, Labels, Sample, folds_by_place, leave_out
 from geoseg.networks.features.feature_cache import FeatureCache
 from geoseg.networks.features.patches import Turn
 from geoseg.networks.features.point_features import (
@@ -110,7 +110,7 @@ def fit_quick(
     with fitting():
         probe = standard.to_probe(*_fit(sample, data.classes, validation.inverse_ridge))
     network.write(probe)
-    plain = to_sample(labelled, blocks.numbers)
+    plain = labelled.to_sample(blocks.numbers)
     own = HeldOut(probe.scores(labelled.values).numpy(), plain.labels, plain.weights)
     return QuickFit(probe, validation, blocks, probe.scores(unlabelled.values).numpy(), cross_entropy(own))
 
@@ -122,7 +122,7 @@ def views_within(views: int, points: int) -> int:
 
 def _join(readings: Sequence[Reading], places: Labels) -> Sample:
     """Return what was read of the points in every view, one view after the other; each point weighs what it did."""
-    first, views = to_sample(readings[0], places), len(readings)
+    first, views = readings[0].to_sample(places), len(readings)
     return Sample(
         np.concatenate([reading.values.numpy() for reading in readings]),
         np.tile(first.labels, views),

@@ -20,7 +20,7 @@ from geoseg.domain.blocks import Blocks, find_blocks
 from geoseg.domain.ports import Progress
 from geoseg.errors import TrainingError
 from geoseg.learning.calibration import HeldOut, cross_entropy
-from geoseg.learning.validation import Floats, Sample, folds_by_place, leave_out, to_sample
+from geoseg.learning.validation import Floats, Sample, folds_by_place, leave_out
 from geoseg.networks.features.point_features import (
     FitData,
     Reader,
@@ -183,7 +183,7 @@ def fit_forest(data: FitData, reader: Reader, *, seed: int, progress: Progress) 
         lambda images: [texture(images)], data, reader=reader, seed=seed, progress=progress
     )
     blocks = find_blocks(in_reading_order(even_choice(data.points), reader.patch_px), reader.patch_px)
-    sample, channels = to_sample(labelled, blocks.numbers), data.normalisation.channels
+    sample, channels = labelled.to_sample(blocks.numbers), data.normalisation.channels
 
     def fit_and_score(_: int, fitted: Sample, values: Floats) -> Floats:
         return _logits(ForestNetwork(_fit(fitted, data.classes, seed), channels), values)

@@ -9,10 +9,11 @@ from importlib.util import find_spec
 from typing import Literal, TypeVar
 
 import numpy as np
+import torch
 
 from geoseg.domain.ports import Predictor
 from geoseg.errors import SettingsError
-from geoseg.inference.runtimes import RuntimePredictor, onnx_runtime, openvino_runtime
+from geoseg.inference.runtimes import Compute, RuntimePredictor, onnx_runtime, openvino_runtime
 from geoseg.networks.models.model_file import Model
 from geoseg.networks.prediction.compiling import compiled_predictor
 from geoseg.networks.prediction.exporting import export_onnx, to_openvino
@@ -62,12 +63,14 @@ def build_predictor(model: Model, backend: Backend, *, device: str, precision: E
     _check_installed(backend, usable=installed_backends(model, device))
     _check_on_cpu(backend, device)
     if backend == "openvino":
-        return RuntimePredictor(model, openvino_runtime(to_openvino(model), precision))
+        return _runtime_predictor(
+            model, openvino_runtime(to_openvino(model), precision, torch.get_num_threads())
+        )
     if precision != "float32":
         raise SettingsError(
             "ONNX Runtime computes in float32 here, or in int8", where="--precision", got=precision
         )
-    return RuntimePredictor(model, onnx_runtime(export_onnx(model)))
+    return _runtime_predictor(model, onnx_runtime(export_onnx(model), torch.get_num_threads()))
 
 
 def build_int8_predictor(model: Model, backend: Int8Backend, network: bytes) -> Predictor:
@@ -78,8 +81,14 @@ def build_int8_predictor(model: Model, backend: Int8Backend, network: bytes) -> 
         backend: What computes it.
         network: The model quantised, as ONNX, which both runtimes read.
     """
-    compute = onnx_runtime(network) if backend == "onnx" else openvino_runtime(network, "float32")
-    return RuntimePredictor(model, compute)
+    threads = torch.get_num_threads()
+    onnx = backend == "onnx"
+    compute = onnx_runtime(network, threads) if onnx else openvino_runtime(network, "float32", threads)
+    return _runtime_predictor(model, compute)
+
+
+def _runtime_predictor(model: Model, compute: Compute) -> Predictor:
+    return RuntimePredictor(compute, model.record.normalisation.apply, len(model.record.legend))
 
 
 def check_int8(model: Model, backend: Backend | Literal["auto"], device: str) -> None:

@@ -129,10 +129,7 @@ def _on_shortcuts(graph: Any) -> list[str]:
 
 def _images(model: Model, windows: Iterable[WindowPixels]) -> Iterator[NDArray[np.float32]]:
     for pixels, valid in windows:
-        images = model.record.normalisation.apply(
-            torch.from_numpy(pixels[None]), torch.from_numpy(valid[None])
-        )
-        yield images.numpy()
+        yield model.record.normalisation.apply(pixels[None], valid[None])
 
 
 class _Reader:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from geoseg.inference.memory import FreeMemory
+from geoseg.networks.features.normalising import normalise
 from geoseg.networks.models.model_file import Model
 from geoseg.networks.prediction.folding import fold_batch_norms
 
@@ -45,7 +46,7 @@ class TorchPredictor:
         if self._free is not None:
             self._free.make_room(pixels.shape)
         inside = torch.from_numpy(valid).to(self._device)
-        images = self._record.normalisation.apply(torch.from_numpy(pixels).to(self._device), inside)
+        images = normalise(torch.from_numpy(pixels).to(self._device), inside, self._record.normalisation)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._is_bf16):
             logits = self._network(images.to(memory_format=torch.channels_last))
         full = functional.interpolate(logits.float(), pixels.shape[-2:], mode="bilinear", align_corners=False)

@@ -13,15 +13,15 @@ from flask import Request, request
 from werkzeug.datastructures import FileStorage
 
 from geoseg.errors import PixelValuesError, RasterError
-from geoseg.geodata.reading.image_checks import (
+from geoseg.web.http.deadlines import has_come
+from geoseg.web.http.problems import BAD_IMAGE, BAD_REQUEST, OTHER_VALUES, TOO_LARGE, UNSUPPORTED, Problem
+from geoseg.workflows.service_files import (
     ForeignImageError,
     ImageHeader,
     ImageTooLargeError,
     check_image,
     sniff,
 )
-from geoseg.web.http.deadlines import has_come
-from geoseg.web.http.problems import BAD_IMAGE, BAD_REQUEST, OTHER_VALUES, TOO_LARGE, UNSUPPORTED, Problem
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

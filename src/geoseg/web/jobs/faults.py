@@ -10,10 +10,10 @@ from geoseg.errors import (
     RasterError,
     SettingsError,
 )
-from geoseg.geodata.reading.image_checks import ForeignImageError, ImageTooLargeError
 from geoseg.web.http.problems import BAD_IMAGE, DISK_FULL, INTERNAL, TOO_LARGE, UNSUPPORTED, Kind, Problem
 from geoseg.web.http.uploads import of_raster
 from geoseg.web.jobs.records import Fault
+from geoseg.workflows.service_files import ForeignImageError, ImageTooLargeError
 
 _TOLD: dict[type[GeoSegError], tuple[Kind, str]] = {
     OutputError: (

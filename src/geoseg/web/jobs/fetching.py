@@ -12,10 +12,9 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
 
 from geoseg.domain.ports import Progress
-from geoseg.geodata.outputs.atomic_files import remove_leftovers, whole_file
-from geoseg.geodata.reading.image_formats import sniff_file
 from geoseg.web.http.problems import BAD_PARAMETER, FORBIDDEN_SOURCE, TOO_LARGE, Problem
 from geoseg.web.jobs.sources import Address
+from geoseg.workflows.service_files import remove_leftovers, sniff_file, whole_file
 
 SILENCE_S = 30.0
 WHOLE_S = 3600.0

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from geoseg.errors import GeoSegError
-from geoseg.geodata.reading.image_checks import check_image
 from geoseg.settings import PredictSettings
 from geoseg.settings.serving import ServeSettings
 from geoseg.web.http.problems import GONE, NO_MODEL, Problem
@@ -22,6 +21,7 @@ from geoseg.web.jobs.sources import allowed_address, allowed_path, is_address
 from geoseg.web.jobs.store import JobStore
 from geoseg.web.jobs.watch import Cancelled, GivenBack, Watch
 from geoseg.web.models.model_paths import find_models
+from geoseg.workflows.service_files import check_image
 
 LOG = logging.getLogger("geoseg.worker")
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from geoseg.errors import OutputError, SettingsError
-from geoseg.geodata.outputs.atomic_files import whole_file
 from geoseg.web.jobs.charging import forget, give_back
 from geoseg.web.jobs.locks import take_lock
 from geoseg.web.jobs.records import STATES, Job, Order, State, is_id, new_id, utc_now
 from geoseg.web.jobs.results import Result, list_results
+from geoseg.workflows.service_files import whole_file
 
 INPUT_SUFFIXES = (".tif", ".png", ".jpg")
 _TO_LOCK = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)

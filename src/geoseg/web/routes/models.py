@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask_openapi3 import APIBlueprint, Tag
 
-from geoseg.networks.models.model_file import ModelRecord
 from geoseg.web.http import problems
 from geoseg.web.models.registry import Shelved
 from geoseg.web.routes.openapi_document import SECURITY, may_fail
 from geoseg.web.routes.payloads import ModelAnswer, ModelsAnswer, NamePath
 from geoseg.web.service import service
+
+if TYPE_CHECKING:
+    from geoseg.learning.model_record import ModelRecord
 
 VERSION_DIGITS = 12
 _TAG = Tag(name="models", description="The models that the service knows")
