@@ -3,7 +3,7 @@
     python benchmarks/deep.py [--steps 4] [--patch 256] [--batch 4]
 
 Each variant runs in a process of its own, on invented pixels, in the precision that training chooses. Asked is a ratio of 2.2
-at most for the default parts.
+at most for the default losses.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from geoseg.networks.fitting.devices import choose_device, choose_precision
 from geoseg.networks.fitting.loop import FitPlan, Start, fit
 from geoseg.networks.models.deeplab import Architecture, build_network, split_parameters
 from geoseg.networks.models.hypercolumns import build_layer_network, late_parameters
-from geoseg.settings.training import DEFAULT_PARTS
+from geoseg.settings import TrainSettings
 from geoseg.workflows.training.deep import guide
 
 CLASSES = 6
@@ -39,12 +39,12 @@ VARIANTS: dict[str, Sequence[str] | None] = {
     "deep, points alone": (),
     "mean-teacher": ("mean-teacher",),
     "self-training": ("self-training",),
-    "self-training, turns": ("self-training", "turns"),
-    "self-training, thresholds": ("self-training", "thresholds"),
+    "self-training, rotations": ("self-training", "rotations"),
+    "self-training, class-thresholds": ("self-training", "class-thresholds"),
     "cutmix": ("cutmix",),
-    "growing": ("growing",),
+    "region-growing": ("region-growing",),
     "affinity": ("affinity",),
-    "deep, default": DEFAULT_PARTS,
+    "deep, default": TrainSettings.model_fields["losses"].default,
 }
 
 
@@ -62,7 +62,7 @@ class Noise:
         return rng.uniform(0, 255, (3, *shape)).astype(np.float32), np.ones(shape, np.bool_)
 
 
-def measure(parts: Sequence[str] | None, *, patch_px: int, batch: int, steps: int) -> tuple[float, float]:
+def measure(losses: Sequence[str] | None, *, patch_px: int, batch: int, steps: int) -> tuple[float, float]:
     """Return the seconds of a step after an epoch to warm up, and the most memory in MiB: the process's, or CUDA's."""
     torch.manual_seed(0)
     device = choose_device("auto")
@@ -79,14 +79,14 @@ def measure(parts: Sequence[str] | None, *, patch_px: int, batch: int, steps: in
     points = make_points("noise", *places, rng.integers(CLASSES, size=POINTS))
     data = FitData({"noise": Noise()}, points, Normalisation((127.0,) * 3, (74.0,) * 3), CLASSES)
     architecture = Architecture(classes=CLASSES, patch_px=patch_px, block_style="caffe")
-    if parts is None:
+    if losses is None:
         network = build_network(architecture)
         start = Start(network, split_parameters(network, ()))
     else:
         own = Architecture(**{**vars(architecture), "head": "linear", "scales": (1, 2)})
         network, teacher = build_layer_network(own), build_layer_network(own)
         start = Start(network, (late_parameters(network), []), teacher=teacher.to(device))
-        guidance = guide(parts, Calibration(1.0, (0.0,) * CLASSES))
+        guidance = guide(losses, Calibration(1.0, (0.0,) * CLASSES))
         # The loss at noise means nothing, and its rate keeps the weights where they are.
         plan = FitPlan(**{**vars(plan), "guidance": guidance, "has_fixed_norms": True, "backbone_rate": 1e-9})
     seconds = fit(start, data, plan, progress=Silence()).history[-1].seconds / steps
@@ -105,10 +105,10 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=4)
     options = parser.parse_args()
     base = 0.0
-    for name, parts in VARIANTS.items():
+    for name, losses in VARIANTS.items():
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             sizes = {"patch_px": options.patch, "batch": options.batch, "steps": options.steps}
-            seconds, memory = pool.apply(measure, (parts,), sizes)
+            seconds, memory = pool.apply(measure, (losses,), sizes)
         base = base or seconds
         print(f"{name:28s} {seconds:7.3f} s a step, {seconds / base:5.2f} times pfce, {memory:6,.0f} MiB")
 

@@ -39,17 +39,17 @@ CONTEXT_PX = 64
 TEACHER, BOTH = ("self-training",), ("self-training", "cutmix")
 # What is changed of the settings, and the weight of the pairwise term.
 VARIANTS: dict[str, tuple[Mapping[str, Any], float]] = {
-    "points alone": ({"parts": ()}, 0.0),
-    "self-training": ({"parts": TEACHER}, 0.0),
-    "self-training, cutmix": ({"parts": BOTH}, 0.0),
-    "self-training, affinity 0.03": ({"parts": (*TEACHER, "affinity")}, 0.03),
-    "self-training, affinity 0.1": ({"parts": (*TEACHER, "affinity")}, 0.1),
-    "self-training, affinity 0.3": ({"parts": (*TEACHER, "affinity")}, 0.3),
-    "self-training, cutmix, affinity 0.03": ({"parts": (*BOTH, "affinity")}, 0.03),
-    "self-training, cutmix, affinity 0.1": ({"parts": (*BOTH, "affinity")}, 0.1),
-    "self-training, cutmix, affinity 0.3": ({"parts": (*BOTH, "affinity")}, 0.3),
-    "the same at 0.1, rate 3e-5": ({"parts": (*BOTH, "affinity"), "backbone_rate": 3e-5}, 0.1),
-    "the same at 0.1, 24 epochs": ({"parts": (*BOTH, "affinity"), "epochs": 24}, 0.1),
+    "points alone": ({"losses": ()}, 0.0),
+    "self-training": ({"losses": TEACHER}, 0.0),
+    "self-training, cutmix": ({"losses": BOTH}, 0.0),
+    "self-training, affinity 0.03": ({"losses": (*TEACHER, "affinity")}, 0.03),
+    "self-training, affinity 0.1": ({"losses": (*TEACHER, "affinity")}, 0.1),
+    "self-training, affinity 0.3": ({"losses": (*TEACHER, "affinity")}, 0.3),
+    "self-training, cutmix, affinity 0.03": ({"losses": (*BOTH, "affinity")}, 0.03),
+    "self-training, cutmix, affinity 0.1": ({"losses": (*BOTH, "affinity")}, 0.1),
+    "self-training, cutmix, affinity 0.3": ({"losses": (*BOTH, "affinity")}, 0.3),
+    "the same at 0.1, rate 3e-5": ({"losses": (*BOTH, "affinity"), "backbone_rate": 3e-5}, 0.1),
+    "the same at 0.1, 24 epochs": ({"losses": (*BOTH, "affinity"), "epochs": 24}, 0.1),
 }
 
 

@@ -219,7 +219,7 @@ def _fit(
         network, held, unlabelled = forest.network, forest.held_out, forest.unlabelled
     else:
         network = load_layers(job).network
-        reader = replace(job.reader, views=settings.views)
+        reader = replace(job.reader, views=settings.augmentations)
         quick = fit_quick(network, material.teaching, reader, seed=settings.seed, progress=Silence())
         held, unlabelled = quick.validation.held_out, quick.unlabelled
     classes = len(material.legend)

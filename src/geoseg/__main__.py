@@ -12,7 +12,6 @@ from typing import Any, NoReturn
 import typer
 
 from geoseg.cli import app
-from geoseg.cli.options import check_lists
 from geoseg.errors import GeoSegError
 from geoseg.workflows.library_faults import library_fault
 from geoseg.workflows.process_tuning import tune_process
@@ -30,7 +29,6 @@ def main() -> None:
         with warnings.catch_warnings():
             if not os.environ.get(DEBUG):
                 _hide_notes_of_libraries()
-            check_lists(sys.argv[1:])
             code = app(standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         _stop("Stopped.", STOPPED)

@@ -33,7 +33,10 @@ def test_a_list_before_the_files_leaves_them_alone(geoseg, model, raster, tmp_pa
         (["train", "a.tif", "--bands", "1", "2", "-o", "m.geoseg"], "--bands 1,2"),
         (["train", "a.tif", "--bands", "1,", "2", "-o", "m.geoseg"], "--bands 1,2"),
         (["train", "a.tif", "--indices", "4-1", "2-4", "-o", "m.geoseg"], "--indices 4-1,2-4"),
-        (["train", "a.tif", "--parts", "turns", "cutmix", "-o", "m.geoseg"], "--parts turns,cutmix"),
+        (
+            ["train", "a.tif", "--losses", "rotations", "cutmix", "-o", "m.geoseg"],
+            "--losses rotations,cutmix",
+        ),
     ],
 )
 def test_a_list_with_blanks_is_refused_and_the_right_form_shown(geoseg, typed, hint):
@@ -48,6 +51,6 @@ def test_a_file_or_folder_after_a_list_is_no_part_of_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "naip").mkdir()
 
-    check_lists(["experiment", "--recipes", "forest", "naip", "-o", "results"])
-    check_lists(["predict", "--also", "polygons", "model.geoseg", "a.tif"])
-    check_lists(["points", "sample", "--per-class", "10", "data"])
+    check_lists(["--recipes", "forest", "naip", "-o", "results"], {"--recipes"})
+    check_lists(["--also", "polygons", "model.geoseg", "a.tif"], {"--also"})
+    check_lists(["--per-class", "10", "data"], set())

@@ -12,8 +12,11 @@ from geoseg.cli.options import Json, print_json
 if TYPE_CHECKING:
     from geoseg.workflows.cache import CacheInfo
 
-cache_app = typer.Typer(
-    help="Features of points that trainings keep.", no_args_is_help=True, rich_markup_mode=None
+app = typer.Typer(
+    help="Features of points that trainings keep.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
 )
 Cache = Annotated[
     Optional[Path],  # noqa: UP045
@@ -21,7 +24,7 @@ Cache = Annotated[
 ]
 
 
-@cache_app.command("info")
+@app.command("info")
 def cache_info(cache: Cache = None, json_: Json = False) -> None:
     """Say where features are kept, and how much they take."""
     from geoseg.workflows.cache import cache_info as run
@@ -29,7 +32,7 @@ def cache_info(cache: Cache = None, json_: Json = False) -> None:
     _print(run(cache), json_=json_)
 
 
-@cache_app.command("clear")
+@app.command("clear")
 def cache_clear(cache: Cache = None, json_: Json = False) -> None:
     """Remove all kept features; the next training reads them anew."""
     from geoseg.workflows.cache import cache_clear as run

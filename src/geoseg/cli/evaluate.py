@@ -1,75 +1,29 @@
-"""The commands that score maps and draw them."""
+"""The command ``geoseg evaluate``."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from geoseg.cli.options import (
-    AnyValues,
-    ClassColumn,
-    Data,
-    Device,
-    Dropped,
-    Json,
-    LegendFile,
-    MaskValues,
-    Nodata,
-    OutputStride,
-    Overwrite,
-    PerPolygon,
-    PointCrs,
-    PointLayer,
-    Precision,
-    Quiet,
-    StrictNodata,
-    Window,
-    given,
-    print_json,
-)
+from geoseg.cli.options import Json, PanelCommand, Quiet, print_json, with_options
+from geoseg.settings import EvaluateSettings, read_settings
 
 if TYPE_CHECKING:
     from geoseg.workflows.assessment.evaluate import Evaluation
 
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-def evaluate(
-    subject: Annotated[Path, typer.Argument(help="A class map or a model file.")],
-    data: Annotated[Optional[Path], typer.Argument(help="For a model: dataset folder, or a raster.")] = None,  # noqa: UP045
-    split: Annotated[str, typer.Option(help="Which images of the folder.")] = "test",
-    truth: Annotated[Optional[Path], typer.Option(help="For a class map: the mask to compare with.")] = None,  # noqa: UP045
-    points: Annotated[Path | None, typer.Option(help="Compare with these points instead of masks.")] = None,
-    role: Annotated[str, typer.Option(help="Which points count: all, train or check.")] = "all",
-    allow_training_points: Annotated[
-        bool, typer.Option("--allow-training-points", help="Score points that the model learnt from.")
-    ] = False,
-    class_column: ClassColumn = None,
-    dropped: Dropped = None,
-    layer: PointLayer = None,
-    crs: PointCrs = None,
-    per_polygon: PerPolygon = 10,
-    legend: LegendFile = None,
-    mask_values: MaskValues = None,
-    nodata: Nodata = None,
-    strict_nodata: StrictNodata = None,
-    any_values: AnyValues = False,
-    picture: Annotated[Optional[Path], typer.Option(help="Draw the confusion matrix (.png).")] = None,  # noqa: UP045
-    window: Window = None,
-    output_stride: OutputStride = None,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    json_: Json = False,
-    quiet: Quiet = False,
-    overwrite: Overwrite = False,
-) -> None:
+
+@app.command(cls=PanelCommand, epilog="Example: geoseg evaluate map.tif --points check.gpkg")
+@with_options(EvaluateSettings)
+def evaluate(values: dict[str, Any], *, json_: Json = False, quiet: Quiet = False) -> None:
     """Score a class map or a model against masks or points."""
     from geoseg.cli.show import progress_bars
-    from geoseg.settings import EvaluateSettings, read_settings
     from geoseg.workflows.assessment.evaluate import TrainingPointsError
     from geoseg.workflows.assessment.evaluate import evaluate as run
 
-    settings = read_settings(EvaluateSettings, given(locals(), without=("json_", "quiet")))
+    settings = read_settings(EvaluateSettings, values)
     refused = None
     with progress_bars(quiet) as progress:
         try:
@@ -82,28 +36,6 @@ def evaluate(
         _print_scores(result)
     if refused is not None:
         raise refused
-
-
-def picture(
-    data: Data,
-    maps: Annotated[list[Path], typer.Argument(help="Folders of maps, as predict -o FOLDER writes them.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Picture to write (.png).")],
-    split: Annotated[Optional[str], typer.Option(help="Only the images of this list.")] = None,  # noqa: UP045
-    rows: Annotated[int, typer.Option(help="Images to draw at most.")] = 5,
-    title: Annotated[str, typer.Option(help="Line above all.")] = "",
-    legend: LegendFile = None,
-    mask_values: MaskValues = None,
-    quiet: Quiet = False,
-    overwrite: Overwrite = False,
-) -> None:
-    """Draw maps beside their images and the truth."""
-    from geoseg.cli.show import progress_bars
-    from geoseg.settings import PictureSettings, read_settings
-    from geoseg.workflows.picture import picture as run
-
-    settings = read_settings(PictureSettings, given(locals(), without=("quiet",)))
-    with progress_bars(quiet) as progress:
-        typer.echo(run(settings, progress))
 
 
 def _print_scores(result: Evaluation) -> None:

@@ -18,15 +18,17 @@ if TYPE_CHECKING:
 Data = Annotated[Path, typer.Option(envvar="GEOSEG_DATA", help="The service's data folder.")]
 DATA = Path("geoseg-data")
 
-keys_app = typer.Typer(help="Keep the service's API keys.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Keep the service's API keys.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
+)
 
 
-@keys_app.callback()
+@app.callback()
 def _keys() -> None:
     """Keep the service's API keys."""
 
 
-@keys_app.command()
+@app.command()
 def add(
     name: Annotated[str, typer.Argument(help="Whose it is.")],
     *,
@@ -42,7 +44,7 @@ def add(
     typer.echo("This key is shown only once: the store keeps no more than its hash.", err=True)
 
 
-@keys_app.command("list")
+@app.command("list")
 def list_(data: Data = DATA, json_: Json = False) -> None:
     """Show the keys, with those revoked."""
     from geoseg.cli.show import print_table
@@ -66,7 +68,7 @@ def list_(data: Data = DATA, json_: Json = False) -> None:
     )
 
 
-@keys_app.command()
+@app.command()
 def revoke(
     id_or_name: Annotated[str, typer.Argument(help="Id or name of a key in use.")],
     data: Data = DATA,

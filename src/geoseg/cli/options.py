@@ -1,97 +1,187 @@
-"""What the commands share: their common options, and how values pass from them to settings."""
+"""Options of the commands, generated from the settings: each is declared once, in its settings model."""
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
+from typer.core import TyperCommand
 
 from geoseg.errors import SettingsError
 
-LISTS = {
-    "train": ("--bands", "--indices", "--parts"),
-    "predict": ("--also",),
-    "experiment": ("--recipes", "--per-class", "--bands", "--indices", "--parts"),
-}
-"""Options of each command that take several values."""
-PARTS = ["self-training", "cutmix", "affinity"]
-"""Those of the settings: a function's signature is read before they are imported."""
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+    from geoseg.settings import Settings
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress, only warnings.")]
-Device = Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda or mps.")]
-Precision = Annotated[str, typer.Option(help="In what to compute: auto, float32 or bf16.")]
-LegendFile = Annotated[Optional[Path], typer.Option(help="Legend file (JSON).")]  # noqa: UP045
-MaskValues = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option(help="Class of each value of the masks, such as 255=water,0=unlabelled or #ff0000=roof."),
-]
-ClassColumn = Annotated[Optional[str], typer.Option(help="Column of the point file that holds the class.")]  # noqa: UP045
-PointLayer = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option(help="Layer of the point file. [default: the points, and those with a class column]"),
-]
-PointCrs = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option(help="CRS of the points where their file declares none, such as EPSG:25832."),
-]
-PerPolygon = Annotated[
-    int, typer.Option(help="Most points from each polygon or line of the point file; together they weigh 1.")
-]
-Dropped = Annotated[
-    Optional[Path],  # noqa: UP045
-    typer.Option(help="Write the points that could not be used, with the reasons (.gpkg)."),
-]
-Seed = Annotated[int, typer.Option(help="Seed; the same seed gives the same result.")]
-Data = Annotated[Path, typer.Argument(help="Folder of images/ and masks/ with split lists.")]
-OutputStride = Annotated[
-    Optional[int],  # noqa: UP045
-    typer.Option(help="Pixels per cell of the logits: 8 maps finer with a model trained at 16."),
-]
-Bands = Annotated[Optional[list[str]], typer.Option(help="Bands to use, such as 1,2,3. [default: all]")]  # noqa: UP045
-Indices = Annotated[
-    Optional[list[str]],  # noqa: UP045
-    typer.Option(help="Normalised differences of bands that join them, such as 4-1,2-4 (NDVI, NDWI)."),
-]
-Nodata = Annotated[
-    Optional[float],  # noqa: UP045
-    typer.Option(help="Pixel value that stands for no data, besides the one that the file declares."),
-]
-AnyValues = Annotated[
-    bool, typer.Option("--any-values", help="Use rasters whose values are on another scale too.")
-]
-StrictNodata = Annotated[
-    Optional[bool],  # noqa: UP045
-    typer.Option(help="Nodata in one band makes a pixel invalid, not only in all. [default: as at training]"),
-]
-Window = Annotated[
-    Optional[int],  # noqa: UP045
-    typer.Option(help="Side of the windows in pixels; more is read around them. [default: by the model]"),
-]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")]
+
+HIDDEN = "-"
+"""Panel of settings that are no options of the command line."""
+LAST_PANEL = "Computing"
+_PLAIN = (bool, int, float, Path)
 
 
-def given(values: dict[str, Any], without: tuple[str, ...]) -> dict[str, Any]:
-    """Return a command's options by name (called with its ``locals()``, before or after its imports)."""
-    return {k: v for k, v in values.items() if k not in without and not callable(v)}
+def with_options(
+    *kinds: type[Settings],
+    without: Collection[str] = (),
+    only: Collection[str] | None = None,
+    optional: Collection[str] = (),
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the fields of settings models as options and arguments.
+
+    The command is called with ``values``, a dict of the settings that were given, and with its own parameters.
+
+    Args:
+        kinds: Settings models.
+        without: Fields to leave out.
+        only: Fields to take; None takes all.
+        optional: Required fields that the command may go without.
+    """
+    fields = {
+        (kind, name): field
+        for kind in kinds
+        for name, field in kind.model_fields.items()
+        if name not in without and (only is None or name in only) and _extra(field)["panel"] != HIDDEN
+    }
+    lists = {name for (_, name), field in fields.items() if _is_list(field)}
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "values"]
+
+        @wraps(command)
+        def run(**given: Any) -> None:
+            mine = {p.name: given.pop(p.name) for p in own}
+            found = {name: value for name, value in given.items() if value is not None}
+            command({k: listed(v) if k in lists else v for k, v in found.items()}, **mine)
+
+        parameters = [
+            _parameter(
+                name,
+                field,
+                is_argument=name in kind.arguments,
+                is_required=field.is_required() and name not in optional,
+            )
+            for (kind, name), field in fields.items()
+        ]
+        signature = inspect.Signature([*parameters, *(p.replace(kind=p.KEYWORD_ONLY) for p in own)])
+        run.__signature__ = signature  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
+        return run
+
+    return decorate
 
 
-def listed(values: Sequence[object] | None) -> list[str]:
-    """Return the values of an option that was repeated, or given as a list with commas."""
-    return [part.strip() for value in values or () for part in str(value).split(",") if part.strip()]
+def _parameter(name: str, field: FieldInfo, *, is_argument: bool, is_required: bool) -> inspect.Parameter:
+    """Return a parameter as typer reads it; without a value it is None, and the settings' own default counts."""
+    found, choices = _plain_type(field.annotation)
+    info: Any
+    if is_argument:
+        info = typer.Argument(help=field.description, metavar=name.upper())
+    else:
+        info = typer.Option(
+            *_flags(name, field, found),
+            help=f"{field.description}  [default: {shown}]"
+            if (shown := _shown(field))
+            else field.description,
+            metavar="LIST" if found == list[str] else "|".join(map(str, choices)) or None,
+            rich_help_panel=_extra(field)["panel"] or None,
+            show_default=False,
+        )
+    wanted: Any = found if is_required else found | None
+    annotation: Any = Annotated[wanted, info]
+    default = inspect.Parameter.empty if is_required else None
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-def check_lists(arguments: Sequence[str]) -> None:
+def _flags(name: str, field: FieldInfo, found: Any) -> list[str]:
+    flag = f"--{name.replace('_', '-')}"
+    if name == "output":
+        return [flag, "-o"]
+    # A switch that is off needs no word to turn it off.
+    return [flag] if found is bool and field.default is False else []
+
+
+def _plain_type(annotation: Any) -> tuple[Any, tuple[object, ...]]:
+    """Return the type that the command line reads, and the choices of a literal."""
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _plain_type(inner[0])
+    if origin in (Union, UnionType):
+        return _plain_type(next(one for one in inner if one is not type(None)))
+    if origin is tuple:
+        is_path = _plain_type(inner[0])[0] is Path
+        return (list[Path] if is_path else list[str]), ()
+    if origin is Literal:
+        return type(inner[0]), inner
+    return (annotation if annotation in _PLAIN else str), ()
+
+
+def _is_list(field: FieldInfo) -> bool:
+    found = _plain_type(field.annotation)[0]
+    return get_origin(found) is list and get_args(found)[0] is str
+
+
+def _extra(field: FieldInfo) -> Mapping[str, Any]:
+    extra = field.json_schema_extra
+    return extra if isinstance(extra, dict) else {"panel": "", "shown": ""}
+
+
+def _shown(field: FieldInfo) -> str:
+    """Return the default as help shows it; "" for none."""
+    if text := _extra(field)["shown"]:
+        return str(text)
+    if field.is_required() or field.default is None or field.default is False or field.default == "":
+        return ""
+    if isinstance(field.default, tuple):
+        return ",".join(map(str, field.default))
+    return "" if field.default is True else str(field.default)
+
+
+class PanelCommand(TyperCommand):
+    """A command whose help lists its options by panel, and that refuses lists written with blanks."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the arguments, the options that most people need, and the others by panel."""
+        panels: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
+        for parameter in self.get_params(ctx):
+            name = getattr(parameter, "rich_help_panel", None)
+            default = "Arguments" if parameter.param_type_name == "argument" else "Options"
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                panels.setdefault(name or default, []).append(record)
+        last = panels.pop(LAST_PANEL, [])
+        for name, rows in [*panels.items(), (LAST_PANEL, last)]:
+            if rows:
+                with formatter.section(name):
+                    formatter.write_dl(rows)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments.
+
+        Raises:
+            SettingsError: A word that is no file follows the value of an option that takes several.
+        """
+        options = [flag for p in self.params if getattr(p, "multiple", False) for flag in p.opts]
+        check_lists(args, options)
+        return super().parse_args(ctx, args)
+
+
+def check_lists(arguments: Sequence[str], options: Collection[str]) -> None:
     """Refuse a list written with blanks: its second value would be taken for a file.
 
     Raises:
         SettingsError: A word that is no file follows the value of an option that takes several.
     """
-    options = LISTS.get(arguments[0], ()) if arguments else ()
     for option, value, after in zip(arguments, arguments[1:], arguments[2:], strict=False):
         is_word = re.fullmatch(r"\w[\w,-]*", after) is not None
         if option in options and is_word and not Path(after).exists():
@@ -100,6 +190,11 @@ def check_lists(arguments: Sequence[str]) -> None:
                 where=f"{option} {value} {after}",
                 hint=f"Write a list with commas, such as {option} {value.strip(',')},{after}, or repeat {option}.",
             )
+
+
+def listed(values: Sequence[object] | None) -> list[str]:
+    """Return the values of an option that was repeated, or given as a list with commas."""
+    return [part.strip() for value in values or () for part in str(value).split(",") if part.strip()]
 
 
 def print_json(record: dict[str, Any]) -> None:

@@ -1,56 +1,34 @@
-"""The commands about point files."""
+"""The commands ``geoseg points``."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Optional
+from typing import Any
 
 import typer
 
-from geoseg.cli.options import (
-    Data,
-    Json,
-    LegendFile,
-    MaskValues,
-    Overwrite,
-    Quiet,
-    Seed,
-    given,
-    print_json,
+from geoseg.cli.options import Json, PanelCommand, Quiet, print_json, with_options
+from geoseg.settings import SampleSettings, read_settings
+
+app = typer.Typer(
+    help="Work with labelled points.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
 )
 
-points_app = typer.Typer(help="Work with labelled points.", no_args_is_help=True, rich_markup_mode=None)
+
+@app.callback()
+def _points() -> None:
+    """Work with labelled points."""
 
 
-@points_app.command("sample")
-def points_sample(
-    data: Data,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Point file: .gpkg, .geojson or .csv.")],
-    split: Annotated[Optional[str], typer.Option(help="Only the images of this list, such as train.")] = None,  # noqa: UP045
-    per_class: Annotated[int, typer.Option(help="Points per class and tile, image, or in total.")] = 10,
-    scope: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="What they count for: tile, image or total. [default: image; tile with --tile]"),
-    ] = None,
-    tile: Annotated[Optional[int], typer.Option(help="Side of a tile in pixels.")] = None,  # noqa: UP045
-    places: Annotated[str, typer.Option(help="Where: pixel, component, interior or centre.")] = "pixel",
-    margin: Annotated[int, typer.Option(help="Distance of interior from other classes in pixels.")] = 3,
-    jitter: Annotated[float, typer.Option(help="How far a centre may be missed, in pixels.")] = 2.0,
-    location_error: Annotated[float, typer.Option(help="Misplace points by 1 to this many pixels.")] = 0.0,
-    wrong_share: Annotated[float, typer.Option(help="Share of the points with a wrong label.")] = 0.0,
-    seed: Seed = 0,
-    legend: LegendFile = None,
-    mask_values: MaskValues = None,
-    json_: Json = False,
-    quiet: Quiet = False,
-    overwrite: Overwrite = False,
-) -> None:
-    """Draw points at random from dense masks, to simulate a person who labels."""
+@app.command(
+    "sample", cls=PanelCommand, epilog="Example: geoseg points sample dataset --per-class 10 -o points.gpkg"
+)
+@with_options(SampleSettings)
+def points_sample(values: dict[str, Any], *, json_: Json = False, quiet: Quiet = False) -> None:
+    """Draw points at random from dense masks, to simulate a labelling person."""
     from geoseg.cli.show import progress_bars
-    from geoseg.settings import SampleSettings, read_settings
     from geoseg.workflows.sample import sample
 
-    settings = read_settings(SampleSettings, given(locals(), without=("json_", "quiet")))
+    settings = read_settings(SampleSettings, values)
     with progress_bars(quiet) as progress:
         result = sample(settings, progress)
     names, points = result.legend.names, result.points

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from geoseg.cli.extras import with_extra
+from geoseg.cli.options import PanelCommand, with_options
+from geoseg.cli.serve import SettingsFile
+from geoseg.settings.serving import ServeSettings, read_serve_settings
 
 if TYPE_CHECKING:
     from threading import Event
@@ -15,28 +17,15 @@ if TYPE_CHECKING:
 PRIVATE = 0o077
 
 
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command(cls=PanelCommand, epilog="Example: geoseg worker --settings service.toml")
+@with_options(ServeSettings, only=("models", "data", "queue", "device", "precision"), optional=("models",))
 def worker(
-    models: Annotated[
-        Optional[list[Path]],  # noqa: UP045
-        typer.Argument(
-            help="Model files, or folders of them, as the service has. [default: by the settings]"
-        ),
-    ] = None,
+    values: dict[str, Any],
     *,
-    settings: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="Settings file of the service (TOML); GEOSEG_... in the environment count too."),
-    ] = None,
-    data: Annotated[Optional[Path], typer.Option(help="Data folder of the service.")] = None,  # noqa: UP045
-    queue: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="Where jobs wait: sqlite, or an address such as redis://host:6379/0."),
-    ] = None,
-    device: Annotated[Optional[str], typer.Option(help="Where to compute: auto, cpu, cuda or mps.")] = None,  # noqa: UP045
-    precision: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="In what to compute: auto, float32 or bf16."),
-    ] = None,
+    settings: SettingsFile = None,
     with_parent: Annotated[
         bool, typer.Option("--with-parent", hidden=True, help="Stop when standard input ends.")
     ] = False,
@@ -46,14 +35,11 @@ def worker(
     import signal
     import threading
 
-    from geoseg.settings.serving import read_serve_settings
-
     with_extra("serve")
     from geoseg.web.http.logs import log_to_stderr
     from geoseg.web.jobs.worker import work
 
-    given = {"data": data, "queue": queue, "device": device, "precision": precision}
-    read = read_serve_settings({"models": models or None, **given}, settings)
+    read = read_serve_settings(values, settings)
     os.umask(PRIVATE)
     log_to_stderr()
     stop = threading.Event()

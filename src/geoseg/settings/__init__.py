@@ -1,4 +1,4 @@
-"""Validated settings of each verb, read once at the door."""
+"""Validated settings of each command, read once."""
 
 from geoseg.settings.base import Count, Device, Precision, Seed, Settings, Share, read_settings
 from geoseg.settings.experiments import DemoSettings, ExperimentSettings, LandCoverSettings

@@ -1,4 +1,4 @@
-"""What all settings share, and how a door reads them."""
+"""The base of all settings, and how the command line reads them."""
 
 from __future__ import annotations
 
@@ -29,8 +29,20 @@ MaskValues = Annotated[dict[str, str] | None, BeforeValidator(_read_mask_values)
 """Class names by the value that masks have for them, or text such as ``255=water,0=background``."""
 
 
+def option(default: Any = ..., *, help: str, panel: str = "", shown: str = "") -> Any:
+    """Declare a setting once; the command line, the HTTP parameters and the reference are generated from it.
+
+    Args:
+        default: Its default; left out for a setting that is required.
+        help: One or two sentences: what it is, its unit.
+        panel: Heading under which ``--help`` lists it; "" for the options that most people need.
+        shown: How help shows a default of None.
+    """
+    return Field(default, description=help, json_schema_extra={"panel": panel, "shown": shown})
+
+
 class Settings(BaseModel):
-    """What all settings share: frozen, no unknown names, and faults that are told in plain words.
+    """Base of all settings: frozen, without unknown names, with faults in plain words.
 
     Raises:
         SettingsError: A value cannot be used; the error names the setting.
@@ -48,21 +60,42 @@ class Settings(BaseModel):
 
 
 class PointFileSettings(Settings):
-    """How point files are read, where they leave it open.
+    """How a point file is read."""
 
-    Attributes:
-        class_column: Column of the point file that holds the class; None: the first with a usual name.
-        dropped: GeoPackage to write the points to that could not be used, with the reasons.
-        layer: Layer of the point file, where there are several; None chooses.
-        crs: CRS of the points, where the file declares none: "EPSG:25832", or anything that PROJ understands.
-        per_polygon: Most points to take from each polygon or line of the point file.
-    """
+    class_column: str | None = option(
+        None,
+        help="Column of the point file that holds the class.",
+        panel="Point file",
+        shown="the first with a usual name",
+    )
+    layer: str | None = option(
+        None,
+        help="Layer of the point file.",
+        panel="Point file",
+        shown="the one with points and a class column",
+    )
+    crs: str | None = option(
+        None,
+        help="CRS of the points if their file declares none, such as EPSG:25832.",
+        panel="Point file",
+    )
+    per_polygon: Count = option(
+        10,
+        help="Most points to take from each polygon or line of the point file; together they weigh 1.",
+        panel="Point file",
+    )
+    dropped: Path | None = option(
+        None,
+        help="GeoPackage to write the points to that could not be used, with the reasons.",
+        panel="Point file",
+    )
 
-    class_column: str | None = None
-    dropped: Path | None = None
-    layer: str | None = None
-    crs: str | None = None
-    per_polygon: Count = 10
+
+class ComputeSettings(Settings):
+    """Where and how precisely to compute."""
+
+    device: Device = option("auto", help="Device to compute on.", panel="Computing")
+    precision: Precision = option("auto", help="Number format to compute in.", panel="Computing")
 
 
 _Settings = TypeVar("_Settings", bound=Settings)

@@ -9,81 +9,108 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from geoseg.settings.base import (
+    ComputeSettings,
     Count,
-    Device,
     MaskValues,
     Nodata,
     PointFileSettings,
-    Precision,
     Settings,
+    option,
 )
 
 Product = Literal["probabilities", "polygons", "areas", "style", "stac"]
 MapPrecision = Literal["auto", "float32", "bf16", "int8"]
-Window = Annotated[int, Field(ge=32, le=8192)] | None
 
 
-class PredictSettings(Settings):
-    """Predict class maps.
+class WindowSettings(ComputeSettings):
+    """How a model is applied to rasters."""
 
-    Attributes:
-        model: Model file.
-        rasters: Rasters to predict.
-        output: Class map to write, or a folder when there are several rasters.
-        into_folder: Whether ``output`` is a folder for one raster too; a text that ends in "/" says so.
-        confidence: Confidence raster to write too, or a folder likewise.
-        also: What else to write beside each map.
-        style: Whether to write the QGIS style beside each map and confidence raster.
-        min_area: Minimum mapping unit in square metres: smaller regions are merged into their largest neighbour, in the map
-            and the polygons; 0 merges none. None merges regions under 10 pixels in the polygons alone.
-        simplify: Metres by which outlines of polygons may be simplified.
-        window: Side of the windows in pixels; more is read around them. None chooses.
-        batch: Windows predicted together.
-        output_stride: Pixels per cell of the logits, if not as trained.
-        resample: Whether to compute at the model's ground resolution.
-        tta: Whether to take the mean over the windows turned and flipped in every way: test-time augmentation.
-        prior: Whose classes' shares count: "model" for those found at training, "raster" for those estimated on each raster
-            as a whole, so that a part of it mapped alone differs.
-        nodata: A pixel value that stands for no data, in addition to the one that the raster declares.
-        strict_nodata: Whether nodata in one of the bands makes a pixel invalid; None: as at the model's training.
-        any_values: Whether rasters whose values are on another scale than the training's are mapped too.
-        area: Polygon file; pixels outside become nodata.
-        backend: What computes: "torch", "compiled" (torch.compile), "onnx" (ONNX Runtime), "openvino", or "auto" for the
-            fastest installed but "compiled".
-        processes: Processes of this machine that share the strips.
-        scheduler: Address of a Dask scheduler whose workers share the strips instead.
-        device: Where to compute.
-        precision: In what to compute; "int8" with "onnx" and "openvino", fitted to the first raster.
-        overwrite: Whether existing outputs may be replaced.
-    """
+    nodata: Nodata = option(
+        None,
+        help="Pixel value that means no data, in addition to the value that a raster declares.",
+        panel="Rasters",
+    )
+    strict_nodata: bool | None = option(
+        None,
+        help="Treat a pixel as invalid if one band is nodata, not only if all are.",
+        panel="Rasters",
+        shown="as in training",
+    )
+    any_values: bool = option(
+        False, help="Accept rasters whose pixel values have another range than in training.", panel="Rasters"
+    )
+    window: Annotated[int, Field(ge=32, le=8192)] | None = option(
+        None,
+        help="Side of the windows in pixels; context is read around them.",
+        panel="Computing",
+        shown="chosen by the model",
+    )
+    output_stride: Literal[8, 16] | None = option(
+        None,
+        help="Pixels per cell of the logits; 8 maps finer with a model trained at 16.",
+        panel="Computing",
+        shown="as in training",
+    )
+
+
+class PredictSettings(WindowSettings):
+    """Predict class maps."""
 
     arguments = frozenset({"model", "rasters"})
 
-    model: Path
-    rasters: Annotated[tuple[Path, ...], Field(min_length=1)]
-    output: Path
-    into_folder: bool = False
-    confidence: Path | None = None
-    also: tuple[Product, ...] = ()
-    style: bool = True
-    min_area: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
-    simplify: Annotated[float, Field(ge=0)] = 0.0
-    window: Window = None
-    batch: Count = 1
-    output_stride: Literal[8, 16] | None = None
-    resample: bool = False
-    tta: bool = False
-    prior: Literal["model", "raster"] = "model"
-    nodata: Nodata = None
-    strict_nodata: bool | None = None
-    any_values: bool = False
-    area: Path | None = None
-    backend: Literal["auto", "torch", "compiled", "onnx", "openvino"] = "torch"
-    processes: Count = 1
-    scheduler: str | None = None
-    device: Device = "auto"
-    precision: MapPrecision = "auto"
-    overwrite: bool = False
+    model: Path = option(help="Model file.")
+    rasters: Annotated[tuple[Path, ...], Field(min_length=1)] = option(help="Rasters to map.")
+    output: Path = option(help="Class map to write (.tif), or a folder such as maps/ for several rasters.")
+    into_folder: bool = option(False, help="", panel="-")
+    confidence: Path | None = option(None, help="Also write the confidence; a folder for several rasters.")
+    also: tuple[Product, ...] = option(
+        (), help="Also write next to each map: probabilities, polygons, areas, style, stac.", shown="none"
+    )
+    area: Path | None = option(None, help="Polygon file; pixels outside become nodata.")
+    overwrite: bool = option(False, help="Replace existing files that this program wrote.")
+    style: bool = option(
+        True, help="Write the legend as a QGIS style (.qml) next to each map.", panel="Products"
+    )
+    min_area: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = option(
+        None,
+        help="Minimum mapping unit in square metres, by the pixel area at the centre of the raster: merge smaller regions into "
+        "their largest neighbour, in map and polygons; 0 merges none.",
+        panel="Products",
+        shown="10 pixels in the polygons, none in the map",
+    )
+    simplify: Annotated[float, Field(ge=0)] = option(
+        0.0, help="Tolerance in metres for simplifying outlines of polygons.", panel="Products"
+    )
+    prior: Literal["model", "raster"] = option(
+        "model",
+        help="Class proportions: model (from training) or raster (estimated on each raster as a whole).",
+        panel="Accuracy",
+    )
+    tta: bool = option(
+        False,
+        help="Test-time augmentation: mean over 8 rotations and flips of each window; takes 8 times as long.",
+        panel="Accuracy",
+    )
+    resample: bool = option(
+        False, help="Resample rasters to the ground resolution of the model.", panel="Accuracy"
+    )
+    batch: Count = option(1, help="Windows to predict together.", panel="Computing")
+    backend: Literal["auto", "torch", "compiled", "onnx", "openvino"] = option(
+        "torch",
+        help="Runtime; auto measures those installed, except compiled, and takes the fastest.",
+        panel="Computing",
+    )
+    processes: Count = option(1, help="Processes of this machine that share the work.", panel="Computing")
+    scheduler: str | None = option(
+        None,
+        help="Address of a Dask scheduler whose workers share the work, such as tcp://host:8786.",
+        panel="Computing",
+    )
+    precision: MapPrecision = option(  # type: ignore[assignment]
+        "auto",
+        help="Number format to compute in; int8 needs backend onnx or openvino and is fitted to the first raster.",
+        panel="Computing",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -94,92 +121,63 @@ class PredictSettings(Settings):
 
 
 class ExportSettings(Settings):
-    """Export a model for other programs.
-
-    Attributes:
-        model: Model file.
-        output: ONNX file to write.
-        tile: Side of the images that it takes, a multiple of 32.
-        overwrite: Whether an existing file may be replaced.
-    """
+    """Export a model for other programs."""
 
     arguments = frozenset({"model"})
 
-    model: Path
-    output: Path
-    tile: Annotated[int, Field(ge=64, le=4096)] = 512
-    overwrite: bool = False
+    model: Path = option(help="Model file.")
+    output: Path = option(help="ONNX file to write.")
+    tile: Annotated[int, Field(ge=64, le=4096)] = option(
+        512, help="Side in pixels of the images that the network takes, a multiple of 32."
+    )
+    overwrite: bool = option(False, help="Replace an existing file that this program wrote.")
 
 
-class EvaluateSettings(PointFileSettings):
-    """Score a class map or a model.
-
-    Attributes:
-        subject: A class map or a model file.
-        data: For a model: a dataset folder with masks, or a raster when ``points`` are given.
-        split: Which images of the folder.
-        truth: For a class map: the mask to compare with.
-        points: Point file to compare with instead of masks.
-        role: Which points of the file count: all, or those held out ("check").
-        allow_training_points: Whether points that the model learnt from may be scored.
-        legend: Legend file of the masks; of a map only if that names no classes.
-        mask_values: Class names by the value that masks have for them.
-        nodata: For a model: a pixel value that stands for no data, in addition to the one that the raster declares.
-        strict_nodata: For a model: whether nodata in one of the bands makes a pixel invalid; None: as at its training.
-        any_values: For a model: whether rasters whose values are on another scale than the training's are scored too.
-        picture: Confusion-matrix picture to write (.png).
-        window: Side of the windows in pixels; None chooses.
-        output_stride: Pixels per cell of the logits, if not as trained.
-        device: Where to compute.
-        precision: In what to compute.
-        overwrite: Whether an existing picture may be replaced.
-    """
+class EvaluateSettings(WindowSettings, PointFileSettings):
+    """Score a class map or a model."""
 
     arguments = frozenset({"subject", "data"})
 
-    subject: Path
-    data: Path | None = None
-    split: str | None = "test"
-    truth: Path | None = None
-    points: Path | None = None
-    role: Literal["all", "train", "check"] = "all"
-    allow_training_points: bool = False
-    legend: Path | None = None
-    mask_values: MaskValues = None
-    nodata: Nodata = None
-    strict_nodata: bool | None = None
-    any_values: bool = False
-    picture: Path | None = None
-    window: Window = None
-    output_stride: Literal[8, 16] | None = None
-    device: Device = "auto"
-    precision: Precision = "auto"
-    overwrite: bool = False
+    subject: Path = option(help="A class map or a model file.")
+    data: Path | None = option(
+        None, help="For a model: a dataset folder with masks, or a raster if points are given."
+    )
+    truth: Path | None = option(None, help="For a class map: the mask to compare with.")
+    points: Path | None = option(None, help="Point file to compare with, instead of masks.")
+    role: Literal["all", "train", "check"] = option(
+        "all", help="Points of the file to use; check are those held out of training."
+    )
+    allow_training_points: bool = option(
+        False, help="Score on points that the model was trained on; the result is not an accuracy."
+    )
+    picture: Path | None = option(None, help="Confusion matrix to draw (.png).")
+    overwrite: bool = option(False, help="Replace an existing picture.")
+    split: str | None = option("test", help="Split list of the folder to score on.", panel="Rasters")
+    legend: Path | None = option(
+        None, help="Legend file (JSON) of the masks, and of a map that names no classes.", panel="Rasters"
+    )
+    mask_values: MaskValues = option(
+        None,
+        help="Class of each value of the masks: 255=water,0=unlabelled or #ff0000=roof.",
+        panel="Rasters",
+    )
 
 
 class PictureSettings(Settings):
-    """Draw maps beside their images and the truth.
-
-    Attributes:
-        data: Folder of ``images/`` and, where there are any, ``masks/``.
-        maps: Folders of class maps, named as the images, as ``predict`` writes them.
-        output: Picture to write (.png).
-        split: Name of the list of images; None takes all.
-        rows: Images to draw at most.
-        title: Line above all.
-        legend: Legend file, when the folder has none.
-        mask_values: Class names by the value that masks have for them.
-        overwrite: Whether an existing picture may be replaced.
-    """
+    """Draw maps next to their images and the reference."""
 
     arguments = frozenset({"data", "maps"})
 
-    data: Path
-    maps: Annotated[tuple[Path, ...], Field(min_length=1)]
-    output: Path
-    split: str | None = None
-    rows: Count = 5
-    title: str = ""
-    legend: Path | None = None
-    mask_values: MaskValues = None
-    overwrite: bool = False
+    data: Path = option(help="Folder with images/ and, if there are any, masks/.")
+    maps: Annotated[tuple[Path, ...], Field(min_length=1)] = option(
+        help="Folders of class maps named as the images, as predict -o FOLDER writes them."
+    )
+    output: Path = option(help="Picture to write (.png).")
+    split: str | None = option(None, help="Split list of the images to draw.", shown="all images")
+    rows: Count = option(5, help="Most images to draw.")
+    title: str = option("", help="Title of the picture.")
+    legend: Path | None = option(None, help="Legend file (JSON).")
+    mask_values: MaskValues = option(
+        None, help="Class of each value of the masks: 255=water,0=unlabelled or #ff0000=roof."
+    )
+    overwrite: bool = option(False, help="Replace an existing picture.")

@@ -9,31 +9,34 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from geoseg.errors import SettingsError
-from geoseg.settings.base import Count, MaskValues, Seed, Settings, Share
+from geoseg.settings.base import Count, MaskValues, Seed, Settings, Share, option
 
 
 class Protocol(Settings):
-    """How a person who labels is simulated.
+    """How a labelling person is simulated."""
 
-    Attributes:
-        scope: What N points per class count for; None: "tile" when ``tile`` is given, else "image".
-        tile: Side of a tile in pixels.
-        places: Where a point may lie: any "pixel" of its class; "component" draws a connected component first,
-            whatever its size, then a pixel of it; "interior" keeps ``margin`` from other classes; "centre" is the
-            middle of a component.
-        margin: Distance of "interior" from the edge of the class, in pixels.
-        jitter: How far a "centre" may be missed, in pixels, without leaving the class.
-        location_error: How far points lie from where they should, 1 to this many pixels; 0 for exact ones.
-        wrong_share: Share of each image's points with the label of another class.
-    """
-
-    scope: Literal["tile", "image", "total"] | None = None
-    tile: Annotated[int, Field(ge=8)] | None = None
-    places: Literal["pixel", "component", "interior", "centre"] = "pixel"
-    margin: Annotated[int, Field(ge=1, le=100)] = 3
-    jitter: Annotated[float, Field(ge=0, le=100)] = 2.0
-    location_error: Annotated[float, Field(ge=0, le=100)] = 0.0
-    wrong_share: Share = 0.0
+    scope: Literal["tile", "image", "total"] | None = option(
+        None, help="Unit that the points per class count for.", shown="image; tile with --tile"
+    )
+    tile: Annotated[int, Field(ge=8)] | None = option(None, help="Side of a tile in pixels.")
+    places: Literal["pixel", "component", "interior", "centre"] = option(
+        "pixel",
+        help="Where a point may lie: pixel (any of its class), component (a connected component first, then a pixel of "
+        "it), interior (away from other classes), centre (the middle of a component).",
+        panel="Simulated annotator",
+    )
+    margin: Annotated[int, Field(ge=1, le=100)] = option(
+        3, help="Least distance of interior from other classes, in pixels.", panel="Simulated annotator"
+    )
+    jitter: Annotated[float, Field(ge=0, le=100)] = option(
+        2.0, help="Largest distance of centre from the middle, in pixels.", panel="Simulated annotator"
+    )
+    location_error: Annotated[float, Field(ge=0, le=100)] = option(
+        0.0, help="Displace points by 1 to this many pixels; 0: not.", panel="Simulated annotator"
+    )
+    wrong_share: Share = option(
+        0.0, help="Share of the points of an image to give a wrong class.", panel="Simulated annotator"
+    )
 
     @property
     def counts_for(self) -> Literal["tile", "image", "total"]:
@@ -43,34 +46,25 @@ class Protocol(Settings):
     @model_validator(mode="after")
     def _scope_fits_tile(self) -> Self:
         if self.tile is not None and self.scope not in (None, "tile"):
-            raise ValueError(f"--tile goes with --scope tile, not with --scope {self.scope}")
+            raise ValueError(f"tile goes with scope tile, not with scope {self.scope}")
         return self
 
 
 class SampleSettings(Protocol):
-    """Draw points from the masks of a dataset, as a protocol says.
-
-    Attributes:
-        data: Folder of ``images/`` and ``masks/``.
-        output: Point file to write (.gpkg, .geojson, .csv).
-        split: Name of the list of images (``train`` reads ``train.txt``); None takes all images.
-        per_class: N, the points per class and per tile, image or in total.
-        seed: Seed of the draw.
-        legend: Legend file, when the folder has none.
-        mask_values: Class names by the value that masks have for them.
-        overwrite: Whether an existing output may be replaced.
-    """
+    """Draw points from the masks of a dataset."""
 
     arguments = frozenset({"data"})
 
-    data: Path
-    output: Path
-    split: str | None = None
-    per_class: Count = 10
-    seed: Seed = 0
-    legend: Path | None = None
-    mask_values: MaskValues = None
-    overwrite: bool = False
+    data: Path = option(help="Folder with images/ and masks/.")
+    output: Path = option(help="Point file to write: .gpkg, .geojson or .csv.")
+    split: str | None = option(None, help="Split list of the images, such as train.", shown="all images")
+    per_class: Count = option(10, help="Points per class and tile, image, or in total.")
+    seed: Seed = option(0, help="Random seed; the same seed gives the same points.")
+    legend: Path | None = option(None, help="Legend file (JSON).")
+    mask_values: MaskValues = option(
+        None, help="Class of each value of the masks: 255=water,0=unlabelled or #ff0000=roof."
+    )
+    overwrite: bool = option(False, help="Replace an existing point file.")
 
 
 def read_protocol(text: str, *, scope: str | None, tile: int | None) -> dict[str, Any]:

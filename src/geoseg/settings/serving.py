@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, get_origin
 from pydantic import AfterValidator, Field
 
 from geoseg.errors import SettingsError
-from geoseg.settings.base import Count, Device, Precision, Settings
+from geoseg.settings.base import ComputeSettings, Count, option
 
 PREFIX = "GEOSEG_"
 """Of environment variables that are settings: GEOSEG_PORT for ``port``."""
@@ -28,80 +28,84 @@ def _known_queue(text: str) -> str:
     return text
 
 
-class ServeSettings(Settings):
-    """Serve models over HTTP, and map large rasters as jobs.
-
-    Attributes:
-        models: Model files, or folders of them; a model is called by its file's name without ``.geoseg``.
-        data: Folder for keys, jobs and uploads; all processes that share it share the jobs.
-        host: Address to listen on.
-        port: Port to listen on; 0 takes a free one.
-        server: What answers: "gunicorn", "waitress", or "auto" for gunicorn where it runs.
-        workers: Processes that answer, with gunicorn; each holds every model.
-        threads: Requests that a process handles at the same time.
-        keys: Whether requests need an API key; "auto": unless ``host`` is loopback and no proxy is in front.
-        pending: Predictions that a process lets wait or compute; more are answered 503.
-        batch: Windows that share a pass of the network at most.
-        batch_wait_ms: How long a window waits for others to share its pass.
-        timeout_s: Seconds a prediction may take.
-        upload_timeout_s: Seconds that a request may take to come.
-        job_upload_timeout_s: Seconds that a request with the raster of a job may take to come.
-        grace_s: Seconds that requests under way have to finish when the service is stopped.
-        max_upload_mib: Largest body of a request.
-        max_job_upload_mib: Largest body of a request that makes a job.
-        max_pixels: Largest image that is answered at once, in pixels.
-        max_job_pixels: Largest raster of a job, in pixels.
-        max_bands: Most bands of an image.
-        job_workers: Processes of this service that work on jobs; 0 leaves them to ``geoseg worker``.
-        queue: Where jobs wait: "sqlite" in the data folder, or an address such as redis://host:6379/0.
-        job_tries: How often a job is begun whose worker dies.
-        allow_urls: Beginnings of the addresses that jobs may read rasters from.
-        allow_folders: Folders that jobs may read rasters from.
-        keep_hours: How long finished jobs are kept.
-        keep_gib: How much finished jobs may take; the oldest go first.
-        min_free_gib: New jobs are refused while the data folder's disk has less left.
-        cors_origins: Origins of web pages that may call the service; "*" for any.
-        proxies: Reverse proxies in front whose X-Forwarded headers are believed.
-        device: Where to compute.
-        precision: In what to compute.
-        backend: What computes: "torch", "onnx", "openvino", or "auto" for the fastest installed.
-    """
+class ServeSettings(ComputeSettings):
+    """Serve models over HTTP, and map large rasters as jobs."""
 
     arguments = frozenset({"models"})
 
-    models: Annotated[tuple[Path, ...], Field(min_length=1)]
-    data: Path = Path("geoseg-data")
-    host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = 5000
-    server: Literal["auto", "gunicorn", "waitress"] = "auto"
-    workers: Count = 1
-    threads: Count = 32
-    keys: Literal["auto", "on", "off"] = "auto"
-    pending: Count = 16
-    batch: Count = 4
-    batch_wait_ms: Annotated[float, Field(ge=0)] = 2.0
-    timeout_s: _Positive = 120.0
-    upload_timeout_s: _Positive = 60.0
-    job_upload_timeout_s: _Positive = 3600.0
-    grace_s: _Positive = 30.0
-    max_upload_mib: _Positive = 64.0
-    max_job_upload_mib: _Positive = 4096.0
-    max_pixels: Count = 4096 * 4096
-    max_job_pixels: Count = 4_000_000_000
-    max_bands: Count = 16
-    job_workers: Annotated[int, Field(ge=0)] = 1
-    queue: Annotated[str, AfterValidator(_known_queue)] = "sqlite"
-    job_tries: Count = 3
-    allow_urls: tuple[str, ...] = ()
-    allow_folders: tuple[Path, ...] = ()
-    keep_hours: _Positive = 72.0
-    keep_gib: _Positive = 20.0
-    min_free_gib: Annotated[float, Field(ge=0)] = 1.0
-    cors_origins: tuple[str, ...] = ()
-    proxies: Annotated[int, Field(ge=0)] = 0
-    device: Device = "auto"
-    precision: Precision = "auto"
-    backend: Literal["auto", "torch", "onnx", "openvino"] = "torch"
+    models: Annotated[tuple[Path, ...], Field(min_length=1)] = option(
+        help="Model files, or folders of them; the first is the default. A model's name is its file name without .geoseg."
+    )
+    data: Path = option(
+        Path("geoseg-data"), help="Folder for keys, jobs and uploads; processes that share it share the jobs."
+    )
+    host: str = option("127.0.0.1", help="Address to listen on.")
+    port: Annotated[int, Field(ge=0, le=65535)] = option(5000, help="Port to listen on; 0 takes a free one.")
+    workers: Count = option(1, help="Processes that answer requests; each holds every model.")
+    threads: Count = option(32, help="Requests that a process handles at the same time.")
+    job_workers: Annotated[int, Field(ge=0)] = option(
+        1, help="Processes of this service that run jobs; 0 leaves them to geoseg worker."
+    )
+    keys: Literal["auto", "on", "off"] = option(
+        "auto", help="Require API keys; auto: unless the host is loopback and no proxy is in front."
+    )
+    server: Literal["auto", "gunicorn", "waitress"] = option(
+        "auto", help="HTTP server; auto: gunicorn where it runs.", panel="Server"
+    )
+    proxies: Annotated[int, Field(ge=0)] = option(
+        0, help="Number of reverse proxies in front, whose X-Forwarded headers are trusted.", panel="Server"
+    )
+    cors_origins: tuple[str, ...] = option(
+        (), help="Origins of web pages that may call the service; * for any.", panel="Server", shown="none"
+    )
+    pending: Count = option(
+        16, help="Predictions that may wait or run in a process; more get 503.", panel="Server"
+    )
+    timeout_s: _Positive = option(120.0, help="Seconds that a prediction may take.", panel="Server")
+    upload_timeout_s: _Positive = option(
+        60.0, help="Seconds that a request may take to arrive.", panel="Server"
+    )
+    job_upload_timeout_s: _Positive = option(
+        3600.0, help="Seconds that the raster of a job may take to arrive.", panel="Server"
+    )
+    grace_s: _Positive = option(
+        30.0, help="Seconds that running requests have to finish at shutdown.", panel="Server"
+    )
+    max_upload_mib: _Positive = option(64.0, help="Largest request body in MiB.", panel="Limits")
+    max_job_upload_mib: _Positive = option(
+        4096.0, help="Largest request body that creates a job, in MiB.", panel="Limits"
+    )
+    max_pixels: Count = option(4096 * 4096, help="Largest image of a prediction in pixels.", panel="Limits")
+    max_job_pixels: Count = option(4_000_000_000, help="Largest raster of a job in pixels.", panel="Limits")
+    max_bands: Count = option(16, help="Most bands of an image.", panel="Limits")
+    queue: Annotated[str, AfterValidator(_known_queue)] = option(
+        "sqlite",
+        help="Job queue: sqlite (in the data folder), or an address such as redis://host:6379/0.",
+        panel="Jobs",
+    )
+    job_tries: Count = option(3, help="Attempts at a job whose worker dies.", panel="Jobs")
+    allow_urls: tuple[str, ...] = option(
+        (), help="URL prefixes that jobs may read rasters from.", panel="Jobs", shown="none"
+    )
+    allow_folders: tuple[Path, ...] = option(
+        (), help="Folders that jobs may read rasters from.", panel="Jobs", shown="none"
+    )
+    keep_hours: _Positive = option(72.0, help="Hours to keep finished jobs.", panel="Jobs")
+    keep_gib: _Positive = option(
+        20.0, help="Largest size of finished jobs in GiB; the oldest are removed first.", panel="Jobs"
+    )
+    min_free_gib: Annotated[float, Field(ge=0)] = option(
+        1.0,
+        help="Refuse new jobs if the disk of the data folder has less than this free, in GiB.",
+        panel="Jobs",
+    )
+    batch: Count = option(4, help="Most windows that share a pass of the network.", panel="Computing")
+    batch_wait_ms: Annotated[float, Field(ge=0)] = option(
+        2.0, help="Milliseconds that a window waits for others to share its pass.", panel="Computing"
+    )
+    backend: Literal["auto", "torch", "onnx", "openvino"] = option(
+        "torch", help="Runtime; auto takes the fastest installed.", panel="Computing"
+    )
 
     @property
     def needs_keys(self) -> bool:

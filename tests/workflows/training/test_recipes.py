@@ -119,13 +119,17 @@ def test_deep_starts_from_the_map_of_quick(settings, dataset, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "parts",
-    [(), ("self-training",), ("mean-teacher", "turns", "cutmix", "thresholds", "growing", "affinity")],
+    "losses",
+    [
+        (),
+        ("self-training",),
+        ("mean-teacher", "rotations", "cutmix", "class-thresholds", "region-growing", "affinity"),
+    ],
 )
-def test_parts_of_deep_change_its_late_stages_alone(settings, tmp_path, parts):
+def test_losses_of_deep_change_its_late_stages_alone(settings, tmp_path, losses):
     models = [
         train(settings()).model,
-        train(settings(**DEEP, parts=parts, output=tmp_path / "d.geoseg")).model,
+        train(settings(**DEEP, losses=losses, output=tmp_path / "d.geoseg")).model,
     ]
     states = [read_model(model).network.state_dict() for model in models]
     changed = {name.split(".")[1] for name in states[0] if not torch.equal(states[0][name], states[1][name])}
@@ -183,16 +187,16 @@ def test_deep_keeps_the_network_of_quick_where_the_loss_rises_over_the_epochs(
 
 
 @pytest.mark.parametrize(
-    ("parts", "said"),
+    ("losses", "said"),
     [
         (("self-training", "mean-teacher"), "takes one teacher"),
-        (("turns", "growing"), "turns needs self-training or mean-teacher"),
-        (("magic",), "^parts: .*'self-training'.*; got magic"),
+        (("rotations", "region-growing"), "rotations needs self-training or mean-teacher"),
+        (("magic",), "^losses: .*'self-training'.*; got magic"),
     ],
 )
-def test_parts_that_do_not_fit_together_are_refused(settings, parts, said):
+def test_losses_that_do_not_fit_together_are_refused(settings, losses, said):
     with pytest.raises(SettingsError, match=said):
-        settings(recipe="deep", parts=parts)
+        settings(recipe="deep", losses=losses)
 
 
 @pytest.fixture
@@ -361,6 +365,6 @@ def test_a_class_without_a_point_in_an_image_can_be_declared_absent_there():
 
 def test_deep_learns_with_classes_declared_absent(settings, tmp_path):
     plain = train(settings(**DEEP)).model
-    absent = train(settings(**DEEP, absent=True, output=tmp_path / "a.geoseg")).model
-    assert read_record(absent).training["settings"]["absent"]
+    absent = train(settings(**DEEP, absent_classes=True, output=tmp_path / "a.geoseg")).model
+    assert read_record(absent).training["settings"]["absent_classes"]
     assert read_model(plain).network.state_dict().keys() == read_model(absent).network.state_dict().keys()

@@ -105,13 +105,13 @@ def try_on_part(job: Job, layers: Layers) -> Trial | None:
     if fold is None:
         return None
     fitted, left = (points.take(part) for part in fold)
-    views = views_within(settings.views, len(job.material.teaching.points))
+    views = views_within(settings.augmentations, len(job.material.teaching.points))
     apart = replace(
         job,
         settings=settings.model_copy(update={"views": views}),
         material=replace(job.material, data=replace(data, points=fitted)),
     )
-    absent = absent_classes(data.points, data.classes) if settings.absent else None
+    absent = absent_classes(data.points, data.classes) if settings.absent_classes else None
     job.progress.say(f"Fine-tuning on part of the places, to judge by {len(left)} points of the others.")
     own = layers._replace(network=copy.deepcopy(layers.network))
     started = fit_heads(replace(apart, progress=Silence()), own)
@@ -212,12 +212,12 @@ def _prepare(job: Job, started: Trained) -> tuple[Start, FitPlan]:
     settings = job.settings
     own = {name: tensor.clone() for name, tensor in started.state.items()}
     network = build_any(started.architecture, own).to(torch.device(job.device))
-    guidance = guide(settings.parts, started.calibration)
-    if settings.absent:
+    guidance = guide(settings.losses, started.calibration)
+    if settings.absent_classes:
         guidance = replace(
             guidance, absent=absent_classes(job.material.data.points, len(job.material.legend))
         )
-    teacher = copy.deepcopy(network).eval() if "self-training" in settings.parts else None
+    teacher = copy.deepcopy(network).eval() if "self-training" in settings.losses else None
     plan = replace(fit_plan(job, SCHEDULE), guidance=guidance, has_fixed_norms=True)
     return Start(network, (late_parameters(network), []), teacher=teacher), plan
 
@@ -231,21 +231,21 @@ def absent_classes(points: Points, classes: int) -> dict[str, tuple[bool, ...]]:
     return found
 
 
-def guide(parts: Collection[str], calibration: Calibration) -> Guidance:
-    """Return the guidance that consists of these parts.
+def guide(losses: Collection[str], calibration: Calibration) -> Guidance:
+    """Return the guidance that consists of these losses.
 
     Args:
-        parts: Their names, as in the settings.
+        losses: Their names, as in the settings.
         calibration: What turns the network's logits into probabilities of the land.
     """
-    has_teacher = not {"self-training", "mean-teacher"}.isdisjoint(parts)
+    has_teacher = not {"self-training", "mean-teacher"}.isdisjoint(losses)
     return Guidance(
         consistency=float(has_teacher),
-        portion=SUREST if "thresholds" in parts else 1.0,
-        has_turns="turns" in parts,
+        portion=SUREST if "class-thresholds" in losses else 1.0,
+        has_turns="rotations" in losses,
         color=STRONG_COLOR if has_teacher else Guidance.color,
-        has_cutmix="cutmix" in parts,
-        growing=float("growing" in parts),
-        affinity=AFFINITY * ("affinity" in parts),
+        has_cutmix="cutmix" in losses,
+        growing=float("region-growing" in losses),
+        affinity=AFFINITY * ("affinity" in losses),
         calibration=calibration,
     )

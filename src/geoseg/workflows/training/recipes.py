@@ -200,7 +200,7 @@ class Layers(NamedTuple):
 def load_layers(job: Job) -> Layers:
     """Build the network that :func:`quick` fits, and load its weights."""
     settings = job.settings
-    scales = (1, 2)[: settings.enlarge]
+    scales = (1, 2)[: settings.scales]
     has_texture = settings.texture
     if has_texture is None:
         has_more = len(job.material.rasters.bands) > COLORS or bool(settings.indices)
@@ -226,7 +226,7 @@ def fit_heads(job: Job, layers: Layers) -> Trained:
     fitted = fit_quick(
         network,
         data,
-        replace(job.reader, views=settings.views),
+        replace(job.reader, views=settings.augmentations),
         seed=settings.seed,
         cache=cache,
         progress=job.progress,
