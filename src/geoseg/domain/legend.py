@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.domain.class_colors import default_colors
 from geoseg.errors import LegendError
 
 UNLABELLED = 255
@@ -17,11 +18,6 @@ UNLABELLED = 255
 
 MAX_CLASSES = 255
 
-# Okabe & Ito (2008), then Paul Tol's "muted" scheme: distinct under the common colour-vision deficiencies.
-_PALETTE = (
-    *("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7"),
-    *("#332288", "#88ccee", "#44aa99", "#117733", "#999933", "#ddcc77", "#cc6677", "#882255", "#aa4499"),
-)
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 _WHOLE_NUMBER = re.compile(r"([+-]?[0-9]+)([.,]0*)?")
 _KINDS = {dict: "a JSON object", str: "a text", list: "an empty list", type(None): "nothing"}
@@ -153,9 +149,10 @@ def legend_from_records(records: object, where: object = None) -> Legend:
 
 
 def legend_from_names(names: Iterable[str]) -> Legend:
-    """Build a legend with ids in the order of ``names`` and colours from a colour-blind-safe palette."""
-    classes = [LandClass(i, name, _palette_color(i)) for i, name in enumerate(names)]
-    return Legend(tuple(classes))
+    """Build a legend with ids in the order of ``names``, and the default colours of these names."""
+    known = list(names)
+    colors = default_colors(known)
+    return Legend(tuple(LandClass(i, *pair) for i, pair in enumerate(zip(known, colors, strict=True))))
 
 
 def _class_from_record(record: object) -> LandClass:
@@ -171,15 +168,6 @@ def _class_from_record(record: object) -> LandClass:
         if not isinstance(number, int) or isinstance(number, bool):
             raise LegendError(f"the {key} {number!r} of a class is not a whole number")
     return LandClass(record["id"], str(record["name"]), str(record["color"]).lower(), value)
-
-
-def _palette_color(index: int) -> str:
-    if index < len(_PALETTE):
-        return _PALETTE[index]
-    # Past the palette: the golden angle in hue keeps neighbours apart, though no longer colour-blind-safe.
-    hue = (index * 0.61803398875) % 1.0
-    channel = [0.5 + 0.4 * np.cos(2 * np.pi * (hue - shift)) for shift in (0.0, 1 / 3, 2 / 3)]
-    return "#" + "".join(f"{round(255 * value):02x}" for value in channel)
 
 
 def _check_ids(ids: Sequence[int]) -> None:
