@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from geoseg.domain.points import make_points
-from geoseg.domain.ports import Silence
+from geoseg.domain.ports import NullProgress
 from geoseg.domain.windows import Window
 from geoseg.learning.calibration import Calibration
 from geoseg.learning.normalisation import Normalisation
@@ -89,7 +89,7 @@ def measure(losses: Sequence[str] | None, *, patch_px: int, batch: int, steps: i
         guidance = guide(losses, Calibration(1.0, (0.0,) * CLASSES))
         # The loss at noise means nothing, and its rate keeps the weights where they are.
         plan = FitPlan(**{**vars(plan), "guidance": guidance, "has_fixed_norms": True, "backbone_rate": 1e-9})
-    seconds = fit(start, data, plan, progress=Silence()).history[-1].seconds / steps
+    seconds = fit(start, data, plan, progress=NullProgress()).history[-1].seconds / steps
     if device == "cuda":
         return seconds, torch.cuda.max_memory_allocated() / 2**20
     return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

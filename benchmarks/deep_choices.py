@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.domain.accuracy import accuracy
-from geoseg.domain.ports import Silence
+from geoseg.domain.ports import NullProgress
 from geoseg.networks.models.model_file import pack_model
 from geoseg.settings import EvaluateSettings, SampleSettings, TrainSettings
 from geoseg.workflows.assessment.evaluate import evaluate
@@ -103,20 +103,22 @@ def compute(unit: Unit) -> None:
     )
     with ExitStack() as stack:
         folder = stack.enter_context(RunFolder(settings.output))
-        job = Job(settings, gather(settings, stack, Silence(), check_share=0.0), folder, Silence())
+        job = Job(settings, gather(settings, stack, NullProgress(), check_share=0.0), folder, NullProgress())
         quick = fit_heads(job, load_layers(job))
         found["quick"] = _confusion(job, quick, unit).tolist()
         for name, (changes, affinity) in VARIANTS.items():
             if name not in found:
                 deep.AFFINITY = affinity
-                own = Job(settings.model_copy(update=dict(changes)), job.material, folder, Silence())
+                own = Job(
+                    settings.model_copy(update=dict(changes)), job.training_data, folder, NullProgress()
+                )
                 found[name] = _confusion(own, deep.tune(own, quick), unit).tolist()
                 unit.result.write_text(json.dumps(found))
     print(unit.result.stem, "done", flush=True)
 
 
 def _confusion(job: Job, trained: Trained, unit: Unit) -> NDArray[np.int64]:
-    record = model_record(job.material, trained, training={}, context_px=CONTEXT_PX)
+    record = model_record(job.training_data, trained, training={}, context_px=CONTEXT_PX)
     job.settings.output.write_bytes(pack_model(trained.state, record))
     scored = evaluate(EvaluateSettings(subject=job.settings.output, data=unit.data, split="test"))
     return scored.accuracy.confusion

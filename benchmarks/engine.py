@@ -35,7 +35,7 @@ from torch.nn import functional
 
 from geoseg.domain.legend import legend_from_names
 from geoseg.domain.mapping.prediction import predict_strips
-from geoseg.domain.ports import Predictor, Silence
+from geoseg.domain.ports import NullProgress, Predictor
 from geoseg.geodata.outputs.class_maps import class_map_writer, confidence_writer
 from geoseg.geodata.outputs.strips import StripStore
 from geoseg.geodata.reading.rasters import open_raster
@@ -207,7 +207,7 @@ def _run_engine(raster: Path, predictor: TorchPredictor, folder: Path) -> None:
     store.begin(overwrite=True)
     with open_raster(raster) as source:
         count = 0
-        for strip in predict_strips(source, predictor, plan_for(model, None), progress=Silence()):
+        for strip in predict_strips(source, predictor, plan_for(model, None), progress=NullProgress()):
             store.write(strip)
             count += 1
         with (

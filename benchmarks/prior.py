@@ -23,7 +23,7 @@ from geoseg.domain.accuracy import accuracy
 from geoseg.domain.blocks import assign_folds, find_blocks
 from geoseg.domain.legend import UNLABELLED
 from geoseg.domain.points import Points
-from geoseg.domain.ports import Silence
+from geoseg.domain.ports import NullProgress
 from geoseg.domain.windows import Window
 from geoseg.geodata.datasets.landscapes import write_landscapes
 from geoseg.geodata.outputs.atomic_files import whole_file
@@ -37,7 +37,7 @@ from geoseg.workflows.inputs import find_inputs, open_rasters
 from geoseg.workflows.sample import sample
 from geoseg.workflows.training.calibration import calibrate
 from geoseg.workflows.training.recipes import Job, load_layers
-from geoseg.workflows.training.training_data import Material, gather
+from geoseg.workflows.training.training_data import TrainingData, gather
 
 LAND_SEED = 1000
 LANDSCAPE_PX = 768
@@ -92,12 +92,12 @@ def _print(case: str, seed: int, options: argparse.Namespace) -> None:
     parts = list(_fits(case, seed, options))
     totals: dict[str, list[np.ndarray]] = {}
     notes = []
-    for settings, material, fitted in parts:
+    for settings, training_data, fitted in parts:
         held = (
             HeldOut(fitted.held, fitted.labels, fitted.weights, fitted.places) if len(fitted.held) else None
         )
         calibration, record = calibrate(
-            settings, material, held, unlabelled=fitted.unlabelled, progress=Silence()
+            settings, training_data, held, unlabelled=fitted.unlabelled, progress=NullProgress()
         )
         notes.append(f"{record.get('strength', 0):.2f}")
         for name, one in (("none", Calibration()), ("em", calibration)):
@@ -114,7 +114,7 @@ def _print(case: str, seed: int, options: argparse.Namespace) -> None:
 
 def _fits(
     case: str, seed: int, options: argparse.Namespace
-) -> Iterator[tuple[TrainSettings, Material, Fitted]]:
+) -> Iterator[tuple[TrainSettings, TrainingData, Fitted]]:
     """Yield settings, material and logits of each fit of a case."""
     first, _, rest = case.partition(":")
     stem = case.replace("/", "_").replace(":", "-")
@@ -123,11 +123,11 @@ def _fits(
     with ExitStack() as stack:
         if Path(first).suffix:
             settings = TrainSettings(data=first, points=rest, **own)
-            material = gather(settings, stack, Silence(), check_share=0)
-            for fold, (fitted, left) in enumerate(_outer_folds(material.teaching.points, seed)):
-                data = replace(material.data, points=fitted)
+            training_data = gather(settings, stack, NullProgress(), check_share=0)
+            for fold, (fitted, left) in enumerate(_outer_folds(training_data.teaching.points, seed)):
+                data = replace(training_data.data, points=fitted)
                 path = options.folder / f"{stem}-{options.recipe}-{seed}-{fold}.npz"
-                part = replace(material, data=data)
+                part = replace(training_data, data=data)
                 test = (data, left)
                 yield settings, part, _kept(path, lambda p=part, test=test: _fit(settings, p, test=test))
             return
@@ -135,7 +135,7 @@ def _fits(
             folder, (per_class, scope) = options.folder / f"landscape-{rest}", ("10", "image")
             if not folder.exists():
                 splits = {"train": [1000 * int(rest)], "test": [1000 * int(rest) + 1]}
-                write_landscapes(folder, splits, size=LANDSCAPE_PX, resolution_m=0.5, progress=Silence())
+                write_landscapes(folder, splits, size=LANDSCAPE_PX, resolution_m=0.5, progress=NullProgress())
         else:
             folder, (per_class, scope) = Path(first), rest.split(":")
         points = options.folder / f"{stem}-{seed}.gpkg"
@@ -151,9 +151,9 @@ def _fits(
                 )
             )
         settings = TrainSettings(data=folder, points=points, bands=(1, 2, 3), **own)
-        material = gather(settings, stack, Silence(), check_share=0)
+        training_data = gather(settings, stack, NullProgress(), check_share=0)
         path = options.folder / f"{stem}-{options.recipe}-{seed}.npz"
-        yield settings, material, _kept(path, lambda: _fit_dataset(settings, material, stack))
+        yield settings, training_data, _kept(path, lambda: _fit_dataset(settings, training_data, stack))
 
 
 def _outer_folds(points: Points, seed: int) -> Iterator[tuple[Points, Points]]:
@@ -172,33 +172,33 @@ def _kept(path: Path, make: Callable[[], Fitted]) -> Fitted:
         return Fitted(**{f.name: kept[f.name] for f in fields(Fitted)})
 
 
-def _fit_dataset(settings: TrainSettings, material: Material, stack: ExitStack) -> Fitted:
+def _fit_dataset(settings: TrainSettings, training_data: TrainingData, stack: ExitStack) -> Fitted:
     """Fit to points of a dataset, and read at random pixels of its training and its test images."""
     inputs = find_inputs(settings.data, split="test", legend=None, masks_needed=True)
     rasters = open_rasters(inputs.images, settings.bands, stack)
-    test = replace(material.data, sources=rasters.sources)
+    test = replace(training_data.data, sources=rasters.sources)
     drawn = draw_unlabelled(test.sizes, settings.patch, settings.seed)
-    truth, valid = _truth(settings, material, drawn, sources=rasters.sources)
+    truth, valid = _truth(settings, training_data, drawn, sources=rasters.sources)
     pixels = replace(drawn, class_id=truth).take(valid & (truth != UNLABELLED))
-    fitted = _fit(settings, material, test=(test, pixels))
+    fitted = _fit(settings, training_data, test=(test, pixels))
     # The unlabelled pixels of the fit, which never saw their classes.
     drawn = in_reading_order(
-        draw_unlabelled(material.data.sizes, settings.patch, settings.seed), settings.patch
+        draw_unlabelled(training_data.data.sizes, settings.patch, settings.seed), settings.patch
     )
-    truth, valid = _truth(settings, material, drawn, sources=material.rasters.sources)
+    truth, valid = _truth(settings, training_data, drawn, sources=training_data.rasters.sources)
     truth = truth[valid]
     known = truth != UNLABELLED
     return replace(fitted, land=fitted.unlabelled[known], land_truth=truth[known])
 
 
 def _truth(
-    settings: TrainSettings, material: Material, points: Points, *, sources: Mapping[str, Raster]
+    settings: TrainSettings, training_data: TrainingData, points: Points, *, sources: Mapping[str, Raster]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the class of each point in the masks (P,), and whether the image is valid there."""
     truth, valid = points.class_id.copy(), np.zeros(len(points), bool)
     for name, source in sources.items():
         inputs = find_inputs(settings.data, split=None, legend=None, masks_needed=True)
-        mask = inputs.read_truth(name, material.legend, source.info)
+        mask = inputs.read_truth(name, training_data.legend, source.info)
         is_valid = source.read(Window(0, 0, source.height, source.width))[1]
         own = points.image == name
         at = points.row[own].astype(int), points.col[own].astype(int)
@@ -208,27 +208,29 @@ def _truth(
 
 def _fit(
     settings: TrainSettings,
-    material: Material,
+    training_data: TrainingData,
     *,
     test: tuple[FitData, Points],
 ) -> Fitted:
-    job = Job(settings, material, None, Silence())  # type: ignore[arg-type]
+    job = Job(settings, training_data, None, NullProgress())  # type: ignore[arg-type]
     network: nn.Module
     if settings.recipe == "forest":
-        forest = fit_forest(material.teaching, job.reader, seed=settings.seed, progress=Silence())
+        forest = fit_forest(training_data.teaching, job.reader, seed=settings.seed, progress=NullProgress())
         network, held, unlabelled = forest.network, forest.held_out, forest.unlabelled
     else:
         network = load_layers(job).network
         reader = replace(job.reader, views=settings.augmentations)
-        quick = fit_quick(network, material.teaching, reader, seed=settings.seed, progress=Silence())
+        quick = fit_quick(
+            network, training_data.teaching, reader, seed=settings.seed, progress=NullProgress()
+        )
         held, unlabelled = quick.validation.held_out, quick.unlabelled
-    classes = len(material.legend)
+    classes = len(training_data.legend)
     if held is None:
         held = HeldOut(np.zeros((0, classes)), np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64))
     read = read_logits(network, test[1], test[0], reader=job.reader)
     read = read.take(read.valid)
     none = np.zeros((0, classes)), np.zeros(0, np.int64)
-    counts = np.bincount(material.teaching.points.class_id, minlength=classes)
+    counts = np.bincount(training_data.teaching.points.class_id, minlength=classes)
     places = held.places if held.places is not None else np.arange(len(held.labels))
     return Fitted(
         counts,

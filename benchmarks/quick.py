@@ -13,7 +13,7 @@ import time
 
 import numpy as np
 
-from geoseg.domain.ports import Silence
+from geoseg.domain.ports import NullProgress
 from geoseg.learning.validation import Sample
 from geoseg.networks.features.point_features import MOST_POINTS
 from geoseg.networks.fitting.quick import cross_validate
@@ -43,7 +43,7 @@ def main() -> None:
                 fitted.values, fitted.labels, fitted.weights, classes=options.classes, inverse_ridge=1e-3
             )
         once = time.perf_counter() - began
-        validation = cross_validate(fitted, options.classes, Silence(), views=views)
+        validation = cross_validate(fitted, options.classes, NullProgress(), views=views)
         chosen = time.perf_counter() - began - once
         print(
             f"{count:7,d} points, {views} views: fit {once:6.2f} s, choice of the ridge {chosen:6.2f} s "

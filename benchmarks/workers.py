@@ -18,14 +18,14 @@ import torch
 from distributed import Client, LocalCluster
 from engine import build_model, write_raster
 
-from geoseg.domain.ports import Silence
+from geoseg.domain.ports import NullProgress
 from geoseg.geodata.outputs.class_maps import read_class_map
 from geoseg.networks.models.model_file import pack_model
 from geoseg.settings import PredictSettings
 from geoseg.workflows.mapping.predict import predict
 
 
-class Strips(Silence):
+class Strips(NullProgress):
     """Notes when the strips are begun and when the last one is there."""
 
     def start(self, what: str, _total: int) -> None:

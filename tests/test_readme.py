@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from geoseg.cli import app
 from geoseg.domain.points import make_points
-from geoseg.domain.ports import Silence
+from geoseg.domain.ports import NullProgress
 from geoseg.geodata.datasets.landscapes import landscape_legend, write_landscapes
 from geoseg.geodata.points.point_files import write_points
 from geoseg.geodata.reading.rasters import describe_raster
@@ -39,7 +39,7 @@ def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     data = tmp_path / "DATA"
     seeds = {"train": [1], "test": [2]}
-    write_landscapes(data, seeds, size=128, resolution_m=1.0, progress=Silence())
+    write_landscapes(data, seeds, size=128, resolution_m=1.0, progress=NullProgress())
     (tmp_path / "orthophoto.tif").write_bytes((data / "images" / "scene-1.tif").read_bytes())
     infos = {"orthophoto": describe_raster(tmp_path / "orthophoto.tif")}
     rng = np.random.default_rng(0)

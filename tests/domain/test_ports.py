@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from geoseg.domain.ports import PythonWarnings, Silence, WarningRecorder
+from geoseg.domain.ports import NullProgress, PythonWarnings, WarningRecorder
 from geoseg.errors import GeoSegWarning
 
 
@@ -25,7 +25,7 @@ def test_a_call_from_python_shows_nothing_but_warnings(capfd):
 
 def test_warnings_are_kept_in_their_order_and_passed_on():
     first, second = "Dropped 2 of 9 points.", "No point of water."
-    outer = WarningRecorder(Silence())
+    outer = WarningRecorder(NullProgress())
     recorder = WarningRecorder(outer)
 
     recorder.say("36 points on one raster.")

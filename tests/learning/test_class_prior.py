@@ -8,7 +8,7 @@ from scipy.special import log_softmax, softmax
 
 from geoseg.learning.calibration import HeldOut
 from geoseg.learning.class_prior import (
-    LandShares,
+    ClassProportions,
     correct_prior,
     corrected_shift,
     estimate_shares,
@@ -35,7 +35,7 @@ def held(shares, count, *, seed=1, spread=1.5):
 
 def correct(held_out, shares, point_shares=HALVES, **options):
     return correct_prior(
-        held_out, 1.0, point_shares=np.array(point_shares), land=LandShares(np.array(shares)), **options
+        held_out, 1.0, point_shares=np.array(point_shares), land=ClassProportions(np.array(shares)), **options
     )
 
 
@@ -114,7 +114,7 @@ def test_equal_shares_change_nothing():
 
 def test_shares_that_are_the_points_own_change_nothing():
     held_out = held(HALVES, 500)
-    land_ = LandShares(np.array([0.5, 0.5]), 1.0)
+    land_ = ClassProportions(np.array([0.5, 0.5]), 1.0)
     calibration, report = correct_prior(held_out, 1.0, point_shares=HALVES, land=land_)
     assert (report.strength, calibration.shift) == (0, (0, 0))
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from geoseg.learning.calibration import HeldOut
-from geoseg.learning.expected_scores import Promise, bootstrap, miou_of_shares
+from geoseg.learning.expected_scores import ExpectedScores, bootstrap, miou_of_shares
 
 RATES = np.array([[0.9, 0.1], [0.2, 0.8]])
 
@@ -19,7 +19,7 @@ def test_a_mean_over_the_land_weighs_each_class_by_its_share():
     labels = np.repeat([0, 1], 10)
     mapped = np.array([0] * 9 + [1] + [0] * 2 + [1] * 8)
     held_out = HeldOut(np.eye(2)[mapped], labels, np.ones(20))
-    promise = Promise(mapped, held_out, np.array([0.75, 0.25]))
+    promise = ExpectedScores(mapped, held_out, np.array([0.75, 0.25]))
     is_right = (mapped == labels).astype(float)
     assert promise.mean(is_right, held_out.weights) == pytest.approx(0.75 * 0.9 + 0.25 * 0.8)
     # Where a draw has one class alone, the land is taken to be of it.

@@ -17,7 +17,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from geoseg.domain.points import make_points
-from geoseg.domain.ports import Silence
+from geoseg.domain.ports import NullProgress
 from geoseg.domain.windows import Window
 from geoseg.learning.normalisation import Normalisation
 from geoseg.networks.features.point_features import FitData
@@ -64,7 +64,7 @@ def losses(patches: int, fabric: Fabric | None = None) -> list[float]:
     still = {"color": 0, "has_fixed_norms": True}
     plan = FitPlan(epochs=4, patches=patches, batch=4, patch_px=32, head_rate=3e-2, **still)
     start = Start(network, ([], list(network.parameters())))
-    return [record.loss for record in fit(start, data, plan, progress=Silence(), fabric=fabric).history]
+    return [record.loss for record in fit(start, data, plan, progress=NullProgress(), fabric=fabric).history]
 
 
 if __name__ == "__main__":

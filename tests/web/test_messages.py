@@ -11,7 +11,7 @@ from geoseg.errors import SettingsError
 from geoseg.settings.serving import ServeSettings
 from geoseg.web.app import service_of
 from geoseg.web.auth.keys import FILE_NAME, KeyStore
-from geoseg.web.jobs.running import Workplace, run_job
+from geoseg.web.jobs.running import WorkerContext, run_job
 from geoseg.web.models.model_paths import find_models
 from geoseg.web.servers.serving import check_address
 
@@ -141,7 +141,7 @@ def test_short_addresses_lead_to_the_documentation(app):
 def test_ranges_that_are_not_understood_give_the_whole_file(app, raster):
     place = service_of(app.app)
     job = app.post("/v1/jobs", raster).json
-    run_job(Workplace(place.settings, place.jobs, lambda: False), job["id"])
+    run_job(WorkerContext(place.settings, place.jobs, lambda: False), job["id"])
     href = f"{job['links']['results']}/map.tif"
     whole = app.get(href)
     for text in ("rows=0-1", "bytes=9-0", "bytes=0-1,5-6", "bytes=x"):

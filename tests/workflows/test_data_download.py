@@ -14,7 +14,7 @@ from zipfile import ZipFile
 import numpy as np
 import pytest
 
-from geoseg.domain.ports import Silence
+from geoseg.domain.ports import NullProgress
 from geoseg.errors import DatasetError, OutputError
 from geoseg.geodata.datasets.folders import open_dataset
 from geoseg.geodata.datasets.landcover_ai import PUBLISHED, SHA256, Published
@@ -89,7 +89,7 @@ def take(server, published, tmp_path):
 
     def run(contents=published[1], progress=None):
         settings = LandCoverSettings(output=tmp_path / "data", url=server.url)
-        return fetch(settings, contents, progress or Silence())
+        return fetch(settings, contents, progress or NullProgress())
 
     return run
 
@@ -98,7 +98,7 @@ def _there(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-class StopsWhile(Silence):
+class StopsWhile(NullProgress):
     """A watcher who presses Ctrl-C in the middle of a step."""
 
     def __init__(self, step):

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from geoseg.domain.ports import Silence
+from geoseg.domain.ports import NullProgress
 from geoseg.errors import DatasetError, OutputError
 from geoseg.geodata.datasets.landcover_ai import Published
 from geoseg.settings import (
@@ -50,7 +50,7 @@ def archive(tmp_path_factory, write_tiff):
 
 @pytest.fixture
 def data(archive, tmp_path):
-    fetch(LandCoverSettings(output=tmp_path / "data", archive=archive[0]), archive[1], Silence())
+    fetch(LandCoverSettings(output=tmp_path / "data", archive=archive[0]), archive[1], NullProgress())
     return tmp_path / "data"
 
 
@@ -98,14 +98,14 @@ def test_an_experiment_keeps_to_the_tiles_of_its_lists(data, cheap, tmp_path):
 
 
 def test_a_folder_that_is_there_is_only_checked(data, archive):
-    again = fetch(LandCoverSettings(output=data), archive[1], Silence())
+    again = fetch(LandCoverSettings(output=data), archive[1], NullProgress())
     assert again.images == 1
     assert again.area_km2 == pytest.approx(520 * 1030 * 0.25**2 / 1e6)
 
     with pytest.raises(
         DatasetError, match=r"images: this is not LandCover\.ai v1 as published; expected 0\.04 km2"
     ):
-        fetch(LandCoverSettings(output=data), replace(archive[1], area_km2=0.04), Silence())
+        fetch(LandCoverSettings(output=data), replace(archive[1], area_km2=0.04), NullProgress())
 
 
 def test_another_archive_is_refused(archive, tmp_path):

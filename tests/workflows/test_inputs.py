@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from geoseg.domain.ports import Silence
+from geoseg.domain.ports import NullProgress
 from geoseg.errors import PointsError
 from geoseg.geodata.points.point_tables import PointOptions
 from geoseg.workflows.inputs import open_rasters, read_usable_points
@@ -23,4 +23,4 @@ def test_points_that_all_lie_on_nodata_are_named_with_their_file(dataset, classe
             PointsError,
             match=r"points\.csv: no point can be used; got Dropped 2 of 2 points: 2 on nodata\.",
         ):
-            read_usable_points(path, rasters, legend=classes, options=PointOptions(), progress=Silence())
+            read_usable_points(path, rasters, legend=classes, options=PointOptions(), progress=NullProgress())

@@ -11,7 +11,7 @@ import rasterio
 from rasterio.features import rasterize
 from scipy import ndimage
 
-from geoseg.domain.ports import Silence
+from geoseg.domain.ports import NullProgress
 from geoseg.errors import StoppedError
 from geoseg.geodata.outputs.class_maps import read_class_map
 from geoseg.settings import PredictSettings
@@ -20,7 +20,7 @@ from geoseg.workflows.mapping.predict import predict
 pytestmark = pytest.mark.filterwarnings("ignore::geoseg.errors.GeoSegWarning")
 
 
-class Heard(Silence):
+class Heard(NullProgress):
     """Progress that remembers what was said, and may stop the work after some windows."""
 
     def __init__(self, *, stop_at: int | None = None) -> None:

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from geoseg import PictureSettings, picture
-from geoseg.domain.ports import Silence
+from geoseg.domain.ports import NullProgress
 from geoseg.domain.windows import Window
 from geoseg.errors import OutputError, RasterError
 from geoseg.geodata.datasets.landscapes import landscape_legend, write_landscapes
@@ -15,7 +15,7 @@ from geoseg.geodata.reading.rasters import describe_raster
 def scenes(tmp_path):
     """Two landscapes with a folder of maps that say field everywhere."""
     data = tmp_path / "data"
-    write_landscapes(data, {"test": [1, 2]}, size=96, resolution_m=1.0, progress=Silence())
+    write_landscapes(data, {"test": [1, 2]}, size=96, resolution_m=1.0, progress=NullProgress())
     (tmp_path / "maps").mkdir()
     for name in ("scene-1", "scene-2"):
         info = describe_raster(data / "images" / f"{name}.tif")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from geoseg.domain.ports import Silence
+from geoseg.domain.ports import NullProgress
 from geoseg.domain.windows import scatter
 from geoseg.errors import PixelValuesError
 from geoseg.networks.models.model_file import pack_model, read_model
@@ -41,7 +41,8 @@ def mapped(model, tmp_path):
     def run(path, model=model, **settings):
         output = tmp_path / f"{path.stem}-map.tif"
         return predict(
-            PredictSettings(model=model, rasters=(path,), output=output, device="cpu", **settings), Silence()
+            PredictSettings(model=model, rasters=(path,), output=output, device="cpu", **settings),
+            NullProgress(),
         )[0]
 
     return run

@@ -12,8 +12,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.table import Table
 from rich.text import Text
 
+from geoseg.domain.ports import NullProgress
 from geoseg.domain.ports import Progress as ProgressPort
-from geoseg.domain.ports import Silence
 from geoseg.errors import StoppedError
 
 LINE_EVERY_S = 10.0
@@ -58,7 +58,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     Console(width=width, highlight=False).print(table)
 
 
-class Quiet(Silence):
+class Quiet(NullProgress):
     """Nothing but warnings."""
 
     def warn(self, text: str) -> None:

@@ -59,7 +59,7 @@ class Progress(Protocol):
         """Say what may spoil the result, such as points that were dropped."""
 
 
-class Silence:
+class NullProgress:
     """Progress that nobody watches."""
 
     def start(self, what: str, total: int) -> None:
@@ -75,7 +75,7 @@ class Silence:
         """Say nothing."""
 
 
-class PythonWarnings(Silence):
+class PythonWarnings(NullProgress):
     """Progress of a call from Python that passed none: only warnings are shown, as Python warnings."""
 
     def warn(self, text: str) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 
 from geoseg.learning.calibration import Calibration, HeldOut
-from geoseg.learning.expected_scores import Promise, bootstrap
+from geoseg.learning.expected_scores import ExpectedScores, bootstrap
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 LEAST_RECALL = 0.5
@@ -41,7 +41,7 @@ Floats = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
-class LandShares:
+class ClassProportions:
     """Class proportions of the land (C,), and the weight 0..1 that the points' own proportions have in them."""
 
     shares: Array
@@ -156,7 +156,7 @@ def correct_prior(
     temperature: float,
     *,
     point_shares: Array,
-    land: LandShares,
+    land: ClassProportions,
     unlabelled: Floats | None = None,
     is_stated: bool = False,
 ) -> tuple[Calibration, PriorReport]:
@@ -186,8 +186,8 @@ def correct_prior(
     ratio = corrected_shift(point_shares, land.shares, trust=trust, strength=1.0)
     scaled = held_out.logits.astype(np.float64) / temperature
 
-    def promise(strength: float) -> Promise:
-        return Promise((scaled + strength * ratio).argmax(axis=1), held_out, land.shares)
+    def promise(strength: float) -> ExpectedScores:
+        return ExpectedScores((scaled + strength * ratio).argmax(axis=1), held_out, land.shares)
 
     promises = {s: promise(s) for s in STRENGTHS}
     strength = _bagged_strength(promises, held_out) if land.point_weight < 1 else 0.0
@@ -246,7 +246,7 @@ def keep_classes(shift: Array, logits: Array) -> Array:
     return found
 
 
-def _gain(without: Promise, corrected: Promise, *, scaled: Array, shift: Array) -> Gain:
+def _gain(without: ExpectedScores, corrected: ExpectedScores, *, scaled: Array, shift: Array) -> Gain:
     held_out = without.held_out
     own = np.arange(len(scaled)), held_out.labels
     change = log_softmax(scaled + shift, axis=1)[own] - log_softmax(scaled, axis=1)[own]
@@ -259,7 +259,7 @@ def _gain(without: Promise, corrected: Promise, *, scaled: Array, shift: Array) 
     return Gain(likelihood, miou)
 
 
-def _bagged_strength(promises: Mapping[float, Promise], held_out: HeldOut) -> float:
+def _bagged_strength(promises: Mapping[float, ExpectedScores], held_out: HeldOut) -> float:
     """Return the mean of what does best in bootstrap draws, and of the largest of the strengths that keep every class."""
     weights = held_out.weights
     least = LEAST_RECALL * np.diag(promises[0.0].rates(weights))

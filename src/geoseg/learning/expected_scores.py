@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Promise:
+class ExpectedScores:
     """Expected scores of a map, from the classes that held-out points are mapped as (P,), for land with these shares (C,)."""
 
     mapped: NDArray[np.intp]

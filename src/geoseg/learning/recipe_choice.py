@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from geoseg.learning.calibration import HeldOut
-from geoseg.learning.expected_scores import Promise, bootstrap
+from geoseg.learning.expected_scores import ExpectedScores, bootstrap
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,9 @@ def score(held_out: HeldOut) -> Score:
     """
     held_out = held_out.counting()
     has_points = np.bincount(held_out.labels, held_out.weights, held_out.logits.shape[1]) > 0
-    promise = Promise(held_out.logits.argmax(axis=1), held_out, has_points / max(1, int(has_points.sum())))
+    promise = ExpectedScores(
+        held_out.logits.argmax(axis=1), held_out, has_points / max(1, int(has_points.sum()))
+    )
     again = [promise.miou(drawn) for drawn in bootstrap(held_out)]
     return Score(promise.miou(held_out.weights), float(np.std(again)))
 

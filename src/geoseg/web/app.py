@@ -19,13 +19,13 @@ from geoseg.web.jobs.queue import open_queue
 from geoseg.web.jobs.spool import FOLDER
 from geoseg.web.jobs.store import JobStore
 from geoseg.web.metrics import Metrics
-from geoseg.web.models.registry import Shelf
+from geoseg.web.models.registry import ModelRegistry
 from geoseg.web.routes import health, models, predictions
 from geoseg.web.routes import jobs as job_routes
 from geoseg.web.routes import openapi_document as documents
 from geoseg.web.routes.payloads import ProblemAnswer
 from geoseg.web.service import EXTENSION, Service
-from geoseg.workflows.mapping.live import Live, Sharing, load_live
+from geoseg.workflows.mapping.live import LoadedModel, Sharing, load_into_memory
 
 
 def create_app(settings: ServeSettings) -> OpenAPI:
@@ -56,7 +56,7 @@ def create_app(settings: ServeSettings) -> OpenAPI:
     if settings.proxies:
         n = settings.proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=n, x_proto=n, x_host=n, x_prefix=n)  # type: ignore[method-assign]
-    service.shelf.start()
+    service.registry.start()
     return app
 
 
@@ -70,8 +70,8 @@ def _service(settings: ServeSettings) -> Service:
     metrics = Metrics(jobs.counts)
     sharing = Sharing(settings.batch, settings.batch_wait_ms / 1000, metrics.watch)
 
-    def load(path: Path) -> Live:
-        return load_live(
+    def load(path: Path) -> LoadedModel:
+        return load_into_memory(
             path,
             device=settings.device,
             precision=settings.precision,
@@ -81,7 +81,7 @@ def _service(settings: ServeSettings) -> Service:
 
     return Service(
         settings=settings,
-        shelf=Shelf(settings, load),
+        registry=ModelRegistry(settings, load),
         admission=Admission(settings.pending),
         keys=KeyStore(settings.data / FILE_NAME) if settings.needs_keys else None,
         jobs=jobs,

@@ -13,7 +13,7 @@ from geoseg.web.http.admission import Admission
 from geoseg.web.jobs.queue import JobQueue
 from geoseg.web.jobs.store import JobStore
 from geoseg.web.metrics import Metrics
-from geoseg.web.models.registry import Shelf
+from geoseg.web.models.registry import ModelRegistry
 
 EXTENSION = "geoseg"
 
@@ -24,7 +24,7 @@ class Service:
 
     Attributes:
         settings: How models are served.
-        shelf: The models.
+        registry: The models.
         admission: Who may predict.
         keys: The API keys; None where none is needed.
         jobs: The jobs, which all processes share.
@@ -33,7 +33,7 @@ class Service:
     """
 
     settings: ServeSettings
-    shelf: Shelf
+    registry: ModelRegistry
     admission: Admission
     keys: KeyStore | None
     jobs: JobStore
@@ -42,7 +42,7 @@ class Service:
 
     def close(self) -> None:
         """Let go of the models."""
-        self.shelf.close()
+        self.registry.close()
 
 
 def service() -> Service:

@@ -50,9 +50,9 @@ class Inputs:
         mask = self._reader(legend).read(self.masks[name], info)
         return keep_tiles(mask, self.tiles[name], where=self.masks[name]) if name in self.tiles else mask
 
-    def tell_of_masks(self, progress: Progress) -> None:
+    def report_masks(self, progress: Progress) -> None:
         """Say what was decided about the values of the masks read so far, and warn of what may be wrong."""
-        tell_of_masks(self._readers.values(), progress)
+        report_masks(self._readers.values(), progress)
 
     def _reader(self, legend: Legend) -> MaskReader:
         if legend not in self._readers:
@@ -65,7 +65,7 @@ class Inputs:
         return self._readers[legend]
 
 
-def tell_of_masks(readers: Iterable[MaskReader], progress: Progress) -> None:
+def report_masks(readers: Iterable[MaskReader], progress: Progress) -> None:
     """Say what readers decided about the values of masks, and warn of what may be wrong."""
     for reader in readers:
         for note in reader.described():

@@ -53,7 +53,7 @@ def picture(settings: PictureSettings, progress: Progress | None = None) -> Path
     for name in names:
         rows.append(_row(name, infos[name], inputs, settings=settings))
         progress.advance()
-    inputs.tell_of_masks(progress)
+    inputs.report_masks(progress)
     resolution_m = infos[names[0]].resolution_m
     figure = comparison_figure(rows, inputs.legend, title=settings.title, resolution_m=resolution_m)
     write_picture(figure, settings.output, overwrite=settings.overwrite)

@@ -65,7 +65,7 @@ def sample(settings: SampleSettings, progress: Progress | None = None) -> Sample
     for name, info in infos.items():
         masks[name] = inputs.read_truth(name, inputs.legend, info)
         progress.advance()
-    inputs.tell_of_masks(progress)
+    inputs.report_masks(progress)
     annotator = Annotator(
         places=settings.places,
         margin_px=settings.margin,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from geoseg.domain.mapping.prediction import count_strips, count_windows, plan_windows, predict_strips
-from geoseg.domain.ports import Silence
+from geoseg.domain.ports import NullProgress
 from geoseg.domain.windows import Window
 
 
@@ -51,7 +51,7 @@ class BrightOrDark:
 def _predict(pixels, window, predictor=None, batch=2):
     predictor = predictor or BrightOrDark()
     plan = plan_windows(window, 32, batch=batch)
-    strips = list(predict_strips(ArraySource(pixels), predictor, plan, progress=Silence()))
+    strips = list(predict_strips(ArraySource(pixels), predictor, plan, progress=NullProgress()))
     return np.concatenate([s.class_ids for s in strips]), np.concatenate([s.confidence for s in strips])
 
 
@@ -74,7 +74,7 @@ def test_the_window_and_the_batch_change_no_pixel():
 
 def test_strips_come_from_north_to_south_and_tile_the_raster():
     source, plan = ArraySource(np.zeros((1, 333, 70), np.float32)), plan_windows(64, 32)
-    windows = [s.window for s in predict_strips(source, BrightOrDark(), plan, progress=Silence())]
+    windows = [s.window for s in predict_strips(source, BrightOrDark(), plan, progress=NullProgress())]
     assert windows[0].row == 0
     assert all(a.row + a.height == b.row for a, b in pairwise(windows))
     assert windows[-1].row + windows[-1].height == 333
@@ -106,7 +106,7 @@ def test_windows_without_a_valid_pixel_are_not_sent_to_the_model():
 def test_every_window_is_counted():
     counted = []
 
-    class Counter(Silence):
+    class Counter(NullProgress):
         def advance(self, steps=1, note=""):
             counted.append(steps)
 
@@ -134,7 +134,7 @@ def test_inputs_are_read_from_aligned_places_with_context_on_all_sides(window):
 
     plan = plan_windows(window, 32)
     source, predictor = Noted(np.zeros((1, 333, 150), np.float32)), BrightOrDark()
-    list(predict_strips(source, predictor, plan, progress=Silence()))
+    list(predict_strips(source, predictor, plan, progress=NullProgress()))
     assert len(read) == count_windows(source, plan)
     assert {edge % 32 for w in read for edge in (w.row, w.col)} == {0}
     assert {side % 32 for valid in predictor.sent for side in valid.shape[1:]} == {0}
@@ -160,7 +160,7 @@ def test_a_raster_is_reflected_to_a_multiple_of_32_px_and_no_further_whatever_th
             return super().probabilities(pixels, valid)
 
     source = ArraySource(np.repeat(rows[None, :, None], 40, axis=2))
-    list(predict_strips(source, Noted(), plan_windows(window, 32), progress=Silence()))
+    list(predict_strips(source, Noted(), plan_windows(window, 32), progress=NullProgress()))
     # It begins with the raster, and ends after row 95: rows 70 to 95 are rows 68 to 43 again.
     np.testing.assert_array_equal(seen[0][:32], rows[:32])
     np.testing.assert_array_equal(seen[-1][-26:], rows[68:42:-1])
@@ -173,7 +173,7 @@ def test_a_raster_of_two_rows_is_reflected_again_and_again():
             return super().probabilities(pixels, valid)
 
     source = ArraySource(np.array([[[0.0] * 2, [1.0] * 2]], np.float32))
-    (strip,) = predict_strips(source, Noted(), plan_windows(64, 32), progress=Silence())
+    (strip,) = predict_strips(source, Noted(), plan_windows(64, 32), progress=NullProgress())
     np.testing.assert_array_equal(strip.class_ids, [[0, 0], [1, 1]])
 
 
@@ -187,9 +187,9 @@ def test_any_range_of_strips_has_the_pixels_of_the_whole(strips):
             return super().probabilities(mean, np.ones_like(valid))
 
     source, plan = ArraySource(pixels), plan_windows(64, 32)
-    whole = list(predict_strips(source, Blurred(), plan, progress=Silence()))
+    whole = list(predict_strips(source, Blurred(), plan, progress=NullProgress()))
     assert len(whole) == count_strips(source, plan) == 6
-    part = list(predict_strips(source, Blurred(), plan, progress=Silence(), strips=strips))
+    part = list(predict_strips(source, Blurred(), plan, progress=NullProgress(), strips=strips))
     assert [s.number for s in part] == list(strips)
     for found in part:
         expected = whole[found.number]
@@ -202,7 +202,11 @@ def test_probabilities_are_kept_when_asked_for():
     pixels = np.random.default_rng(0).uniform(0, 1, (1, 100, 90)).astype(np.float32)
     pixels[:, :10, :10] = np.nan
     strips = predict_strips(
-        ArraySource(pixels), BrightOrDark(), plan_windows(64, 32), progress=Silence(), has_probabilities=True
+        ArraySource(pixels),
+        BrightOrDark(),
+        plan_windows(64, 32),
+        progress=NullProgress(),
+        has_probabilities=True,
     )
     found = np.concatenate([s.probabilities for s in strips], axis=1)
     expected = np.where(np.isnan(pixels[0]), 255, np.rint(pixels[0] * 254))
@@ -229,7 +233,10 @@ def test_a_break_in_the_raster_is_told_where_the_strips_are_taken():
             return super().read(window)
 
     strips = predict_strips(
-        Broken(np.zeros((1, 400, 70), np.float32)), BrightOrDark(), plan_windows(64, 32), progress=Silence()
+        Broken(np.zeros((1, 400, 70), np.float32)),
+        BrightOrDark(),
+        plan_windows(64, 32),
+        progress=NullProgress(),
     )
     assert next(strips).number == 0
     with pytest.raises(OSError, match="block lost"):
@@ -239,7 +246,7 @@ def test_a_break_in_the_raster_is_told_where_the_strips_are_taken():
 def test_nothing_is_read_any_more_when_the_strips_are_left_early():
     source = ArraySource(np.zeros((1, 4000, 70), np.float32))
     before = threading.active_count()
-    strips = predict_strips(source, BrightOrDark(), plan_windows(64, 32), progress=Silence())
+    strips = predict_strips(source, BrightOrDark(), plan_windows(64, 32), progress=NullProgress())
     next(strips)
     assert threading.active_count() > before
     strips.close()
@@ -247,7 +254,7 @@ def test_nothing_is_read_any_more_when_the_strips_are_left_early():
 
 
 def test_nothing_is_read_any_more_when_predicting_is_stopped():
-    class Stop(Silence):
+    class Stop(NullProgress):
         def advance(self, steps=1, note=""):
             raise KeyboardInterrupt
 

@@ -3,7 +3,7 @@ from zipfile import ZipFile, ZipInfo
 
 import pytest
 
-from geoseg.domain.ports import Silence
+from geoseg.domain.ports import NullProgress
 from geoseg.errors import DatasetError, OutputError
 from geoseg.geodata.datasets.archives import unpack
 
@@ -27,7 +27,7 @@ def archive(tmp_path):
 
 
 def test_an_archive_is_unpacked_whole(archive, tmp_path):
-    unpack(archive("images/a.tif", "train.txt"), tmp_path / "data", Silence())
+    unpack(archive("images/a.tif", "train.txt"), tmp_path / "data", NullProgress())
     assert (tmp_path / "data" / "images" / "a.tif").read_text() == "content of images/a.tif"
     assert {p.name for p in tmp_path.iterdir()} == {"data", "data.zip"}
 
@@ -37,26 +37,26 @@ def test_an_archive_is_unpacked_whole(archive, tmp_path):
 )
 def test_members_that_reach_outside_are_refused_and_nothing_is_unpacked(archive, tmp_path, name):
     with pytest.raises(DatasetError, match=r"reaches outside its folder; nothing was unpacked.*evil"):
-        unpack(archive("good.txt", name), tmp_path / "data", Silence())
+        unpack(archive("good.txt", name), tmp_path / "data", NullProgress())
     assert {p.name for p in tmp_path.iterdir()} == {"data.zip"}
 
 
 def test_links_are_refused(archive, tmp_path):
     with pytest.raises(DatasetError, match="reaches outside"):
-        unpack(archive("good.txt", link="link"), tmp_path / "data", Silence())
+        unpack(archive("good.txt", link="link"), tmp_path / "data", NullProgress())
 
 
 def test_a_folder_with_something_in_it_is_left_alone(archive, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "mine").touch()
     with pytest.raises(OutputError, match="not empty"):
-        unpack(archive("good.txt"), tmp_path / "data", Silence())
+        unpack(archive("good.txt"), tmp_path / "data", NullProgress())
     assert [p.name for p in (tmp_path / "data").iterdir()] == ["mine"]
 
 
 def test_an_empty_folder_will_do(archive, tmp_path):
     (tmp_path / "data").mkdir()
-    unpack(archive("good.txt"), tmp_path / "data", Silence())
+    unpack(archive("good.txt"), tmp_path / "data", NullProgress())
     assert [p.name for p in (tmp_path / "data").iterdir()] == ["good.txt"]
 
 
@@ -64,7 +64,7 @@ def test_a_damaged_archive_leaves_nothing(archive, tmp_path):
     path = archive("good.txt")
     path.write_bytes(path.read_bytes()[:-30])
     with pytest.raises(DatasetError, match="damaged"):
-        unpack(path, tmp_path / "data", Silence())
+        unpack(path, tmp_path / "data", NullProgress())
     assert {p.name for p in tmp_path.iterdir()} == {"data.zip"}
 
 
@@ -73,7 +73,7 @@ def test_a_full_disk_leaves_nothing(tmp_path, full_disk):
     with ZipFile(path, "w") as opened:
         opened.writestr("large", b"x" * 200_000)
     with full_disk(50_000), pytest.raises(OutputError, match="cannot be unpacked"):
-        unpack(path, tmp_path / "data", Silence())
+        unpack(path, tmp_path / "data", NullProgress())
     assert {p.name for p in tmp_path.iterdir()} == {"data.zip"}
 
 
@@ -85,5 +85,5 @@ def test_a_bomb_is_refused_before_it_is_opened(tmp_path, monkeypatch):
         for info in opened.filelist:
             info.file_size = 2**40
     with pytest.raises(DatasetError, match="implausibly large"):
-        unpack(path, tmp_path / "data", Silence())
+        unpack(path, tmp_path / "data", NullProgress())
     assert {p.name for p in tmp_path.iterdir()} == {"bomb.zip"}

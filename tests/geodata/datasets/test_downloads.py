@@ -7,7 +7,7 @@ from threading import Thread
 import numpy as np
 import pytest
 
-from geoseg.domain.ports import Silence
+from geoseg.domain.ports import NullProgress
 from geoseg.errors import DatasetError, OutputError
 from geoseg.geodata.datasets.downloads import check_sum, download
 
@@ -52,7 +52,7 @@ def server():
 
 
 def _get(server, path, sha256=SHA256):
-    download(server.url, path, sha256=sha256, progress=Silence())
+    download(server.url, path, sha256=sha256, progress=NullProgress())
 
 
 def test_a_file_comes_whole_and_right(server, tmp_path):
@@ -98,7 +98,7 @@ def test_a_file_of_the_user_is_left_alone(tmp_path):
     path = tmp_path / "mine.zip"
     path.write_bytes(b"x")
     with pytest.raises(DatasetError, match="another checksum"):
-        check_sum(path, SHA256, Silence())
+        check_sum(path, SHA256, NullProgress())
     assert path.exists()
 
 
@@ -118,6 +118,6 @@ def test_a_page_or_server_that_is_not_there_is_named(server, tmp_path):
     with pytest.raises(DatasetError, match=r"the server has no such file.*404"):
         _get(server, tmp_path / "file.zip")
     with pytest.raises(DatasetError, match="broke off"):
-        download("http://127.0.0.1:9/file.zip", tmp_path / "f", sha256=SHA256, progress=Silence())
+        download("http://127.0.0.1:9/file.zip", tmp_path / "f", sha256=SHA256, progress=NullProgress())
     with pytest.raises(DatasetError, match="no web address"):
-        download("file:///etc/passwd", tmp_path / "f", sha256=SHA256, progress=Silence())
+        download("file:///etc/passwd", tmp_path / "f", sha256=SHA256, progress=NullProgress())

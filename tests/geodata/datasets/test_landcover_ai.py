@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from geoseg.domain.ports import Silence
+from geoseg.domain.ports import NullProgress
 from geoseg.errors import DatasetError
 from geoseg.geodata.datasets.folders import keep_tiles, open_dataset
 from geoseg.geodata.datasets.landcover_ai import Published, prepare, split_by_orthophoto
@@ -30,7 +30,7 @@ def folder(tmp_path, write_tiff):
 
 
 def test_what_was_unpacked_is_checked_and_measured(folder):
-    report = prepare(folder, Silence(), PUBLISHED)
+    report = prepare(folder, NullProgress(), PUBLISHED)
     assert report.images == 3
     assert report.area_km2 == pytest.approx(600 * 1100 * (2 * 0.25**2 + 0.5**2) / 1e6)
     assert report.shares == pytest.approx(
@@ -41,7 +41,7 @@ def test_what_was_unpacked_is_checked_and_measured(folder):
 
 
 def test_the_official_lists_give_tiles_and_ours_whole_orthophotos(folder):
-    prepare(folder, Silence(), PUBLISHED)
+    prepare(folder, NullProgress(), PUBLISHED)
     assert open_dataset(folder, split="train").tiles == {"M-1": [0, 1], "M-2": [0]}
     assert list(open_dataset(folder, split="test").images) == ["N_3"]
     ours = [open_dataset(folder, split=f"orthophoto-{split}") for split in ("train", "val", "test")]
@@ -74,12 +74,12 @@ def test_a_split_by_orthophoto_is_15_percent_twice():
 )
 def test_another_dataset_is_not_taken_for_it(folder, published, message):
     with pytest.raises(DatasetError, match=message):
-        prepare(folder, Silence(), published)
+        prepare(folder, NullProgress(), published)
 
 
 def test_an_area_that_differs_by_less_than_a_percent_is_that_published(folder):
     published = Published("", PUBLISHED.images, PUBLISHED.tiles, 0.2497)
-    assert prepare(folder, Silence(), published).area_km2 == pytest.approx(0.2475)
+    assert prepare(folder, NullProgress(), published).area_km2 == pytest.approx(0.2475)
 
 
 def test_another_crs_is_named(folder, write_tiff):
@@ -89,7 +89,7 @@ def test_another_crs_is_named(folder, write_tiff):
             folder / kind / "M-1.tif", pixels if bands > 1 else pixels[0], crs="EPSG:32633", pixel_m=0.25
         )
     with pytest.raises(DatasetError, match=r"M-1\.tif.*expected EPSG:2180; got EPSG:32633"):
-        prepare(folder, Silence(), PUBLISHED)
+        prepare(folder, NullProgress(), PUBLISHED)
 
 
 def test_tiles_are_numbered_over_the_whole_grid(tmp_path):

@@ -8,7 +8,7 @@ import rasterio
 
 from geoseg.domain.landscape.composition import LANDSCAPE_CLASSES, invent_landscape
 from geoseg.domain.landscape.day import choose_day
-from geoseg.domain.ports import Silence
+from geoseg.domain.ports import NullProgress
 from geoseg.errors import OutputError
 from geoseg.geodata.datasets.folders import open_dataset
 from geoseg.geodata.datasets.landscapes import landscape_legend, write_landscapes
@@ -16,7 +16,7 @@ from geoseg.geodata.reading.masks import read_mask
 from geoseg.geodata.reading.rasters import describe_raster
 
 
-class Count(Silence):
+class Count(NullProgress):
     def __init__(self):
         self.total, self.done = 0, 0
 
@@ -77,5 +77,5 @@ def test_a_folder_below_a_file_is_refused(tmp_path):
 
     with pytest.raises(OutputError, match="nothing can be written here"):
         write_landscapes(
-            tmp_path / "file" / "data", {"train": [1]}, size=64, resolution_m=1, progress=Silence()
+            tmp_path / "file" / "data", {"train": [1]}, size=64, resolution_m=1, progress=NullProgress()
         )

@@ -7,7 +7,7 @@ import pytest
 from pyproj import CRS
 from pyproj.exceptions import ProjError
 
-from geoseg.geodata.reading.crs import crs_name, full_turn, to_same_turn, way_between
+from geoseg.geodata.reading.crs import crs_name, full_turn, to_same_orientation, way_between
 
 SITE = 'LOCAL_CS["site",UNIT["metre",1]]'
 
@@ -69,5 +69,5 @@ def test_cylindrical_maps_repeat_after_a_turn(crs, turn):
 def test_x_is_moved_by_whole_turns_and_else_left_as_it_is():
     x = np.array([-170.0, 170.0, 190.0, 550.0, 169.9])
 
-    assert to_same_turn(x, 170, 360).tolist() == pytest.approx([190, 170, 190, 190, 529.9])
-    assert to_same_turn(x, 170, None).tolist() == x.tolist()
+    assert to_same_orientation(x, 170, 360).tolist() == pytest.approx([190, 170, 190, 190, 529.9])
+    assert to_same_orientation(x, 170, None).tolist() == x.tolist()

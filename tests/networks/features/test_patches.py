@@ -5,8 +5,8 @@ import torch
 from geoseg.domain.points import make_points
 from geoseg.domain.windows import Window
 from geoseg.networks.features.patches import (
+    Orientation,
     PatchPlan,
-    Turn,
     batches,
     plan_cover,
     plan_epoch,
@@ -15,7 +15,7 @@ from geoseg.networks.features.patches import (
 )
 from geoseg.networks.losses.point_sampling import read_at_points
 
-TURNS = [Turn(quarters, flipped) for quarters in range(4) for flipped in (False, True)]
+TURNS = [Orientation(quarters, flipped) for quarters in range(4) for flipped in (False, True)]
 
 
 def _numbered(source, height=40, width=50):

@@ -5,17 +5,17 @@ import torch
 from geoseg.domain.legend import UNLABELLED
 from geoseg.domain.points import join_points, make_points
 from geoseg.learning.normalisation import Normalisation
-from geoseg.networks.features.patches import Turn
+from geoseg.networks.features.patches import Orientation
 from geoseg.networks.features.point_features import (
     FitData,
     Reader,
     draw_unlabelled,
     even_choice,
     in_reading_order,
+    read_augmented,
     read_labelled_and_not,
     read_logits,
     read_maps,
-    read_turned,
 )
 
 NORMAL = Normalisation((0.0,), (1.0,))
@@ -71,15 +71,17 @@ def test_turned_points_are_read_where_they_lie_and_in_the_same_order(data):
     points = make_points("a", rng.uniform(0, 68, 40), rng.uniform(0, 99, 40), np.arange(40) % 2)
     data = FitData(data.sources, points, NORMAL, 2)
     plain, _ = read_labelled_and_not(_same, data, reader=Reader(32, 32), seed=0)
-    for turn in (Turn(1), Turn(2, True)):
-        turned = read_turned(_same, data, reader=Reader(32, 32, turn=turn))
+    for turn in (Orientation(1), Orientation(2, True)):
+        turned = read_augmented(_same, data, reader=Reader(32, 32, turn=turn))
         torch.testing.assert_close(turned.values, plain.values)
         assert torch.equal(turned.label, plain.label)
 
     def west(images):
         return [images - images.roll(1, -1)]
 
-    there = [read_turned(west, data, reader=Reader(32, 32, turn=Turn(q))).values.median() for q in (0, 1)]
+    there = [
+        read_augmented(west, data, reader=Reader(32, 32, turn=Orientation(q))).values.median() for q in (0, 1)
+    ]
     assert there == [1, 100]  # What lies a column on in the raster, and what a row, a column on in the view.
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from geoseg.domain.points import make_points
-from geoseg.domain.ports import Silence
+from geoseg.domain.ports import NullProgress
 from geoseg.learning.normalisation import Normalisation
 from geoseg.networks.features.point_features import FitData, Reader, read_logits
 from geoseg.networks.fitting.head_initialisation import (
@@ -107,7 +107,7 @@ def test_a_started_network_knows_its_points_before_the_first_step(data):
     plan = FitPlan(patch_px=64, batch=2)
 
     assert can_start_head(network, data)
-    start_head(network, data, plan, missing=set(network.state_dict()), progress=Silence())
+    start_head(network, data, plan, missing=set(network.state_dict()), progress=NullProgress())
 
     read = read_logits(network, data.points, data, reader=Reader(64, batch=2))
     logits, labels = read.values, read.label
@@ -126,7 +126,7 @@ def test_norms_with_weights_keep_their_statistics(data):
         data,
         FitPlan(patch_px=64),
         missing={f"backbone.{lost}.running_mean"},
-        progress=Silence(),
+        progress=NullProgress(),
     )
 
     changed = {n for n, m in norms.items() if not torch.equal(m.running_mean, before[n])}
@@ -154,6 +154,6 @@ def test_of_many_points_an_even_choice_starts_the_head(data, monkeypatch):
     )
     network = build_network(Architecture("mobilenet_v3_large", 3, 2, 64))
 
-    start_head(network, data, plan, missing=set(), progress=Silence())
+    start_head(network, data, plan, missing=set(), progress=NullProgress())
 
     assert read == [20]

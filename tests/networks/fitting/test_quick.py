@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from geoseg.domain.points import make_points
-from geoseg.domain.ports import Silence
+from geoseg.domain.ports import NullProgress
 from geoseg.errors import TrainingError
 from geoseg.learning.normalisation import Normalisation
 from geoseg.learning.validation import Sample
@@ -36,7 +36,7 @@ def linear():
 
 
 def test_a_quick_fit_maps_its_points(data, linear):
-    fitted = fit_quick(linear, data, READER, seed=0, progress=Silence())
+    fitted = fit_quick(linear, data, READER, seed=0, progress=NullProgress())
 
     read = read_logits(linear, data.points, data, reader=READER)
     assert (read.values.argmax(1) == read.label).float().mean() > 0.9
@@ -48,9 +48,9 @@ def test_a_quick_fit_maps_its_points(data, linear):
 
 
 def test_points_in_another_order_give_the_same_map(data, linear):
-    one = fit_quick(linear, data, READER, seed=0, progress=Silence()).probe
+    one = fit_quick(linear, data, READER, seed=0, progress=NullProgress()).probe
     turned = FitData(data.sources, data.points.take(np.arange(60)[::-1]), data.normalisation, 3)
-    other = fit_quick(linear, turned, READER, seed=0, progress=Silence()).probe
+    other = fit_quick(linear, turned, READER, seed=0, progress=NullProgress()).probe
     features = torch.randn(50, one.weight.shape[1])
     torch.testing.assert_close(one.scores(features), other.scores(features), atol=0.05, rtol=0.05)
 
@@ -70,7 +70,7 @@ def tilted(source):
 def test_points_read_in_every_turn_teach_what_a_turn_does_not_change(tilted, linear):
     """The two halves differ by a half turn alone, so with every view there is nothing to tell them apart by."""
     losses = [
-        fit_quick(linear, tilted, replace(READER, views=views), seed=0, progress=Silence()).loss
+        fit_quick(linear, tilted, replace(READER, views=views), seed=0, progress=NullProgress()).loss
         for views in (1, 8)
     ]
     assert losses[0] < 0.4
@@ -85,29 +85,29 @@ def test_views_that_look_the_same_change_nothing():
     copies = Sample(
         np.tile(values, (3, 1)), np.tile(labels, 3), np.full(180, 1 / 3), np.tile(sample.places, 3)
     )
-    one = cross_validate(sample, 2, Silence())
-    three = cross_validate(copies, 2, Silence(), views=3)
+    one = cross_validate(sample, 2, NullProgress())
+    three = cross_validate(copies, 2, NullProgress(), views=3)
     assert three.losses == pytest.approx(one.losses, rel=1e-3)
     assert np.array_equal(three.held_out.labels, one.held_out.labels)
     assert three.held_out.weights.sum() == pytest.approx(20)
 
 
 def test_a_class_without_points_is_never_mapped(data, linear):
-    fit_quick(linear, data, READER, seed=0, progress=Silence())
+    fit_quick(linear, data, READER, seed=0, progress=NullProgress())
     assert not (read_logits(linear, data.points, data, reader=READER).values.argmax(1) == 2).any()
 
 
 def test_one_class_alone_cannot_be_fitted(data, linear):
     alone = FitData(data.sources, data.points.take(data.points.class_id == 1), data.normalisation, 3)
     with pytest.raises(TrainingError, match="all of one class; expected points of two classes"):
-        fit_quick(linear, alone, READER, seed=0, progress=Silence())
+        fit_quick(linear, alone, READER, seed=0, progress=NullProgress())
 
 
 @pytest.mark.parametrize("labels", [[0, 1], [0, 0, 0]])
 def test_too_few_points_to_leave_any_out_are_not_validated(labels):
     labels = np.array(labels)
     sample = Sample(np.eye(len(labels)), labels, np.ones(len(labels)), np.zeros(len(labels), int))
-    found = cross_validate(sample, 2, Silence())
+    found = cross_validate(sample, 2, NullProgress())
     assert (found.held_out, found.losses) == (None, {})
 
 
@@ -118,7 +118,7 @@ def test_the_ridge_follows_the_noise(noise, least, most):
     values = rng.normal(0, noise, (120, 300))
     values[:, 0] += labels
     sample = Sample(values / values.std(0), labels, np.ones(120), np.arange(120) // 4)
-    found = cross_validate(sample, 2, Silence())
+    found = cross_validate(sample, 2, NullProgress())
     assert least <= found.inverse_ridge <= most
     assert found.losses[found.inverse_ridge] == min(found.losses.values())
 
@@ -130,7 +130,7 @@ def test_labels_that_alternate_are_cross_validated_in_both_classes():
     sample = Sample(
         rng.normal(size=(5200, 2)) + 2 * labels[:, None], labels, np.ones(5200), np.arange(5200) // 2
     )
-    found = cross_validate(sample, 2, Silence())
+    found = cross_validate(sample, 2, NullProgress())
     assert np.bincount(found.held_out.labels).tolist() == [2500, 2500]
 
 
@@ -150,7 +150,7 @@ def test_folds_side_by_side_are_fitted_as_one_after_the_other(threads):
     found = []
     for count in (1, 4):
         threads(count)
-        found.append(cross_validate(sample, 3, Silence()))
+        found.append(cross_validate(sample, 3, NullProgress()))
     one, four = found
     assert one.losses == four.losses
     np.testing.assert_array_equal(one.held_out.logits, four.held_out.logits)

@@ -6,7 +6,7 @@ from torch import nn
 
 from geoseg.learning.calibration import Calibration
 from geoseg.networks.fitting.patch_augmentation import View
-from geoseg.networks.fitting.unlabelled_losses import Guidance
+from geoseg.networks.fitting.unlabelled_losses import UnlabelledLosses
 from geoseg.networks.losses.pfce import PatchPoints
 
 SIDE = 16
@@ -40,7 +40,7 @@ def _generator():
 
 
 def test_without_a_part_there_is_only_the_loss_at_the_points(view):
-    guidance = Guidance()
+    guidance = UnlabelledLosses()
     shown = guidance.show(view, Sided(), _generator())
     at_points = torch.tensor(0.7)
     assert shown.taught is None
@@ -55,7 +55,7 @@ def test_the_teacher_sees_the_view_before_it_is_changed(view):
             seen.append(images.clone())
             return super().forward(images)
 
-    shown = Guidance(consistency=1.0, color=0.5).show(view, Watching(), _generator())
+    shown = UnlabelledLosses(consistency=1.0, color=0.5).show(view, Watching(), _generator())
     assert torch.equal(seen[0], view.images)
     assert not torch.equal(shown.images, view.images)
 
@@ -66,7 +66,10 @@ def test_a_teacher_that_a_turn_does_not_change_answers_the_same_when_it_sees_tur
             return torch.cat([images[:, :1], -images[:, :1]], dim=1)
 
     plain, turned = (
-        [Guidance(consistency=1.0, has_turns=t, color=0.0).show(view, Bright(), g).taught for _ in range(8)]
+        [
+            UnlabelledLosses(consistency=1.0, has_rotations=t, color=0.0).show(view, Bright(), g).taught
+            for _ in range(8)
+        ]
         for t, g in ((False, _generator()), (True, _generator()))
     )
     assert all(torch.equal(one, other) for one, other in zip(plain, turned, strict=True))
@@ -74,7 +77,7 @@ def test_a_teacher_that_a_turn_does_not_change_answers_the_same_when_it_sees_tur
 
 def test_a_teacher_that_a_turn_does_change_answers_differently(view):
     generator = _generator()
-    guidance = Guidance(consistency=1.0, has_turns=True)
+    guidance = UnlabelledLosses(consistency=1.0, has_rotations=True)
     answers = [guidance.show(view, Sided(), generator).taught[0, 1] for _ in range(40)]
     # West, east, north and south are each called class 1 in some turn.
     assert {tuple(answer[[0, 0, -1, -1], [0, -1, 0, -1]].round().int().tolist()) for answer in answers} == {
@@ -91,18 +94,18 @@ def test_the_teacher_speaks_of_the_land_and_not_of_the_points(view):
             return torch.zeros(len(images), 2, *images.shape[-2:])
 
     calibration = Calibration(2.0, (1.0, 0.0))
-    shown = Guidance(consistency=1.0, calibration=calibration).show(view, Undecided(), _generator())
+    shown = UnlabelledLosses(consistency=1.0, calibration=calibration).show(view, Undecided(), _generator())
     expected = torch.tensor([1.0, 0.0]).softmax(0)
     torch.testing.assert_close(shown.taught[0, :, 0, 0], expected)
     # A student with the teacher's logits agrees with it.
     logits = torch.zeros(2, 2, SIDE, SIDE, requires_grad=True)
-    guidance = Guidance(consistency=1.0, calibration=calibration)
+    guidance = UnlabelledLosses(consistency=1.0, calibration=calibration)
     guidance.loss(logits, shown, torch.tensor(0.0), gamma=2.0).backward()
     torch.testing.assert_close(logits.grad, torch.zeros_like(logits), atol=1e-7, rtol=0)
 
 
 def test_every_part_adds_its_own_weight(view):
-    full = Guidance(consistency=1.0, growing=1.0, affinity=1.0, has_cutmix=True, least=0.6)
+    full = UnlabelledLosses(consistency=1.0, growing=1.0, affinity=1.0, has_cutmix=True, least=0.6)
     shown = full.show(view, Sided(), _generator())
     logits, at_points = torch.randn(2, 2, SIDE, SIDE, generator=_generator()), torch.tensor(0.5)
     off = {"consistency": 0.0, "growing": 0.0, "affinity": 0.0}
@@ -118,7 +121,7 @@ def test_every_part_adds_its_own_weight(view):
 
 
 def test_grown_labels_teach_where_no_point_lies(view):
-    guidance = Guidance(growing=1.0, least=0.6, color=0.0)
+    guidance = UnlabelledLosses(growing=1.0, least=0.6, color=0.0)
     shown = guidance.show(view, Sided(), _generator())
     # The point of class 0 lies in the west, that of class 1 in the east.
     assert (shown.grown[0, :, : SIDE // 2] == 0).all()
@@ -131,7 +134,7 @@ def test_grown_labels_teach_where_no_point_lies(view):
 
 
 def test_a_class_that_is_absent_from_an_image_is_not_taught_there(view):
-    guidance = Guidance(consistency=1.0, absent={"a": (False, True), "b": (False, False)})
+    guidance = UnlabelledLosses(consistency=1.0, absent={"a": (False, True), "b": (False, False)})
     absent = guidance.absent_in(["b", "a"])
     assert absent.tolist() == [[False, False], [False, True]]
     shown = guidance.show(replace(view, absent=absent), Sided(), _generator())
@@ -139,4 +142,4 @@ def test_a_class_that_is_absent_from_an_image_is_not_taught_there(view):
     assert not shown.taught[1, 1].any()
     assert torch.equal(shown.taught[1, 0], torch.ones(SIDE, SIDE))
     assert guidance.loss(torch.randn(2, 2, SIDE, SIDE), shown, torch.tensor(0.0), gamma=2.0).isfinite()
-    assert Guidance().absent_in(["a"]) is None
+    assert UnlabelledLosses().absent_in(["a"]) is None

@@ -7,7 +7,7 @@ from scipy import ndimage
 from sklearn.ensemble import RandomForestClassifier
 
 from geoseg.domain.points import make_points
-from geoseg.domain.ports import Silence
+from geoseg.domain.ports import NullProgress
 from geoseg.errors import TrainingError
 from geoseg.learning.normalisation import Normalisation
 from geoseg.learning.validation import Sample
@@ -84,7 +84,7 @@ def test_texture_is_the_blurred_bands_and_their_deviations():
 
 
 def test_a_forest_tells_textures_apart(data):
-    fitted = fit_forest(data, READER, seed=0, progress=Silence())
+    fitted = fit_forest(data, READER, seed=0, progress=NullProgress())
     read = read_logits(fitted.network, data.points, data, reader=READER)
     assert (read.values.argmax(1) == read.label).float().mean() > 0.95
     assert (fitted.held_out.logits.argmax(1) == fitted.held_out.labels).mean() > 0.9
@@ -94,7 +94,7 @@ def test_a_forest_tells_textures_apart(data):
 
 def test_the_same_seed_grows_the_same_forest(data):
     one, same, other = (
-        fit_forest(data, READER, seed=s, progress=Silence()).network.state_dict() for s in (1, 1, 2)
+        fit_forest(data, READER, seed=s, progress=NullProgress()).network.state_dict() for s in (1, 1, 2)
     )
     assert torch.equal(one["threshold"], same["threshold"])
     assert not torch.equal(one["threshold"][:100], other["threshold"][:100])
@@ -103,7 +103,7 @@ def test_the_same_seed_grows_the_same_forest(data):
 def test_one_class_alone_grows_no_forest(data):
     alone = replace(data, points=data.points.take(data.points.class_id == 1))
     with pytest.raises(TrainingError, match="all of one class"):
-        fit_forest(alone, READER, seed=0, progress=Silence())
+        fit_forest(alone, READER, seed=0, progress=NullProgress())
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_points_that_no_tree_can_tell_apart_are_refused(data, each):
     with pytest.raises(
         TrainingError, match=r"too few for a random forest.*at least 6 points.*got \d points of 2 classes"
     ):
-        fit_forest(few, READER, seed=0, progress=Silence())
+        fit_forest(few, READER, seed=0, progress=NullProgress())
 
 
 def test_a_raster_that_is_the_same_everywhere_is_not_taken_for_too_few_points(data):
@@ -152,4 +152,4 @@ def test_a_raster_that_is_the_same_everywhere_is_not_taken_for_too_few_points(da
     with pytest.raises(
         TrainingError, match=r"no tree can tell the classes apart.*the same values at all points"
     ):
-        fit_forest(alike, READER, seed=0, progress=Silence())
+        fit_forest(alike, READER, seed=0, progress=NullProgress())

@@ -23,8 +23,8 @@ import redis
 from geoseg.settings.serving import ServeSettings
 from geoseg.web.jobs.delivery import new_job
 from geoseg.web.jobs.queue import JobQueue, open_queue
-from geoseg.web.jobs.records import Job, Order, Wish
-from geoseg.web.jobs.running import Workplace
+from geoseg.web.jobs.records import Job, JobOptions, JobRequest
+from geoseg.web.jobs.running import WorkerContext
 from geoseg.web.jobs.store import JobStore
 
 PATIENCE_S = 300.0
@@ -62,9 +62,9 @@ def queue(settings: ServeSettings, store: JobStore) -> Iterator[JobQueue]:
 
 
 @pytest.fixture
-def place(settings: ServeSettings, store: JobStore) -> Workplace:
+def place(settings: ServeSettings, store: JobStore) -> WorkerContext:
     """A worker's view of the data folder; nobody stops it."""
-    return Workplace(settings, store, lambda: False)
+    return WorkerContext(settings, store, lambda: False)
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def post(store: JobStore, queue: JobQueue) -> Callable[..., Job]:
     def make(raster: Path, **wish: Any) -> Job:
         with new_job(store, queue) as draft:
             draft.input(raster.suffix).write_bytes(raster.read_bytes())
-            return draft.keep(Order(model="model", wish=Wish(**wish)))
+            return draft.keep(JobRequest(model="model", wish=JobOptions(**wish)))
 
     return make
 
@@ -85,7 +85,7 @@ def refer(store: JobStore, queue: JobQueue) -> Callable[..., Job]:
 
     def make(source: object, **order: Any) -> Job:
         with new_job(store, queue) as draft:
-            return draft.keep(Order(**{"model": "model", "source": str(source), **order}))
+            return draft.keep(JobRequest(**{"model": "model", "source": str(source), **order}))
 
     return make
 

@@ -10,7 +10,7 @@ from tests.web.jobs.killing import After, Killed
 
 from geoseg.web.auth.keys import FILE_NAME, KeyStore
 from geoseg.web.jobs.expiry import expire
-from geoseg.web.jobs.running import Workplace, run_job
+from geoseg.web.jobs.running import WorkerContext, run_job
 from geoseg.web.jobs.store import JobStore
 
 PIXELS = 96 * 96
@@ -35,10 +35,10 @@ def used(settings):
 
 def test_a_job_given_back_is_charged_once(keyed, store, refer, owner, address):
     job = refer(f"{address}a.tif", owner=owner)
-    run_job(Workplace(keyed, store, After(lambda: predicting(store, job))), job.id)
+    run_job(WorkerContext(keyed, store, After(lambda: predicting(store, job))), job.id)
     assert (store.get(job.id).state, used(keyed)) == ("queued", PIXELS)
 
-    run_job(Workplace(keyed, store, lambda: False), job.id)
+    run_job(WorkerContext(keyed, store, lambda: False), job.id)
     assert (store.get(job.id).state, used(keyed)) == ("done", PIXELS)
 
 
@@ -46,35 +46,35 @@ def test_a_job_given_back_is_charged_once(keyed, store, refer, owner, address):
 def test_a_job_whose_worker_is_killed_is_charged_once(keyed, store, refer, owner, address, what):
     job = refer(f"{address}a.tif", owner=owner)
     with pytest.raises(Killed):
-        run_job(Workplace(keyed, store, After(lambda: at(store, job, what), kill=True)), job.id)
+        run_job(WorkerContext(keyed, store, After(lambda: at(store, job, what), kill=True)), job.id)
     assert used(keyed) == (PIXELS if what == "Predicting" else 0)
 
-    run_job(Workplace(keyed, store, lambda: False), job.id)
+    run_job(WorkerContext(keyed, store, lambda: False), job.id)
     assert (store.get(job.id).state, used(keyed)) == ("done", PIXELS)
 
 
 def test_a_job_that_is_cancelled_or_fails_gives_its_pixels_back(keyed, store, refer, owner, address):
     cancelled = refer(f"{address}a.tif", owner=owner)
-    run_job(Workplace(keyed, store, After(lambda: predicting(store, cancelled))), cancelled.id)
+    run_job(WorkerContext(keyed, store, After(lambda: predicting(store, cancelled))), cancelled.id)
     assert used(keyed) == PIXELS
     store.cancel(cancelled.id)
     assert used(keyed) == 0
 
     worn = refer(f"{address}a.tif", owner=owner)
-    run_job(Workplace(keyed, store, After(lambda: predicting(store, worn))), worn.id)
+    run_job(WorkerContext(keyed, store, After(lambda: predicting(store, worn))), worn.id)
     store.save(store.get(worn.id).model_copy(update={"tries": 3}))
-    run_job(Workplace(keyed, store, lambda: False), worn.id)
+    run_job(WorkerContext(keyed, store, lambda: False), worn.id)
     assert (store.get(worn.id).state, used(keyed)) == ("failed", 0)
 
 
 def test_a_map_that_was_delivered_stays_charged_when_it_is_removed(keyed, store, refer, owner, address):
     job = refer(f"{address}a.tif", owner=owner)
-    run_job(Workplace(keyed, store, lambda: False), job.id)
+    run_job(WorkerContext(keyed, store, lambda: False), job.id)
     assert store.delete(job.id)
 
     assert used(keyed) == PIXELS
     second = refer(f"{address}a.tif", owner=owner)
-    run_job(Workplace(keyed, store, lambda: False), second.id)
+    run_job(WorkerContext(keyed, store, lambda: False), second.id)
     assert store.get(second.id).problem.slug == "quota"
     assert used(keyed) == PIXELS
 
@@ -99,7 +99,7 @@ def test_a_raster_that_has_grown_since_it_was_charged_is_charged_as_it_is(
     keys = KeyStore(keyed.data / FILE_NAME)
     job = refer(f"{address}a.tif", owner=owner)
     keys.take_pixels(keys.get(owner), 100, job.id)
-    run_job(Workplace(keyed, store, lambda: False), job.id)
+    run_job(WorkerContext(keyed, store, lambda: False), job.id)
 
     assert (store.get(job.id).state, used(keyed)) == ("done", PIXELS)
 
@@ -107,7 +107,7 @@ def test_a_raster_that_has_grown_since_it_was_charged_is_charged_as_it_is(
 def test_jobs_of_a_revoked_key_fail(keyed, store, refer, owner, address):
     job = refer(f"{address}a.tif", owner=owner)
     KeyStore(keyed.data / FILE_NAME).revoke(owner)
-    run_job(Workplace(keyed, store, lambda: False), job.id)
+    run_job(WorkerContext(keyed, store, lambda: False), job.id)
 
     assert (store.get(job.id).problem.slug, used(keyed)) == ("no-key", 0)
 

@@ -25,7 +25,7 @@ from tests.web.jobs.killing import After, Killed
 
 from geoseg.web.app import service_of
 from geoseg.web.auth.keys import FILE_NAME, KeyStore
-from geoseg.web.jobs.running import Workplace, run_job
+from geoseg.web.jobs.running import WorkerContext, run_job
 
 PIXELS = 96 * 96
 MAPS_A_DAY = 4
@@ -112,7 +112,9 @@ class Charging(RuleBasedStateMachine):
         moments = iter(range(moment))
         now = After(lambda: end != "finish" and next(moments, None) is None, kill=end == "kill")
         with suppress(Killed):
-            run_job(Workplace(self.place.settings, self.store(), now), data.draw(st.sampled_from(waiting)))
+            run_job(
+                WorkerContext(self.place.settings, self.store(), now), data.draw(st.sampled_from(waiting))
+            )
 
     @precondition(lambda self: self.jobs)
     @rule(data=st.data())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from geoseg.web.jobs.delivery import new_job, requeue_lost
 from geoseg.web.jobs.queue import open_queue
-from geoseg.web.jobs.records import Order
+from geoseg.web.jobs.records import JobRequest
 
 
 def test_a_new_job_waits_in_the_queue(queue, post, raster):
@@ -45,7 +45,7 @@ def test_a_job_that_is_made_without_a_queue_is_delivered_later(settings, store, 
     queue = open_queue(settings.model_copy(update={"queue": redis_server.url}))
     redis_server.stop()
     with new_job(store, queue) as draft:
-        job = draft.keep(Order(model="model", source="/a"))
+        job = draft.keep(JobRequest(model="model", source="/a"))
     assert store.get(job.id) == job
     assert requeue_lost(store, queue) == []
     redis_server.start()

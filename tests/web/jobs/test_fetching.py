@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from geoseg.domain.ports import Silence
+from geoseg.domain.ports import NullProgress
 from geoseg.errors import OutputError
 from geoseg.web.http.problems import BAD_PARAMETER, FORBIDDEN_SOURCE, TOO_LARGE, Problem
 from geoseg.web.jobs.fetching import fetch, is_public
@@ -72,7 +72,7 @@ def get(server, tmp_path):
     def get(page, host="127.0.0.1", scheme="http", max_mib=1.0, **options):
         prefix = f"{scheme}://{host}:{server.server_port}/"
         address = allowed_address(prefix + page, [prefix])
-        return fetch(address, tmp_path, max_mib=max_mib, **{"progress": Silence(), **options})
+        return fetch(address, tmp_path, max_mib=max_mib, **{"progress": NullProgress(), **options})
 
     return get
 
@@ -149,7 +149,7 @@ def test_a_host_that_is_not_known_or_silent_is_told(get, tmp_path):
             allowed_address("http://127.0.0.1:1/a", ["http://127.0.0.1:1/"]),
             tmp_path,
             max_mib=1,
-            progress=Silence(),
+            progress=NullProgress(),
         )
 
 
@@ -180,7 +180,7 @@ def test_a_full_disk_is_no_fault_of_the_address(get, full_disk, tmp_path):
 
 
 def test_a_download_stops_when_it_is_told_to(get, tmp_path):
-    class Cancelling(Silence):
+    class Cancelling(NullProgress):
         def advance(self, steps=1, note=""):
             raise KeyError("cancelled")
 

@@ -10,7 +10,7 @@ import rasterio
 
 from geoseg.networks.models.model_file import read_model
 from geoseg.settings import PredictSettings
-from geoseg.web.jobs.running import Workplace, run_job
+from geoseg.web.jobs.running import WorkerContext, run_job
 from geoseg.workflows.mapping.predict import predict
 
 
@@ -116,7 +116,7 @@ def test_a_job_that_is_gone_is_no_fault(place, store, post, raster):
 
 def test_a_job_that_runs_is_cancelled_at_the_next_window(settings, store, post, tall):
     job = post(tall)
-    run_job(Workplace(settings, store, AfterSome(4, lambda: store.cancel(job.id) is None)), job.id)
+    run_job(WorkerContext(settings, store, AfterSome(4, lambda: store.cancel(job.id) is None)), job.id)
 
     assert ended(store, job).state == "cancelled"
 
@@ -131,7 +131,7 @@ def test_a_mark_to_cancel_a_job_whose_worker_died_is_heeded(place, store, post, 
 
 def test_a_job_is_given_back_and_gone_on_with(settings, place, store, post, model, tall, tmp_path):
     job = post(tall)
-    run_job(Workplace(settings, store, AfterSome(4, lambda: True)), job.id)
+    run_job(WorkerContext(settings, store, AfterSome(4, lambda: True)), job.id)
     back = store.get(job.id)
     parts = store.map_path(job.id).with_name("map.tif.parts")
     strips = {path: path.stat().st_mtime_ns for path in parts.glob("[!.]*.npz")}
@@ -140,7 +140,7 @@ def test_a_job_is_given_back_and_gone_on_with(settings, place, store, post, mode
     assert strips
     seen = []
     keep = AfterSome(3, lambda: seen.append({path: path.stat().st_mtime_ns for path in strips}))
-    run_job(Workplace(settings, store, keep), job.id)
+    run_job(WorkerContext(settings, store, keep), job.id)
     assert ended(store, job).state == "done"
     assert seen[0] == strips
     np.testing.assert_array_equal(pixels(store.map_path(job.id)), of_model(model, tall, tmp_path))
@@ -148,7 +148,7 @@ def test_a_job_is_given_back_and_gone_on_with(settings, place, store, post, mode
 
 def test_progress_is_written_while_a_job_runs(settings, store, post, tall):
     job, seen = post(tall), []
-    run_job(Workplace(settings, store, AfterSome(3, lambda: seen.append(store.get(job.id)))), job.id)
+    run_job(WorkerContext(settings, store, AfterSome(3, lambda: seen.append(store.get(job.id)))), job.id)
 
     assert {one.state for one in seen} == {"running"}
     assert {one.progress.what for one in seen} == {"Predicting", "Writing"}
@@ -163,9 +163,9 @@ def test_a_changed_model_begins_anew(settings, store, post, model, trained, tall
     shutil.copy(model, own)
     changed = settings.model_copy(update={"models": (own,)})
     job = post(tall)
-    run_job(Workplace(changed, store, AfterSome(4, lambda: True)), job.id)
+    run_job(WorkerContext(changed, store, AfterSome(4, lambda: True)), job.id)
     shutil.copy(trained, own)
-    run_job(Workplace(changed, store, lambda: False), job.id)
+    run_job(WorkerContext(changed, store, lambda: False), job.id)
 
     assert ended(store, job).model_sha256 == read_model(trained).sha256
     np.testing.assert_array_equal(pixels(store.map_path(job.id)), of_model(trained, tall, tmp_path))
@@ -210,7 +210,7 @@ def test_a_raster_that_cannot_be_read_is_told_without_a_path(place, store, post,
 def test_a_raster_with_too_many_pixels_or_bands_is_told(settings, store, post, raster):
     for limit in ({"max_job_pixels": 96 * 95}, {"max_bands": 2}):
         job = post(raster)
-        run_job(Workplace(settings.model_copy(update=limit), store, lambda: False), job.id)
+        run_job(WorkerContext(settings.model_copy(update=limit), store, lambda: False), job.id)
 
         assert ended(store, job).problem.slug == "too-large"
 
@@ -239,7 +239,7 @@ def test_a_fault_that_nobody_thought_of_fails_the_job_alone(settings, store, pos
         raise ZeroDivisionError("secret /path")
 
     job = post(raster)
-    run_job(Workplace(settings, store, AfterSome(2, break_down)), job.id)
+    run_job(WorkerContext(settings, store, AfterSome(2, break_down)), job.id)
 
     problem = ended(store, job).problem
     assert problem.slug == "internal"
@@ -250,7 +250,7 @@ def test_a_fault_that_nobody_thought_of_fails_the_job_alone(settings, store, pos
 def test_a_raster_in_an_allowed_folder_is_mapped_and_kept(settings, store, refer, raster, model, tmp_path):
     allowed = settings.model_copy(update={"allow_folders": (raster.parent,)})
     job = refer(raster)
-    run_job(Workplace(allowed, store, lambda: False), job.id)
+    run_job(WorkerContext(allowed, store, lambda: False), job.id)
 
     assert ended(store, job).state == "done"
     assert raster.is_file()

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from geoseg.errors import OutputError
-from geoseg.web.jobs.records import Order, Wish, new_id
+from geoseg.web.jobs.records import JobOptions, JobRequest, new_id
 from geoseg.web.jobs.store import JobStore
 
 HOLD = """
@@ -49,7 +49,7 @@ def test_a_job_is_read_as_it_was_kept(store, post, raster):
 
     assert store.get(job.id) == job
     assert job.state == "queued"
-    assert job.order.wish == Wish(products=("areas", "style"), min_area=3.5)
+    assert job.order.wish == JobOptions(products=("areas", "style"), min_area=3.5)
 
 
 def test_folders_and_files_are_private(store, post, raster):
@@ -204,7 +204,7 @@ def test_a_full_disk_leaves_a_job_as_it_was(store, post, raster, full_disk):
 
 def test_a_full_disk_makes_no_job(store, full_disk):
     with pytest.raises(OutputError), full_disk(10), store.draft() as draft:
-        draft.keep(Order(model="model"))
+        draft.keep(JobRequest(model="model"))
 
     assert store.ids() == []
 

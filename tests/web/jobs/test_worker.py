@@ -11,7 +11,7 @@ import rasterio
 from geoseg.settings import PredictSettings
 from geoseg.web.jobs.delivery import new_job
 from geoseg.web.jobs.queue import open_queue
-from geoseg.web.jobs.records import Order
+from geoseg.web.jobs.records import JobRequest
 from geoseg.workflows.mapping.predict import predict
 
 
@@ -86,7 +86,7 @@ def test_a_worker_goes_on_after_its_redis_was_stopped(
     def post():
         with new_job(store, queue) as draft:
             draft.input(".tif").write_bytes(raster.read_bytes())
-            return draft.keep(Order(model="model"))
+            return draft.keep(JobRequest(model="model"))
 
     worker = start_worker("--queue", redis_server.url)
     wait_until(lambda: worker.has_logged("worker ready"))

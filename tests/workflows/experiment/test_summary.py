@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from geoseg.domain.ports import Silence
+from geoseg.domain.ports import NullProgress
 from geoseg.errors import OutputError, SettingsError
 from geoseg.geodata.datasets.landcover_ai import LEGEND
 from geoseg.settings import ExperimentSettings, Protocol, TrainingOptions
@@ -15,7 +15,7 @@ from geoseg.workflows.experiment.run import experiment
 from geoseg.workflows.experiment.summary import HEADER, PUBLISHED, published_for, summarise
 
 
-class Warned(Silence):
+class Warned(NullProgress):
     def __init__(self):
         self.texts = []
 
@@ -119,7 +119,7 @@ def test_a_picture_that_cannot_be_drawn_costs_no_score(folder, dataset):
 
 def test_the_class_left_out_is_that_asked_for_else_the_folders_own(bare):
     def score(background=None):
-        return summarise(bare, Silence(), background=background).record["results"][0][
+        return summarise(bare, NullProgress(), background=background).record["results"][0][
             "miou_without_background"
         ]
 
@@ -135,7 +135,7 @@ def test_the_class_left_out_is_that_asked_for_else_the_folders_own(bare):
 
 
 def test_the_table_tells_the_seconds_of_training_and_of_mapping(bare):
-    summary = summarise(bare, Silence())
+    summary = summarise(bare, NullProgress())
 
     assert HEADER[-2:] == ("training s", "mapping s")
     assert {len(row) for row in summary.rows} == {len(HEADER)}
@@ -145,20 +145,20 @@ def test_the_table_tells_the_seconds_of_training_and_of_mapping(bare):
 
 def test_a_folder_that_is_no_experiments_is_named(tmp_path):
     with pytest.raises(OutputError, match=r"this is no folder of an experiment; expected experiment\.json"):
-        summarise(tmp_path, Silence())
+        summarise(tmp_path, NullProgress())
 
 
 def test_a_folder_without_a_finished_run_is_named(bare):
     shutil.rmtree(bare / "runs")
     with pytest.raises(OutputError, match=r"bare: no run is finished here; expected runs/\*\.json"):
-        summarise(bare, Silence())
+        summarise(bare, NullProgress())
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"protocol": 3, "test_split": "test"}'])
 def test_a_record_that_cannot_be_read_is_named(bare, text):
     (bare / "experiment.json").write_text(text)
     with pytest.raises(OutputError, match=r"experiment\.json: this is no record of an experiment"):
-        summarise(bare, Silence())
+        summarise(bare, NullProgress())
 
 
 def test_published_figures_stand_beside_results_of_their_own_data_alone():

@@ -16,7 +16,7 @@ from geoseg.settings import PredictSettings
 from geoseg.workflows.mapping.engines import build_engine, rebuild_predictor
 from geoseg.workflows.mapping.predict import predict
 from geoseg.workflows.mapping.quantisation import read_sample
-from geoseg.workflows.mapping.raster_map import Task, Work, map_raster
+from geoseg.workflows.mapping.raster_map import MapJob, MapTask, map_raster
 
 
 class Notes:
@@ -83,12 +83,12 @@ def test_a_raster_without_a_valid_pixel_cannot_be_fitted_to(write_tiff, tmp_path
 
 def test_a_stopped_map_goes_on_with_the_network_it_was_begun_with_or_is_refused(small, tall, tmp_path):
     plan, path = plan_windows(64, 64), tmp_path / "map.tif"
-    task = Task(describe_raster(tall), {"class_map": path}, replaces=False)
+    task = MapTask(describe_raster(tall), {"class_map": path}, replaces=False)
 
     def run(notes, **options):
         chosen = settings("", tall, path, **options)
         engine, predictor = build_engine(chosen, small, [task], plan=plan, progress=notes)
-        map_raster(Work(task, engine, chosen), predictor, notes)
+        map_raster(MapJob(task, engine, chosen), predictor, notes)
         return engine
 
     first, again = Notes(windows=6), Notes()

@@ -25,7 +25,7 @@ from geoseg.geodata.reading.rasters import describe_raster
 from geoseg.settings import PredictSettings
 from geoseg.workflows.mapping.engines import build_engine
 from geoseg.workflows.mapping.predict import predict
-from geoseg.workflows.mapping.raster_map import Task, Work, map_raster, missing_ranges
+from geoseg.workflows.mapping.raster_map import MapJob, MapTask, map_raster, missing_ranges
 
 
 @pytest.fixture
@@ -287,9 +287,9 @@ def test_a_minimum_area_needs_a_place_on_the_ground(model, write_tiff, tmp_path)
 def test_the_backend_it_was_begun_with_is_kept_and_gives_the_same_map(small, tall, tmp_path) -> None:
     def make(path, progress, **options):
         chosen = settings("", tall, path, **options)
-        task = Task(describe_raster(tall), {"class_map": path}, replaces=False)
+        task = MapTask(describe_raster(tall), {"class_map": path}, replaces=False)
         engine, predictor = build_engine(chosen, small, [task], plan=plan_windows(64, 64), progress=progress)
-        map_raster(Work(task, engine, chosen), predictor, progress)
+        map_raster(MapJob(task, engine, chosen), predictor, progress)
 
     exact, path = tmp_path / "torch.tif", tmp_path / "map.tif"
     make(exact, After(-1))

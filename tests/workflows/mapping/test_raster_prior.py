@@ -14,7 +14,7 @@ from geoseg.learning.calibration import Calibration
 from geoseg.networks.models.model_file import pack_model, read_model, read_record
 from geoseg.settings import PredictSettings, TrainSettings
 from geoseg.workflows.mapping.predict import predict
-from geoseg.workflows.mapping.raster_prior import raster_odds
+from geoseg.workflows.mapping.raster_prior import estimate_raster_prior
 from geoseg.workflows.training.train import train
 
 
@@ -72,7 +72,9 @@ def test_the_odds_are_those_of_the_shares_on_the_raster(dataset, model):
     record = read_record(model)
     record = replace(record, calibration=Calibration(1.0, shift), training={"prior": prior})
     with open_raster(dataset / "images" / "north.tif", bands=record.bands) as source:
-        odds = raster_odds(source, Undecided([0.0, 1.0, 0.0]), record, context_px=32, progress=Watcher())
+        odds = estimate_raster_prior(
+            source, Undecided([0.0, 1.0, 0.0]), record, context_px=32, progress=Watcher()
+        )
     expected = 0.5 * np.log([1 / 20, 1 / 1.002 / 0.25, 1 / 20]) - shift
     np.testing.assert_allclose([float(part) for part in odds.split()], expected, atol=1e-5)
 

@@ -126,7 +126,7 @@ def test_auto_judges_deep_at_points_of_places_that_taught_neither(settings, many
         }
 
     def tune(job, started, **options):
-        taught.append(places(job.material.data.points))
+        taught.append(places(job.training_data.data.points))
         return real_tune(job, started, **options)
 
     def read_logits(network, points, *more, **options):

@@ -32,8 +32,8 @@ def gathered(dataset, points, cheap, tmp_path):
 
 
 def test_about_a_share_of_each_class_is_held_out_by_place(gathered):
-    material, said = gathered(check_share=0.4)
-    points = material.data.points
+    training_data, said = gathered(check_share=0.4)
+    points = training_data.data.points
     assert np.abs(points.with_role(CHECK).counts(3) - 4).max() <= 2
     cells = cell_numbers(points, 64)
     assert not set(cells[points.role == CHECK]) & set(cells[points.role == TRAIN])
@@ -41,14 +41,16 @@ def test_about_a_share_of_each_class_is_held_out_by_place(gathered):
 
 
 def test_points_too_close_together_to_be_held_out_by_place_are_warned_of(gathered):
-    material, said = gathered([f"east,{50 + k},{60 + k % 7},{('field', 'wood')[k % 2]}" for k in range(20)])
-    assert material.blocks.block_px < 32
+    training_data, said = gathered(
+        [f"east,{50 + k},{60 + k % 7},{('field', 'wood')[k % 2]}" for k in range(20)]
+    )
+    assert training_data.blocks.block_px < 32
     assert any(text.startswith("The points lie too close together") for text in said)
 
 
 def test_points_of_one_place_a_class_all_train_and_are_warned_of(gathered):
-    material, said = gathered(["east,50,5,field", "west,50,90,water"])
-    assert len(material.data.points.with_role(TRAIN)) == 2
+    training_data, said = gathered(["east,50,5,field", "west,50,90,water"])
+    assert len(training_data.data.points.with_role(TRAIN)) == 2
     assert any(text.startswith("No point is held out") for text in said)
 
 
@@ -88,8 +90,8 @@ def test_check_points_that_are_training_points_are_refused_or_left_out(gathered,
         PointsError, match=r"points\..*: all check points are training points.*got 30 on pixels"
     ):
         gathered(check_points=points)
-    material, said = gathered(["east,50,5.3,field", "east,50,90,water"], check_points=path)
-    assert material.data.points.with_role(CHECK).row.tolist() == [60]
+    training_data, said = gathered(["east,50,5.3,field", "east,50,90,water"], check_points=path)
+    assert training_data.data.points.with_role(CHECK).row.tolist() == [60]
     assert "checks.csv: 1 of 2 check points lie on pixels of training points and are left out." in said
 
 
@@ -97,9 +99,9 @@ def test_dropped_check_points_are_listed_with_those_to_train_on(gathered, tmp_pa
     path = tmp_path / "checks.csv"
     path.write_text("image,row,col,class\neast,50,5,field\neast,5000,5,field\n")
 
-    material, said = gathered(check_points=path)
+    training_data, said = gathered(check_points=path)
 
-    assert material.dropped.table[["file", "number"]].to_numpy().tolist() == [["checks.csv", 2]]
+    assert training_data.dropped.table[["file", "number"]].to_numpy().tolist() == [["checks.csv", 2]]
     assert "checks.csv: Classes with fewer than 3 points: 'field' (1)." in said
 
 

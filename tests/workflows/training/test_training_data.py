@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import rasterio
 
-from geoseg.domain.ports import Silence
+from geoseg.domain.ports import NullProgress
 from geoseg.errors import PointsError
 from geoseg.settings import TrainSettings
 from geoseg.workflows.training.training_data import gather
 
 
-class Warned(Silence):
+class Warned(NullProgress):
     def __init__(self):
         self.texts = []
 
@@ -25,7 +25,7 @@ class Warned(Silence):
 def _gathered(data, tmp_path, progress=None):
     settings = TrainSettings(data=data, output=tmp_path / "m.geoseg", recipe="full", patch=64)
     with ExitStack() as stack:
-        return gather(settings, stack, progress or Silence(), check_share=0.0).data.points
+        return gather(settings, stack, progress or NullProgress(), check_share=0.0).data.points
 
 
 def _empty(data, name, rows):

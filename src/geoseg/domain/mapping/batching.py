@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from geoseg.domain.ports import Predictor
 
-Watch = Callable[[int, float], None]
+JobProgress = Callable[[int, float], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,9 @@ class Batcher:
         watch: Told of every pass: how many windows, and how many seconds.
     """
 
-    def __init__(self, predictor: Predictor, *, most: int, wait_s: float, watch: Watch | None = None) -> None:
+    def __init__(
+        self, predictor: Predictor, *, most: int, wait_s: float, watch: JobProgress | None = None
+    ) -> None:
         self._predictor, self._most, self._wait_s, self._watch = predictor, most, wait_s, watch
         self._waiting = list[_Question]()
         self._callers = 0

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from geoseg.domain.ports import Predictor
 
 
-class Reweighted:
+class PriorShiftedPredictor:
     """A predictor whose probabilities are multiplied by factors and made to sum to one again.
 
     Args:

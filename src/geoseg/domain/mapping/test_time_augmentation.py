@@ -12,7 +12,7 @@ from geoseg.domain.ports import Predictor
 _AXES = (-2, -1)
 
 
-class Turned:
+class AugmentedPredictor:
     """A predictor that asks another one eight times, once for each symmetry of the square, and takes the mean.
 
     From above, land has no upper side. It takes eight times as long.

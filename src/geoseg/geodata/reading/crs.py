@@ -71,7 +71,7 @@ def full_turn(crs: str) -> float | None:
     return _measured_turn(found)
 
 
-def to_same_turn(x: NDArray[np.float64], left: float, turn: float | None) -> NDArray[np.float64]:
+def to_same_orientation(x: NDArray[np.float64], left: float, turn: float | None) -> NDArray[np.float64]:
     """Return x moved by whole turns to where it is at least ``left`` and less than a turn further."""
     return x if turn is None else x - turn * np.floor((x - left) / turn)
 

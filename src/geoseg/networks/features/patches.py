@@ -24,16 +24,16 @@ from geoseg.networks.losses.pfce import PatchPoints
 
 
 @dataclass(frozen=True)
-class Turn:
+class Orientation:
     """One of the eight symmetries of the square: ``quarters`` turns anticlockwise, then a flip of columns."""
 
     quarters: int = 0
     is_flipped: bool = False
 
     @property
-    def inverse(self) -> Turn:
+    def inverse(self) -> Orientation:
         """The symmetry that undoes it; one that flips undoes itself."""
-        return self if self.is_flipped else Turn(-self.quarters % 4)
+        return self if self.is_flipped else Orientation(-self.quarters % 4)
 
     def of_array(self, array: Tensor) -> Tensor:
         """Turn the last two axes of a square array."""
@@ -49,7 +49,7 @@ class Turn:
         return row, side - 1 - col if self.is_flipped else col
 
 
-UNTURNED = Turn()
+UNCHANGED = Orientation()
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class PatchPlan:
 
     image: str
     window: Window
-    turn: Turn = UNTURNED
+    turn: Orientation = UNCHANGED
     margin: int = 0
 
 
@@ -108,7 +108,7 @@ def plan_epoch(
         height, width = sizes[image]
         top = _place(row, side=side, size=height, rng=rng)
         left = _place(col, side=side, size=width, rng=rng)
-        turn = Turn(int(rng.integers(4)), bool(rng.integers(2)))
+        turn = Orientation(int(rng.integers(4)), bool(rng.integers(2)))
         plans.append(PatchPlan(str(image), Window(top, left, side, side), turn))
     return plans
 

@@ -14,14 +14,14 @@ from geoseg.domain.blocks import cell_numbers
 from geoseg.domain.choices import draws_by_area, stratified_choice
 from geoseg.domain.legend import UNLABELLED
 from geoseg.domain.points import Points, join_points, make_points
-from geoseg.domain.ports import PixelSource, Progress, Silence
+from geoseg.domain.ports import NullProgress, PixelSource, Progress
 from geoseg.domain.windows import grid
 from geoseg.errors import TrainingError
 from geoseg.learning.normalisation import Normalisation
 from geoseg.learning.validation import Sample
 from geoseg.networks.features.feature_cache import FeatureCache
 from geoseg.networks.features.normalising import normalise
-from geoseg.networks.features.patches import UNTURNED, Turn, batches, plan_cover, read_ahead
+from geoseg.networks.features.patches import UNCHANGED, Orientation, batches, plan_cover, read_ahead
 from geoseg.networks.losses.point_sampling import read_at_points
 
 CONTEXT_STEP_PX = 32
@@ -92,7 +92,7 @@ class Reader:
     batch: int = 8
     device: str = "cpu"
     is_bf16: bool = False
-    turn: Turn = UNTURNED
+    turn: Orientation = UNCHANGED
     views: int = 1
 
 
@@ -120,12 +120,12 @@ def read_maps(
         reader: How to read.
         progress: Told of every cell.
     """
-    progress, device = progress or Silence(), torch.device(reader.device)
+    progress, device = progress or NullProgress(), torch.device(reader.device)
     cover = plan_cover(points, reader.patch_px, reader.margin_px)
     plans = [replace(plan, turn=reader.turn) for plan in cover]
     side = reader.patch_px + 2 * reader.margin_px
     parts = list[tuple[Tensor, ...]]()
-    progress.start("Reading features" if reader.turn == UNTURNED else "Reading features, turned", len(plans))
+    progress.start("Reading features" if reader.turn == UNCHANGED else "Reading features, turned", len(plans))
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=reader.is_bf16):
         steps = list(batches(plans, reader.batch))
         for one in read_ahead(steps, data.sources, points, patch_px=side):
@@ -154,7 +154,7 @@ def read_kept_maps(
 
     The result is the same. A cache that cannot be written to is warned of.
     """
-    progress = progress or Silence()
+    progress = progress or NullProgress()
     points = in_reading_order(points, reader.patch_px)
     known = cache.find(points)
     values, valid = known.values, known.valid
@@ -244,7 +244,7 @@ def read_labelled_and_not(
     return reading.take(~is_unlabelled), reading.take(is_unlabelled & reading.valid)
 
 
-def read_turned(
+def read_augmented(
     maps: Callable[[Tensor], Sequence[Tensor]],
     data: FitData,
     *,

@@ -23,7 +23,7 @@ from geoseg.networks.fitting.augmentation import vary_colors
 from geoseg.networks.fitting.checkpoints import Checkpoint, pack_checkpoint
 from geoseg.networks.fitting.patch_augmentation import View
 from geoseg.networks.fitting.processes import join_processes
-from geoseg.networks.fitting.unlabelled_losses import Guidance
+from geoseg.networks.fitting.unlabelled_losses import UnlabelledLosses
 from geoseg.networks.fitting.weight_averaging import Average
 from geoseg.networks.losses.pfce import EPSILON, PatchPoints, focal_sums
 from geoseg.networks.losses.point_sampling import read_at_points
@@ -71,7 +71,7 @@ class FitPlan:
     average: float = 0.99
     has_fixed_norms: bool = False
     class_weights: tuple[float, ...] | None = None
-    guidance: Guidance | None = None
+    guidance: UnlabelledLosses | None = None
     seed: int = 0
     device: str = "cpu"
     precision: Literal["float32", "bf16"] = "float32"

@@ -20,7 +20,7 @@ from geoseg.domain.ports import Progress
 from geoseg.learning.calibration import HeldOut, cross_entropy, fit_temperature
 from geoseg.learning.validation import Floats, Folds, Labels, Sample, folds_by_place, leave_out
 from geoseg.networks.features.feature_cache import FeatureCache
-from geoseg.networks.features.patches import Turn
+from geoseg.networks.features.patches import Orientation
 from geoseg.networks.features.point_features import (
     MOST_POINTS,
     FitData,
@@ -28,8 +28,8 @@ from geoseg.networks.features.point_features import (
     Reading,
     even_choice,
     in_reading_order,
+    read_augmented,
     read_labelled_and_not,
-    read_turned,
 )
 from geoseg.networks.heads.logistic import Linear, Probe, fit_linear, fitting, standardise
 from geoseg.networks.models.hypercolumns import LayerNetwork
@@ -40,7 +40,9 @@ FALLBACK_INVERSE_RIDGE = 1e-3
 MOST_VALIDATED = 5_000
 MOST_READINGS = 20_000
 """Readings of points, of all views together, that the ridge is chosen by."""
-VIEWS = tuple(Turn(quarters, is_flipped) for is_flipped in (False, True) for quarters in range(4))
+ORIENTATIONS = tuple(
+    Orientation(quarters, is_flipped) for is_flipped in (False, True) for quarters in range(4)
+)
 """The ways in which points are read: as they are, turned, and turned and flipped."""
 
 
@@ -84,7 +86,7 @@ def fit_quick(
     Args:
         network: The network; its heads are changed.
         data: Rasters and points; all points are used.
-        reader: How to read the rasters, and in how many of the ways ``VIEWS`` to read each point; in fewer where that
+        reader: How to read the rasters, and in how many of the ways ``ORIENTATIONS`` to read each point; in fewer where that
             would be more than 50,000 readings.
         seed: Seed of the unlabelled pixels and of the folds.
         progress: Told of every step.
@@ -96,10 +98,12 @@ def fit_quick(
     labelled, unlabelled = read_labelled_and_not(
         network.features, data, reader=reader, seed=seed, cache=cache, progress=progress
     )
-    views = views_within(reader.views, len(data.points))
+    views = augmentations_within(reader.views, len(data.points))
     turned = [
-        read_turned(network.features, data, reader=replace(reader, turn=view), cache=cache, progress=progress)
-        for view in VIEWS[1:views]
+        read_augmented(
+            network.features, data, reader=replace(reader, turn=view), cache=cache, progress=progress
+        )
+        for view in ORIENTATIONS[1:views]
     ]
     points = in_reading_order(even_choice(data.points), reader.patch_px)
     blocks = find_blocks(points, reader.patch_px)
@@ -115,7 +119,7 @@ def fit_quick(
     return QuickFit(probe, validation, blocks, probe.scores(unlabelled.values).numpy(), cross_entropy(own))
 
 
-def views_within(views: int, points: int) -> int:
+def augmentations_within(views: int, points: int) -> int:
     """Return in how many views these points are read when ``views`` are asked for: 50,000 readings are the most."""
     return max(1, min(views, MOST_POINTS // min(points, MOST_POINTS)))
 

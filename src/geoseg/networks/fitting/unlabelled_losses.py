@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from geoseg.domain.legend import UNLABELLED
 from geoseg.learning.calibration import Calibration
-from geoseg.networks.features.patches import Turn
+from geoseg.networks.features.patches import Orientation
 from geoseg.networks.fitting.augmentation import vary_colors
 from geoseg.networks.fitting.patch_augmentation import View, cutmix, draw_box
 from geoseg.networks.losses.affinity import gated_crf
@@ -24,7 +24,7 @@ AFFINITY_PX = 4
 
 
 @dataclass(frozen=True)
-class Guidance:
+class UnlabelledLosses:
     """How much each part teaches; a part of weight 0 costs nothing and changes nothing.
 
     Attributes:
@@ -46,7 +46,7 @@ class Guidance:
     points: float = 1.0
     consistency: float = 0.0
     portion: float = 1.0
-    has_turns: bool = False
+    has_rotations: bool = False
     color: float = 0.2
     has_cutmix: bool = False
     growing: float = 0.0
@@ -82,13 +82,13 @@ class Guidance:
         return cutmix(view, draw_box(images.shape[-1], generator))
 
     def _ask(self, view: View, teacher: nn.Module, generator: torch.Generator) -> View:
-        turn = Turn()
-        if self.has_turns:
+        turn = Orientation()
+        if self.has_rotations:
             quarters, flip = (
                 torch.randint(4, (), generator=generator),
                 torch.randint(2, (), generator=generator),
             )
-            turn = Turn(int(quarters), bool(flip))
+            turn = Orientation(int(quarters), bool(flip))
         images = turn.of_array(view.images).contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
             logits = turn.inverse.of_array(teacher(images).float())

@@ -13,7 +13,7 @@ from flask import request
 _LOOK_EVERY_S = 0.25
 
 
-class Patience:
+class RequestDeadlines:
     """Closes connections for reading whose request has not come whole in time, however slowly it drips in.
 
     A thread that reads one then finds its end; a request that has come whole is answered all the same.
@@ -66,7 +66,7 @@ class Patience:
                     sock.shutdown(socket.SHUT_RD)
 
 
-PATIENCE = Patience()
+PATIENCE = RequestDeadlines()
 """Of this process."""
 
 

@@ -35,7 +35,7 @@ def charge(data: Path, job: Job, pixels: int) -> None:
         raise Problem(QUOTA, detail)
 
 
-def give_back(data: Path, job_id: str) -> None:
+def return_to_queue(data: Path, job_id: str) -> None:
     """Give back the pixels of a job that ends without a map.
 
     Raises:

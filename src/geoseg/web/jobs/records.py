@@ -24,7 +24,7 @@ class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Wish(_Record):
+class JobOptions(_Record):
     """What a client wants of a job beside the class map.
 
     Attributes:
@@ -76,7 +76,7 @@ class Fault(_Record):
     detail: str
 
 
-class Order(_Record):
+class JobRequest(_Record):
     """What a client asked for.
 
     Attributes:
@@ -88,7 +88,7 @@ class Order(_Record):
 
     owner: str | None = None
     model: str
-    wish: Wish = Wish()
+    wish: JobOptions = JobOptions()
     source: str = UPLOAD
 
 
@@ -112,7 +112,7 @@ class Job(_Record):
     """
 
     id: str
-    order: Order
+    order: JobRequest
     state: State = "queued"
     created: datetime
     started: datetime | None = None

@@ -19,7 +19,7 @@ from geoseg.web.jobs.fetching import fetch
 from geoseg.web.jobs.records import UPLOAD, Fault, Job, utc_now
 from geoseg.web.jobs.sources import allowed_address, allowed_path, is_address
 from geoseg.web.jobs.store import JobStore
-from geoseg.web.jobs.watch import Cancelled, GivenBack, Watch
+from geoseg.web.jobs.watch import Cancelled, JobProgress, ReturnedToQueue
 from geoseg.web.models.model_paths import find_models
 from geoseg.workflows.service_files import check_image
 
@@ -27,7 +27,7 @@ LOG = logging.getLogger("geoseg.worker")
 
 
 @dataclass(frozen=True)
-class Workplace:
+class WorkerContext:
     """What a worker works with.
 
     Attributes:
@@ -41,7 +41,7 @@ class Workplace:
     is_stopping: Callable[[], bool]
 
 
-def run_job(place: Workplace, job_id: str) -> None:
+def run_job(place: WorkerContext, job_id: str) -> None:
     """Run a job that was delivered; nothing happens if it is over, gone, or another process works on it.
 
     A job whose worker was killed goes on from its finished strips. What fails is written into the job.
@@ -62,7 +62,7 @@ def run_job(place: Workplace, job_id: str) -> None:
             _try(place, job)
 
 
-def _try(place: Workplace, job: Job) -> None:
+def _try(place: WorkerContext, job: Job) -> None:
     store = place.store
     begun = {
         "state": "running",
@@ -70,12 +70,12 @@ def _try(place: Workplace, job: Job) -> None:
         "started": job.started or utc_now(),
         "progress": None,
     }
-    watch = Watch(job.model_copy(update=begun), store, place.is_stopping)
+    watch = JobProgress(job.model_copy(update=begun), store, place.is_stopping)
     store.save(watch.job)
     LOG.info("job begun", extra={"job": job.id, "model": job.order.model, "try": watch.job.tries})
     try:
         areas = _map(place, watch)
-    except GivenBack:
+    except ReturnedToQueue:
         store.save(watch.job.model_copy(update={"state": "queued", "tries": job.tries, "progress": None}))
         LOG.info("job given back", extra={"job": job.id})
     except Cancelled:
@@ -91,7 +91,7 @@ def _try(place: Workplace, job: Job) -> None:
         _close(store, watch.job.model_copy(update={"state": "done", "areas": areas}))
 
 
-def _map(place: Workplace, watch: Watch) -> list[dict[str, Any]]:
+def _map(place: WorkerContext, watch: JobProgress) -> list[dict[str, Any]]:
     """Make the results, and return what each class covers."""
     from geoseg.workflows.mapping.predict import predict
 
@@ -131,7 +131,7 @@ def _map(place: Workplace, watch: Watch) -> list[dict[str, Any]]:
     return maps[0].areas
 
 
-def _raster(place: Workplace, watch: Watch) -> Path:
+def _raster(place: WorkerContext, watch: JobProgress) -> Path:
     """Return the raster of a job, fetched if need be; whether it may be read is decided anew."""
     store, settings, job = place.store, place.settings, watch.job
     source, here = job.order.source, store.input(job.id)

@@ -12,9 +12,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from geoseg.errors import OutputError, SettingsError
-from geoseg.web.jobs.charging import forget, give_back
+from geoseg.web.jobs.charging import forget, return_to_queue
 from geoseg.web.jobs.locks import take_lock
-from geoseg.web.jobs.records import STATES, Job, Order, State, is_id, new_id, utc_now
+from geoseg.web.jobs.records import STATES, Job, JobRequest, State, is_id, new_id, utc_now
 from geoseg.web.jobs.results import Result, list_results
 from geoseg.workflows.service_files import whole_file
 
@@ -46,7 +46,7 @@ class Draft:
         path.touch(mode=0o600)
         return path
 
-    def keep(self, order: Order) -> Job:
+    def keep(self, order: JobRequest) -> Job:
         """Make it a job, queued.
 
         Raises:
@@ -171,7 +171,7 @@ class JobStore:
         folder = self.folder_of(job.id)
         if job.state != "done":
             if job.order.owner is not None:
-                give_back(self._data, job.id)
+                return_to_queue(self._data, job.id)
             shutil.rmtree(folder / "results", ignore_errors=True)
         size = sum(result.size for result in list_results(folder / "results"))
         over = job.model_copy(update={"finished": utc_now(), "size": size, "progress": None})
@@ -219,7 +219,7 @@ class JobStore:
             if not is_ours or is_unreadable or (job is not None and not job.is_over):
                 return False
             if job is None:
-                give_back(self._data, job_id)
+                return_to_queue(self._data, job_id)
             shutil.rmtree(folder, ignore_errors=True)
             if job is not None and job.order.owner is not None:
                 with suppress(OutputError):  # A record that stays does no harm.

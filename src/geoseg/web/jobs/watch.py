@@ -19,11 +19,11 @@ class Cancelled(Exception):  # noqa: N818 -- no fault
     """The client wants the job no more."""
 
 
-class GivenBack(Exception):  # noqa: N818 -- no fault
+class ReturnedToQueue(Exception):  # noqa: N818 -- no fault
     """The worker is to stop; another one goes on."""
 
 
-class Watch:
+class JobProgress:
     """The progress of a job that runs.
 
     Args:
@@ -48,7 +48,7 @@ class Watch:
         if self._store.is_cancelled(self.job.id):
             raise Cancelled
         if self._is_stopping():
-            raise GivenBack
+            raise ReturnedToQueue
 
     def start(self, what: str, total: int) -> None:
         """Begin a stage: "Fetching", "Predicting" or "Writing" is kept of its name, for it names a file too."""

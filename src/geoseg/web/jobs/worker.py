@@ -11,7 +11,7 @@ from geoseg.settings.serving import ServeSettings
 from geoseg.web.jobs.delivery import requeue_lost
 from geoseg.web.jobs.expiry import expire
 from geoseg.web.jobs.queue import JobQueue, open_queue
-from geoseg.web.jobs.running import Workplace, run_job
+from geoseg.web.jobs.running import WorkerContext, run_job
 from geoseg.web.jobs.spool import Spool
 from geoseg.web.jobs.store import JobStore
 from geoseg.web.models.model_paths import find_models
@@ -34,7 +34,7 @@ def work(settings: ServeSettings, stop: threading.Event) -> None:
         SettingsError: The data folder, the queue or a model cannot be used.
     """
     find_models(settings)
-    place = Workplace(settings, JobStore(settings.data), stop.is_set)
+    place = WorkerContext(settings, JobStore(settings.data), stop.is_set)
     queue = open_queue(settings)
     house = threading.Thread(target=_keep_house, args=(place, queue, stop), name="house", daemon=True)
     house.start()
@@ -53,14 +53,14 @@ def work(settings: ServeSettings, stop: threading.Event) -> None:
     LOG.info("worker stopped")
 
 
-def _deliver(place: Workplace, job_id: str) -> None:
+def _deliver(place: WorkerContext, job_id: str) -> None:
     try:
         run_job(place, job_id)
     except (GeoSegError, OSError) as error:
         LOG.error("job not written", extra={"job": job_id, "fault": str(error)})
 
 
-def _keep_house(place: Workplace, queue: JobQueue, stop: threading.Event) -> None:
+def _keep_house(place: WorkerContext, queue: JobQueue, stop: threading.Event) -> None:
     """Put lost jobs into the queue and remove what is old, now and then, also while a job runs."""
     clear_at, spool = time.monotonic(), Spool(place.settings)
     while True:
@@ -76,7 +76,7 @@ def _keep_house(place: Workplace, queue: JobQueue, stop: threading.Event) -> Non
             return
 
 
-def _clear(place: Workplace, spool: Spool) -> None:
+def _clear(place: WorkerContext, spool: Spool) -> None:
     for job_id in expire(place.store, place.settings):
         LOG.info("job expired", extra={"job": job_id})
     for upload in spool.clear():

@@ -15,7 +15,7 @@ from geoseg.errors import GeoSegError
 from geoseg.settings.serving import ServeSettings
 from geoseg.web.http.problems import NO_MODEL, NOT_READY, Problem
 from geoseg.web.models.model_paths import find_models
-from geoseg.workflows.mapping.live import Live
+from geoseg.workflows.mapping.live import LoadedModel
 
 LOG = logging.getLogger("geoseg.models")
 LOOK_EVERY_S = 1.0
@@ -27,18 +27,18 @@ _Stamp = tuple[int, int, int]
 class _Place:
     """A model in memory, and who uses it."""
 
-    live: Live
+    live: LoadedModel
     stamp: _Stamp
     users: int = 0
     is_retired: bool = False
 
 
 @dataclass(frozen=True)
-class Shelved:
+class RegisteredModel:
     """What is known of a model: its name, the model if it is in memory, and what is wrong with its file."""
 
     name: str
-    live: Live | None
+    live: LoadedModel | None
     is_file_bad: bool
 
 
@@ -50,7 +50,7 @@ class _Files:
     bad: dict[str, _Stamp] = field(default_factory=dict)
 
 
-class Shelf:
+class ModelRegistry:
     """Models by name; a file that changes is loaded beside the old model, which then goes when nobody uses it.
 
     A file that cannot be loaded leaves what is in memory as it is.
@@ -60,7 +60,7 @@ class Shelf:
         load: Reads a model into memory.
     """
 
-    def __init__(self, settings: ServeSettings, load: Callable[[Path], Live]) -> None:
+    def __init__(self, settings: ServeSettings, load: Callable[[Path], LoadedModel]) -> None:
         self._settings, self._load = settings, load
         self._places = dict[str, _Place]()
         self._files = _Files(find_models(settings))
@@ -91,7 +91,7 @@ class Shelf:
         with self._lock:
             return list(self._files.paths)
 
-    def look(self, name: str) -> Shelved:
+    def look(self, name: str) -> RegisteredModel:
         """Return what is known of a model.
 
         Raises:
@@ -101,7 +101,7 @@ class Shelf:
             if name not in self._files.paths:
                 raise _no_model(name, list(self._files.paths))
             place = self._places.get(name)
-            return Shelved(name, place.live if place else None, name in self._files.bad)
+            return RegisteredModel(name, place.live if place else None, name in self._files.bad)
 
     def check(self, name: str | None) -> None:
         """Make sure that there is a model of a name, and that it is in memory; None: the default.
@@ -113,7 +113,7 @@ class Shelf:
             pass
 
     @contextmanager
-    def lease(self, name: str | None) -> Iterator[tuple[str, Live]]:
+    def lease(self, name: str | None) -> Iterator[tuple[str, LoadedModel]]:
         """Yield a model's name and the model, which stays in memory until the block ends; None: the default.
 
         Raises:

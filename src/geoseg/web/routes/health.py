@@ -29,7 +29,7 @@ def live() -> dict[str, str]:
 )
 def ready() -> dict[str, str]:
     """Answer ok when a model is in memory and has answered once."""
-    if not service().shelf.is_ready:
+    if not service().registry.is_ready:
         raise Problem(problems.NOT_READY, "No model is loaded yet.", headers={"Retry-After": "5"})
     return {"status": "ok"}
 

@@ -17,7 +17,7 @@ from geoseg.web.http.problems import Problem
 from geoseg.web.http.uploads import bytes_to_come, checked, received_image
 from geoseg.web.jobs.delivery import new_job
 from geoseg.web.jobs.expiry import check_room
-from geoseg.web.jobs.records import Job, Order, Wish
+from geoseg.web.jobs.records import Job, JobOptions, JobRequest
 from geoseg.web.jobs.sources import allowed_path, check_source, is_address
 from geoseg.web.request_hooks import pixels_taken
 from geoseg.web.routes.openapi_document import BINARY, SECURITY, gives, may_fail, schema_of, takes_an_image
@@ -154,9 +154,9 @@ def accept_job(query: JobQuery) -> Response:
         Problem: It cannot be made.
     """
     here = service()
-    name = here.shelf.name_of(query.model)
+    name = here.registry.name_of(query.model)
     check_room(here.jobs, here.settings, coming=bytes_to_come())
-    wish = Wish(
+    wish = JobOptions(
         products=tuple(query.also),
         min_area=query.min_area,
         simplify=query.simplify,
@@ -174,7 +174,7 @@ def accept_job(query: JobQuery) -> Response:
     return response
 
 
-def _from_upload(here: Service, model: str, wish: Wish) -> Job:
+def _from_upload(here: Service, model: str, wish: JobOptions) -> Job:
     limits = here.settings
     with (
         received_image(max_pixels=limits.max_job_pixels, max_bands=limits.max_bands) as image,
@@ -182,10 +182,10 @@ def _from_upload(here: Service, model: str, wish: Wish) -> Job:
         pixels_taken(image.header.pixels, draft.id),
     ):
         image.path.replace(draft.input(image.path.suffix))
-        return draft.keep(Order(owner=_owner(), model=model, wish=wish))
+        return draft.keep(JobRequest(owner=_owner(), model=model, wish=wish))
 
 
-def _from_elsewhere(here: Service, model: str, wish: Wish) -> Job:
+def _from_elsewhere(here: Service, model: str, wish: JobOptions) -> Job:
     try:
         source = JobSource.model_validate(request.get_json())
     except ValidationError as error:
@@ -207,7 +207,7 @@ def _from_elsewhere(here: Service, model: str, wish: Wish) -> Job:
             path, limits = allowed_path(place, here.settings.allow_folders), here.settings
             header = checked(path, max_pixels=limits.max_job_pixels, max_bands=limits.max_bands)
             stack.enter_context(pixels_taken(header.pixels, draft.id))
-        return draft.keep(Order(owner=_owner(), model=model, wish=wish, source=place))
+        return draft.keep(JobRequest(owner=_owner(), model=model, wish=wish, source=place))
 
 
 def _owner() -> str | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from flask_openapi3 import APIBlueprint, Tag
 
 from geoseg.web.http import problems
-from geoseg.web.models.registry import Shelved
+from geoseg.web.models.registry import RegisteredModel
 from geoseg.web.routes.openapi_document import SECURITY, may_fail
 from geoseg.web.routes.payloads import ModelAnswer, ModelsAnswer, NamePath
 from geoseg.web.service import service
@@ -23,9 +23,11 @@ api = APIBlueprint("models", __name__, abp_tags=[_TAG], abp_security=SECURITY)
 @api.get("/v1/models", summary="All models", responses={200: ModelsAnswer, **may_fail()})
 def list_models() -> dict[str, Any]:
     """Return all models, the default first."""
-    shelf = service().shelf
+    registry = service().registry
     return {
-        "models": [_describe(shelf.look(name), is_default=n == 0) for n, name in enumerate(shelf.names())]
+        "models": [
+            _describe(registry.look(name), is_default=n == 0) for n, name in enumerate(registry.names())
+        ]
     }
 
 
@@ -36,9 +38,9 @@ def list_models() -> dict[str, Any]:
 )
 def show_model(path: NamePath) -> dict[str, Any]:
     """Return a model's legend, bands, ground resolution, training record, accuracy and hash."""
-    shelf = service().shelf
-    found = shelf.look(path.name)
-    return _describe(found, is_default=path.name == next(iter(shelf.names()), None))
+    registry = service().registry
+    found = registry.look(path.name)
+    return _describe(found, is_default=path.name == next(iter(registry.names()), None))
 
 
 def version_of(sha256: str) -> str:
@@ -46,7 +48,7 @@ def version_of(sha256: str) -> str:
     return sha256[:VERSION_DIGITS]
 
 
-def _describe(found: Shelved, *, is_default: bool) -> dict[str, Any]:
+def _describe(found: RegisteredModel, *, is_default: bool) -> dict[str, Any]:
     live = found.live
     said: dict[str, Any] = {
         "name": found.name,

@@ -28,7 +28,7 @@ from geoseg.web.routes.payloads import JobQuery, MapAnswer, PredictQuery, Publis
 from geoseg.web.service import service
 from geoseg.workflows.mapping.live import (
     ImageMap,
-    Live,
+    LoadedModel,
     Reading,
     as_confidence_geotiff,
     as_confidence_png,
@@ -66,7 +66,7 @@ class Found:
 
     map: ImageMap
     name: str
-    live: Live
+    live: LoadedModel
     image: Image
 
 
@@ -139,7 +139,7 @@ def _found(query: PredictQuery, *, needs_crs: bool = False) -> Iterator[Found]:
     here = service()
     limits = here.settings
     # Before an upload is waited for.
-    here.shelf.check(query.model)
+    here.registry.check(query.model)
     here.admission.check()
     check_room(here.jobs, limits, coming=bytes_to_come())
     with ExitStack() as stack:
@@ -153,7 +153,7 @@ def _found(query: PredictQuery, *, needs_crs: bool = False) -> Iterator[Found]:
             raise Problem(problems.NOT_ACCEPTABLE, _NO_CRS)
         if query.min_area and not image.header.has_crs:
             raise Problem(problems.BAD_IMAGE, _NO_AREAS)
-        name, live = stack.enter_context(here.shelf.lease(query.model))
+        name, live = stack.enter_context(here.registry.lease(query.model))
         stack.enter_context(here.admission.enter())
         stack.enter_context(_pending())
         g.model = name
@@ -174,7 +174,7 @@ def _found(query: PredictQuery, *, needs_crs: bool = False) -> Iterator[Found]:
         yield Found(found, name, live, image)
 
 
-def _check_bands(image: Image, live: Live) -> None:
+def _check_bands(image: Image, live: LoadedModel) -> None:
     if image.header.bands >= max(live.record.bands):
         return
     try:

@@ -43,7 +43,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def __init__(self, settings: ServeSettings, stopping: Callable[[], None]) -> None:
         self._settings, self._stopping = settings, stopping
-        PatientWorker.upload_timeout_s = settings.upload_timeout_s
+        DeadlineWorker.upload_timeout_s = settings.upload_timeout_s
         super().__init__()
 
     def load_config(self) -> None:
@@ -54,7 +54,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "bind": f"{host}:{settings.port}",
             "workers": settings.workers,
             "threads": settings.threads,
-            "worker_class": PatientWorker,
+            "worker_class": DeadlineWorker,
             "worker_connections": max(1000, 2 * settings.threads),
             # Who is believed is the app's to say (``proxies``), not who happens to be on this machine.
             "forwarded_allow_ips": "",
@@ -123,7 +123,7 @@ class _Quiet(Logger):  # type: ignore[misc]
         """Have no files."""
 
 
-class PatientWorker(ThreadWorker):  # type: ignore[misc]
+class DeadlineWorker(ThreadWorker):  # type: ignore[misc]
     """Threads that wait for a request only so long, however slowly it drips in.
 
     When the time for an upload is over, the connection is closed for reading: a request that has come whole is

@@ -31,7 +31,7 @@ from geoseg.workflows.assessment.check_points import (
     read_check_points,
     score_points,
 )
-from geoseg.workflows.inputs import point_options, tell_of_masks
+from geoseg.workflows.inputs import point_options, report_masks
 from geoseg.workflows.library_faults import plain_faults
 
 RASTER_SUFFIXES = {".tif", ".tiff", ".png", ".vrt", ".img"}
@@ -207,7 +207,7 @@ def _map_with_mask(
     codes = read_legend(settings.legend) if settings.legend else legend_beside(settings.truth)
     masks = MaskReader(legend, codes=codes, values=settings.mask_values)
     truth = masks.read(settings.truth, info)
-    tell_of_masks([masks], progress)
+    report_masks([masks], progress)
     _, places = read_origin(settings.subject)
     matrix = confusion_matrix(truth, class_ids, len(legend))
     notes = _learnt_here(count_places(places) if places else 0)

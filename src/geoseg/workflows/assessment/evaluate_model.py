@@ -88,7 +88,7 @@ def compare_model(settings: EvaluateSettings, progress: Progress) -> ModelScores
                 mask = inputs.read_truth(name, legend, rasters.infos[name])
                 matrices[name] = _against_mask(strips, mask, len(legend))
     if check is None:
-        inputs.tell_of_masks(progress)
+        inputs.report_masks(progress)
         on_images = [places_on(places, info, name) for name, info in rasters.infos.items()] if places else []
         return ModelScores(legend, matrices, None, sum(map(count_places, on_images)))
     points = score_points(

@@ -45,8 +45,8 @@ def read_data(settings: ExperimentSettings, progress: Progress) -> ExperimentDat
     progress.start("Reading masks", len(tested.images) + len(trained_on.images))
     truth = _digest(tested, tested.legend, masks, what="score by", progress=progress)
     train_truth = _digest(trained_on, tested.legend, masks, what="train on", progress=progress)
-    trained_on.tell_of_masks(progress)
-    tested.tell_of_masks(progress)
+    trained_on.report_masks(progress)
+    tested.report_masks(progress)
     _check_images([*trained_on.images.values(), *tested.images.values()], settings.training)
     return ExperimentData(trained_on, tested, tested.legend, train_truth, truth)
 

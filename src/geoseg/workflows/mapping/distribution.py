@@ -16,12 +16,12 @@ import torch
 
 from geoseg import __version__
 from geoseg.domain.mapping.prediction import count_strips
-from geoseg.domain.ports import Predictor, Progress, Silence
+from geoseg.domain.ports import NullProgress, Predictor, Progress
 from geoseg.errors import ModelFileError, SettingsError
 from geoseg.networks.models.model_file import read_model
 from geoseg.settings import PredictSettings
 from geoseg.workflows.mapping.engines import rebuild_predictor
-from geoseg.workflows.mapping.raster_map import Work, make_strips, missing_ranges
+from geoseg.workflows.mapping.raster_map import MapJob, make_strips, missing_ranges
 from geoseg.workflows.process_tuning import tune_process
 
 PACKAGE = "geoseg-pointai"
@@ -31,7 +31,7 @@ RETRIES = 2
 CONNECT_S = 20
 
 
-def spread_strips(works: Sequence[Work], *, progress: Progress) -> None:
+def spread_strips(works: Sequence[MapJob], *, progress: Progress) -> None:
     """Make the missing strips of all maps on workers; each keeps the strips it finishes.
 
     The workers write to the folder of the map, which they must see under the same path. A range of strips that fails is
@@ -74,7 +74,7 @@ def spread_strips(works: Sequence[Work], *, progress: Progress) -> None:
             progress.advance(len(part), f"on {future.result()}")
 
 
-def make_on_worker(work: Work, part: range, *, threads: int | None) -> str:
+def make_on_worker(work: MapJob, part: range, *, threads: int | None) -> str:
     """Make a range of strips in this process; return the name of its machine and its number.
 
     Args:
@@ -90,7 +90,7 @@ def make_on_worker(work: Work, part: range, *, threads: int | None) -> str:
     predictor = _predictor(settings.model, settings.output_stride, identity)
     with work.open() as source:
         for missing in missing_ranges(work.store.finished(), part):
-            make_strips(work, missing, predictor, source=source, progress=Silence())
+            make_strips(work, missing, predictor, source=source, progress=NullProgress())
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
@@ -113,7 +113,7 @@ def _predictor(path: Path, output_stride: Any, identity: tuple[tuple[str, Any], 
     return rebuild_predictor(model, wanted)
 
 
-def _chunks(work: Work, workers: int) -> list[range]:
+def _chunks(work: MapJob, workers: int) -> list[range]:
     """Cut the missing strips into ranges; each costs one strip more than it has, so they are not too short."""
     work.begin()
     with work.open() as source:

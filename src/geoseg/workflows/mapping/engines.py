@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any, Literal, NamedTuple, cast, get_args
 
 from geoseg.domain.mapping.prediction import WindowPlan
-from geoseg.domain.mapping.test_time_augmentation import Turned
+from geoseg.domain.mapping.test_time_augmentation import AugmentedPredictor
 from geoseg.domain.ports import Predictor, Progress
 from geoseg.geodata.outputs.strips import StripStore
 from geoseg.geodata.reading.rasters import open_raster
@@ -37,8 +37,8 @@ from geoseg.workflows.mapping.quantisation import (
     read_sample,
     report,
 )
-from geoseg.workflows.mapping.raster_map import Engine, Task
-from geoseg.workflows.mapping.raster_prior import with_odds
+from geoseg.workflows.mapping.raster_map import Engine, MapTask
+from geoseg.workflows.mapping.raster_prior import with_raster_prior
 
 _AnyBackend = Backend | Literal["auto"]
 
@@ -51,7 +51,7 @@ class _Choice(NamedTuple):
 
 
 def build_engine(
-    settings: PredictSettings, model: Model, tasks: Sequence[Task], *, plan: WindowPlan, progress: Progress
+    settings: PredictSettings, model: Model, tasks: Sequence[MapTask], *, plan: WindowPlan, progress: Progress
 ) -> tuple[Engine, Predictor]:
     """Return how rasters are mapped, and the model ready to do it.
 
@@ -90,7 +90,7 @@ def build_engine(
         },
         description=mlm_properties(model),
     )
-    return engine, Turned(choice.predictor) if settings.tta else choice.predictor
+    return engine, AugmentedPredictor(choice.predictor) if settings.tta else choice.predictor
 
 
 def rebuild_predictor(model: Model, identity: Mapping[str, Any]) -> Predictor:
@@ -106,7 +106,7 @@ def rebuild_predictor(model: Model, identity: Mapping[str, Any]) -> Predictor:
         predictor = build_predictor(
             model, identity["backend"], device=identity["device"], precision=identity["precision"]
         )
-    return with_odds(Turned(predictor) if identity.get("tta") else predictor, identity)
+    return with_raster_prior(AugmentedPredictor(predictor) if identity.get("tta") else predictor, identity)
 
 
 def _choose(
@@ -146,7 +146,7 @@ def _choose_int8(
 
 
 def _quantised(
-    settings: PredictSettings, model: Model, task: Task, *, begun: Mapping[str, Any]
+    settings: PredictSettings, model: Model, task: MapTask, *, begun: Mapping[str, Any]
 ) -> tuple[Quantised, Sample | None]:
     """Quantise as an unfinished map of this model was, without a sample, or by a sample of the raster."""
     is_of_model = begun.get("precision") == "int8" and begun.get("model_sha256") == model.sha256
@@ -163,7 +163,7 @@ def _quantised(
     return quantise_for(model, sample), sample
 
 
-def _begun(tasks: Sequence[Task]) -> dict[str, Any]:
+def _begun(tasks: Sequence[MapTask]) -> dict[str, Any]:
     """Return what the first unfinished map of these was begun with; empty without any."""
     found = (StripStore(task.files["class_map"]).identity() for task in tasks)
     return next((identity for identity in found if identity is not None), {})

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from geoseg.domain.legend import UNLABELLED, Legend
-from geoseg.domain.mapping.batching import Batcher, Watch
+from geoseg.domain.mapping.batching import Batcher, JobProgress
 from geoseg.domain.mapping.class_areas import ClassAreas
 from geoseg.domain.mapping.prediction import STEPS, Strip, WindowPlan, count_windows, predict_strips
-from geoseg.domain.mapping.test_time_augmentation import Turned
-from geoseg.domain.ports import Progress, Silence
+from geoseg.domain.mapping.test_time_augmentation import AugmentedPredictor
+from geoseg.domain.ports import NullProgress, Progress
 from geoseg.domain.windows import Window
 from geoseg.geodata.outputs.class_maps import class_map_writer, confidence_writer
 from geoseg.geodata.outputs.cogs import BandWriter
@@ -49,11 +49,11 @@ class Sharing:
 
     most: int = 1
     wait_s: float = 0.0
-    watch: Watch | None = None
+    watch: JobProgress | None = None
 
 
 @dataclass(frozen=True)
-class Live:
+class LoadedModel:
     """A model in memory.
 
     Attributes:
@@ -107,7 +107,9 @@ class ImageMap:
         return float(self.confidence[mapped].mean() / STEPS) if mapped.any() else None
 
 
-def load_live(path: Path, *, device: str, precision: MapPrecision, backend: str, sharing: Sharing) -> Live:
+def load_into_memory(
+    path: Path, *, device: str, precision: MapPrecision, backend: str, sharing: Sharing
+) -> LoadedModel:
     """Read a model and let it answer once, so that what cannot compute is found out here.
 
     Raises:
@@ -124,7 +126,7 @@ def load_live(path: Path, *, device: str, precision: MapPrecision, backend: str,
         precision=precision,
         backend=backend,  # type: ignore[arg-type]
     )
-    engine, predictor = build_engine(settings, model, [], plan=plan, progress=Silence())
+    engine, predictor = build_engine(settings, model, [], plan=plan, progress=NullProgress())
     batcher = Batcher(predictor, most=sharing.most, wait_s=sharing.wait_s, watch=sharing.watch)
     shape = (len(model.record.bands), _PROOF_PX, _PROOF_PX)
     try:
@@ -133,10 +135,10 @@ def load_live(path: Path, *, device: str, precision: MapPrecision, backend: str,
         batcher.close()
         raise
     computing = {name: str(engine.identity[name]) for name in ("device", "precision", "backend")}
-    return Live(model.record, model.sha256, plan, batcher, computing)
+    return LoadedModel(model.record, model.sha256, plan, batcher, computing)
 
 
-def check_live_bands(path: Path, live: Live) -> None:
+def check_live_bands(path: Path, live: LoadedModel) -> None:
     """Make sure that an image has the bands that a model was trained on.
 
     Raises:
@@ -165,7 +167,7 @@ AS_TRAINED = Reading()
 
 def map_image(
     path: Path,
-    live: Live,
+    live: LoadedModel,
     *,
     tta: bool = False,
     reading: Reading = AS_TRAINED,
@@ -186,8 +188,8 @@ def map_image(
         PixelValuesError: The image's values are on another scale than the training's.
         RasterError: The image is damaged, has no such bands, or no known ground area while ``min_area`` is given.
     """
-    progress, record = progress or Silence(), live.record
-    predictor = Turned(live.batcher) if tta else live.batcher
+    progress, record = progress or NullProgress(), live.record
+    predictor = AugmentedPredictor(live.batcher) if tta else live.batcher
     strips = list[Strip]()
     validity = validity_for(reading, record)
     with open_raster(path, bands=record.bands, validity=validity) as source, live.batcher.at_work():

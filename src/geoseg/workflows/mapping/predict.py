@@ -36,8 +36,8 @@ from geoseg.workflows.inputs import validity_for
 from geoseg.workflows.library_faults import plain_faults
 from geoseg.workflows.mapping.distribution import spread_strips
 from geoseg.workflows.mapping.engines import build_engine
-from geoseg.workflows.mapping.raster_map import Task, Work, map_raster, pixels_by_class
-from geoseg.workflows.mapping.raster_prior import check_prior, raster_odds, with_odds
+from geoseg.workflows.mapping.raster_map import MapJob, MapTask, map_raster, pixels_by_class
+from geoseg.workflows.mapping.raster_prior import check_prior, estimate_raster_prior, with_raster_prior
 from geoseg.workflows.value_check import check_values
 
 RESOLUTION_TOLERANCE = 2.0
@@ -110,7 +110,9 @@ def predict(settings: PredictSettings, progress: Progress | None = None) -> list
     record = model.record
     del model  # The predictor has weights of its own.
     # Each with its own raster alone: a work is sent to workers many times.
-    works = [Work(task, engine, settings.model_copy(update={"rasters": (task.info.path,)})) for task in tasks]
+    works = [
+        MapJob(task, engine, settings.model_copy(update={"rasters": (task.info.path,)})) for task in tasks
+    ]
     if settings.prior == "raster":
         works = [_with_own_prior(work, predictor, record, progress=progress) for work in works]
     if settings.processes > 1 or settings.scheduler is not None:
@@ -120,7 +122,7 @@ def predict(settings: PredictSettings, progress: Progress | None = None) -> list
         # Only here: workers have no use for it.
         work = replace(work, task=replace(work.task, origin=_origin(work, record)))
         try:
-            records = map_raster(work, with_odds(predictor, work.engine.identity), progress)
+            records = map_raster(work, with_raster_prior(predictor, work.engine.identity), progress)
         except StoppedError:
             raise
         except GeoSegError as error:
@@ -143,7 +145,7 @@ def predict(settings: PredictSettings, progress: Progress | None = None) -> list
     return made
 
 
-def _origin(work: Work, record: ModelRecord) -> dict[str, str]:
+def _origin(work: MapJob, record: ModelRecord) -> dict[str, str]:
     """Return the tags that say which model made a map, and which of its training points lie there."""
     places, info = record.training_places, work.task.info
     model = {
@@ -154,12 +156,12 @@ def _origin(work: Work, record: ModelRecord) -> dict[str, str]:
     return origin_tags(model, None if places is None else places_on(places, info, info.path.stem))
 
 
-def _with_own_prior(work: Work, predictor: Predictor, record: ModelRecord, *, progress: Progress) -> Work:
+def _with_own_prior(work: MapJob, predictor: Predictor, record: ModelRecord, *, progress: Progress) -> MapJob:
     """Return the work with the odds of its raster: those it was begun with, or new ones."""
     odds = (StripStore(work.task.files["class_map"]).identity() or {}).get("odds")
     if odds is None or work.settings.overwrite:
         with work.open() as source:
-            odds = raster_odds(
+            odds = estimate_raster_prior(
                 source, predictor, record, context_px=work.engine.plan.context_px, progress=progress
             )
     return replace(work, engine=replace(work.engine, identity={**work.engine.identity, "odds": odds}))
@@ -172,7 +174,7 @@ def plan_for(record: ModelRecord, window: int | None, batch: int = 1) -> WindowP
     return plan_windows(window, context, batch=batch, enlarge=architecture.enlarge)
 
 
-def _prediction(task: Task, records: list[dict[str, Any]], progress: Progress) -> Prediction:
+def _prediction(task: MapTask, records: list[dict[str, Any]], progress: Progress) -> Prediction:
     pixels, noted = pixels_by_class(records), WarningRecorder(progress)
     if not any(count for class_id, count in pixels.items() if class_id != UNLABELLED):
         noted.warn(
@@ -190,7 +192,7 @@ def _prediction(task: Task, records: list[dict[str, Any]], progress: Progress) -
     )
 
 
-def _tasks(settings: PredictSettings, record: ModelRecord, progress: Progress) -> list[Task]:
+def _tasks(settings: PredictSettings, record: ModelRecord, progress: Progress) -> list[MapTask]:
     """Check all that goes in and comes out."""
     tasks = _of_each(settings.rasters, lambda raster: _task(raster, settings, record, progress=progress))
     _check_names(tasks)
@@ -199,9 +201,9 @@ def _tasks(settings: PredictSettings, record: ModelRecord, progress: Progress) -
     return _of_each(tasks, lambda task: _with_values_checked(task, settings, record, progress=progress))
 
 
-def _of_each(items: Sequence[_Item], check: Callable[[_Item], Task]) -> list[Task]:
+def _of_each(items: Sequence[_Item], check: Callable[[_Item], MapTask]) -> list[MapTask]:
     """Return what a check gives for each raster; the error names all rasters that fail it."""
-    passed, failed = list[Task](), list[GeoSegError]()
+    passed, failed = list[MapTask](), list[GeoSegError]()
     for item in items:
         try:
             passed.append(check(item))
@@ -215,8 +217,8 @@ def _of_each(items: Sequence[_Item], check: Callable[[_Item], Task]) -> list[Tas
 
 
 def _with_values_checked(
-    task: Task, settings: PredictSettings, record: ModelRecord, *, progress: Progress
-) -> Task:
+    task: MapTask, settings: PredictSettings, record: ModelRecord, *, progress: Progress
+) -> MapTask:
     warnings = _check_values(task.info, settings, record)
     for warning in warnings:
         progress.warn(warning)
@@ -233,7 +235,7 @@ def _check_values(info: RasterInfo, settings: PredictSettings, record: ModelReco
         return ()  # The raster is damaged. Mapping names the place, and the other rasters are mapped.
 
 
-def _task(raster: Path, settings: PredictSettings, record: ModelRecord, *, progress: Progress) -> Task:
+def _task(raster: Path, settings: PredictSettings, record: ModelRecord, *, progress: Progress) -> MapTask:
     noted = WarningRecorder(progress)
     info = describe_raster(raster)
     check_bands(info, record, settings.model)
@@ -263,7 +265,7 @@ def _task(raster: Path, settings: PredictSettings, record: ModelRecord, *, progr
     if not settings.resample:
         warn_of_resolution(info, record, noted)
     replaces = settings.overwrite or bool(claimed)
-    return Task(info, files | styles, replaces=replaces, warnings=tuple(noted.warnings))
+    return MapTask(info, files | styles, replaces=replaces, warnings=tuple(noted.warnings))
 
 
 def _styles(files: Mapping[str, Path], settings: PredictSettings, progress: Progress) -> dict[str, Path]:
@@ -305,7 +307,7 @@ def _check_folders(settings: PredictSettings) -> None:
             )
 
 
-def _check_names(tasks: list[Task]) -> None:
+def _check_names(tasks: list[MapTask]) -> None:
     """Refuse two results of one name."""
     outputs = Counter(path.resolve() for task in tasks for path in task.files.values())
     for path, times in outputs.items():

@@ -54,7 +54,7 @@ Write = Callable[[MadeStrip], None]
 
 
 @dataclass(frozen=True)
-class Task:
+class MapTask:
     """A raster to map.
 
     Attributes:
@@ -96,10 +96,10 @@ class Engine:
 
 
 @dataclass(frozen=True)
-class Work:
+class MapJob:
     """One raster's map: what is to be made, how, and what the user asked for."""
 
-    task: Task
+    task: MapTask
     engine: Engine
     settings: PredictSettings
 
@@ -160,7 +160,7 @@ class Work:
         return areas if all(path.exists() for path in self.task.files.values()) else None
 
 
-def map_raster(work: Work, predictor: Predictor, progress: Progress) -> list[dict[str, Any]]:
+def map_raster(work: MapJob, predictor: Predictor, progress: Progress) -> list[dict[str, Any]]:
     """Predict the strips that are missing, then write every file; return the classes' areas.
 
     The store is left saying that the map is made.
@@ -203,7 +203,9 @@ def missing_ranges(finished: set[int], within: range) -> Iterator[range]:
             yield range(before + 1, after)
 
 
-def make_strips(work: Work, part: range, predictor: Predictor, *, source: Raster, progress: Progress) -> None:
+def make_strips(
+    work: MapJob, part: range, predictor: Predictor, *, source: Raster, progress: Progress
+) -> None:
     """Predict the strips of a range and keep each when it is finished."""
     area = read_area(work.settings.area, source.info) if work.settings.area else None
     strips = predict_strips(
@@ -219,7 +221,7 @@ def make_strips(work: Work, part: range, predictor: Predictor, *, source: Raster
             work.store.write(strip if area is None else strip.masked(area.inside(strip.window)))
 
 
-def _fill(work: Work, source: Raster, predictor: Predictor, *, progress: Progress) -> None:
+def _fill(work: MapJob, source: Raster, predictor: Predictor, *, progress: Progress) -> None:
     plan, name = work.engine.plan, work.task.info.path.name
     count = count_strips(source, plan)
     missing = list(missing_ranges(work.store.finished(), range(count)))
@@ -231,7 +233,7 @@ def _fill(work: Work, source: Raster, predictor: Predictor, *, progress: Progres
         make_strips(work, part, predictor, source=source, progress=progress)
 
 
-def _write_files(work: Work, source: Raster, progress: Progress) -> list[dict[str, Any]]:
+def _write_files(work: MapJob, source: Raster, progress: Progress) -> list[dict[str, Any]]:
     count = count_strips(source, work.engine.plan)
     for path in work.task.files.values():
         if work.store.has_claimed(path):
@@ -255,7 +257,7 @@ def _write_files(work: Work, source: Raster, progress: Progress) -> list[dict[st
     return records
 
 
-def _made_strips(work: Work, unit: MappingUnit, count: int) -> Iterator[MadeStrip]:
+def _made_strips(work: MapJob, unit: MappingUnit, count: int) -> Iterator[MadeStrip]:
     """Yield the finished strips as they are written: small regions are merged in the map, in polygons, or in neither."""
     if unit.min_px == 1 or not (unit.is_of_map or "polygons" in work.task.files):
         yield from (MadeStrip(strip, strip) for strip in work.store.strips(count))
@@ -269,7 +271,7 @@ def _made_strips(work: Work, unit: MappingUnit, count: int) -> Iterator[MadeStri
         )
 
 
-def _writers(work: Work, grid: RasterInfo, mask: Raster | None) -> Iterator[AbstractContextManager[Write]]:
+def _writers(work: MapJob, grid: RasterInfo, mask: Raster | None) -> Iterator[AbstractContextManager[Write]]:
     """Yield what writes each file as the strips come; a file appears when its context ends well."""
     files, engine = work.task.files, work.engine
     legend = engine.legend
@@ -293,13 +295,13 @@ def _of_band(writer: AbstractContextManager[BandWriter], name: str) -> Iterator[
 
 
 @contextmanager
-def _of_polygons(path: Path, grid: RasterInfo, work: Work) -> Iterator[Write]:
+def _of_polygons(path: Path, grid: RasterInfo, work: MapJob) -> Iterator[Write]:
     simplify_m, overwrite = work.settings.simplify, work.task.replaces
     with polygon_writer(path, grid, work.engine.legend, overwrite=overwrite, simplify_m=simplify_m) as writer:
         yield lambda made: writer.write(made.of_polygons)
 
 
-def _write_tables(work: Work, records: list[dict[str, Any]]) -> None:
+def _write_tables(work: MapJob, records: list[dict[str, Any]]) -> None:
     files, legend, overwrite = work.task.files, work.engine.legend, work.task.replaces
     if "areas" in files:
         write_json(files["areas"], {"classes": records}, AREA_JSON, overwrite=overwrite)

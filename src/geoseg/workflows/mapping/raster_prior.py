@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.domain.choices import draws_by_area
-from geoseg.domain.mapping.prior_shift import Reweighted
+from geoseg.domain.mapping.prior_shift import PriorShiftedPredictor
 from geoseg.domain.ports import Predictor, Progress
 from geoseg.domain.windows import grid
 from geoseg.errors import SettingsError
@@ -40,7 +40,7 @@ def check_prior(record: ModelRecord, where: object) -> None:
         )
 
 
-def raster_odds(
+def estimate_raster_prior(
     source: Raster, predictor: Predictor, record: ModelRecord, *, context_px: int, progress: Progress
 ) -> str:
     """Return the logarithms of the factors that a model's odds change by on a raster, apart by spaces.
@@ -77,10 +77,14 @@ def raster_odds(
     return " ".join(f"{odds:.6f}" for odds in new - shift)
 
 
-def with_odds(predictor: Predictor, identity: Mapping[str, Any]) -> Predictor:
+def with_raster_prior(predictor: Predictor, identity: Mapping[str, Any]) -> Predictor:
     """Return the predictor with the odds that the identity of a map names, if it names any."""
     odds = identity.get("odds")
-    return predictor if odds is None else Reweighted(predictor, [float(part) for part in odds.split()])
+    return (
+        predictor
+        if odds is None
+        else PriorShiftedPredictor(predictor, [float(part) for part in odds.split()])
+    )
 
 
 def _land(source: Raster, predictor: Predictor, context_px: int) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ from geoseg.learning.recipe_choice import Choice, Score, choose, score
 from geoseg.networks.features.point_features import even_choice
 from geoseg.workflows.training.deep import (
     LEAST_JUDGING,
-    Trial,
+    HeldOutTrial,
     deep,
     judging_fold,
     recalibrate,
@@ -100,7 +100,7 @@ class Comparison:
 
     minutes: float
     scores: Mapping[str, Score]
-    trial: Trial | None
+    trial: HeldOutTrial | None
 
     @property
     def is_gain(self) -> bool:
@@ -115,7 +115,7 @@ class Comparison:
 
 def _try_deep(job: Job, quick: Trained, layers: Layers, *, spent_s: float) -> Comparison:
     """Compare deep with quick at some of the places, where the time suffices for this and for deep on all points."""
-    points, settings = even_choice(job.material.teaching.points), job.settings
+    points, settings = even_choice(job.training_data.teaching.points), job.settings
     if judging_fold(points, patch_px=settings.patch, seed=settings.seed) is None:
         job.progress.say(
             f"Not trying deep: fewer than {LEAST_JUDGING} points can be left out to judge it by."

@@ -13,17 +13,23 @@ from geoseg.domain.legend import Legend
 from geoseg.domain.points import TRAIN
 from geoseg.domain.ports import Progress
 from geoseg.learning.calibration import Calibration, HeldOut, fit_temperature
-from geoseg.learning.class_prior import LandShares, PriorReport, correct_prior, estimate_shares, weigh_points
+from geoseg.learning.class_prior import (
+    ClassProportions,
+    PriorReport,
+    correct_prior,
+    estimate_shares,
+    weigh_points,
+)
 from geoseg.settings import TrainSettings
 from geoseg.workflows.training.class_proportions import normalise
-from geoseg.workflows.training.training_data import Material
+from geoseg.workflows.training.training_data import TrainingData
 
 Floats = NDArray[np.floating]
 
 
 def calibrate(
     settings: TrainSettings,
-    material: Material,
+    training_data: TrainingData,
     held_out: HeldOut | None,
     *,
     unlabelled: Floats | None,
@@ -33,7 +39,7 @@ def calibrate(
 
     Args:
         settings: ``prior`` says where the shares come from.
-        material: Points, legend, and the shares that were stated.
+        training_data: Points, legend, and the shares that were stated.
         held_out: Logits at points that the model was not fitted to; without any, nothing is corrected.
         unlabelled: Logits (U, C) at random pixels of the land.
         progress: Told what was done.
@@ -43,29 +49,29 @@ def calibrate(
     """
     held_out = None if held_out is None else held_out.counting()
     temperature = 1.0 if held_out is None or not len(held_out.labels) else fit_temperature(held_out)
-    training = material.data.points.with_role(TRAIN)
-    weights = np.bincount(training.class_id, training.weight, len(material.legend))
+    training = training_data.data.points.with_role(TRAIN)
+    weights = np.bincount(training.class_id, training.weight, len(training_data.legend))
     reason = _reason(settings, held_out, unlabelled)
     if reason or held_out is None or unlabelled is None or not weights.sum():
         progress.say(f"Class proportions are not corrected ({reason or 'no point has a weight'}).")
         return Calibration(temperature), {"source": "none"}
     point_shares = normalise(weights)
-    land = _land_shares(material, held_out, unlabelled, temperature, point_shares)
+    land = _land_shares(training_data, held_out, unlabelled, temperature, point_shares)
     calibration, report = correct_prior(
         held_out,
         temperature,
         point_shares=point_shares,
         land=land,
         unlabelled=unlabelled,
-        is_stated=material.shares is not None,
+        is_stated=training_data.shares is not None,
     )
     estimated = report.land_shares
-    if material.shares is None:
+    if training_data.shares is None:
         probabilities = softmax(unlabelled.astype(np.float64) / temperature, axis=1)
         estimated = tuple(estimate_shares(probabilities, point_shares).tolist())
-    progress.say(_describe(report, material.legend, estimated))
+    progress.say(_describe(report, training_data.legend, estimated))
     if report.weakened:
-        names = ", ".join(material.legend.names[k] for k in report.weakened)
+        names = ", ".join(training_data.legend.names[k] for k in report.weakened)
         progress.warn(
             f"The correction would have removed most of {names} from the map, so it was weakened for that."
         )
@@ -73,18 +79,18 @@ def calibrate(
 
 
 def _land_shares(  # noqa: PLR0917 -- all that an estimate rests on
-    material: Material,
+    training_data: TrainingData,
     held_out: HeldOut,
     unlabelled: Floats,
     temperature: float,
     point_shares: NDArray[np.float64],
-) -> LandShares:
+) -> ClassProportions:
     """Return the class proportions as stated, or as far as held-out points support what unlabelled pixels say."""
-    if material.shares is not None:
-        return LandShares(material.shares)
+    if training_data.shares is not None:
+        return ClassProportions(training_data.shares)
     weight = weigh_points(held_out, unlabelled, temperature)
     probabilities = softmax(unlabelled.astype(np.float64) / temperature, axis=1)
-    return LandShares(estimate_shares(probabilities, point_shares, point_weight=weight), weight)
+    return ClassProportions(estimate_shares(probabilities, point_shares, point_weight=weight), weight)
 
 
 def _reason(settings: TrainSettings, held_out: HeldOut | None, unlabelled: Floats | None) -> str:

@@ -12,14 +12,14 @@ import torch
 
 from geoseg.domain.blocks import cell_numbers, find_blocks
 from geoseg.domain.points import CHECK, Points
-from geoseg.domain.ports import Silence
+from geoseg.domain.ports import NullProgress
 from geoseg.learning.calibration import Calibration, HeldOut, fit_temperature
 from geoseg.learning.validation import Fold, folds_by_place
 from geoseg.networks.features.point_features import even_choice, in_reading_order, read_logits
 from geoseg.networks.fitting.checkpoints import Checkpoint
 from geoseg.networks.fitting.loop import EpochRecord, FitPlan, Start, fit
-from geoseg.networks.fitting.quick import views_within
-from geoseg.networks.fitting.unlabelled_losses import Guidance
+from geoseg.networks.fitting.quick import augmentations_within
+from geoseg.networks.fitting.unlabelled_losses import UnlabelledLosses
 from geoseg.networks.models.hypercolumns import late_parameters
 from geoseg.networks.models.model_file import build_any
 from geoseg.workflows.training.recipes import (
@@ -56,7 +56,7 @@ def deep(job: Job) -> Trained:
     return recalibrate(job, trained, layers)
 
 
-def recalibrate(job: Job, trained: Trained, layers: Layers, *, trial: Trial | None = None) -> Trained:
+def recalibrate(job: Job, trained: Trained, layers: Layers, *, trial: HeldOutTrial | None = None) -> Trained:
     """Fit the temperature of a fine-tuned network; the shift for the class prior stays.
 
     The points are those of role check; else those that a trial leaves out, which a network trained alike did not see.
@@ -69,7 +69,7 @@ def recalibrate(job: Job, trained: Trained, layers: Layers, *, trial: Trial | No
     """
     if trained.recipe != "deep":
         return trained
-    checks = job.material.data.points.with_role(CHECK).counting()
+    checks = job.training_data.data.points.with_role(CHECK).counting()
     if len(checks):
         return with_temperature(trained, _logits_at(checks, trained, job))
     trial = trial or try_on_part(job, layers)
@@ -82,14 +82,14 @@ def recalibrate(job: Job, trained: Trained, layers: Layers, *, trial: Trial | No
 
 
 @dataclass(frozen=True)
-class Trial:
+class HeldOutTrial:
     """Logits of quick and deep, fitted to part of the places, at the points of the others."""
 
     quick: HeldOut
     deep: HeldOut
 
 
-def try_on_part(job: Job, layers: Layers) -> Trial | None:
+def try_on_part(job: Job, layers: Layers) -> HeldOutTrial | None:
     """Fit quick and deep to the points of about four fifths of the places, and read their logits at the others.
 
     Args:
@@ -99,24 +99,24 @@ def try_on_part(job: Job, layers: Layers) -> Trial | None:
     Returns:
         The logits, or None where fewer than 30 points can be left out.
     """
-    data, settings = job.material.data, job.settings
-    points = even_choice(job.material.teaching.points)
+    data, settings = job.training_data.data, job.settings
+    points = even_choice(job.training_data.teaching.points)
     fold = judging_fold(points, patch_px=settings.patch, seed=settings.seed)
     if fold is None:
         return None
     fitted, left = (points.take(part) for part in fold)
-    views = views_within(settings.augmentations, len(job.material.teaching.points))
+    views = augmentations_within(settings.augmentations, len(job.training_data.teaching.points))
     apart = replace(
         job,
         settings=settings.model_copy(update={"views": views}),
-        material=replace(job.material, data=replace(data, points=fitted)),
+        training_data=replace(job.training_data, data=replace(data, points=fitted)),
     )
     absent = absent_classes(data.points, data.classes) if settings.absent_classes else None
     job.progress.say(f"Fine-tuning on part of the places, to judge by {len(left)} points of the others.")
     own = layers._replace(network=copy.deepcopy(layers.network))
-    started = fit_heads(replace(apart, progress=Silence()), own)
+    started = fit_heads(replace(apart, progress=NullProgress()), own)
     tuned = tune(apart, started, absent=absent)
-    return Trial(_logits_at(left, started, job), _logits_at(left, tuned, job))
+    return HeldOutTrial(_logits_at(left, started, job), _logits_at(left, tuned, job))
 
 
 def judging_fold(points: Points, *, patch_px: int, seed: int) -> Fold | None:
@@ -137,7 +137,7 @@ def with_temperature(trained: Trained, held_out: HeldOut) -> Trained:
 def _logits_at(points: Points, trained: Trained, job: Job) -> HeldOut:
     network = build_any(trained.architecture, trained.state)
     network.to(torch.device(job.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
-    read = read_logits(network, points, job.material.data, reader=job.reader)
+    read = read_logits(network, points, job.training_data.data, reader=job.reader)
     places = cell_numbers(in_reading_order(points, job.reader.patch_px), job.reader.patch_px)
     return HeldOut(read.values.numpy(), read.label.numpy(), read.weight.numpy(), places)
 
@@ -168,7 +168,7 @@ def tune(
         plan = replace(plan, guidance=replace(plan.guidance, absent=absent))
     fitted = fit(
         replace(start, resume=checkpoint),
-        job.material.data,
+        job.training_data.data,
         plan,
         progress=job.progress,
         after_epoch=after_epoch,
@@ -203,7 +203,12 @@ def tune(
 def tuning_seconds(job: Job, started: Trained) -> float:
     """Return about how long :func:`tune` takes: two steps are made, of which the second is measured."""
     start, plan = _prepare(job, started)
-    trial = fit(start, job.material.teaching, replace(plan, epochs=2, patches=plan.batch), progress=Silence())
+    trial = fit(
+        start,
+        job.training_data.teaching,
+        replace(plan, epochs=2, patches=plan.batch),
+        progress=NullProgress(),
+    )
     return trial.history[-1].seconds * plan.epochs * -(-plan.patches // plan.batch)
 
 
@@ -215,7 +220,7 @@ def _prepare(job: Job, started: Trained) -> tuple[Start, FitPlan]:
     guidance = guide(settings.losses, started.calibration)
     if settings.absent_classes:
         guidance = replace(
-            guidance, absent=absent_classes(job.material.data.points, len(job.material.legend))
+            guidance, absent=absent_classes(job.training_data.data.points, len(job.training_data.legend))
         )
     teacher = copy.deepcopy(network).eval() if "self-training" in settings.losses else None
     plan = replace(fit_plan(job, SCHEDULE), guidance=guidance, has_fixed_norms=True)
@@ -231,7 +236,7 @@ def absent_classes(points: Points, classes: int) -> dict[str, tuple[bool, ...]]:
     return found
 
 
-def guide(losses: Collection[str], calibration: Calibration) -> Guidance:
+def guide(losses: Collection[str], calibration: Calibration) -> UnlabelledLosses:
     """Return the guidance that consists of these losses.
 
     Args:
@@ -239,11 +244,11 @@ def guide(losses: Collection[str], calibration: Calibration) -> Guidance:
         calibration: What turns the network's logits into probabilities of the land.
     """
     has_teacher = not {"self-training", "mean-teacher"}.isdisjoint(losses)
-    return Guidance(
+    return UnlabelledLosses(
         consistency=float(has_teacher),
         portion=SUREST if "class-thresholds" in losses else 1.0,
-        has_turns="rotations" in losses,
-        color=STRONG_COLOR if has_teacher else Guidance.color,
+        has_rotations="rotations" in losses,
+        color=STRONG_COLOR if has_teacher else UnlabelledLosses.color,
         has_cutmix="cutmix" in losses,
         growing=float("region-growing" in losses),
         affinity=AFFINITY * ("affinity" in losses),

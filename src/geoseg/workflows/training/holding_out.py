@@ -8,7 +8,7 @@ from geoseg.domain.blocks import Blocks
 from geoseg.domain.ports import Progress
 
 
-def tell_of_blocks(blocks: Blocks | None, progress: Progress) -> None:
+def report_blocks(blocks: Blocks | None, progress: Progress) -> None:
     """Say by which blocks points are held out, and warn where the blocks are no places of their own."""
     if blocks is None:
         progress.warn(

@@ -40,9 +40,9 @@ from geoseg.networks.models.timm_backbones import load_timm_weights
 from geoseg.networks.models.weights import WeightsReport, load_weights
 from geoseg.settings import TrainSettings
 from geoseg.workflows.training.calibration import calibrate
-from geoseg.workflows.training.holding_out import describe_blocks, tell_of_blocks
+from geoseg.workflows.training.holding_out import describe_blocks, report_blocks
 from geoseg.workflows.training.run_folder import RunFolder
-from geoseg.workflows.training.training_data import Material
+from geoseg.workflows.training.training_data import TrainingData
 
 # The prior is corrected when all is fitted.
 NOT_OF_THE_RUN = {
@@ -70,7 +70,7 @@ class Job:
     """What a recipe is given; ``fabric`` is the processes that share the work, where there are several."""
 
     settings: TrainSettings
-    material: Material
+    training_data: TrainingData
     folder: RunFolder
     progress: Progress
     fabric: Fabric | None = None
@@ -90,9 +90,9 @@ class Job:
         """DeepLabV3 as the settings ask for it."""
         return Architecture(
             backbone=self.settings.backbone,
-            bands=self.material.data.normalisation.channels,
-            indices=len(self.material.data.normalisation.indices),
-            classes=len(self.material.legend),
+            bands=self.training_data.data.normalisation.channels,
+            indices=len(self.training_data.data.normalisation.indices),
+            classes=len(self.training_data.legend),
             patch_px=self.settings.patch,
             output_stride=self.settings.output_stride,
             block_style=self.settings.block_style,
@@ -134,7 +134,7 @@ class Trained:
 
 def pfce(job: Job) -> Trained:
     """Fine-tune DeepLabV3 with partial focal cross-entropy at the points; held-out points choose the epoch."""
-    settings, data = job.settings, job.material.data
+    settings, data = job.settings, job.training_data.data
     plan = fit_plan(job, PFCE_SCHEDULE)
     torch.manual_seed(settings.seed)
     network = build_network(job.architecture)
@@ -168,7 +168,7 @@ def pfce(job: Job) -> Trained:
             "history": describe_epochs(fitted.history),
             "weights": report.describe(),
             "prior": prior,
-            **describe_blocks(job.material.blocks),
+            **describe_blocks(job.training_data.blocks),
         },
         fitted.history,
     )
@@ -203,7 +203,7 @@ def load_layers(job: Job) -> Layers:
     scales = (1, 2)[: settings.scales]
     has_texture = settings.texture
     if has_texture is None:
-        has_more = len(job.material.rasters.bands) > COLORS or bool(settings.indices)
+        has_more = len(job.training_data.rasters.bands) > COLORS or bool(settings.indices)
         has_texture = has_more and settings.weights != "none"
     architecture = replace(job.architecture, head="linear", scales=scales, has_texture=has_texture)
     if has_texture and architecture.backbone_bands < architecture.bands:
@@ -219,7 +219,7 @@ def load_layers(job: Job) -> Layers:
 
 def fit_heads(job: Job, layers: Layers) -> Trained:
     """Do what :func:`quick` does once the weights are loaded and the folder has begun."""
-    settings, data = job.settings, job.material.teaching
+    settings, data = job.settings, job.training_data.teaching
     network, architecture, report = layers
     network.to(torch.device(job.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
     cache = _feature_cache(job, network, architecture) if settings.keep_features else None
@@ -234,9 +234,13 @@ def fit_heads(job: Job, layers: Layers) -> Trained:
     if cache is not None:
         _tell_of_cache(cache, job.progress)
     validation = fitted.validation
-    tell_of_blocks(fitted.blocks, job.progress)
+    report_blocks(fitted.blocks, job.progress)
     calibration, prior = calibrate(
-        job.settings, job.material, validation.held_out, unlabelled=fitted.unlabelled, progress=job.progress
+        job.settings,
+        job.training_data,
+        validation.held_out,
+        unlabelled=fitted.unlabelled,
+        progress=job.progress,
     )
     tried = {str(ridge): loss for ridge, loss in validation.losses.items()}
     left_out = tried.get(str(validation.inverse_ridge))
@@ -269,10 +273,10 @@ def forest(job: Job) -> Trained:
 
 def fit_trees(job: Job) -> Trained:
     """Do what :func:`forest` does once the folder has begun."""
-    settings, data = job.settings, job.material.teaching
+    settings, data = job.settings, job.training_data.teaching
     fitted = fit_forest(data, job.reader, seed=settings.seed, progress=job.progress)
     calibration, prior = calibrate(
-        settings, job.material, fitted.held_out, unlabelled=fitted.unlabelled, progress=job.progress
+        settings, job.training_data, fitted.held_out, unlabelled=fitted.unlabelled, progress=job.progress
     )
     return Trained(
         "forest",
@@ -293,13 +297,17 @@ def fit_trees(job: Job) -> Trained:
 
 def _feature_cache(job: Job, network: LayerNetwork, architecture: Architecture) -> FeatureCache:
     """Return the features kept of these rasters as this network reads them."""
-    settings, material = job.settings, job.material
-    read = digest(network.backbone, replace(architecture, classes=1), job.reader, material.data.normalisation)
+    settings, training_data = job.settings, job.training_data
+    read = digest(
+        network.backbone, replace(architecture, classes=1), job.reader, training_data.data.normalisation
+    )
     validity = Validity(settings.nodata, settings.strict_nodata)
     return FeatureCache(
         folder=settings.cache or default_cache(),
-        rasters={name: repr(raster_identity(info.path)) for name, info in material.rasters.infos.items()},
-        network=f"{read} {material.rasters.bands} {validity}",
+        rasters={
+            name: repr(raster_identity(info.path)) for name, info in training_data.rasters.infos.items()
+        },
+        network=f"{read} {training_data.rasters.bands} {validity}",
         limit_bytes=int(settings.cache_gib * GIB),
     )
 
@@ -329,13 +337,13 @@ def _load(job: Job, network: nn.Module, architecture: Architecture) -> WeightsRe
 
 def _calibrate_network(job: Job, network: nn.Module) -> tuple[Calibration, dict[str, Any]]:
     """Calibrate a network on its held-out points and on random unlabelled pixels."""
-    data = job.material.data
+    data = job.training_data.data
     checks = data.points.with_role(CHECK).counting()
     if not len(checks):
-        return calibrate(job.settings, job.material, None, unlabelled=None, progress=job.progress)
+        return calibrate(job.settings, job.training_data, None, unlabelled=None, progress=job.progress)
     network.to(torch.device(job.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
     checks = in_reading_order(checks, job.reader.patch_px)
-    blocks = job.material.blocks
+    blocks = job.training_data.blocks
     places = cell_numbers(checks, blocks.block_px if blocks else job.reader.patch_px)
     held_out = read_logits(network, checks, data, reader=job.reader, progress=job.progress)
     unlabelled = None
@@ -345,7 +353,7 @@ def _calibrate_network(job: Job, network: nn.Module) -> tuple[Calibration, dict[
         unlabelled = found.take(found.valid).values.numpy()
     return calibrate(
         job.settings,
-        job.material,
+        job.training_data,
         HeldOut(held_out.values.numpy(), held_out.label.numpy(), held_out.weight.numpy(), places),
         unlabelled=unlabelled,
         progress=job.progress,
@@ -380,11 +388,11 @@ def identity(job: Job) -> dict[str, Any]:
     Where the points lie does not count.
     """
     chosen = job.settings.model_dump(mode="json", exclude=NOT_OF_THE_RUN)
-    infos = job.material.rasters.infos
+    infos = job.training_data.rasters.infos
     return {
         **chosen,
         "precision": job.precision,
-        "points_sha256": job.material.data.points.digest(),
-        "legend": job.material.legend.to_records(),
+        "points_sha256": job.training_data.data.points.digest(),
+        "legend": job.training_data.legend.to_records(),
         "rasters": {name: raster_identity(info.path) for name, info in infos.items()},
     }

@@ -15,7 +15,7 @@ import torch
 from lightning_fabric import Fabric
 
 from geoseg.domain.points import CHECK, TRAIN
-from geoseg.domain.ports import Progress, PythonWarnings, Silence, WarningRecorder
+from geoseg.domain.ports import NullProgress, Progress, PythonWarnings, WarningRecorder
 from geoseg.errors import SettingsError, StoppedError, TrainingError
 from geoseg.geodata.outputs.atomic_files import check_apart, check_output, whole_file
 from geoseg.geodata.outputs.file_kinds import MODEL
@@ -35,7 +35,7 @@ from geoseg.workflows.training.auto import auto
 from geoseg.workflows.training.deep import deep
 from geoseg.workflows.training.recipes import Job, Trained, forest, full, pfce, quick
 from geoseg.workflows.training.run_folder import RunFolder
-from geoseg.workflows.training.training_data import Material, gather
+from geoseg.workflows.training.training_data import TrainingData, gather
 
 RECIPES = {"auto": auto, "pfce": pfce, "quick": quick, "deep": deep, "forest": forest, "full": full}
 SHARED_RECIPES = ("pfce", "full")
@@ -95,25 +95,25 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
         check_weights(settings.weights, settings.backbone)
     fabric = _join(settings) if is_shared else None
     rank = 0 if fabric is None else fabric.global_rank
-    progress = WarningRecorder((progress or PythonWarnings()) if rank == 0 else Silence())
+    progress = WarningRecorder((progress or PythonWarnings()) if rank == 0 else NullProgress())
     with ExitStack() as stack:
         folder = stack.enter_context(RunFolder(settings.output, is_read_only=rank > 0))
         # What chooses by cross-validation holds nothing out.
         check_share = settings.check_share if settings.recipe == "pfce" else 0.0
-        material = gather(settings, stack, progress, check_share=check_share)
-        if rank == 0 and settings.dropped is not None and material.dropped is not None:
-            write_dropped(settings.dropped, material.dropped, overwrite=settings.overwrite)
+        training_data = gather(settings, stack, progress, check_share=check_share)
+        if rank == 0 and settings.dropped is not None and training_data.dropped is not None:
+            write_dropped(settings.dropped, training_data.dropped, overwrite=settings.overwrite)
         try:
-            job = Job(settings, material, folder, progress, fabric)
+            job = Job(settings, training_data, folder, progress, fabric)
             trained = RECIPES[settings.recipe](job)
         except KeyboardInterrupt as error:
             raise _interrupted(folder, settings) from error
         training = {
-            **_training_record(settings, material, trained),
+            **_training_record(settings, training_data, trained),
             "seconds": round(time.monotonic() - started + folder.earlier_s, 1),
             "computed_in": f"{job.precision} on {job.device}",
         }
-        record = model_record(material, trained, training=training, context_px=_context(job, trained))
+        record = model_record(training_data, trained, training=training, context_px=_context(job, trained))
         curves = folder.path / "curves.png" if trained.history else None
         if rank == 0:
             with whole_file(settings.output, MODEL, overwrite=settings.overwrite) as partial:
@@ -129,7 +129,7 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
             curves,
             rank,
             warnings=tuple(progress.warnings),
-            dropped=material.dropped,
+            dropped=training_data.dropped,
         )
 
 
@@ -172,8 +172,10 @@ def _inputs(settings: TrainSettings) -> list[Path | None]:
     return [*named, Path(settings.weights), Path(settings.prior)]
 
 
-def _training_record(settings: TrainSettings, material: Material, trained: Trained) -> dict[str, Any]:
-    points, names = material.data.points, material.legend.names
+def _training_record(
+    settings: TrainSettings, training_data: TrainingData, trained: Trained
+) -> dict[str, Any]:
+    points, names = training_data.data.points, training_data.legend.names
     counts = points.counts(len(names)).tolist()
     per_image = {str(i): int((points.image == i).sum()) for i in np.unique(points.image)}
     return {
@@ -184,46 +186,46 @@ def _training_record(settings: TrainSettings, material: Material, trained: Train
         "points_held_out": len(points.with_role(CHECK)),
         "points_by_class": dict(zip(names, counts, strict=True)),
         "points_by_image": per_image,
-        "places": _places(material, trained),
+        "places": _places(training_data, trained),
         **trained.training,
         "versions": {n: version(n) for n in ("geoseg-pointai", "torch", "torchvision")},
     }
 
 
-def _places(material: Material, trained: Trained) -> dict[str, Any]:
+def _places(training_data: TrainingData, trained: Trained) -> dict[str, Any]:
     """Return where the points lie that the model learnt from, and those that chose its epoch."""
-    learnt = material.data.points if trained.history else material.teaching.points
-    return places_of(learnt, material.rasters.infos, material.data.points.digest()).to_record()
+    learnt = training_data.data.points if trained.history else training_data.teaching.points
+    return places_of(learnt, training_data.rasters.infos, training_data.data.points.digest()).to_record()
 
 
 def _context(job: Job, trained: Trained) -> int:
     network = build_any(trained.architecture, trained.state)
     network.to(torch.device(job.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return measure_context(network, trained.calibration, job.material.data, reader=job.reader)
+    return measure_context(network, trained.calibration, job.training_data.data, reader=job.reader)
 
 
 def model_record(
-    material: Material,
+    training_data: TrainingData,
     trained: Trained,
     *,
     training: dict[str, Any],
     context_px: int,
 ) -> ModelRecord:
     """Return the record of a model file; ``training`` is what it says of how the model was trained."""
-    resolutions = [i.resolution_m for i in material.rasters.infos.values() if i.resolution_m is not None]
+    resolutions = [i.resolution_m for i in training_data.rasters.infos.values() if i.resolution_m is not None]
     return ModelRecord(
         recipe=trained.recipe,
         architecture=trained.architecture,
-        legend=material.legend,
-        bands=material.rasters.bands,
-        dtype=material.values.dtype,
-        normalisation=material.data.normalisation,
+        legend=training_data.legend,
+        bands=training_data.rasters.bands,
+        dtype=training_data.values.dtype,
+        normalisation=training_data.data.normalisation,
         resolution_m=median(resolutions) if resolutions else None,
         training=training,
         calibration=trained.calibration,
         context_px=context_px,
-        strict_nodata=material.rasters.validity.is_strict,
-        values=material.values.bands,
+        strict_nodata=training_data.rasters.validity.is_strict,
+        values=training_data.values.bands,
     )
 
 

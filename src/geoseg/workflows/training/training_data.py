@@ -35,7 +35,7 @@ from geoseg.workflows.inputs import (
     read_usable_points,
 )
 from geoseg.workflows.training.class_proportions import stated_shares
-from geoseg.workflows.training.holding_out import tell_of_blocks
+from geoseg.workflows.training.holding_out import report_blocks
 from geoseg.workflows.value_check import check_training_values
 
 NORMALISATION_WINDOWS = 256
@@ -47,7 +47,7 @@ _STRIP_PX = 256
 
 
 @dataclass(frozen=True)
-class Material:
+class TrainingData:
     """What there is to train on.
 
     Attributes:
@@ -74,7 +74,9 @@ class Material:
         return replace(self.data, points=self.data.points.with_role(TRAIN).counting())
 
 
-def gather(settings: TrainSettings, stack: ExitStack, progress: Progress, *, check_share: float) -> Material:
+def gather(
+    settings: TrainSettings, stack: ExitStack, progress: Progress, *, check_share: float
+) -> TrainingData:
     """Open the rasters, read the points, and hold out a share of them by place unless some are held out already."""
     is_full = settings.points is None
     split = settings.split if settings.data.is_dir() else None
@@ -90,7 +92,7 @@ def gather(settings: TrainSettings, stack: ExitStack, progress: Progress, *, che
     dropped = rows = None
     if settings.points is None:
         points, legend = _all_labels(inputs, rasters, progress)
-        inputs.tell_of_masks(progress)
+        inputs.report_masks(progress)
     else:
         usable = read_usable_points(
             settings.points,
@@ -118,7 +120,7 @@ def gather(settings: TrainSettings, stack: ExitStack, progress: Progress, *, che
         points = join_points([points, replace(apart, role=np.full(len(apart), CHECK))])
     elif check_share and not len(points.with_role(CHECK)):
         points, blocks = hold_out(points, check_share, patch_px=settings.patch, seed=settings.seed)
-        tell_of_blocks(blocks, progress)
+        report_blocks(blocks, progress)
     where = settings.points or settings.data
     progress.say(_describe(points, legend, where))
     _check_enough(points, legend, rows, where=where, progress=progress)
@@ -132,7 +134,7 @@ def gather(settings: TrainSettings, stack: ExitStack, progress: Progress, *, che
     normalisation = _normalisation(rasters.sources, points, settings.patch, indices=indices)
     shares = stated_shares(settings, rasters, legend, progress=progress)
     data = FitData(rasters.sources, points, normalisation, len(legend))
-    return Material(rasters, legend, data, shares, values, blocks, dropped)
+    return TrainingData(rasters, legend, data, shares, values, blocks, dropped)
 
 
 def _apart_from(taught: Points, checks: Points, *, where: Path, progress: Progress) -> Points:
