@@ -62,12 +62,6 @@ class ServeSettings(ComputeSettings):
         16, help="Predictions that may wait or run in a process; more get 503.", panel="Server"
     )
     timeout_s: _Positive = option(120.0, help="Seconds that a prediction may take.", panel="Server")
-    upload_timeout_s: _Positive = option(
-        60.0, help="Seconds that a request may take to arrive.", panel="Server"
-    )
-    job_upload_timeout_s: _Positive = option(
-        3600.0, help="Seconds that the raster of a job may take to arrive.", panel="Server"
-    )
     grace_s: _Positive = option(
         30.0, help="Seconds that running requests have to finish at shutdown.", panel="Server"
     )

@@ -16,7 +16,6 @@ from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestedRang
 from geoseg.errors import GeoSegError, OutputError, RasterError
 from geoseg.web.http import problems
 from geoseg.web.http.access import MIB, largest_body, makes_a_job
-from geoseg.web.http.deadlines import is_late
 from geoseg.web.http.problems import Kind, Problem
 from geoseg.web.http.uploads import FIELD, of_raster
 from geoseg.web.service import service
@@ -85,7 +84,9 @@ def _of_http(error: HTTPException) -> ResponseReturnValue:
     if error.response is not None:
         return cast(Response, error.response)
     if isinstance(error, ClientDisconnected):
-        return answer(_cut_short())
+        return answer(
+            Problem(problems.BAD_REQUEST, "The connection ended before the request body was complete.")
+        )
     code = error.code or 500
     if code < 400:
         return error.get_response()
@@ -118,13 +119,6 @@ def _too_large() -> Problem:
             f" Send larger rasters as jobs (POST /v1/jobs), which take {settings.max_job_upload_mib:g} MiB."
         )
     return Problem(problems.TOO_LARGE, detail)
-
-
-def _cut_short() -> Problem:
-    if is_late():
-        detail = "The request did not come within the time that this service waits for one."
-        return Problem(problems.UPLOAD_TIMEOUT, detail, headers={"Connection": "close"})
-    return Problem(problems.BAD_REQUEST, "The body ends before its end.")
 
 
 def _of_geoseg(error: GeoSegError) -> Response:

@@ -15,11 +15,10 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from geoseg.errors import OutputError
 from geoseg.web.auth.keys import Key, KeyStore
-from geoseg.web.http.access import is_open, key_text, largest_body, makes_a_job
-from geoseg.web.http.deadlines import PATIENCE, connection, has_come, is_late
+from geoseg.web.http.access import is_open, key_text, largest_body
 from geoseg.web.http.problems import KEYS_DOWN, NO_KEY, QUOTA, RATE_LIMIT, Problem
 from geoseg.web.metrics import resident_bytes
-from geoseg.web.service import Service, service
+from geoseg.web.service import service
 
 LOG = logging.getLogger("geoseg.requests")
 REQUEST_ID = "X-Request-ID"
@@ -62,16 +61,7 @@ def _enter() -> Response | None:
     request.max_content_length = largest_body(request.endpoint, request.headers, here.settings)
     if (request.content_length or 0) > request.max_content_length:
         raise RequestEntityTooLarge
-    _wait_for_body(here)
     return None
-
-
-def _wait_for_body(here: Service) -> None:
-    sock = connection()
-    if not request.content_length and "Transfer-Encoding" not in request.headers:
-        has_come()
-    elif sock is not None and makes_a_job(request.endpoint, request.headers):
-        PATIENCE.extend(sock, here.settings.job_upload_timeout_s)
 
 
 def _key(keys: KeyStore) -> Key:
@@ -153,8 +143,6 @@ def _store_of_keys() -> Iterator[None]:
 def _leave(response: Response) -> Response:
     endpoint, here = request.endpoint or "", service()
     response.headers[REQUEST_ID] = g.get("request_id", "")
-    if is_late():
-        response.headers["Connection"] = "close"
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
     if endpoint.startswith(_PAGES):

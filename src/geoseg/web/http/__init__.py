@@ -1,1 +1,1 @@
-"""HTTP: problems, limits by address, deadlines, uploads and logs."""
+"""HTTP: problems, limits by endpoint, uploads and logs."""

@@ -49,7 +49,6 @@ RATE_LIMIT = Kind("rate-limit", 429, "Too many requests")
 TIMEOUT = Kind("timeout", 504, "The prediction took too long")
 TOO_LARGE = Kind("too-large", 413, "The request is too large")
 UNSUPPORTED = Kind("unsupported-media-type", 415, "Files of this kind are not taken")
-UPLOAD_TIMEOUT = Kind("upload-timeout", 408, "The upload took too long")
 
 KINDS: tuple[Kind, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Kind))
 """Every fault that is answered."""

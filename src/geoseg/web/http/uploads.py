@@ -13,7 +13,6 @@ from flask import Request, request
 from werkzeug.datastructures import FileStorage
 
 from geoseg.errors import PixelValuesError, RasterError
-from geoseg.web.http.deadlines import has_come
 from geoseg.web.http.problems import BAD_IMAGE, BAD_REQUEST, OTHER_VALUES, TOO_LARGE, UNSUPPORTED, Problem
 from geoseg.workflows.service_files import (
     ForeignImageError,
@@ -55,7 +54,7 @@ class SpoolingRequest(Request):
 
     def __init__(self, environ: WSGIEnvironment, **given: Any) -> None:
         if environ.get("CONTENT_LENGTH"):
-            # Else a body that ends before its length, as one that comes too slowly does, would pass for whole.
+            # Otherwise Werkzeug accepts a body that is shorter than its Content-Length.
             environ.pop("wsgi.input_terminated", None)
         super().__init__(environ, **given)
 
@@ -94,7 +93,6 @@ def _the_file() -> FileStorage:
         raise Problem(UNSUPPORTED, detail)
     # A part of a form may lack its name.
     fields = [field or "" for field, uploads in request.files.lists() for _ in uploads]
-    has_come()
     upload = request.files.get(FIELD)
     if upload is None or len(fields) != 1:
         raise _no_single_file(fields)

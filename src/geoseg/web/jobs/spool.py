@@ -1,21 +1,25 @@
-"""Clear what killed processes left in the folder of uploads."""
+"""Remove leftover uploads of killed processes."""
 
 from __future__ import annotations
 
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from geoseg.settings.serving import ServeSettings
 
 FOLDER = "uploads"
-SPARE_S = 3600.0
+MAX_IDLE_S = 24 * 3600.0
+
+_FileState = tuple[int, int]
 
 
 class Spool:
-    """The folder of uploads, and since when each has been seen there, by a clock that nobody can set.
+    """The folder of uploads.
 
-    Uploads have names that do not come again, and no request lasts as long as the settings allow and an hour more.
+    An upload that has not changed for 24 hours belongs to no running request. Idle times are measured by a monotonic
+    clock, which no change of the system time affects.
 
     Args:
         settings: How models are served.
@@ -23,22 +27,35 @@ class Spool:
 
     def __init__(self, settings: ServeSettings) -> None:
         self._folder = settings.data.resolve() / FOLDER
-        self._most_s = settings.upload_timeout_s + settings.timeout_s + SPARE_S
-        self._seen = dict[Path, float]()
+        self._unchanged_since = dict[Path, tuple[_FileState, float]]()
 
     def clear(self, now: float | None = None) -> list[str]:
-        """Remove what has been there for too long, and return its names.
+        """Remove uploads that have not changed for 24 hours, and return their names.
 
         Args:
-            now: Seconds of a clock that only goes forward; None: this machine's.
+            now: Seconds of a monotonic clock; None: of this machine's clock.
         """
         now = time.monotonic() if now is None else now
-        there = list(self._folder.iterdir()) if self._folder.is_dir() else []
-        self._seen = {path: self._seen.get(path, now) for path in there}
-        old = [path for path, since in self._seen.items() if now - since > self._most_s]
+        self._observe(now)
+        old = [path for path, (_, since) in self._unchanged_since.items() if now - since > MAX_IDLE_S]
         for path in old:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)
         return [path.name for path in old]
+
+    def _observe(self, now: float) -> None:
+        """Record since when each upload has not changed."""
+        observed = dict[Path, tuple[_FileState, float]]()
+        for path in self._folder.iterdir() if self._folder.is_dir() else ():
+            with suppress(FileNotFoundError):  # Its request may have ended meanwhile.
+                state = _state(path)
+                before = self._unchanged_since.get(path)
+                observed[path] = before if before is not None and before[0] == state else (state, now)
+        self._unchanged_since = observed
+
+
+def _state(path: Path) -> _FileState:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns

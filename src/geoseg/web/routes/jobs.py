@@ -40,7 +40,6 @@ FAULTS = (
         problems.TOO_LARGE,
         problems.UNSUPPORTED,
         problems.BAD_IMAGE,
-        problems.UPLOAD_TIMEOUT,
     ),
     *(problems.FORBIDDEN_SOURCE, problems.QUOTA, problems.DISK_FULL, problems.NOT_READY),
 )

@@ -45,7 +45,7 @@ from geoseg.workflows.mapping.live import (
 PNG, TIFF, GEOJSON, JSON = "image/png", "image/tiff", "application/geo+json", "application/json"
 _TAG = Tag(name="predictions", description="Maps of images, at once")
 _FAULTS = (
-    *(problems.NO_MODEL, problems.NOT_ACCEPTABLE, problems.UPLOAD_TIMEOUT, problems.TOO_LARGE),
+    *(problems.NO_MODEL, problems.NOT_ACCEPTABLE, problems.TOO_LARGE),
     *(problems.UNSUPPORTED, problems.BAD_IMAGE, problems.QUOTA, problems.BUSY, problems.NOT_READY),
     *(problems.TIMEOUT, problems.DISK_FULL, problems.OTHER_VALUES),
 )

@@ -17,6 +17,8 @@ from geoseg.settings.serving import ServeSettings
 from geoseg.web.app import service_of
 from geoseg.web.http.access import MIB, is_open, key_text, largest_body
 
+_IDLE_S = 60
+
 
 def waitress_server(app: OpenAPI, settings: ServeSettings) -> tuple[Any, list[tuple[str, int]]]:
     """Return a server to run, and the addresses that it listens on.
@@ -32,7 +34,7 @@ def waitress_server(app: OpenAPI, settings: ServeSettings) -> tuple[Any, list[tu
         port=settings.port,
         threads=settings.threads,
         max_request_body_size=int(settings.max_job_upload_mib * MIB) + 1,
-        channel_timeout=int(settings.upload_timeout_s),
+        channel_timeout=_IDLE_S,
         # The app says who is believed (``proxies``).
         clear_untrusted_proxy_headers=False,
         ident=None,
