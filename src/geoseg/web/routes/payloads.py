@@ -7,30 +7,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from geoseg.settings import PredictSettings
 from geoseg.web.jobs.records import Product, State
 
 _ModelName = Annotated[
     str | None,
     Field(default=None, max_length=200, description="Name of the model; the first one if left out."),
-]
-_MinArea = Annotated[
-    float | None,
-    Field(
-        default=None,
-        ge=0,
-        le=1e12,
-        allow_inf_nan=False,
-        description="Minimum mapping unit in square metres, by the pixel at the image's centre: smaller regions are merged "
-        "into their largest neighbour, in maps, areas and polygons; 0 merges none. Left out: regions under 10 pixels are "
-        "merged, in polygons alone.",
-    ),
-]
-_Tta = Annotated[
-    bool,
-    Field(
-        default=False,
-        description="Test-time augmentation: the mean over windows turned and flipped in every way; 8 times as long.",
-    ),
 ]
 
 
@@ -38,25 +20,24 @@ class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-_Nodata = Annotated[
-    float | None,
-    Field(
-        default=None,
-        allow_inf_nan=False,
-        description="A pixel value that stands for no data, in addition to the one that the file declares.",
-    ),
-]
-_StrictNodata = Annotated[
-    bool | None,
-    Field(
-        default=None,
-        description="Whether nodata in one band makes a pixel invalid, not only in all; as at training if left out.",
-    ),
-]
-_AnyValues = Annotated[
-    bool,
-    Field(default=False, description="Map values on another scale than the training's too, with a warning."),
-]
+def _setting(name: str, *, note: str = "") -> Any:
+    """Declare a parameter with the description and the default of the setting of the same name.
+
+    Args:
+        name: A field of :class:`geoseg.settings.PredictSettings`.
+        note: Text to add to the description.
+    """
+    setting = PredictSettings.model_fields[name]
+    extra = setting.json_schema_extra
+    shown = extra.get("shown") if isinstance(extra, dict) else None
+    parts = (setting.description, f"Default: {shown}." if shown else "", note)
+    description = " ".join(part for part in parts if part)
+    return Field(default=setting.default, description=description)
+
+
+_MinArea = Annotated[float | None, Field(ge=0, le=1e12, allow_inf_nan=False)]
+_Tolerance = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+_Nodata = Annotated[float | None, Field(allow_inf_nan=False)]
 
 
 def _split(values: object) -> object:
@@ -81,33 +62,27 @@ class PredictQuery(_Request):
         description="As PNG or GeoTIFF: the confidence instead of the classes. As JSON: the confidence too.",
     )
     ids: bool = Field(default=False, description="As PNG: class ids instead of colours.")
-    min_area: _MinArea = None
-    tta: _Tta = False
-    nodata: _Nodata = None
-    strict_nodata: _StrictNodata = None
-    any_values: _AnyValues = False
+    min_area: _MinArea = _setting("min_area")
+    tta: bool = _setting("tta")
+    nodata: _Nodata = _setting("nodata")
+    strict_nodata: bool | None = _setting("strict_nodata")
+    any_values: bool = _setting("any_values")
 
 
 class JobQuery(_Request):
     """Options of a job."""
 
     model: _ModelName = None
-    also: Annotated[list[Product], BeforeValidator(_split)] = Field(
-        default_factory=list, description="What to make with the class map; repeat it, or separate by commas."
+    also: Annotated[list[Product], BeforeValidator(_split)] = _setting(
+        "also", note="Jobs can write confidence too. Repeat the parameter, or separate values by commas."
     )
-    min_area: _MinArea = None
-    simplify: float = Field(
-        default=0.0,
-        ge=0,
-        le=1e6,
-        allow_inf_nan=False,
-        description="Metres by which outlines may be simplified.",
-    )
-    resample: bool = Field(default=False, description="Whether to compute at the model's ground resolution.")
-    tta: _Tta = False
-    nodata: _Nodata = None
-    strict_nodata: _StrictNodata = None
-    any_values: _AnyValues = False
+    min_area: _MinArea = _setting("min_area")
+    simplify: _Tolerance = _setting("simplify")
+    resample: bool = _setting("resample")
+    tta: bool = _setting("tta")
+    nodata: _Nodata = _setting("nodata")
+    strict_nodata: bool | None = _setting("strict_nodata")
+    any_values: bool = _setting("any_values")
 
 
 class JobSource(_Request):
