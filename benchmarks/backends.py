@@ -22,7 +22,7 @@ from geoseg.domain.windows import Window
 from geoseg.geodata.reading.rasters import open_raster
 from geoseg.networks.models.model_file import Model, read_model
 from geoseg.networks.prediction.backends import Int8Backend, build_int8_predictor, build_predictor
-from geoseg.networks.prediction.quantisation import WindowPixels, same_classes
+from geoseg.networks.prediction.quantisation import WindowPixels, class_agreement
 from geoseg.workflows.mapping.quantisation import Quantised, Sample, quantise_for, read_sample
 
 
@@ -48,7 +48,7 @@ def main() -> None:
         for name, predictor in predictors.items():
             best[name] = min(best[name], _timed(predictor, window))
     for name, seconds in best.items():
-        agreement = same_classes(predictors["torch"], predictors[name], sample.compared)
+        agreement = class_agreement(predictors["torch"], predictors[name], sample.compared)
         print(
             f"{name:14s} {seconds:7.3f} s a window, {best['torch'] / seconds:5.2f} times as fast as torch, "
             f"{100 * agreement:6.2f} % of the pixels have its class"

@@ -86,9 +86,16 @@ def measure(losses: Sequence[str] | None, *, patch_px: int, batch: int, steps: i
         own = Architecture(**{**vars(architecture), "head": "linear", "scales": (1, 2)})
         network, teacher = build_layer_network(own), build_layer_network(own)
         start = Start(network, (late_parameters(network), []), teacher=teacher.to(device))
-        guidance = guide(losses, Calibration(1.0, (0.0,) * CLASSES))
+        unlabelled_losses = guide(losses, Calibration(1.0, (0.0,) * CLASSES))
         # The loss at noise means nothing, and its rate keeps the weights where they are.
-        plan = FitPlan(**{**vars(plan), "guidance": guidance, "has_fixed_norms": True, "backbone_rate": 1e-9})
+        plan = FitPlan(
+            **{
+                **vars(plan),
+                "unlabelled_losses": unlabelled_losses,
+                "has_fixed_norms": True,
+                "backbone_rate": 1e-9,
+            }
+        )
     seconds = fit(start, data, plan, progress=NullProgress()).history[-1].seconds / steps
     if device == "cuda":
         return seconds, torch.cuda.max_memory_allocated() / 2**20

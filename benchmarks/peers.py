@@ -50,8 +50,8 @@ from geoseg.domain.windows import Window
 from geoseg.networks.features.normalising import normalise
 from geoseg.networks.fitting.devices import choose_device, choose_precision
 from geoseg.networks.models.model_file import Model, read_model
-from geoseg.networks.models.stage_initialisation import pass_through
-from geoseg.networks.models.stem_initialisation import start_with_blobs_and_gratings
+from geoseg.networks.models.stage_initialisation import init_identity_blocks
+from geoseg.networks.models.stem_initialisation import init_gabor_filters
 from geoseg.networks.prediction.torch_predictor import TorchPredictor
 
 PEERS = {"torchgeo": "torchgeo", "geoai": "geoai-py"}
@@ -114,8 +114,8 @@ def _compare(options: argparse.Namespace) -> dict[str, object]:
 def _invent_model(raster: Path, output_stride: int) -> Model:
     """Return a network as training without weights starts it, its last layer fitted to colours: noise makes no map."""
     model = engine.build_model("resnet50", output_stride=output_stride)
-    pass_through(model.network, [name for name, _ in model.network.named_parameters()])
-    start_with_blobs_and_gratings(model.network.backbone.conv1)
+    init_identity_blocks(model.network, [name for name, _ in model.network.named_parameters()])
+    init_gabor_filters(model.network.backbone.conv1)
     with rasterio.open(raster) as dataset:
         pixels = torch.from_numpy(dataset.read(window=((0, WINDOW_PX), (0, WINDOW_PX)))).float()[None]
     head = model.network.classifier

@@ -29,7 +29,7 @@ from geoseg.geodata.datasets.landscapes import write_landscapes
 from geoseg.geodata.outputs.atomic_files import whole_file
 from geoseg.geodata.reading.rasters import Raster
 from geoseg.learning.calibration import Calibration, HeldOut
-from geoseg.networks.features.point_features import FitData, draw_unlabelled, in_reading_order, read_logits
+from geoseg.networks.features.point_features import FitData, draw_unlabelled, read_logits, sort_by_cell
 from geoseg.networks.fitting.quick import fit_quick
 from geoseg.networks.heads.forest import fit_forest
 from geoseg.settings import SampleSettings, TrainSettings
@@ -182,7 +182,7 @@ def _fit_dataset(settings: TrainSettings, training_data: TrainingData, stack: Ex
     pixels = replace(drawn, class_id=truth).take(valid & (truth != UNLABELLED))
     fitted = _fit(settings, training_data, test=(test, pixels))
     # The unlabelled pixels of the fit, which never saw their classes.
-    drawn = in_reading_order(
+    drawn = sort_by_cell(
         draw_unlabelled(training_data.data.sizes, settings.patch, settings.seed), settings.patch
     )
     truth, valid = _truth(settings, training_data, drawn, sources=training_data.rasters.sources)

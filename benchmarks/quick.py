@@ -15,9 +15,9 @@ import numpy as np
 
 from geoseg.domain.ports import NullProgress
 from geoseg.learning.validation import Sample
-from geoseg.networks.features.point_features import MOST_POINTS
+from geoseg.networks.features.point_features import MAX_POINTS
 from geoseg.networks.fitting.quick import cross_validate
-from geoseg.networks.heads.logistic import fit_linear, fitting, standardise
+from geoseg.networks.heads.logistic import fit_linear, single_threaded_blas, standardise
 
 FEATURES = 2 * (64 + 256 + 512 + 1024)  # of ResNet50's first convolution and stages 1 to 3 at two scales
 POINTS_A_PLACE = 40
@@ -33,12 +33,12 @@ def main() -> None:
     parser.add_argument("--views", type=int, default=4)
     options = parser.parse_args()
     for count in options.points:
-        views = min(options.views, MOST_POINTS // count)
+        views = min(options.views, MAX_POINTS // count)
         sample = _invent(count, options.classes, views)
         began = time.perf_counter()
         standard = standardise(sample.values)
         fitted = Sample(standard.coordinates, sample.labels, sample.weights, sample.places)
-        with fitting():
+        with single_threaded_blas():
             fit_linear(
                 fitted.values, fitted.labels, fitted.weights, classes=options.classes, inverse_ridge=1e-3
             )

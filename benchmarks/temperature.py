@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from geoseg.learning.calibration import MOST_TEMPERATURE
+from geoseg.learning.calibration import MAX_TEMPERATURE
 
 TEMPERATURES = (0.5, 0.7, 1.0, 1.4, 2.0, 3.0)
 LANDS = ((3, 3.5), (6, 3.5), (6, 2.5))
 """Classes, and how many standard deviations their centres are apart: 93, 86 and 69 % of the points are right."""
 DRAWS = {5: 200, 20: 200, 100: 60, 2000: 6}
 PRIORS = (float("inf"), 0.25, 0.5, 0.75, 1.0)
-GRID = np.linspace(-np.log(MOST_TEMPERATURE), np.log(MOST_TEMPERATURE), 241)
+GRID = np.linspace(-np.log(MAX_TEMPERATURE), np.log(MAX_TEMPERATURE), 241)
 
 Floats = NDArray[np.float64]
 

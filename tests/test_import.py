@@ -27,8 +27,8 @@ for module in pkgutil.walk_packages(geoseg.__path__, "geoseg."):
         importlib.import_module(module.name)
 for name in geoseg.__all__:
     getattr(geoseg, name)
-from geoseg.inference.memory import FreeMemory
-FreeMemory().make_room((1, 2, 3))
+from geoseg.inference.memory import MemoryTrimmer
+MemoryTrimmer().trim_on_new_shape((1, 2, 3))
 print([change for change in changes if change[2] != "malloc_trim"])
 from rasterio._env import get_gdal_config
 names = "PNG_WHOLE_IMAGE_OPTIM", "HTTP_MAX_RETRY", "HTTP_RETRY_DELAY", "DISABLE_READDIR_ON_OPEN", "PAM_ENABLED"

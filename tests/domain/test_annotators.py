@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from geoseg.domain.annotators import Annotator, Candidates, ComponentReach, components, err
+from geoseg.domain.annotators import Annotator, Candidates, ComponentKeyFactors, add_errors, components
 from geoseg.domain.legend import UNLABELLED
 from geoseg.domain.points import Budget, make_points, sample_points
 
@@ -24,7 +24,7 @@ def _candidates(mask=MASK, **annotator):
 
 def _by_component(masks, per_class, *, scope="image", seed=0, tile_px=256):
     """Draw points of class 0 component by component."""
-    reach = ComponentReach(masks, seed, tile_px if scope == "tile" else None)
+    reach = ComponentKeyFactors(masks, seed, tile_px if scope == "tile" else None)
     return sample_points(masks, Budget(per_class, scope, tile_px), classes=1, seed=seed, reach=reach).points
 
 
@@ -122,17 +122,17 @@ def test_points_of_a_small_budget_are_among_those_of_a_larger_one():
 
 def test_the_reach_is_that_of_the_seed_and_the_image():
     masks = {"a": MASK, "b": MASK}
-    assert np.array_equal(ComponentReach(masks, 1)["a"], ComponentReach(masks, 1)["a"])
-    assert not np.array_equal(ComponentReach(masks, 1)["a"], ComponentReach(masks, 2)["a"])
-    assert not np.array_equal(ComponentReach(masks, 1)["a"], ComponentReach(masks, 1)["b"])
-    assert list(ComponentReach(masks, 1)) == ["a", "b"]
+    assert np.array_equal(ComponentKeyFactors(masks, 1)["a"], ComponentKeyFactors(masks, 1)["a"])
+    assert not np.array_equal(ComponentKeyFactors(masks, 1)["a"], ComponentKeyFactors(masks, 2)["a"])
+    assert not np.array_equal(ComponentKeyFactors(masks, 1)["a"], ComponentKeyFactors(masks, 1)["b"])
+    assert list(ComponentKeyFactors(masks, 1)) == ["a", "b"]
 
 
 def test_a_jittered_centre_stays_in_its_class_and_reach():
     mask = np.zeros((50, 50), np.uint8)
     mask[:, 25:] = 1
     points = make_points("a", [20.0] * 300, [27.0] * 300, [1] * 300)
-    moved = err(points, {"a": mask}, Annotator("centre", jitter_px=4), classes=2, seed=0)
+    moved = add_errors(points, {"a": mask}, Annotator("centre", jitter_px=4), classes=2, seed=0)
     distance = np.hypot(moved.row - 20, moved.col - 27)
     assert distance.max() <= 4
     assert np.median(distance) > 1
@@ -141,7 +141,7 @@ def test_a_jittered_centre_stays_in_its_class_and_reach():
 
 def test_misplaced_points_lie_one_to_so_many_pixels_off_and_on_the_raster():
     points = _points()
-    moved = err(
+    moved = add_errors(
         points, {"a": np.zeros((50, 50), np.uint8)}, Annotator(location_error_px=3), classes=2, seed=0
     )
     inside = (points.row > 3) & (points.row < 46) & (points.col > 3) & (points.col < 46)
@@ -155,7 +155,9 @@ def test_misplaced_points_lie_one_to_so_many_pixels_off_and_on_the_raster():
 
 def test_a_share_of_the_labels_is_wrong():
     points = _points(2000)
-    erred = err(points, {"a": np.zeros((50, 50), np.uint8)}, Annotator(wrong_share=0.2), classes=4, seed=0)
+    erred = add_errors(
+        points, {"a": np.zeros((50, 50), np.uint8)}, Annotator(wrong_share=0.2), classes=4, seed=0
+    )
     wrong = erred.class_id != 1
     assert wrong.mean() == pytest.approx(0.2, abs=0.03)
     assert set(erred.class_id[wrong].tolist()) == {0, 2, 3}
@@ -163,7 +165,7 @@ def test_a_share_of_the_labels_is_wrong():
 
 def test_a_careful_annotator_does_not_err():
     points = _points()
-    same = err(points, {"a": np.zeros((50, 50), np.uint8)}, Annotator(), classes=2, seed=0)
+    same = add_errors(points, {"a": np.zeros((50, 50), np.uint8)}, Annotator(), classes=2, seed=0)
     assert same.digest() == points.digest()
 
 
@@ -171,7 +173,7 @@ def test_budgets_of_tiles_look_for_components_in_each_tile():
     masks = {"a": np.zeros((40, 60), np.uint8)}
     kept = Candidates(masks, Annotator("centre"), tile_px=20)["a"]
     assert (kept == 0).sum() == 6
-    reach = ComponentReach(masks, 0, tile_px=20)["a"]
+    reach = ComponentKeyFactors(masks, 0, tile_px=20)["a"]
     assert len(np.unique(reach)) == 6
-    assert len(np.unique(ComponentReach(masks, 0)["a"])) == 1
+    assert len(np.unique(ComponentKeyFactors(masks, 0)["a"])) == 1
     assert len(_by_component(masks, 3, scope="tile", tile_px=20)) == 6 * 3

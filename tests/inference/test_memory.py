@@ -10,11 +10,11 @@ SCRIPT = """
 import sys
 from pathlib import Path
 import numpy as np
-from geoseg.inference.memory import FreeMemory
+from geoseg.inference.memory import MemoryTrimmer
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
-free = FreeMemory()
-free.make_room((1, 512))
+free = MemoryTrimmer()
+free.trim_on_new_shape((1, 512))
 before = resident()
 # Freeing large blocks grows the threshold above which malloc maps blocks by themselves.
 blocks = [np.ones(1 << 21) for _ in range(20)]
@@ -22,7 +22,7 @@ del blocks
 small = [np.ones(1 << 14) for _ in range(1600)]
 keep = small[::160]  # So that free memory lies between what is in use.
 del small
-free.make_room((1, int(sys.argv[1])))
+free.trim_on_new_shape((1, int(sys.argv[1])))
 print(resident() - before)
 """
 

@@ -10,10 +10,10 @@ from geoseg.learning.calibration import HeldOut
 from geoseg.learning.class_prior import (
     ClassProportions,
     correct_prior,
-    corrected_shift,
+    estimate_point_weight,
     estimate_shares,
     keep_classes,
-    weigh_points,
+    prior_shift,
 )
 
 HALVES = np.array([0.5, 0.5])
@@ -72,7 +72,7 @@ def test_a_class_with_points_has_a_thousandth_of_the_land_at_least():
 def test_points_that_are_a_random_sample_of_the_land_keep_their_shares():
     shares = np.array([0.02, 0.28, 0.7])
     _, logits = land(shares, 5000, points=shares)
-    weights = [weigh_points(held(shares, 200, seed=s), logits, 1.0) for s in range(20)]
+    weights = [estimate_point_weight(held(shares, 200, seed=s), logits, 1.0) for s in range(20)]
     assert np.mean(np.array(weights) == 1) >= 0.8
     assert min(weights) > 0.3
 
@@ -80,14 +80,14 @@ def test_points_that_are_a_random_sample_of_the_land_keep_their_shares():
 @pytest.mark.parametrize(("count", "most"), [(60, 0.25), (600, 0.03)])
 def test_points_drawn_by_class_lose_their_weight_the_more_of_them_there_are(count, most):
     _, logits = land([0.85, 0.1, 0.05], 5000)
-    weights = [weigh_points(held(np.full(3, 1 / 3), count, seed=s), logits, 1.0) for s in range(10)]
+    weights = [estimate_point_weight(held(np.full(3, 1 / 3), count, seed=s), logits, 1.0) for s in range(10)]
     assert np.mean(weights) < most
 
 
 def test_points_of_one_place_say_nothing_of_the_land():
     held_out = held(np.full(3, 1 / 3), 60)
     alone = HeldOut(held_out.logits, held_out.labels, held_out.weights, np.zeros(60, int))
-    assert weigh_points(alone, land([0.85, 0.1, 0.05], 5000)[1], 1.0) == 1
+    assert estimate_point_weight(alone, land([0.85, 0.1, 0.05], 5000)[1], 1.0) == 1
 
 
 # Odds
@@ -150,9 +150,9 @@ def test_few_points_of_a_class_support_a_part_of_its_correction():
 
 
 def test_no_odds_change_by_more_than_twenty_times():
-    shift = corrected_shift(np.array([0.001, 0.999]), np.array([0.5, 0.5]), trust=np.ones(2), strength=1.0)
+    shift = prior_shift(np.array([0.001, 0.999]), np.array([0.5, 0.5]), trust=np.ones(2), strength=1.0)
     assert shift[0] == pytest.approx(np.log(20))
-    shift = corrected_shift(np.array([0.5, 0.5]), np.array([1, 1e-60]), trust=np.ones(2), strength=0.5)
+    shift = prior_shift(np.array([0.5, 0.5]), np.array([1, 1e-60]), trust=np.ones(2), strength=0.5)
     assert shift[1] == pytest.approx(-0.5 * np.log(20))
 
 

@@ -22,7 +22,7 @@ from geoseg.domain.windows import Window
 from geoseg.learning.normalisation import Normalisation
 from geoseg.networks.features.point_features import FitData
 from geoseg.networks.fitting.loop import FitPlan, Start, fit
-from geoseg.networks.fitting.processes import join_processes
+from geoseg.networks.fitting.processes import launch_fabric
 from geoseg.networks.models.deeplab import DeepLabV3
 
 
@@ -68,6 +68,6 @@ def losses(patches: int, fabric: Fabric | None = None) -> list[float]:
 
 
 if __name__ == "__main__":
-    together = join_processes("cpu", "float32")
+    together = launch_fabric("cpu", "float32")
     path = Path(sys.argv[1]) / f"{together.global_rank}.json"
     path.write_text(json.dumps(losses(int(sys.argv[2]), together)))

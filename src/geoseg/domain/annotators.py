@@ -1,4 +1,4 @@
-"""Simulated people who label: where in a mask their points may lie, and how they err."""
+"""Simulated people who label: where in a mask their points may lie, and how they add_errors."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Candidates(Mapping[str, Mask]):
         return len(self._masks)
 
 
-class ComponentReach(Mapping[str, NDArray[np.float64]]):
+class ComponentKeyFactors(Mapping[str, NDArray[np.float64]]):
     """What keys are multiplied by (H, W) by image name, so that connected components are drawn, whatever their size.
 
     Of a Poisson process the first s arrivals are, but for their order, s uniform numbers times the time of the next
@@ -145,7 +145,7 @@ def _only(mask: Mask, kept: NDArray[np.intp]) -> Mask:
     return out.reshape(mask.shape)
 
 
-def err(
+def add_errors(
     points: Points, masks: Mapping[str, Mask], annotator: Annotator, *, classes: int, seed: int
 ) -> Points:
     """Misplace and mislabel points as an annotator does.

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from geoseg.domain.points import CHECK, TRAIN, Points
 
-LEAST_BLOCKS = 8
+MIN_BLOCKS = 8
 """Blocks to aim at; smaller blocks are taken where the points lie in fewer."""
-LEAST_BLOCK_PX = 32
+MIN_BLOCK_PX = 32
 """Side of the smallest blocks that count as places of their own; a network's features reach about as far."""
 _ROUNDING = 1e-9
 _FORBIDDEN = 1e3
@@ -46,7 +46,7 @@ class Blocks:
     @property
     def are_apart(self) -> bool:
         """Whether the blocks are large enough to be places of their own."""
-        return self.block_px >= min(LEAST_BLOCK_PX, self.patch_px)
+        return self.block_px >= min(MIN_BLOCK_PX, self.patch_px)
 
     def describe(self) -> str:
         """Return how points are held out, in a sentence or three."""
@@ -62,7 +62,7 @@ class Blocks:
         )
 
 
-def cells_of(points: Points, cell_px: int) -> list[tuple[str, int, int]]:
+def cell_indices(points: Points, cell_px: int) -> list[tuple[str, int, int]]:
     """Return image, row and column of the cell of a fixed grid that each point lies in."""
     return [
         (str(image), int((row + 0.5) // cell_px), int((col + 0.5) // cell_px))
@@ -72,7 +72,7 @@ def cells_of(points: Points, cell_px: int) -> list[tuple[str, int, int]]:
 
 def cell_numbers(points: Points, cell_px: int) -> Numbers:
     """Return the number of the cell that each point lies in (P,), from 0 in the order of the grid."""
-    cells = cells_of(points, cell_px)
+    cells = cell_indices(points, cell_px)
     numbers = {cell: number for number, cell in enumerate(sorted(set(cells)))}
     return np.array([numbers[cell] for cell in cells], np.int64)
 
@@ -89,7 +89,7 @@ def find_blocks(points: Points, patch_px: int) -> Blocks:
     """
     pixels = cell_numbers(points, 1)
     classes = _classes_apart(points.class_id, pixels)
-    enough = min(LEAST_BLOCKS, len(np.unique(pixels)) // 2)
+    enough = min(MIN_BLOCKS, len(np.unique(pixels)) // 2)
     side = patch_px
     while side > 1:
         numbers = cell_numbers(points, side)

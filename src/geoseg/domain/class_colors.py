@@ -14,7 +14,7 @@ _PALETTE = (
     *("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7"),
     *("#332288", "#88ccee", "#44aa99", "#117733", "#999933", "#ddcc77", "#cc6677", "#882255", "#aa4499"),
 )
-_LEAST_DISTANCE = 40
+_MIN_DISTANCE = 40
 """Colours nearer than this in RGB look alike in a small legend."""
 
 # Word stems, in English, German, French, Spanish, Italian, Portuguese, Polish and Dutch, with shades for a second
@@ -141,5 +141,5 @@ def _is_apart(color: str, others: Collection[str]) -> bool:
     rgb = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)])
     used = [[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in others]
     # With dozens of classes no colour is far from all others.
-    least = _LEAST_DISTANCE if len(used) < len(_PALETTE) else 1
+    least = _MIN_DISTANCE if len(used) < len(_PALETTE) else 1
     return not used or bool(np.sqrt(((np.array(used) - rgb) ** 2).sum(axis=1)).min() >= least)

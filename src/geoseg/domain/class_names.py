@@ -12,14 +12,14 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.domain.legend import Legend, comparable, legend_from_names
+from geoseg.domain.legend import Legend, legend_from_names, normalise_name
 from geoseg.errors import LegendError
 
-FEWEST_POINTS = 3
+MIN_POINTS_PER_CLASS = 3
 """Fewer points of a class than this are worth a warning."""
 
 _WHOLE_NUMBER = re.compile(r"([+-]?[0-9]+)([.,]0*)?")
-_SHORTEST_COMPARED = 4
+_MIN_COMPARED_LENGTH = 4
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def ids_without_legend(texts: Sequence[str], where: object) -> ClassIds:
     spellings: dict[str, Counter[str]] = defaultdict(Counter)
     for text in texts:
         if text.strip():
-            spellings[comparable(text)][text] += 1
+            spellings[normalise_name(text)][text] += 1
     if not spellings:
         raise LegendError("no point has a class", where=where)
     names = {key: _usual_spelling(counts) for key, counts in spellings.items()}
@@ -65,7 +65,7 @@ def ids_without_legend(texts: Sequence[str], where: object) -> ClassIds:
     order = sorted(names, key=lambda key: (numbers[key] if are_numbers else 0, names[key]))
     legend = _legend(order, names, where)
     place = {key: index for index, key in enumerate(order)}
-    ids = np.array([place.get(comparable(text), 0) for text in texts], np.uint8)
+    ids = np.array([place.get(normalise_name(text), 0) for text in texts], np.uint8)
     warnings = (*_merged(spellings, names), *near_duplicates(legend.names))
     return ClassIds(ids, legend, (), warnings)
 
@@ -87,7 +87,7 @@ def ids_in_legend(texts: Sequence[str], legend: Legend, where: object) -> ClassI
         return ClassIds(_ids(texts, by_name), legend, notes)
     if None in by_id.values():
         are_codes = all(whole_number(text) is not None for text in counts)
-        raise _lacks(
+        raise _missing_class_error(
             [t for t in foreign if not (are_codes and by_id[t] is not None)], counts, legend, where=where
         )
     if len(foreign) < len(counts):
@@ -105,11 +105,13 @@ def ids_in_legend(texts: Sequence[str], legend: Legend, where: object) -> ClassI
 def few_points(counts: Sequence[int], names: Sequence[str]) -> tuple[str, ...]:
     """Return a warning of classes that have points, but fewer than three."""
     few = [
-        f"{name!r} ({count})" for name, count in zip(names, counts, strict=True) if 0 < count < FEWEST_POINTS
+        f"{name!r} ({count})"
+        for name, count in zip(names, counts, strict=True)
+        if 0 < count < MIN_POINTS_PER_CLASS
     ]
     if not few:
         return ()
-    return (f"Classes with fewer than {FEWEST_POINTS} points: {', '.join(few)}.",)
+    return (f"Classes with fewer than {MIN_POINTS_PER_CLASS} points: {', '.join(few)}.",)
 
 
 def near_duplicates(names: Iterable[str]) -> tuple[str, ...]:
@@ -117,7 +119,7 @@ def near_duplicates(names: Iterable[str]) -> tuple[str, ...]:
     pairs = [
         f"{one!r} and {other!r}"
         for one, other in combinations(sorted(names), 2)
-        if _differ_by_a_letter(comparable(one), comparable(other))
+        if _differ_by_a_letter(normalise_name(one), normalise_name(other))
     ]
     if not pairs:
         return ()
@@ -161,12 +163,14 @@ def _describe_read(texts: Sequence[str], found: Mapping[str, int | None], legend
     return ", ".join(f"{text!r} as {legend.names[found[text] or 0]!r}" for text in texts)
 
 
-def _lacks(foreign: Sequence[str], counts: Counter[str], legend: Legend, *, where: object) -> LegendError:
+def _missing_class_error(
+    foreign: Sequence[str], counts: Counter[str], legend: Legend, *, where: object
+) -> LegendError:
     alike = [
         f"{name!r} for {text!r}"
         for text in sorted(foreign)
         for name in legend.names
-        if _differ_by_a_letter(comparable(text), comparable(name))
+        if _differ_by_a_letter(normalise_name(text), normalise_name(name))
     ]
     are_codes = all(whole_number(text) is not None for text in foreign)
     return LegendError(
@@ -194,7 +198,7 @@ def _warn_of_count_from_one(by_id: Mapping[str, int | None], legend: Legend) -> 
 
 def _differ_by_a_letter(one: str, other: str) -> bool:
     """Tell whether two names begin alike, and a letter is added, left out, changed or swapped."""
-    if one[:1] != other[:1] or min(len(one), len(other)) < _SHORTEST_COMPARED:
+    if one[:1] != other[:1] or min(len(one), len(other)) < _MIN_COMPARED_LENGTH:
         return False
     short, long = sorted((one, other), key=len)
     start = next((i for i, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), len(short))

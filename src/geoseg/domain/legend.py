@@ -79,7 +79,7 @@ class Legend:
         """Return the id of the class of this name, else of the only one that is equal when compared; None without one."""
         if name in self.names:
             return self.names.index(name)
-        alike = [c.id for c in self.classes if comparable(c.name) == comparable(name)]
+        alike = [c.id for c in self.classes if normalise_name(c.name) == normalise_name(name)]
         return alike[0] if len(alike) == 1 else None
 
     def to_records(self) -> list[dict[str, object]]:
@@ -90,13 +90,13 @@ class Legend:
         ]
 
 
-def comparable(name: str) -> str:
+def normalise_name(name: str) -> str:
     """Return a class name as names are compared: without case, extra blanks, and decimals that are none.
 
     Example:
-        >>> comparable(" Bare  Land ") == comparable("bare land")
+        >>> normalise_name(" Bare  Land ") == normalise_name("bare land")
         True
-        >>> comparable("1.0")
+        >>> normalise_name("1.0")
         '1'
     """
     number = _WHOLE_NUMBER.fullmatch(name.strip())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from geoseg.domain.legend import UNLABELLED, Legend, comparable
+from geoseg.domain.legend import UNLABELLED, Legend, normalise_name
 from geoseg.errors import LegendError
 
 NO_CLASS = ("unlabelled", "unlabeled", "nodata", "none", "ignore")
@@ -148,22 +148,30 @@ def _by_colors(found: FoundValues, stated: StatedValues) -> dict[int, int] | Non
     named = {value: by_color[colors[value]] for value in found.counts if colors.get(value) in by_color}
     own = [value for value in found.counts if value in named or value != UNLABELLED or found.is_rgb]
     if found.is_rgb and (len(named) < len(own) or len(by_color) < len(legend)):
-        raise _doubt(found, stated, "the colours of the mask are not those of the legend", colors=True)
+        raise _ambiguity_error(
+            found, stated, "the colours of the mask are not those of the legend", colors=True
+        )
     if len(named) == len(own) and len(by_color) == len(legend):
         return _named_ids(found, stated, named) if named else None
     if any(not 0 <= value < len(legend) or legend.names[value] != name for value, name in named.items()):
-        raise _doubt(found, stated, "only some of the mask's colours are in the legend", colors=True)
+        raise _ambiguity_error(
+            found, stated, "only some of the mask's colours are in the legend", colors=True
+        )
     return None
 
 
 def _by_numeric_names(found: FoundValues, stated: StatedValues) -> dict[int, int] | None:
     legend = stated.codes or stated.legend
-    numbers = {int(comparable(c.name)): c.name for c in legend.classes if _is_number(comparable(c.name))}
+    numbers = {
+        int(normalise_name(c.name)): c.name for c in legend.classes if _is_number(normalise_name(c.name))
+    }
     if len(numbers) < len(legend) or all(numbers.get(c.id) == c.name for c in legend.classes):
         return None
     named = {value: numbers[value] for value in found.counts if value in numbers}
     if any(value not in named and value != UNLABELLED for value in found.counts):
-        raise _doubt(found, stated, "the classes are named by numbers, and the mask holds other numbers")
+        raise _ambiguity_error(
+            found, stated, "the classes are named by numbers, and the mask holds other numbers"
+        )
     return _named_ids(found, stated, named)
 
 
@@ -173,21 +181,23 @@ def _by_ids(
     legend = stated.codes or stated.legend
     values = set(found.counts)
     if found.is_grey and any(other.is_rgb for other in others()):
-        raise _doubt(found, stated, "the colours of the mask are not those of the legend", colors=True)
+        raise _ambiguity_error(
+            found, stated, "the colours of the mask are not those of the legend", colors=True
+        )
     if any(not 0 <= value < len(legend) and value != UNLABELLED for value in values):
-        raise _doubt(found, stated, "the mask holds values that are no class of the legend")
+        raise _ambiguity_error(found, stated, "the mask holds values that are no class of the legend")
     if found.nodata is not None and 0 <= found.nodata < len(legend):
         what = f"{found.nodata} is the mask's nodata value, and the id of the class {legend.names[found.nodata]!r}"
-        raise _doubt(found, stated, what)
+        raise _ambiguity_error(found, stated, what)
     is_unclear = UNLABELLED in values and values <= {0, UNLABELLED}
     if is_unclear and not any(set(other.counts) - {0, UNLABELLED} for other in others()):
-        raise _doubt(found, stated, "255 may be a class here, or stand for unlabelled pixels")
+        raise _ambiguity_error(found, stated, "255 may be a class here, or stand for unlabelled pixels")
     named = {value: legend.names[value] for value in values if value != UNLABELLED}
     ids = _named_ids(found, stated, named)
     has_zero = 0 in values or not named
     if stated.codes is None:
         if not has_zero:
-            raise _doubt(found, stated, "the mask has no value 0, so its values may count from 1")
+            raise _ambiguity_error(found, stated, "the mask has no value 0, so its values may count from 1")
         return Matching(ids, None, _assumed(ids, stated.legend))
     if not has_zero and not any(0 in other.counts for other in others()):
         return Matching(ids, None, _from_one(legend))
@@ -199,7 +209,7 @@ def _named_ids(found: FoundValues, stated: StatedValues, named: Mapping[int, str
     unknown = [v for v in found.counts if v not in named and (v != UNLABELLED or found.is_rgb)]
     if unknown:
         got = ", ".join(found.text(value) for value in unknown[:_SHOWN_AT_MOST])
-        raise _doubt(found, stated, f"it is not said which class a value of the mask is ({got})")
+        raise _ambiguity_error(found, stated, f"it is not said which class a value of the mask is ({got})")
     ids = {UNLABELLED: UNLABELLED} if UNLABELLED in found.counts and not found.is_rgb else {}
     for value, name in named.items():
         ids[value] = _id_of(name, stated.legend, found.where)
@@ -210,7 +220,7 @@ def _id_of(name: str, legend: Legend, where: object) -> int:
     found = legend.find(name)
     if found is not None:
         return found
-    if comparable(name) in NO_CLASS:
+    if normalise_name(name) in NO_CLASS:
         return UNLABELLED
     raise LegendError(
         f"the mask has a class {name!r} that is not among the classes to compare with",
@@ -247,7 +257,9 @@ def _from_one(legend: Legend) -> str:
     )
 
 
-def _doubt(found: FoundValues, stated: StatedValues, what: str, *, colors: bool = False) -> LegendError:
+def _ambiguity_error(
+    found: FoundValues, stated: StatedValues, what: str, *, colors: bool = False
+) -> LegendError:
     legend = stated.codes or stated.legend
     most = sorted(found.counts, key=lambda value: -found.counts[value])
     shown = sorted(most[:_SHOWN_AT_MOST])

@@ -58,7 +58,7 @@ class Points:
         """Return the points whose role is ``role``."""
         return self.take(self.role == role)
 
-    def counting(self) -> Points:
+    def with_positive_weight(self) -> Points:
         """Return the points whose weight is not 0."""
         return self.take(self.weight > 0)
 

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 _Floats = NDArray[np.float64]
 
-METRES_A_DEGREE = 111_320.0
+METRES_PER_DEGREE = 111_320.0
 STEP_PX = 0.25
 """Positions in pixels are kept to a quarter of a pixel."""
-_LEAST_STEP = 1e-7  # a centimetre in degrees
-_MOST_BYTES = 1 << 18
+_MIN_STEP = 1e-7  # a centimetre in degrees
+_MAX_BYTES = 1 << 18
 _COARSER = 4
 
 
@@ -37,14 +37,14 @@ class TrainingPlaces:
     points: int
     lon_lat: _Floats = field(default_factory=lambda: np.zeros((0, 2)))
     pixels: Mapping[str, _Floats] = field(default_factory=dict)
-    step: float = _LEAST_STEP
+    step: float = _MIN_STEP
 
     def to_record(self) -> dict[str, Any]:
         """Return JSON values of at most some hundred kilobytes; many points are kept more coarsely."""
         return {
             "sha256": self.sha256,
             "points": self.points,
-            "lon_lat": _packed(self.lon_lat, max(self.step, _LEAST_STEP)),
+            "lon_lat": _packed(self.lon_lat, max(self.step, _MIN_STEP)),
             "pixels": {image: _packed(places, STEP_PX) for image, places in self.pixels.items()},
         }
 
@@ -97,7 +97,7 @@ def _on_sphere(lon_lat: _Floats) -> _Floats:
     """Return places (n, 3) in metres on a sphere, where longitudes do not end at 180 degrees."""
     lon, lat = np.radians(lon_lat).T
     x, y, z = np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)
-    places: _Floats = np.degrees(1.0) * METRES_A_DEGREE * np.column_stack([x, y, z])
+    places: _Floats = np.degrees(1.0) * METRES_PER_DEGREE * np.column_stack([x, y, z])
     return places
 
 
@@ -109,7 +109,7 @@ def _packed(places: _Floats, step: float) -> dict[str, Any]:
         width = int(np.ptp(cells[:, 0])) + 1 if len(cells) else 1
         numbers = np.sort((cells[:, 1] - first[1]) * width + cells[:, 0] - first[0])
         content = zlib.compress(_varints(np.diff(numbers, prepend=0)), 9)
-        if len(content) <= _MOST_BYTES:
+        if len(content) <= _MAX_BYTES:
             break
         step *= _COARSER
     text = base64.b64encode(content).decode("ascii")

@@ -6,7 +6,7 @@ import ctypes
 import sys
 
 
-class FreeMemory:
+class MemoryTrimmer:
     """What is free between two windows: kept while their shape stays, because the next one needs the same blocks.
 
     To return every block at once costs a sixth of the time of a window.
@@ -15,7 +15,7 @@ class FreeMemory:
     def __init__(self) -> None:
         self._shape: tuple[int, ...] = ()
 
-    def make_room(self, shape: tuple[int, ...]) -> None:
+    def trim_on_new_shape(self, shape: tuple[int, ...]) -> None:
         """Give free memory back if the window to come has another shape than the last."""
         if shape == self._shape:
             return

@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.inference.memory import FreeMemory
+from geoseg.inference.memory import MemoryTrimmer
 
 Compute = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 Normalise = Callable[[NDArray[np.float32], NDArray[np.bool_]], NDArray[np.float32]]
@@ -25,11 +25,11 @@ class RuntimePredictor:
 
     def __init__(self, compute: Compute, normalise: Normalise, classes: int) -> None:
         self.classes = classes
-        self._compute, self._normalise, self._free = compute, normalise, FreeMemory()
+        self._compute, self._normalise, self._free = compute, normalise, MemoryTrimmer()
 
     def probabilities(self, pixels: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Return class probabilities (N, C, h, w), float32, of raw pixels (N, B, h, w)."""
-        self._free.make_room(pixels.shape)
+        self._free.trim_on_new_shape(pixels.shape)
         return self._compute(self._normalise(pixels, valid))
 
 

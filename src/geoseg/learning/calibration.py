@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from torch import Tensor
 
-MOST_TEMPERATURE = 20.0
+MAX_TEMPERATURE = 20.0
 _LOG_TEMPERATURE_SD = 0.5
 """Standard deviation of the Gaussian prior on log T; the error with few points is least around it."""
 _STEPS = 13
@@ -47,7 +47,7 @@ class HeldOut:
     weights: NDArray[np.floating]
     places: NDArray[np.int64] | None = None
 
-    def counting(self) -> HeldOut:
+    def with_positive_weight(self) -> HeldOut:
         """Return the points whose weight is not 0."""
         counted = self.weights > 0
         places = None if self.places is None else self.places[counted]
@@ -77,7 +77,7 @@ def fit_temperature(held_out: HeldOut) -> float:
         return cross_entropy(held_out, math.exp(log_temperature)) + surprise / count
 
     # The sum may have two minima: the grid finds the lower one.
-    grid = np.linspace(-math.log(MOST_TEMPERATURE), math.log(MOST_TEMPERATURE), _STEPS)
+    grid = np.linspace(-math.log(MAX_TEMPERATURE), math.log(MAX_TEMPERATURE), _STEPS)
     best = int(np.argmin([loss(step) for step in grid]))
     around = grid[max(best - 1, 0)], grid[min(best + 1, _STEPS - 1)]
     found = minimize_scalar(loss, bounds=around, method="bounded")

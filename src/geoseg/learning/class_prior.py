@@ -19,21 +19,21 @@ from geoseg.learning.calibration import Calibration, HeldOut
 from geoseg.learning.expected_scores import ExpectedScores, bootstrap
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
-LEAST_RECALL = 0.5
+MIN_RECALL_FRACTION = 0.5
 """What share of its producer's accuracy a class must keep when the prior is corrected."""
-BELIEF = 300
+PRIOR_POINTS = 300
 """Held-out points that weigh as much as the belief that calibrated probabilities need the whole correction."""
-LEAST_CALIBRATING = 30
+MIN_CALIBRATION_POINTS = 30
 """Held-out points below which probabilities are not believed to be calibrated."""
-LEAST_LAND = 1e-3
+MIN_CLASS_PROPORTION = 1e-3
 """Share of the land that a class with points is taken to have at least."""
-LARGEST_RATIO = 20.0
+MAX_RATIO = 20.0
 """What the ratio of a class's share on the land and among the points is taken to be at most, and its inverse at least."""
-CLASS_BELIEF = 2
+CLASS_PRIOR_POINTS = 2
 """Held-out points of a class that weigh as much as the belief that its share is that of the points."""
-LEAST_KEPT = 0.05
+MIN_KEPT_FRACTION = 0.05
 """Part of the pixels of a class that must stay its own when the prior is corrected."""
-_LEAST_CHANGE = 1e-6
+_CONVERGENCE_TOLERANCE = 1e-6
 _STEPS = 20
 
 Array = NDArray[np.float64]
@@ -61,7 +61,7 @@ class Gain:
     miou: tuple[float, float]
 
     @property
-    def is_shown(self) -> bool:
+    def is_significant(self) -> bool:
         """Whether the likelihood gains more than its standard error, and mIoU does not lose more than half of its own."""
         return self.log_likelihood[0] > self.log_likelihood[1] and self.miou[0] >= -self.miou[1] / 2
 
@@ -116,16 +116,16 @@ def estimate_shares(
         found = (joint / joint.sum(axis=1, keepdims=True)).mean(axis=0)
         new = (1 - point_weight) * found + point_weight * own
         change, shares = np.abs(new - shares).max(), new
-        if change < _LEAST_CHANGE:
+        if change < _CONVERGENCE_TOLERANCE:
             break
     every = np.zeros(len(point_shares))
     # Of classes with fewer points than that, the points' share is not raised.
-    every[seen] = np.maximum(shares, np.minimum(LEAST_LAND, own))
+    every[seen] = np.maximum(shares, np.minimum(MIN_CLASS_PROPORTION, own))
     sums_to_1: Array = every / every.sum()
     return sums_to_1
 
 
-def weigh_points(held_out: HeldOut, unlabelled: Floats, temperature: float) -> float:
+def estimate_point_weight(held_out: HeldOut, unlabelled: Floats, temperature: float) -> float:
     """Return the weight 0..1 that the points' shares deserve, by how far the land differs from the points.
 
     Compared are the mean probabilities of the classes at unlabelled pixels and at held-out points (Lipton et al.,
@@ -182,8 +182,8 @@ def correct_prior(
     """
     found = np.bincount(held_out.labels, held_out.weights, len(point_shares))
     # A class that no point was held out of keeps its odds.
-    trust = (found > 0) * 1.0 if is_stated else found / (found + CLASS_BELIEF)
-    ratio = corrected_shift(point_shares, land.shares, trust=trust, strength=1.0)
+    trust = (found > 0) * 1.0 if is_stated else found / (found + CLASS_PRIOR_POINTS)
+    ratio = prior_shift(point_shares, land.shares, trust=trust, strength=1.0)
     scaled = held_out.logits.astype(np.float64) / temperature
 
     def promise(strength: float) -> ExpectedScores:
@@ -192,7 +192,7 @@ def correct_prior(
     promises = {s: promise(s) for s in STRENGTHS}
     strength = _bagged_strength(promises, held_out) if land.point_weight < 1 else 0.0
     gain = _gain(promises[0.0], promise(strength), scaled=scaled, shift=strength * ratio)
-    if not is_stated and not gain.is_shown:
+    if not is_stated and not gain.is_significant:
         strength = 0.0
     shift = kept = strength * ratio
     if unlabelled is not None and len(unlabelled):
@@ -210,7 +210,7 @@ def correct_prior(
     return Calibration(temperature, tuple(kept.tolist())), report
 
 
-def corrected_shift(point_shares: Array, land_shares: Array, *, trust: Floats, strength: float) -> Array:
+def prior_shift(point_shares: Array, land_shares: Array, *, trust: Floats, strength: float) -> Array:
     """Return what is added to the logits for land with these shares (C,).
 
     Args:
@@ -221,8 +221,8 @@ def corrected_shift(point_shares: Array, land_shares: Array, *, trust: Floats, s
     """
     shift = np.zeros(len(point_shares))
     seen = point_shares > 0
-    ratio = np.maximum(land_shares, LEAST_LAND)[seen] / point_shares[seen]
-    limit = np.log(LARGEST_RATIO)
+    ratio = np.maximum(land_shares, MIN_CLASS_PROPORTION)[seen] / point_shares[seen]
+    limit = np.log(MAX_RATIO)
     shift[seen] = strength * trust[seen] * np.clip(np.log(ratio), -limit, limit)
     return shift
 
@@ -239,7 +239,7 @@ def keep_classes(shift: Array, logits: Array) -> Array:
     step = (shift.max() - shift) / _STEPS
     for _ in range(_STEPS):
         after = np.bincount((logits + found).argmax(axis=1), minlength=classes)
-        lost = after < LEAST_KEPT * before
+        lost = after < MIN_KEPT_FRACTION * before
         if not lost.any():
             break
         found[lost] += step[lost]
@@ -262,11 +262,11 @@ def _gain(without: ExpectedScores, corrected: ExpectedScores, *, scaled: Array, 
 def _bagged_strength(promises: Mapping[float, ExpectedScores], held_out: HeldOut) -> float:
     """Return the mean of what does best in bootstrap draws, and of the largest of the strengths that keep every class."""
     weights = held_out.weights
-    least = LEAST_RECALL * np.diag(promises[0.0].rates(weights))
+    least = MIN_RECALL_FRACTION * np.diag(promises[0.0].rates(weights))
     kept = list(takewhile(lambda s: (np.diag(promises[s].rates(weights)) >= least).all(), STRENGTHS))
     scores = np.array([[promises[s].miou(drawn) for s in kept] for drawn in bootstrap(held_out)])
     found = float(np.take(kept, scores.argmax(axis=1)).mean())
     points = int((weights > 0).sum())
-    if points < LEAST_CALIBRATING:
+    if points < MIN_CALIBRATION_POINTS:
         return round(found, 3)
-    return round((points * found + BELIEF * kept[-1]) / (points + BELIEF), 3)
+    return round((points * found + PRIOR_POINTS * kept[-1]) / (points + PRIOR_POINTS), 3)

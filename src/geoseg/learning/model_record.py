@@ -30,7 +30,7 @@ from geoseg.learning.calibration import Calibration
 from geoseg.learning.normalisation import Normalisation
 
 FORMAT = 4
-_LONGEST_HEADER = 100_000_000
+_MAX_HEADER_BYTES = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def read_record(path: Path) -> ModelRecord:
     Raises:
         ModelFileError: No such file, damaged, not a model file, or from a newer version.
     """
-    with faults_told(path), path.open("rb") as file:
+    with model_file_errors(path), path.open("rb") as file:
         return checked_record(path, read_metadata(file))
 
 
@@ -123,7 +123,7 @@ def _checked(record: ModelRecord) -> ModelRecord:
     architecture, normalisation, calibration = record.architecture, record.normalisation, record.calibration
     bands = len(record.bands)
     fits = {
-        "backbone": architecture.backbone in BACKBONES or _is_of_timm(architecture),
+        "backbone": architecture.backbone in BACKBONES or _may_be_timm(architecture),
         "block_style": architecture.block_style in get_args(BlockStyle),
         "output_stride": architecture.output_stride in OUTPUT_STRIDES,
         "patch_px": _is_count(architecture.patch_px),
@@ -162,7 +162,7 @@ def _has_readable_places(record: ModelRecord) -> bool:
     return True
 
 
-def _is_of_timm(architecture: Architecture) -> bool:
+def _may_be_timm(architecture: Architecture) -> bool:
     """Say whether the backbone may be one that timm has: a name, with a head on its layers."""
     return architecture.head == "linear" and re.fullmatch(r"\w[\w.]{,99}", architecture.backbone) is not None
 
@@ -176,13 +176,13 @@ def _is_count(value: object) -> bool:
 
 
 @contextmanager
-def faults_told(path: Path) -> Iterator[None]:
+def model_file_errors(path: Path) -> Iterator[None]:
     """Tell what cannot be read in a safetensors file as an error of the model file."""
     if path.is_dir():
         raise ModelFileError("this is a folder", where=path, expected="a model file, such as model.geoseg")
     if not path.is_file():
         raise ModelFileError("no such model file", where=path, hint="Train one with `geoseg train`.")
-    _refuse_pickle(path)
+    _reject_pickle(path)
     try:
         yield
     except (SafetensorError, OSError) as error:
@@ -196,7 +196,7 @@ def read_metadata(file: BinaryIO) -> dict[str, str]:
         SafetensorError: It has no such header, or the file ends before or after its tensors do.
     """
     length = int.from_bytes(file.read(8), "little")
-    if length > _LONGEST_HEADER:
+    if length > _MAX_HEADER_BYTES:
         raise SafetensorError("header too large")
     try:
         header = json.loads(file.read(length))
@@ -242,7 +242,7 @@ def _check_format(path: Path, metadata: Mapping[str, str]) -> None:
         )
 
 
-def _refuse_pickle(path: Path) -> None:
+def _reject_pickle(path: Path) -> None:
     with path.open("rb") as file:
         start = file.read(9)
     # A safetensors file begins with the length of its header, whose bytes may be those of a pickle or

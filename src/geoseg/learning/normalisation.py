@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-_LEAST_DEVIATION = 1e-6
+_MIN_DEVIATION = 1e-6
 Floats = NDArray[np.float32]
 Pair = tuple[int, int]
 
@@ -90,5 +90,5 @@ def measure_normalisation(
         raise ValueError("no valid pixel to measure the normalisation from")
     shift = total / np.maximum(count, 1)
     deviation = np.sqrt(np.maximum(square / np.maximum(count, 1) - shift**2, 0))
-    scale = np.where(deviation < _LEAST_DEVIATION, 1.0, deviation)
+    scale = np.where(deviation < _MIN_DEVIATION, 1.0, deviation)
     return Normalisation(tuple((origin + shift).tolist()), tuple(scale.tolist()), tuple(indices))

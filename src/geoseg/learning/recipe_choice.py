@@ -42,7 +42,7 @@ def score(held_out: HeldOut) -> Score:
     Args:
         held_out: Logits (P, C) at points that the model was not fitted to, one of them at least with a weight.
     """
-    held_out = held_out.counting()
+    held_out = held_out.with_positive_weight()
     has_points = np.bincount(held_out.labels, held_out.weights, held_out.logits.shape[1]) > 0
     promise = ExpectedScores(
         held_out.logits.argmax(axis=1), held_out, has_points / max(1, int(has_points.sum()))

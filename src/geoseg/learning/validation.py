@@ -36,7 +36,7 @@ Fold = tuple[Labels, Labels]
 Folds = Sequence[Fold]
 
 
-def folds_by_place(labels: Labels, places: Labels, *, seed: int = 0) -> Folds | None:
+def spatial_folds(labels: Labels, places: Labels, *, seed: int = 0) -> Folds | None:
     """Return up to five pairs of positions to fit to and to leave out, or None when there are too few points.
 
     Places stay whole. Classes that only one place has are never left out.
@@ -61,7 +61,7 @@ def _of_classes(labels: Labels, left: Labels, fit: Labels) -> Labels:
 FitAndScore = Callable[[int, Sample, Floats], Floats]
 
 
-def leave_out(
+def predict_held_out(
     sample: Sample,
     folds: Folds,
     fit_and_score: FitAndScore,

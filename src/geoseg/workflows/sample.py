@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from geoseg.domain.annotators import Annotator, Candidates, ComponentReach, err
+from geoseg.domain.annotators import Annotator, Candidates, ComponentKeyFactors, add_errors
 from geoseg.domain.legend import Legend
 from geoseg.domain.points import Budget, Points, Sample, Shortage, sample_points
 from geoseg.domain.ports import Progress, PythonWarnings
@@ -80,7 +80,7 @@ def sample(settings: SampleSettings, progress: Progress | None = None) -> Sample
         Budget(settings.per_class, scope, tile_px or DEFAULT_TILE_PX),
         classes=len(inputs.legend),
         seed=settings.seed,
-        reach=ComponentReach(masks, settings.seed, tile_px) if settings.places == "component" else None,
+        reach=ComponentKeyFactors(masks, settings.seed, tile_px) if settings.places == "component" else None,
     )
     if not len(drawn.points):
         # An empty file would be taken for the draw, also when the masks are put right.
@@ -89,7 +89,7 @@ def sample(settings: SampleSettings, progress: Progress | None = None) -> Sample
             where=settings.data / "masks",
             hint="Lower the margin." if settings.places == "interior" else "All of them are unlabelled.",
         )
-    points = err(drawn.points, masks, annotator, classes=len(inputs.legend), seed=settings.seed)
+    points = add_errors(drawn.points, masks, annotator, classes=len(inputs.legend), seed=settings.seed)
     # Once more: meanwhile a file of the user's may have come there.
     check_output(settings.output, SAMPLE, overwrite=settings.overwrite)
     write_points(settings.output, points, infos, inputs.legend, overwrite=settings.overwrite)

@@ -9,7 +9,7 @@ import numpy as np
 
 from geoseg.domain.pixels.undeclared_nodata import find_alpha, find_fill
 from geoseg.domain.pixels.value_ranges import (
-    MOST_OUTSIDE,
+    MAX_OUTSIDE,
     PixelSample,
     RasterValues,
     assume_values,
@@ -168,7 +168,7 @@ def _differences(
     parts = []
     for band, values, known in zip(bands, values_by_band(sample), trained.bands, strict=False):
         outside = share_outside(values, known)
-        if outside > MOST_OUTSIDE:
+        if outside > MAX_OUTSIDE:
             low, high = np.percentile(values, (2, 98))
             parts.append(
                 f"band {band}: {100 * outside:.0f} % of the pixels, {low:,.4g} to {high:,.4g} instead of {known.range_text}"

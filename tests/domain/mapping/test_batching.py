@@ -39,7 +39,7 @@ def predictor():
 
 @pytest.fixture
 def batcher(predictor):
-    batcher = Batcher(predictor, most=4, wait_s=0.0)
+    batcher = Batcher(predictor, max_windows=4, wait_s=0.0)
     yield batcher
     batcher.close()
 
@@ -92,8 +92,8 @@ def test_an_error_reaches_those_who_asked_and_nobody_after_them(batcher):
 
 
 def test_a_pass_waits_for_those_who_are_at_work_and_have_not_asked(predictor):
-    batcher = Batcher(predictor, most=4, wait_s=10.0)
-    with batcher.at_work(), batcher.at_work(), ThreadPoolExecutor(1) as pool:
+    batcher = Batcher(predictor, max_windows=4, wait_s=10.0)
+    with batcher.active(), batcher.active(), ThreadPoolExecutor(1) as pool:
         first = pool.submit(batcher.probabilities, *windows(0.1))
         while not batcher._waiting:
             pass
@@ -105,16 +105,16 @@ def test_a_pass_waits_for_those_who_are_at_work_and_have_not_asked(predictor):
 
 
 def test_somebody_alone_waits_for_nobody(predictor):
-    batcher = Batcher(predictor, most=4, wait_s=1000.0)
-    with batcher.at_work():
+    batcher = Batcher(predictor, max_windows=4, wait_s=1000.0)
+    with batcher.active():
         batcher.probabilities(*windows(0.1))
     batcher.close()
 
 
 def test_those_who_leave_are_not_waited_for(predictor):
-    batcher = Batcher(predictor, most=4, wait_s=1000.0)
-    with ThreadPoolExecutor(1) as pool, batcher.at_work():
-        with batcher.at_work():
+    batcher = Batcher(predictor, max_windows=4, wait_s=1000.0)
+    with ThreadPoolExecutor(1) as pool, batcher.active():
+        with batcher.active():
             answer = pool.submit(batcher.probabilities, *windows(0.1))
             while not batcher._waiting:
                 pass
@@ -123,7 +123,7 @@ def test_those_who_leave_are_not_waited_for(predictor):
 
 
 def test_closing_answers_what_waits(predictor):
-    batcher = Batcher(predictor, most=1, wait_s=0.0)
+    batcher = Batcher(predictor, max_windows=1, wait_s=0.0)
     predictor.is_free.clear()
     with ThreadPoolExecutor(3) as pool:
         answers = [pool.submit(batcher.probabilities, *windows(0.1))]
@@ -145,7 +145,10 @@ def test_closing_answers_what_waits(predictor):
 def test_every_pass_is_told_of(predictor):
     told = []
     batcher = Batcher(
-        predictor, most=4, wait_s=0.0, watch=lambda count, seconds: told.append((count, seconds >= 0))
+        predictor,
+        max_windows=4,
+        wait_s=0.0,
+        on_pass=lambda count, seconds: told.append((count, seconds >= 0)),
     )
     batcher.probabilities(*windows(0.1, 3))
     batcher.close()
@@ -157,7 +160,7 @@ def test_a_watch_that_fails_is_heard_of_and_ends_nothing(predictor):
     def watch(count, seconds):
         raise OSError("no room for numbers")
 
-    batcher = Batcher(predictor, most=4, wait_s=0.0, watch=watch)
+    batcher = Batcher(predictor, max_windows=4, wait_s=0.0, on_pass=watch)
     for _ in range(2):
         assert batcher.probabilities(*windows(0.1)).shape == (1, 2, 4, 4)
     batcher.close()

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geoseg.domain.mapping.blending import Blender, jobs, spans
+from geoseg.domain.mapping.blending import Blender, spans, strip_tasks
 
 EDGES = [1, 2, 31, 32, 33, 63, 64, 65, 127, 128, 129, 511, 512, 513]
 
@@ -30,10 +30,10 @@ def test_constant_probabilities_stay_constant_and_every_pixel_is_finished_once(h
     constant = np.array([0.25, 0.75], np.float32)[:, None, None]
     blender, finished = Blender(2, width, 16), np.zeros((height, width), int)
     for rows in spans(height, 64, 16):
-        for job in jobs(rows, width, core=64, half_band=16):
-            window = job.window
+        for task in strip_tasks(rows, width, core=64, half_band=16):
+            window = task.window
             done, probabilities = blender.add(
-                job, np.broadcast_to(constant, (2, window.height, window.width))
+                task, np.broadcast_to(constant, (2, window.height, window.width))
             )
             finished[done.row : done.row + done.height, done.col : done.col + done.width] += 1
             np.testing.assert_allclose(
@@ -52,8 +52,8 @@ def test_the_weights_of_a_border_are_what_they_are_by_hand():
 def test_only_the_bands_are_kept_however_tall_the_raster():
     blender, width = Blender(2, 70, 16), 70
     for rows in spans(5000, 64, 16):
-        for job in jobs(rows, width, core=64, half_band=16):
-            blender.add(job, np.ones((2, job.window.height, job.window.width), np.float32))
+        for task in strip_tasks(rows, width, core=64, half_band=16):
+            blender.add(task, np.ones((2, task.window.height, task.window.width), np.float32))
         held = [array for array in vars(blender).values() if isinstance(array, np.ndarray)]
         assert sum(array.size for array in held) <= 2 * 2 * 16 * (width + 96)
         # They do not hold on to the window.

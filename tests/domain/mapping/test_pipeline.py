@@ -3,11 +3,11 @@ import time
 
 import pytest
 
-from geoseg.domain.mapping.pipeline import ahead
+from geoseg.domain.mapping.pipeline import prefetch
 
 
 def test_items_come_in_their_order():
-    assert list(ahead(iter(range(100)), depth=3)) == list(range(100))
+    assert list(prefetch(iter(range(100)), depth=3)) == list(range(100))
 
 
 def test_an_error_comes_after_the_items_before_it():
@@ -15,7 +15,7 @@ def test_an_error_comes_after_the_items_before_it():
         yield 1
         raise OSError("the raster broke")
 
-    taken = ahead(items())
+    taken = prefetch(items())
     assert next(taken) == 1
     with pytest.raises(OSError, match="the raster broke"):
         next(taken)
@@ -29,7 +29,7 @@ def test_no_more_than_the_depth_waits_beside_the_one_under_way():
             made.append(n)
             yield n
 
-    taken = ahead(items(), depth=2)
+    taken = prefetch(items(), depth=2)
     assert next(taken) == 0
     time.sleep(0.3)
     # One is taken, two wait in the queue, one is in the hands of the thread.
@@ -46,7 +46,7 @@ def test_leaving_early_stops_the_thread_and_closes_the_iterator():
         finally:
             closed.set()
 
-    taken = ahead(items())
+    taken = prefetch(items())
     before = threading.active_count()
     next(taken)
     taken.close()
@@ -64,7 +64,7 @@ def test_stages_work_at_the_same_time():
         assert second.wait(5)
         yield 2
 
-    taken = ahead(items())
+    taken = prefetch(items())
     assert next(taken) == 1
     assert first.wait(5)
     second.set()

@@ -7,7 +7,7 @@ import torch
 from geoseg.domain.points import join_points, make_points
 from geoseg.learning.normalisation import Normalisation
 from geoseg.networks.features.feature_cache import FeatureCache, digest
-from geoseg.networks.features.point_features import FitData, Reader, read_kept_maps, read_maps
+from geoseg.networks.features.point_features import FitData, Reader, read_cached_maps, read_maps
 
 READER = Reader(32, 32)
 
@@ -48,18 +48,18 @@ def _same(one, other):
 def test_what_is_read_with_a_cache_is_what_is_read_without(data, cache):
     points = _points(40)
     plain = read_maps(Maps(), points, data, reader=READER)
-    assert _same(read_kept_maps(Maps(), points, data, reader=READER, cache=cache), plain)
-    assert _same(read_kept_maps(Maps(), points, data, reader=READER, cache=cache), plain)
+    assert _same(read_cached_maps(Maps(), points, data, reader=READER, cache=cache), plain)
+    assert _same(read_cached_maps(Maps(), points, data, reader=READER, cache=cache), plain)
 
 
 def test_points_that_are_known_cost_nothing_and_new_ones_only_their_own_cell(data, cache):
     points, new = _points(40), make_points("b", [50.0], [50.0], [1])
-    read_kept_maps(Maps(), points, data, reader=READER, cache=cache)
+    read_cached_maps(Maps(), points, data, reader=READER, cache=cache)
     again, more = Maps(), Maps()
-    read_kept_maps(again, points, data, reader=READER, cache=cache)
+    read_cached_maps(again, points, data, reader=READER, cache=cache)
     assert again.patches == 0
     both = join_points([new, points])
-    found = read_kept_maps(more, both, data, reader=READER, cache=cache)
+    found = read_cached_maps(more, both, data, reader=READER, cache=cache)
     assert more.patches == 1
     assert _same(found, read_maps(Maps(), both, data, reader=READER))
 
@@ -67,17 +67,17 @@ def test_points_that_are_known_cost_nothing_and_new_ones_only_their_own_cell(dat
 @pytest.mark.parametrize("change", [{"rasters": {"a": "a 2", "b": "b 2"}}, {"network": "another"}])
 def test_another_raster_or_network_is_read_anew(data, cache, change):
     points = _points(10)
-    read_kept_maps(Maps(), points, data, reader=READER, cache=cache)
+    read_cached_maps(Maps(), points, data, reader=READER, cache=cache)
     other = FeatureCache(**{**vars(cache), **change})
     assert not other.find(points).is_known.any()
 
 
 def test_a_file_cut_short_is_made_anew(data, cache):
     points = _points(10)
-    plain = read_kept_maps(Maps(), points, data, reader=READER, cache=cache)
+    plain = read_cached_maps(Maps(), points, data, reader=READER, cache=cache)
     for path in cache.folder.iterdir():
         path.write_bytes(path.read_bytes()[:100])
-    assert _same(read_kept_maps(Maps(), points, data, reader=READER, cache=cache), plain)
+    assert _same(read_cached_maps(Maps(), points, data, reader=READER, cache=cache), plain)
     assert cache.find(points).is_known.all()
 
 
@@ -93,7 +93,7 @@ def test_a_folder_that_cannot_be_written_to_is_warned_of_and_the_features_are_th
 
     (tmp_path / "kept").write_text("a file where the folder should be")
     points = _points(10)
-    found = read_kept_maps(Maps(), points, data, reader=READER, cache=cache, progress=Watcher())
+    found = read_cached_maps(Maps(), points, data, reader=READER, cache=cache, progress=Watcher())
     assert _same(found, read_maps(Maps(), points, data, reader=READER))
     assert said[0].startswith("Features are not kept for the next training: ")
 
@@ -102,7 +102,7 @@ def test_the_oldest_files_go_when_there_are_too_many(tmp_path, data):
     points = _points(10)
     small = FeatureCache(tmp_path, {"a": "a 1", "b": "b 1"}, "first", limit_bytes=2500)
     for network in ("first", "second", "third", "fourth", "fifth"):
-        read_kept_maps(
+        read_cached_maps(
             Maps(), points, data, reader=READER, cache=FeatureCache(**vars(small) | {"network": network})
         )
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 2500

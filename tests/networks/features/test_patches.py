@@ -8,8 +8,8 @@ from geoseg.networks.features.patches import (
     Orientation,
     PatchPlan,
     batches,
-    plan_cover,
     plan_epoch,
+    plan_grid_patches,
     read_ahead,
     read_batch,
 )
@@ -39,7 +39,7 @@ def test_points_and_pixels_move_together(source, turn):
 @pytest.mark.parametrize("turn", TURNS)
 def test_every_turn_can_be_undone(turn):
     array = torch.arange(2 * 5 * 5).view(2, 5, 5)
-    assert torch.equal(turn.inverse.of_array(turn.of_array(array)), array)
+    assert torch.equal(turn.inverse.apply_to_array(turn.apply_to_array(array)), array)
 
 
 @pytest.mark.parametrize("turn", TURNS)
@@ -126,7 +126,7 @@ def test_a_cover_carries_every_point_exactly_once(source):
     rng = np.random.default_rng(1)
     row, col = rng.uniform(-0.5, 39.5, 60), rng.uniform(-0.5, 49.5, 60)
     points = make_points("a", row, col, np.arange(60) % 5)
-    batch = read_batch(plan_cover(points, 16), {"a": _numbered(source)}, points, patch_px=16)
+    batch = read_batch(plan_grid_patches(points, 16), {"a": _numbered(source)}, points, patch_px=16)
     assert len(batch.points.label) == 60
     assert sorted(batch.points.label.tolist()) == sorted(points.class_id.tolist())
 
@@ -140,7 +140,7 @@ def test_what_lies_outside_the_raster_is_not_valid(source):
 
 def test_reading_ahead_gives_every_step_in_order(source):
     points = make_points("a", [1, 20], [1, 30], [0, 1])
-    plans = list(batches(plan_cover(points, 16), 1))
+    plans = list(batches(plan_grid_patches(points, 16), 1))
     ahead = list(read_ahead(plans, {"a": _numbered(source)}, points, patch_px=16))
     assert [b.points.label.tolist() for b in ahead] == [[0], [1]]
     assert torch.equal(
@@ -185,4 +185,4 @@ def test_the_last_batch_may_be_smaller():
 def test_reading_ahead_passes_on_what_goes_wrong():
     points = make_points("a", [3], [3], [0])
     with pytest.raises(KeyError, match="a"):
-        next(read_ahead([plan_cover(points, 16)], {}, points, patch_px=16))
+        next(read_ahead([plan_grid_patches(points, 16)], {}, points, patch_px=16))

@@ -10,12 +10,12 @@ from geoseg.networks.features.point_features import (
     FitData,
     Reader,
     draw_unlabelled,
-    even_choice,
-    in_reading_order,
     read_augmented,
-    read_labelled_and_not,
+    read_labelled_and_unlabelled,
     read_logits,
     read_maps,
+    sort_by_cell,
+    subsample_points,
 )
 
 NORMAL = Normalisation((0.0,), (1.0,))
@@ -42,7 +42,7 @@ def test_maps_are_read_at_the_points_in_the_order_of_the_cells(data, margin):
 
     torch.testing.assert_close(read.values, torch.tensor([[226.0, 452], [340, 680], [4120, 8240]]))
     assert read.label.tolist() == [1, 0, 1]
-    assert in_reading_order(points, 32).row.tolist() == [2.25, 3.0, 40.5]
+    assert sort_by_cell(points, 32).row.tolist() == [2.25, 3.0, 40.5]
     assert read.valid.all()
 
 
@@ -70,7 +70,7 @@ def test_turned_points_are_read_where_they_lie_and_in_the_same_order(data):
     rng = np.random.default_rng(0)
     points = make_points("a", rng.uniform(0, 68, 40), rng.uniform(0, 99, 40), np.arange(40) % 2)
     data = FitData(data.sources, points, NORMAL, 2)
-    plain, _ = read_labelled_and_not(_same, data, reader=Reader(32, 32), seed=0)
+    plain, _ = read_labelled_and_unlabelled(_same, data, reader=Reader(32, 32), seed=0)
     for turn in (Orientation(1), Orientation(2, True)):
         turned = read_augmented(_same, data, reader=Reader(32, 32, turn=turn))
         torch.testing.assert_close(turned.values, plain.values)
@@ -125,8 +125,8 @@ def test_of_many_cells_two_hundred_are_drawn_from():
 
 def test_of_more_points_than_are_used_a_choice_keeps_every_class_in_proportion():
     points = make_points("a", np.zeros(60_000), np.arange(60_000.0), np.tile([0, 1], 30_000))
-    assert even_choice(points).counts(2).tolist() == [25_000, 25_000]
-    assert len(even_choice(points, 100)) == 100
+    assert subsample_points(points).counts(2).tolist() == [25_000, 25_000]
+    assert len(subsample_points(points, 100)) == 100
 
 
 def test_the_same_seed_draws_the_same_pixels():

@@ -1,13 +1,13 @@
 import torch
 
-from geoseg.networks.fitting.augmentation import vary_colors
+from geoseg.networks.fitting.augmentation import jitter_colors
 
 PATCHES = torch.randn(6, 3, 4, 4, generator=torch.Generator().manual_seed(1))
 ALL = torch.ones(6, 4, 4, dtype=torch.bool)
 
 
 def _vary(patches, valid=ALL, strength=0.2, seed=0):
-    return vary_colors(patches, valid, strength=strength, generator=torch.Generator().manual_seed(seed))
+    return jitter_colors(patches, valid, strength=strength, generator=torch.Generator().manual_seed(seed))
 
 
 def test_no_strength_changes_nothing():

@@ -11,9 +11,9 @@ from geoseg.learning.normalisation import Normalisation
 from geoseg.networks.features.point_features import FitData, Reader, read_logits
 from geoseg.networks.fitting.head_initialisation import (
     Features,
-    can_start_head,
+    can_init_head,
+    init_head,
     probe_features,
-    start_head,
     write_probe,
 )
 from geoseg.networks.fitting.loop import FitPlan
@@ -106,8 +106,8 @@ def test_a_started_network_knows_its_points_before_the_first_step(data):
     network = build_network(Architecture("mobilenet_v3_large", 3, 2, 64))
     plan = FitPlan(patch_px=64, batch=2)
 
-    assert can_start_head(network, data)
-    start_head(network, data, plan, missing=set(network.state_dict()), progress=NullProgress())
+    assert can_init_head(network, data)
+    init_head(network, data, plan, missing=set(network.state_dict()), progress=NullProgress())
 
     read = read_logits(network, data.points, data, reader=Reader(64, batch=2))
     logits, labels = read.values, read.label
@@ -121,7 +121,7 @@ def test_norms_with_weights_keep_their_statistics(data):
     lost = list(norms)[-1]
     before = {n: m.running_mean.clone() for n, m in norms.items()}
 
-    start_head(
+    init_head(
         network,
         data,
         FitPlan(patch_px=64),
@@ -137,16 +137,16 @@ def test_norms_with_weights_keep_their_statistics(data):
 def test_one_class_alone_or_more_than_the_head_has_room_for_have_no_probe(data):
     network = build_network(Architecture("mobilenet_v3_large", 3, 2, 64))
     first = np.flatnonzero(data.points.class_id == 0)
-    assert not can_start_head(network, replace(data, points=data.points.take(first)))
-    assert can_start_head(network, replace(data, classes=128))
-    assert not can_start_head(network, replace(data, classes=129))
+    assert not can_init_head(network, replace(data, points=data.points.take(first)))
+    assert can_init_head(network, replace(data, classes=128))
+    assert not can_init_head(network, replace(data, classes=129))
 
 
 def test_of_many_points_an_even_choice_starts_the_head(data, monkeypatch):
     """Features of four million labels, as full supervision has them, would not fit into memory."""
     plan = FitPlan(epochs=1, patches=4, batch=2, patch_px=64)
     torch.manual_seed(0)
-    monkeypatch.setattr("geoseg.networks.fitting.head_initialisation.MOST_POINTS", 20)
+    monkeypatch.setattr("geoseg.networks.fitting.head_initialisation.MAX_POINTS", 20)
     read = []
     monkeypatch.setattr(
         "geoseg.networks.fitting.head_initialisation.probe_features",
@@ -154,6 +154,6 @@ def test_of_many_points_an_even_choice_starts_the_head(data, monkeypatch):
     )
     network = build_network(Architecture("mobilenet_v3_large", 3, 2, 64))
 
-    start_head(network, data, plan, missing=set(), progress=NullProgress())
+    init_head(network, data, plan, missing=set(), progress=NullProgress())
 
     assert read == [20]

@@ -182,17 +182,22 @@ def test_a_loss_that_is_no_number_stops_the_fit(tiny_network, data):
 def test_guidance_without_weight_gives_the_plain_fit_to_the_bit(tiny_network, data):
     idle = UnlabelledLosses(color=PLAN.color)
     plain, guided = (
-        fit(_start(tiny_network()), data, replace(PLAN, epochs=2, guidance=g), progress=NullProgress())
+        fit(
+            _start(tiny_network()),
+            data,
+            replace(PLAN, epochs=2, unlabelled_losses=g),
+            progress=NullProgress(),
+        )
         for g in (None, idle)
     )
     assert _same(plain.state, guided.state)
 
 
 def test_a_guided_fit_that_is_resumed_gives_the_same_weights_to_the_bit(full_size_network, data):
-    guidance = UnlabelledLosses(
-        consistency=1.0, has_rotations=True, has_cutmix=True, growing=0.5, affinity=0.1, portion=0.7
+    unlabelled_losses = UnlabelledLosses(
+        consistency=1.0, has_rotations=True, has_cutmix=True, growing=0.5, affinity=0.1, fraction=0.7
     )
-    plan, packed = replace(PLAN, epochs=2, guidance=guidance), {}
+    plan, packed = replace(PLAN, epochs=2, unlabelled_losses=unlabelled_losses), {}
     whole = fit(
         _start(full_size_network()),
         data,
@@ -211,8 +216,8 @@ def test_a_student_learns_what_its_teacher_says_of_land_without_points(full_size
     torch.nn.init.zeros_(teacher.classifier[-1].weight)
     teacher.classifier[-1].bias = torch.nn.Parameter(torch.tensor([-4.0, 4.0]))
     west = replace(data, points=data.points.take(data.points.class_id == 0))
-    guidance = UnlabelledLosses(points=0.0, consistency=1.0)
-    plan = replace(PLAN, epochs=6, patches=8, head_rate=3e-2, guidance=guidance)
+    unlabelled_losses = UnlabelledLosses(points=0.0, consistency=1.0)
+    plan = replace(PLAN, epochs=6, patches=8, head_rate=3e-2, unlabelled_losses=unlabelled_losses)
     start = replace(_start(full_size_network()), teacher=teacher.eval())
     student = full_size_network()
     student.load_state_dict(fit(start, west, plan, progress=NullProgress()).state)
@@ -225,8 +230,8 @@ def test_what_is_declared_absent_is_not_learnt_from_the_teacher(full_size_networ
     teacher = full_size_network()
     torch.nn.init.zeros_(teacher.classifier[-1].weight)
     teacher.classifier[-1].bias = torch.nn.Parameter(torch.tensor([-4.0, 4.0]))
-    guidance = UnlabelledLosses(points=0.0, consistency=1.0, absent={"a": (False, True)})
-    plan = replace(PLAN, epochs=6, patches=8, head_rate=3e-2, guidance=guidance)
+    unlabelled_losses = UnlabelledLosses(points=0.0, consistency=1.0, absent={"a": (False, True)})
+    plan = replace(PLAN, epochs=6, patches=8, head_rate=3e-2, unlabelled_losses=unlabelled_losses)
     start = replace(_start(full_size_network()), teacher=teacher.eval())
     student = full_size_network()
     student.load_state_dict(fit(start, data, plan, progress=NullProgress()).state)

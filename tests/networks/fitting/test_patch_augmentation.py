@@ -39,8 +39,8 @@ def test_inside_the_box_each_patch_shows_the_next_one():
         assert torch.equal(mixed.images[patch, 0], expected.float())
         assert torch.equal(mixed.images[patch, 1], expected.float())
         assert torch.equal(mixed.valid[patch], expected % 2 == 0)
-        assert torch.equal(mixed.taught[patch, 0], expected * 10.0)
-        assert torch.equal(mixed.grown[patch], expected * 100)
+        assert torch.equal(mixed.teacher_probabilities[patch, 0], expected * 10.0)
+        assert torch.equal(mixed.pseudo_labels[patch], expected * 100)
 
 
 def test_a_point_moves_with_the_pixel_that_it_lies_in():

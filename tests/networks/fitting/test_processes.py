@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from geoseg.errors import SettingsError
-from geoseg.networks.fitting.processes import join_processes
+from geoseg.networks.fitting.processes import launch_fabric
 
 SCRIPT = Path(__file__).with_name("fit_together.py")
 
@@ -39,4 +39,4 @@ def test_more_processes_than_devices_are_refused(device, least):
     with pytest.raises(
         SettingsError, match=rf"not so many devices of the kind {device}.*expected {least} at most"
     ):
-        join_processes(device, "float32", least + 1)
+        launch_fabric(device, "float32", least + 1)

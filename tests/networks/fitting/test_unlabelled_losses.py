@@ -40,11 +40,13 @@ def _generator():
 
 
 def test_without_a_part_there_is_only_the_loss_at_the_points(view):
-    guidance = UnlabelledLosses()
-    shown = guidance.show(view, Sided(), _generator())
+    unlabelled_losses = UnlabelledLosses()
+    shown = unlabelled_losses.show(view, Sided(), _generator())
     at_points = torch.tensor(0.7)
-    assert shown.taught is None
-    assert torch.equal(guidance.loss(torch.randn(2, 2, SIDE, SIDE), shown, at_points, gamma=2.0), at_points)
+    assert shown.teacher_probabilities is None
+    assert torch.equal(
+        unlabelled_losses.loss(torch.randn(2, 2, SIDE, SIDE), shown, at_points, gamma=2.0), at_points
+    )
 
 
 def test_the_teacher_sees_the_view_before_it_is_changed(view):
@@ -67,7 +69,9 @@ def test_a_teacher_that_a_turn_does_not_change_answers_the_same_when_it_sees_tur
 
     plain, turned = (
         [
-            UnlabelledLosses(consistency=1.0, has_rotations=t, color=0.0).show(view, Bright(), g).taught
+            UnlabelledLosses(consistency=1.0, has_rotations=t, color=0.0)
+            .show(view, Bright(), g)
+            .teacher_probabilities
             for _ in range(8)
         ]
         for t, g in ((False, _generator()), (True, _generator()))
@@ -77,8 +81,10 @@ def test_a_teacher_that_a_turn_does_not_change_answers_the_same_when_it_sees_tur
 
 def test_a_teacher_that_a_turn_does_change_answers_differently(view):
     generator = _generator()
-    guidance = UnlabelledLosses(consistency=1.0, has_rotations=True)
-    answers = [guidance.show(view, Sided(), generator).taught[0, 1] for _ in range(40)]
+    unlabelled_losses = UnlabelledLosses(consistency=1.0, has_rotations=True)
+    answers = [
+        unlabelled_losses.show(view, Sided(), generator).teacher_probabilities[0, 1] for _ in range(40)
+    ]
     # West, east, north and south are each called class 1 in some turn.
     assert {tuple(answer[[0, 0, -1, -1], [0, -1, 0, -1]].round().int().tolist()) for answer in answers} == {
         (0, 1, 0, 1),
@@ -96,16 +102,16 @@ def test_the_teacher_speaks_of_the_land_and_not_of_the_points(view):
     calibration = Calibration(2.0, (1.0, 0.0))
     shown = UnlabelledLosses(consistency=1.0, calibration=calibration).show(view, Undecided(), _generator())
     expected = torch.tensor([1.0, 0.0]).softmax(0)
-    torch.testing.assert_close(shown.taught[0, :, 0, 0], expected)
+    torch.testing.assert_close(shown.teacher_probabilities[0, :, 0, 0], expected)
     # A student with the teacher's logits agrees with it.
     logits = torch.zeros(2, 2, SIDE, SIDE, requires_grad=True)
-    guidance = UnlabelledLosses(consistency=1.0, calibration=calibration)
-    guidance.loss(logits, shown, torch.tensor(0.0), gamma=2.0).backward()
+    unlabelled_losses = UnlabelledLosses(consistency=1.0, calibration=calibration)
+    unlabelled_losses.loss(logits, shown, torch.tensor(0.0), gamma=2.0).backward()
     torch.testing.assert_close(logits.grad, torch.zeros_like(logits), atol=1e-7, rtol=0)
 
 
 def test_every_part_adds_its_own_weight(view):
-    full = UnlabelledLosses(consistency=1.0, growing=1.0, affinity=1.0, has_cutmix=True, least=0.6)
+    full = UnlabelledLosses(consistency=1.0, growing=1.0, affinity=1.0, has_cutmix=True, min_probability=0.6)
     shown = full.show(view, Sided(), _generator())
     logits, at_points = torch.randn(2, 2, SIDE, SIDE, generator=_generator()), torch.tensor(0.5)
     off = {"consistency": 0.0, "growing": 0.0, "affinity": 0.0}
@@ -121,25 +127,27 @@ def test_every_part_adds_its_own_weight(view):
 
 
 def test_grown_labels_teach_where_no_point_lies(view):
-    guidance = UnlabelledLosses(growing=1.0, least=0.6, color=0.0)
-    shown = guidance.show(view, Sided(), _generator())
+    unlabelled_losses = UnlabelledLosses(growing=1.0, min_probability=0.6, color=0.0)
+    shown = unlabelled_losses.show(view, Sided(), _generator())
     # The point of class 0 lies in the west, that of class 1 in the east.
-    assert (shown.grown[0, :, : SIDE // 2] == 0).all()
-    assert (shown.grown[0, :, SIDE // 2 :] == 255).all()
-    assert (shown.grown[1, :, SIDE // 2 :] == 1).all()
+    assert (shown.pseudo_labels[0, :, : SIDE // 2] == 0).all()
+    assert (shown.pseudo_labels[0, :, SIDE // 2 :] == 255).all()
+    assert (shown.pseudo_labels[1, :, SIDE // 2 :] == 1).all()
     logits = torch.zeros(2, 2, SIDE, SIDE, requires_grad=True)
-    guidance.loss(logits, shown, torch.tensor(0.0), gamma=0.0).backward()
+    unlabelled_losses.loss(logits, shown, torch.tensor(0.0), gamma=0.0).backward()
     assert (logits.grad[0, 0, :, : SIDE // 2] < 0).all()
     assert not logits.grad[0, :, :, SIDE // 2 :].any()
 
 
 def test_a_class_that_is_absent_from_an_image_is_not_taught_there(view):
-    guidance = UnlabelledLosses(consistency=1.0, absent={"a": (False, True), "b": (False, False)})
-    absent = guidance.absent_in(["b", "a"])
+    unlabelled_losses = UnlabelledLosses(consistency=1.0, absent={"a": (False, True), "b": (False, False)})
+    absent = unlabelled_losses.absent_in(["b", "a"])
     assert absent.tolist() == [[False, False], [False, True]]
-    shown = guidance.show(replace(view, absent=absent), Sided(), _generator())
-    assert (shown.taught[0, 1, :, SIDE // 2 :] > 0.9).all()
-    assert not shown.taught[1, 1].any()
-    assert torch.equal(shown.taught[1, 0], torch.ones(SIDE, SIDE))
-    assert guidance.loss(torch.randn(2, 2, SIDE, SIDE), shown, torch.tensor(0.0), gamma=2.0).isfinite()
+    shown = unlabelled_losses.show(replace(view, absent=absent), Sided(), _generator())
+    assert (shown.teacher_probabilities[0, 1, :, SIDE // 2 :] > 0.9).all()
+    assert not shown.teacher_probabilities[1, 1].any()
+    assert torch.equal(shown.teacher_probabilities[1, 0], torch.ones(SIDE, SIDE))
+    assert unlabelled_losses.loss(
+        torch.randn(2, 2, SIDE, SIDE), shown, torch.tensor(0.0), gamma=2.0
+    ).isfinite()
     assert UnlabelledLosses().absent_in(["a"]) is None

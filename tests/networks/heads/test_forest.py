@@ -14,7 +14,7 @@ from geoseg.learning.validation import Sample
 from geoseg.networks.features.point_features import FitData, Reader, read_logits
 from geoseg.networks.features.texture import texture
 from geoseg.networks.heads import forest as forests
-from geoseg.networks.heads.forest import ForestNetwork, Trees, fit_forest, trees_of
+from geoseg.networks.heads.forest import ForestNetwork, Trees, fit_forest, trees_from_state
 
 READER = Reader(64, 32)
 
@@ -63,7 +63,7 @@ def test_a_forest_votes_as_scikit_learn_does():
     rng = np.random.default_rng(0)
     values, labels = rng.normal(0, 1, (300, 27)).astype(np.float32), rng.integers(0, 3, 300)
     sample = Sample(values, labels, np.ones(300), np.zeros(300, int))
-    theirs = RandomForestClassifier(forests.TREES, min_samples_leaf=forests.LEAST_LEAF, random_state=5)
+    theirs = RandomForestClassifier(forests.TREES, min_samples_leaf=forests.MIN_SAMPLES_LEAF, random_state=5)
     theirs.fit(values, labels, np.ones(300))
     new = rng.normal(0, 1, (500, 27)).astype(np.float32)
 
@@ -127,9 +127,9 @@ def test_nodes_that_are_no_trees_are_refused(stump, column, values):
 
 def test_the_trees_of_a_state_are_all_or_none(stump):
     state = ForestNetwork(stump, 3).state_dict()
-    assert torch.equal(trees_of(state).left, stump.left)
+    assert torch.equal(trees_from_state(state).left, stump.left)
     with pytest.raises(ValueError, match="no forest"):
-        trees_of({"left": stump.left})
+        trees_from_state({"left": stump.left})
 
 
 @pytest.mark.parametrize("each", [1, 2])

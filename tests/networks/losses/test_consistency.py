@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from geoseg.networks.losses.consistency import consistency, surest
+from geoseg.networks.losses.consistency import consistency, most_confident
 
 ALL = torch.ones(1, 1, 2, dtype=torch.bool)
 
@@ -15,8 +15,10 @@ def _pixels(*values):
 
 def test_consistency_is_the_mean_cross_entropy_under_the_teacher():
     logits = _pixels([0.0, 0.0], [math.log(3), 0.0])
-    taught = _pixels([0.5, 0.5], [1.0, 0.0])
-    assert consistency(logits, taught, ALL).item() == pytest.approx((math.log(2) + math.log(4 / 3)) / 2)
+    teacher_probabilities = _pixels([0.5, 0.5], [1.0, 0.0])
+    assert consistency(logits, teacher_probabilities, ALL).item() == pytest.approx(
+        (math.log(2) + math.log(4 / 3)) / 2
+    )
 
 
 def test_only_counted_pixels_teach():
@@ -40,11 +42,18 @@ def test_each_class_keeps_the_same_portion_of_its_pixels():
     # Four pixels of class 0, two of class 1, which the teacher is never as sure of.
     sure = [[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.95, 0.05], [0.4, 0.6], [0.45, 0.55]]
     valid = torch.ones(1, 1, 6, dtype=torch.bool)
-    assert surest(_pixels(*sure), valid, 0.5)[0, 0].tolist() == [True, False, False, True, True, False]
+    assert most_confident(_pixels(*sure), valid, 0.5)[0, 0].tolist() == [
+        True,
+        False,
+        False,
+        True,
+        True,
+        False,
+    ]
 
 
 def test_a_class_keeps_one_pixel_at_least_and_invalid_ones_never_count():
-    taught = _pixels([0.9, 0.1], [0.8, 0.2], [0.3, 0.7])
+    teacher_probabilities = _pixels([0.9, 0.1], [0.8, 0.2], [0.3, 0.7])
     valid = torch.tensor([[[False, True, True]]])
-    assert surest(taught, valid, 0.01)[0, 0].tolist() == [False, True, True]
-    assert torch.equal(surest(taught, valid, 1.0), valid)
+    assert most_confident(teacher_probabilities, valid, 0.01)[0, 0].tolist() == [False, True, True]
+    assert torch.equal(most_confident(teacher_probabilities, valid, 1.0), valid)

@@ -1,7 +1,7 @@
 import torch
 
 from geoseg.networks.losses.pfce import PatchPoints
-from geoseg.networks.losses.pseudo_labels import grow
+from geoseg.networks.losses.pseudo_labels import grow_regions
 
 NONE = 255
 
@@ -28,35 +28,37 @@ VALID = torch.ones(1, 1, 5, dtype=torch.bool)
 
 
 def test_a_region_grows_as_far_as_the_teacher_is_sure_and_no_further():
-    grown = grow(_points((0, 0.0, 0.0, 0), (0, 0.0, 4.0, 1)), ROW, VALID, least=0.8, reach=5)
+    grown = grow_regions(
+        _points((0, 0.0, 0.0, 0), (0, 0.0, 4.0, 1)), ROW, VALID, min_probability=0.8, steps=5
+    )
     assert grown[0, 0].tolist() == [0, 0, 0, 1, 1]
-    grown = grow(_points((0, 0.0, 0.0, 0)), ROW, VALID, least=0.95, reach=5)
+    grown = grow_regions(_points((0, 0.0, 0.0, 0)), ROW, VALID, min_probability=0.95, steps=5)
     assert grown[0, 0].tolist() == [0, 0, NONE, NONE, NONE]
 
 
 def test_it_grows_one_pixel_a_step_also_across_corners():
-    grown = grow(
+    grown = grow_regions(
         _points((0, 0.2, 0.3, 0)),
         _taught([[0.0] * 4] * 3),
         VALID[:, :1, :4].expand(1, 3, 4),
-        least=0.5,
-        reach=1,
+        min_probability=0.5,
+        steps=1,
     )
     assert grown[0].tolist() == [[0, 0, NONE, NONE], [0, 0, NONE, NONE], [NONE] * 4]
 
 
 def test_without_a_step_only_the_points_own_pixels_are_labelled():
-    grown = grow(_points((0, 0.0, 1.4, 1)), ROW, VALID, least=0.8, reach=0)
+    grown = grow_regions(_points((0, 0.0, 1.4, 1)), ROW, VALID, min_probability=0.8, steps=0)
     assert grown[0, 0].tolist() == [NONE, 1, NONE, NONE, NONE]
 
 
 def test_pixels_of_the_same_class_that_are_not_connected_stay_unlabelled():
     gap = _taught([[0.0, 0.0, 1.0, 0.0, 0.0]])
-    grown = grow(_points((0, 0.0, 0.0, 0)), gap, VALID, least=0.8, reach=9)
+    grown = grow_regions(_points((0, 0.0, 0.0, 0)), gap, VALID, min_probability=0.8, steps=9)
     assert grown[0, 0].tolist() == [0, 0, NONE, NONE, NONE]
     # Nor does a region pass another class's point or land without an image.
     points = _points((0, 0.0, 0.0, 0), (0, 0.0, 2.0, 1))
-    assert grow(points, _taught([[0.0] * 5]), VALID, least=0.8, reach=9)[0, 0].tolist() == [
+    assert grow_regions(points, _taught([[0.0] * 5]), VALID, min_probability=0.8, steps=9)[0, 0].tolist() == [
         0,
         0,
         1,
@@ -64,7 +66,7 @@ def test_pixels_of_the_same_class_that_are_not_connected_stay_unlabelled():
         NONE,
     ]
     hole = torch.tensor([[[True, False, True, True, True]]])
-    assert grow(points, _taught([[0.0] * 5]), hole, least=0.8, reach=9)[0, 0].tolist() == [
+    assert grow_regions(points, _taught([[0.0] * 5]), hole, min_probability=0.8, steps=9)[0, 0].tolist() == [
         0,
         NONE,
         1,
@@ -74,5 +76,5 @@ def test_pixels_of_the_same_class_that_are_not_connected_stay_unlabelled():
 
 
 def test_points_without_weight_do_not_grow():
-    grown = grow(_points((0, 0.0, 0.0, 0), weight=0.0), ROW, VALID, least=0.8, reach=5)
+    grown = grow_regions(_points((0, 0.0, 0.0, 0), weight=0.0), ROW, VALID, min_probability=0.8, steps=5)
     assert (grown == NONE).all()

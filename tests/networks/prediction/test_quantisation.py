@@ -17,7 +17,7 @@ from geoseg.networks.models.model_file import Model, ModelRecord
 from geoseg.networks.prediction import quantisation
 from geoseg.networks.prediction.backends import build_int8_predictor, fastest_int8
 from geoseg.networks.prediction.exporting import export_onnx
-from geoseg.networks.prediction.quantisation import measure_ranges, quantise, same_classes
+from geoseg.networks.prediction.quantisation import class_agreement, measure_ranges, quantise
 from geoseg.networks.prediction.torch_predictor import TorchPredictor
 
 
@@ -126,7 +126,7 @@ def test_the_share_of_same_classes_is_of_valid_pixels():
     valid = np.zeros((32, 32), bool)
     valid[0, :4] = True
     # Of 11, 12, 13 and 14 only 12 lies between the two.
-    assert same_classes(Says(11.5), Says(12.5), [window([11, 12, 13, 14, 12, 12], valid)]) == 0.75
+    assert class_agreement(Says(11.5), Says(12.5), [window([11, 12, 13, 14, 12, 12], valid)]) == 0.75
 
 
 def test_both_runtimes_give_the_classes_of_float32(tiny_network, classes):
@@ -138,7 +138,7 @@ def test_both_runtimes_give_the_classes_of_float32(tiny_network, classes):
     exact = TorchPredictor(model, "cpu", "float32")
     for backend in ("onnx", "openvino"):
         found = build_int8_predictor(model, backend, made)
-        assert same_classes(exact, found, windows[2:]) >= 0.97
+        assert class_agreement(exact, found, windows[2:]) >= 0.97
     name, fastest, note = fastest_int8(model, made, side_px=64)
     assert note.startswith(f"backend {name}: a window takes onnx ")
     assert ", openvino " in note

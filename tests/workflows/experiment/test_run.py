@@ -284,7 +284,7 @@ def test_budgets_per_image_count_every_image(done, dataset):
 
 
 def test_points_beyond_what_a_recipe_can_use_are_told_of(dataset, cheap, tmp_path, monkeypatch):
-    monkeypatch.setattr("geoseg.networks.features.point_features.MOST_POINTS", 9)
+    monkeypatch.setattr("geoseg.networks.features.point_features.MAX_POINTS", 9)
     few = _settings(dataset, cheap, tmp_path / "r", recipes=("forest",), per_class=(4,), seeds=1)
     summary = experiment(few)
     (entry,) = summary.record["results"]

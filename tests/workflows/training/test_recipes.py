@@ -335,7 +335,7 @@ def test_land_without_a_valid_pixel_leaves_the_odds_alone(settings, dataset, mon
     from geoseg.networks.features import point_features as reading
 
     monkeypatch.setattr(reading, "UNLABELLED_PER_CELL", 0)
-    monkeypatch.setattr(reading, "LEAST_UNLABELLED", 0)
+    monkeypatch.setattr(reading, "MIN_UNLABELLED", 0)
     for recipe in ("quick", "forest"):
         record = train(settings(recipe=recipe, overwrite=True), watcher).record
         assert record.calibration.shift is None

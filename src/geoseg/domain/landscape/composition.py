@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from geoseg.domain.landscape.buildings import paint_building, paint_lots, place_buildings
 from geoseg.domain.landscape.canvas import ROAD, WATER, Canvas, blank_canvas
-from geoseg.domain.landscape.courses import Road, lay_roads, lay_water, near_lines
+from geoseg.domain.landscape.courses import Road, distance_to_lines, plan_roads, plan_water
 from geoseg.domain.landscape.day import Day, choose_day
-from geoseg.domain.landscape.ground import paint_parcels, share_out
-from geoseg.domain.landscape.layout import lay_frame, lay_parcels
-from geoseg.domain.landscape.light import photograph
+from geoseg.domain.landscape.ground import assign_land_use, paint_parcels
+from geoseg.domain.landscape.layout import divide_parcels, plan_frame
+from geoseg.domain.landscape.light import render
 from geoseg.domain.landscape.lines import paint_paved, paint_tracks, paint_verges, paint_water
 from geoseg.domain.landscape.noise import Grid
 from geoseg.domain.landscape.trees import paint_trees, plant_trees
@@ -26,7 +26,7 @@ LANDSCAPE_CLASSES: tuple[tuple[str, str], ...] = (
     ("water", "#4499dd"),
     ("bare soil", "#bb7f50"),
 )
-SMALLEST_PX = 64
+MIN_SCENE_PX = 64
 
 
 @dataclass(frozen=True)
@@ -64,23 +64,25 @@ def invent_landscape(  # noqa: PLR0917 - shape and resolution read well in this 
     Raises:
         ValueError: the scene is smaller than 64 px, or the resolution is no length above 0.
     """
-    if min(height, width) < SMALLEST_PX:
-        raise ValueError(f"a landscape has at least {SMALLEST_PX} x {SMALLEST_PX} px, got {height} x {width}")
+    if min(height, width) < MIN_SCENE_PX:
+        raise ValueError(
+            f"a landscape has at least {MIN_SCENE_PX} x {MIN_SCENE_PX} px, got {height} x {width}"
+        )
     if not 0 < resolution_m < np.inf:
         raise ValueError(f"resolution_m is a length above 0, got {resolution_m}")
     rng = np.random.default_rng(seed)
     canvas = blank_canvas(Grid(height, width, resolution_m), day or choose_day(rng))
     _paint(rng, canvas)
-    return Landscape(photograph(rng, canvas), canvas.mask)
+    return Landscape(render(rng, canvas), canvas.mask)
 
 
 def _paint(rng: np.random.Generator, canvas: Canvas) -> None:
     grid = canvas.grid
-    frame = lay_frame(rng, grid)
-    parcels = lay_parcels(rng, grid, frame)
-    roads = lay_roads(rng, grid, frame, edges_m=parcels.edges_m)
-    nearness = lay_water(rng, grid, frame, roads=roads)
-    use = share_out(rng, parcels, grid, free=nearness > 1)
+    frame = plan_frame(rng, grid)
+    parcels = divide_parcels(rng, grid, frame)
+    roads = plan_roads(rng, grid, frame, edges_m=parcels.edges_m)
+    nearness = plan_water(rng, grid, frame, roads=roads)
+    use = assign_land_use(rng, parcels, grid, free=nearness > 1)
     paint_parcels(rng, canvas, parcels, use=use)
     paint_water(rng, canvas, nearness)
     _paint_roads(rng, canvas, roads)
@@ -93,8 +95,8 @@ def _paint(rng: np.random.Generator, canvas: Canvas) -> None:
 
 def _paint_roads(rng: np.random.Generator, canvas: Canvas, roads: tuple[Road, ...]) -> None:
     """Paint verges first and paved roads last, so that these run on across tracks and water."""
-    tracks = near_lines(canvas.grid, tuple(road for road in roads if not road.is_paved), 2.0)
-    paved = near_lines(canvas.grid, tuple(road for road in roads if road.is_paved), 2.0)
+    tracks = distance_to_lines(canvas.grid, tuple(road for road in roads if not road.is_paved), 2.0)
+    paved = distance_to_lines(canvas.grid, tuple(road for road in roads if road.is_paved), 2.0)
     paint_verges(rng, canvas, tracks)
     paint_verges(rng, canvas, paved)
     paint_tracks(rng, canvas, tracks)

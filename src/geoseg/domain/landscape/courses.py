@@ -40,7 +40,7 @@ class Corridor:
     half_width: Field
 
 
-def lay_roads(rng: np.random.Generator, grid: Grid, frame: Frame, *, edges_m: Line) -> tuple[Road, ...]:
+def plan_roads(rng: np.random.Generator, grid: Grid, frame: Frame, *, edges_m: Line) -> tuple[Road, ...]:
     """Plan a connected network: a main road, roads across it, and tracks along the edges of parcels."""
     reach = grid.half_diagonal_m * 1.5
     s = np.arange(-reach, reach, 6.0)
@@ -73,7 +73,7 @@ def _spread_edges(rng: np.random.Generator, edges_m: Line, grid: Grid) -> Line:
     return rng.choice(inside, count, replace=False) if len(inside) else inside
 
 
-def near_lines(grid: Grid, roads: tuple[Road, ...], margin_m: float) -> Corridor:
+def distance_to_lines(grid: Grid, roads: tuple[Road, ...], margin_m: float) -> Corridor:
     """Measure, around each line, the distance to it and the position along it; the relatively nearest line wins."""
     shape = (grid.height, grid.width)
     corridor = Corridor(*(np.full(shape, value, dtype=np.float32) for value in (np.inf, 0.0, 1.0)))
@@ -108,14 +108,14 @@ def _near_segment(
     half[nearer] = half_width
 
 
-def lay_water(rng: np.random.Generator, grid: Grid, frame: Frame, *, roads: tuple[Road, ...]) -> Field:
+def plan_water(rng: np.random.Generator, grid: Grid, frame: Frame, *, roads: tuple[Road, ...]) -> Field:
     """Lay a river, lakes or both; give 0 at the deepest line, 1 at the shore and more on land, shape (H, W)."""
     ragged = 0.16 * smooth_noise(rng, grid, 14.0) + 0.07 * smooth_noise(rng, grid, 4.0)
     has_river = bool(rng.random() < 0.55)
     share = rng.uniform(0.015, 0.03) if has_river else rng.uniform(0.05, 0.09)
     nearness = _lakes(rng, grid, roads, share=share)
     if has_river:
-        bed = near_lines(grid, (_river(rng, grid, frame),), 6.0)
+        bed = distance_to_lines(grid, (_river(rng, grid, frame),), 6.0)
         nearness = np.minimum(nearness, bed.distance / bed.half_width)
     return nearness + ragged
 

@@ -57,7 +57,9 @@ class LandUse:
     soil: NDArray[np.bool_]
 
 
-def share_out(rng: np.random.Generator, parcels: Parcels, grid: Grid, *, free: NDArray[np.bool_]) -> LandUse:
+def assign_land_use(
+    rng: np.random.Generator, parcels: Parcels, grid: Grid, *, free: NDArray[np.bool_]
+) -> LandUse:
     """Give parcels to woodland and to bare soil until each has its share of the free land."""
     areas = np.bincount(parcels.ids[free], minlength=parcels.count) / free.size
     wood = _choose(rng, areas, share=rng.uniform(0.15, 0.27))
@@ -88,9 +90,9 @@ def paint_parcels(rng: np.random.Generator, canvas: Canvas, parcels: Parcels, *,
     """Paint every parcel with a cover of its own, then the floor of the woods."""
     crops = [_vary(rng, _CROPS[n]) for n in rng.choice(len(_CROPS), parcels.count, p=canvas.day.crop_odds)]
     soils = [_vary(rng, _SOILS[n]) for n in rng.choice(len(_SOILS), parcels.count)]
-    look = parcels.ids + np.int32(parcels.count) * use.soil
-    across = _across(rng, canvas.grid, parcels, look=look % parcels.count)
-    _paint_covers(rng, canvas, (*crops, *soils), look=look, across=across)
+    cover_index = parcels.ids + np.int32(parcels.count) * use.soil
+    across = _across(rng, canvas.grid, parcels, cover_index=cover_index % parcels.count)
+    _paint_covers(rng, canvas, (*crops, *soils), cover_index=cover_index, across=across)
     grain = smooth_noise(rng, canvas.grid, 1.2)
     tone = 0.10 * grain + 0.06 * white_noise(rng, canvas.grid)
     canvas.tint(parcels.margin & ~use.soil, (104, 112, 70), opacity=0.55 + 0.2 * grain)
@@ -114,9 +116,11 @@ def _vary(rng: np.random.Generator, cover: Cover) -> Cover:
     )
 
 
-def _across(rng: np.random.Generator, grid: Grid, parcels: Parcels, *, look: NDArray[np.int32]) -> Field:
+def _across(
+    rng: np.random.Generator, grid: Grid, parcels: Parcels, *, cover_index: NDArray[np.int32]
+) -> Field:
     """Measure the position across the rows of the own parcel, metres; rows waver a little."""
-    cos, sin = (f(parcels.directions).astype(np.float32)[look] for f in (np.cos, np.sin))
+    cos, sin = (f(parcels.directions).astype(np.float32)[cover_index] for f in (np.cos, np.sin))
     return np.asarray(grid.y * cos - grid.x * sin + 0.12 * smooth_noise(rng, grid, 12.0), dtype=np.float32)
 
 
@@ -125,7 +129,7 @@ def _paint_covers(
     canvas: Canvas,
     covers: tuple[Cover, ...],
     *,
-    look: NDArray[np.int32],
+    cover_index: NDArray[np.int32],
     across: Field,
 ) -> None:
     """Mix plant and gap colours by rows, streaks, tramlines and patches; vary the brightness."""
@@ -135,16 +139,19 @@ def _paint_covers(
         + 0.45 * smooth_noise(rng, grid, 7.0)
         + 0.4 * smooth_noise(rng, grid, 1.8)
     )
-    gaps = _table([c.gap_share for c in covers])[look] + _table([c.patches for c in covers])[look] * patch
-    gaps += _rows(rng, covers, grid, look=look, across=across)
-    gaps += _streaks(rng, covers, look=look, across=across)
-    gaps += _tramlines(rng, covers, look=look, across=across)
+    gaps = (
+        _table([c.gap_share for c in covers])[cover_index]
+        + _table([c.patches for c in covers])[cover_index] * patch
+    )
+    gaps += _rows(rng, covers, grid, cover_index=cover_index, across=across)
+    gaps += _streaks(rng, covers, cover_index=cover_index, across=across)
+    gaps += _tramlines(rng, covers, cover_index=cover_index, across=across)
     np.clip(gaps, 0, 1, out=gaps)
     tone = 1 + 0.05 * smooth_noise(rng, grid, 45.0) + 0.05 * white_noise(rng, grid)
     for band in range(3):
         plant = _table([c.colour[band] for c in covers])
         gap = _table([c.gap[band] for c in covers])
-        canvas.colour[band] = (plant[look] + (gap - plant)[look] * gaps) * tone
+        canvas.colour[band] = (plant[cover_index] + (gap - plant)[cover_index] * gaps) * tone
 
 
 def _table(values: list[float]) -> Field:
@@ -152,34 +159,39 @@ def _table(values: list[float]) -> Field:
 
 
 def _rows(
-    rng: np.random.Generator, covers: tuple[Cover, ...], grid: Grid, *, look: NDArray[np.int32], across: Field
+    rng: np.random.Generator,
+    covers: tuple[Cover, ...],
+    grid: Grid,
+    *,
+    cover_index: NDArray[np.int32],
+    across: Field,
 ) -> Field:
     """Give the waves of the rows; rows finer than the pixels can show fade out."""
     spacing = np.array([rng.uniform(*c.spacing_m) for c in covers])
     visible = ((spacing / grid.resolution_m - 2.0) / 2.0).clip(0, 1)
     strength = _table(list(np.array([c.rows for c in covers]) * visible))
-    wave = np.sin(across * _table(list(2 * np.pi / spacing))[look])
-    return np.asarray(wave * strength[look], dtype=np.float32)
+    wave = np.sin(across * _table(list(2 * np.pi / spacing))[cover_index])
+    return np.asarray(wave * strength[cover_index], dtype=np.float32)
 
 
 def _streaks(
-    rng: np.random.Generator, covers: tuple[Cover, ...], *, look: NDArray[np.int32], across: Field
+    rng: np.random.Generator, covers: tuple[Cover, ...], *, cover_index: NDArray[np.int32], across: Field
 ) -> Field:
     """Give the uneven stripes that machines leave along their way."""
     profile = ndimage.gaussian_filter1d(rng.standard_normal(8192), 1.2) + 0.5 * np.repeat(
         rng.standard_normal(512), 16
     )
     offset = rng.integers(0, 8192, len(covers)).astype(np.int32)
-    position = (across * np.float32(4.0)).astype(np.int32) + offset[look]
-    strength = _table([c.streaks for c in covers])[look]
+    position = (across * np.float32(4.0)).astype(np.int32) + offset[cover_index]
+    strength = _table([c.streaks for c in covers])[cover_index]
     return np.asarray(profile[position & 8191] * strength, dtype=np.float32)
 
 
 def _tramlines(
-    rng: np.random.Generator, covers: tuple[Cover, ...], *, look: NDArray[np.int32], across: Field
+    rng: np.random.Generator, covers: tuple[Cover, ...], *, cover_index: NDArray[np.int32], across: Field
 ) -> Field:
     """Give the paired wheel tracks, 1.8 m apart, that cross some crops every 12 to 24 m."""
-    gap = _table(list(rng.choice([12.0, 15.0, 18.0, 24.0], len(covers))))[look]
+    gap = _table(list(rng.choice([12.0, 15.0, 18.0, 24.0], len(covers))))[cover_index]
     from_pair = np.abs(np.mod(across, gap) - gap / 2)
     wheel = (0.34 - np.abs(from_pair - np.float32(0.9))).clip(0, 0.2) * 5
-    return np.asarray(wheel * _table([c.tramlines for c in covers])[look], dtype=np.float32)
+    return np.asarray(wheel * _table([c.tramlines for c in covers])[cover_index], dtype=np.float32)

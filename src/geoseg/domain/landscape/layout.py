@@ -39,7 +39,7 @@ class Parcels:
         return len(self.directions)
 
 
-def lay_frame(rng: np.random.Generator, grid: Grid) -> Frame:
+def plan_frame(rng: np.random.Generator, grid: Grid) -> Frame:
     """Choose the course of the main road, through the middle part of the scene."""
     shift = 0.16 * grid.resolution_m * np.array([grid.width, grid.height])
     x, y = rng.uniform(-shift, shift)
@@ -68,7 +68,7 @@ def _bend(frame: Frame, s: NDArray[np.floating]) -> NDArray[np.floating]:
     return np.asarray(np.float32(frame.bend_m) * (wave - np.float32(np.sin(frame.phase))))
 
 
-def lay_parcels(rng: np.random.Generator, grid: Grid, frame: Frame) -> Parcels:
+def divide_parcels(rng: np.random.Generator, grid: Grid, frame: Frame) -> Parcels:
     """Divide the land into bands along the main road, and each band across into parcels."""
     s, v = frame_coordinates(frame, grid)
     s += 1.0 * smooth_noise(rng, grid, 30.0)

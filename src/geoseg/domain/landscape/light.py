@@ -11,7 +11,7 @@ from geoseg.domain.landscape.day import Sun
 from geoseg.domain.landscape.noise import Field, smooth_noise, white_noise
 
 
-def photograph(rng: np.random.Generator, canvas: Canvas) -> NDArray[np.uint8]:
+def render(rng: np.random.Generator, canvas: Canvas) -> NDArray[np.uint8]:
     """Give the image (3, H, W) that a camera takes of the lit canvas."""
     day = canvas.day
     shadow = cast_shadows(canvas.surface_m, day.sun, canvas.grid.resolution_m)

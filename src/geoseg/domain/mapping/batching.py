@@ -18,12 +18,12 @@ JobProgress = Callable[[int, float], None]
 
 
 @dataclass(frozen=True, eq=False)
-class _Question:
+class _Request:
     """Windows of one caller, and where the answer goes."""
 
     pixels: NDArray[np.float32]
     valid: NDArray[np.bool_]
-    answer: Future[NDArray[np.float32]] = field(default_factory=Future)
+    result: Future[NDArray[np.float32]] = field(default_factory=Future)
 
     @property
     def windows(self) -> int:
@@ -38,20 +38,25 @@ class Batcher:
     """A predictor that many threads share: a thread of its own computes, one pass after the other.
 
     Windows of one shape that wait together go through one pass, the longest waiting first. A pass waits for more only
-    while somebody who is at work with it (:meth:`at_work`) has not asked yet, and never longer than ``wait_s``.
+    while somebody who is at work with it (:meth:`active`) has not asked yet, and never longer than ``wait_s``.
 
     Args:
         predictor: What computes; called from one thread only.
-        most: Windows that share a pass at most, >= 1; those that one caller asks together stay together.
+        max_windows: Windows that share a pass at max_windows, >= 1; those that one caller asks together stay together.
         wait_s: How long a window waits for others.
-        watch: Told of every pass: how many windows, and how many seconds.
+        on_pass: Told of every pass: how many windows, and how many seconds.
     """
 
     def __init__(
-        self, predictor: Predictor, *, most: int, wait_s: float, watch: JobProgress | None = None
+        self, predictor: Predictor, *, max_windows: int, wait_s: float, on_pass: JobProgress | None = None
     ) -> None:
-        self._predictor, self._most, self._wait_s, self._watch = predictor, most, wait_s, watch
-        self._waiting = list[_Question]()
+        self._predictor, self._max_windows, self._wait_s, self._on_pass = (
+            predictor,
+            max_windows,
+            wait_s,
+            on_pass,
+        )
+        self._waiting = list[_Request]()
         self._callers = 0
         self._is_closed = False
         self._changed = threading.Condition()
@@ -64,7 +69,7 @@ class Batcher:
         return self._predictor.classes
 
     @contextmanager
-    def at_work(self) -> Iterator[None]:
+    def active(self) -> Iterator[None]:
         """Count the caller among those whose windows a pass may wait for."""
         with self._changed:
             self._callers += 1
@@ -81,13 +86,13 @@ class Batcher:
         Raises:
             RuntimeError: It is closed.
         """
-        question = _Question(pixels, valid)
+        request = _Request(pixels, valid)
         with self._changed:
             if self._is_closed:
                 raise RuntimeError("this batcher is closed")
-            self._waiting.append(question)
+            self._waiting.append(request)
             self._changed.notify_all()
-        return question.answer.result()
+        return request.result.result()
 
     def close(self) -> None:
         """Answer what waits, then stop."""
@@ -97,49 +102,49 @@ class Batcher:
         self._thread.join()
 
     def _work(self) -> None:
-        while batch := self._next():
+        while batch := self._take_pass():
             started = time.perf_counter()
             try:
-                self._answer(batch)
-                if self._watch is not None:
-                    self._watch(sum(q.windows for q in batch), time.perf_counter() - started)
+                self._predict(batch)
+                if self._on_pass is not None:
+                    self._on_pass(sum(q.windows for q in batch), time.perf_counter() - started)
             except Exception as error:  # noqa: BLE001 -- raised again in the threads that asked
-                for question in batch:
-                    if not question.answer.done():
-                        question.answer.set_exception(error)
+                for request in batch:
+                    if not request.result.done():
+                        request.result.set_exception(error)
 
-    def _next(self) -> list[_Question]:
-        """Wait for questions and take those of the next pass; nothing when closed."""
+    def _take_pass(self) -> list[_Request]:
+        """Wait for requests and take those of the next pass; nothing when closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._is_closed)
             deadline = time.monotonic() + self._wait_s
             while self._is_worth_waiting() and (left := deadline - time.monotonic()) > 0:
                 self._changed.wait(left)
-            batch = self._alike()
+            batch = self._next_pass()
             self._waiting = [q for q in self._waiting if q not in batch]
             return batch
 
     def _is_worth_waiting(self) -> bool:
         if not self._waiting or self._is_closed or len(self._waiting) >= self._callers:
             return False
-        return sum(q.windows for q in self._alike()) < self._most
+        return sum(q.windows for q in self._next_pass()) < self._max_windows
 
-    def _alike(self) -> list[_Question]:
-        """Return the first questions of the shape that waits longest, as many as a pass takes."""
-        taken, windows = list[_Question](), 0
-        for question in self._waiting:
-            if question.shape != self._waiting[0].shape:
+    def _next_pass(self) -> list[_Request]:
+        """Return the first requests of the shape that waits longest, as many as a pass takes."""
+        taken, windows = list[_Request](), 0
+        for request in self._waiting:
+            if request.shape != self._waiting[0].shape:
                 continue
-            windows += question.windows
-            if taken and windows > self._most:
+            windows += request.windows
+            if taken and windows > self._max_windows:
                 break
-            taken.append(question)
+            taken.append(request)
         return taken
 
-    def _answer(self, batch: list[_Question]) -> None:
+    def _predict(self, batch: list[_Request]) -> None:
         pixels = np.concatenate([q.pixels for q in batch]) if len(batch) > 1 else batch[0].pixels
         valid = np.concatenate([q.valid for q in batch]) if len(batch) > 1 else batch[0].valid
         found = self._predictor.probabilities(pixels, valid)
         ends = np.cumsum([q.windows for q in batch])[:-1]
-        for question, part in zip(batch, np.split(found, ends), strict=True):
-            question.answer.set_result(part)
+        for request, part in zip(batch, np.split(found, ends), strict=True):
+            request.result.set_result(part)

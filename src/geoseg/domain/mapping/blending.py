@@ -66,7 +66,7 @@ def spans(length: int, core: int, half_band: int) -> list[Span]:
 
 
 @dataclass(frozen=True)
-class Job:
+class WindowTask:
     """One prediction: the rows and the columns it answers for."""
 
     rows: Span
@@ -88,10 +88,10 @@ class Job:
         return np.outer(self.rows.weights(), self.cols.weights())
 
 
-def jobs(rows: Span, width: int, *, core: int, half_band: int) -> Iterator[Job]:
+def strip_tasks(rows: Span, width: int, *, core: int, half_band: int) -> Iterator[WindowTask]:
     """Yield the predictions of one strip from west to east."""
     for cols in spans(width, core, half_band):
-        yield Job(rows, cols)
+        yield WindowTask(rows, cols)
 
 
 class Blender:
@@ -110,14 +110,14 @@ class Blender:
         self._below = np.zeros((classes, 2 * half_band, width), np.float32)
         self._beside = np.zeros((classes, 0, 0), np.float32)
 
-    def add(self, job: Job, probabilities: NDArray[np.float32]) -> tuple[Window, NDArray[np.float32]]:
+    def add(self, task: WindowTask, probabilities: NDArray[np.float32]) -> tuple[Window, NDArray[np.float32]]:
         """Add the probabilities (C, h, w) of the next window.
 
         Returns:
             The window that it finishes, and the probabilities (C, h', w') there.
         """
-        rows, cols = job.rows, job.cols
-        mixed = probabilities * job.weights
+        rows, cols = task.rows, task.cols
+        mixed = probabilities * task.weights
         if cols.before:
             mixed[:, :, : 2 * cols.before] += self._beside
         width, height = cols.length - 2 * cols.after, rows.length - 2 * rows.after

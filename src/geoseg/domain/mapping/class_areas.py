@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from geoseg.domain.legend import UNLABELLED, Legend
 
-_M2_A_HECTARE = 10_000
+_M2_PER_HECTARE = 10_000
 
 
 @dataclass
@@ -43,7 +43,7 @@ class ClassAreas:
                 "id": number,
                 "name": name,
                 "pixels": int(self.pixels[number]),
-                "hectares": None if np.isnan(self.m2[number]) else float(self.m2[number] / _M2_A_HECTARE),
+                "hectares": None if np.isnan(self.m2[number]) else float(self.m2[number] / _M2_PER_HECTARE),
                 "share": float(sizes[number] / mapped) if mapped and number != UNLABELLED else None,
             }
             for number, name in rows

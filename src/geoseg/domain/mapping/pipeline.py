@@ -50,8 +50,8 @@ class _Stage(Generic[T]):
         return False
 
 
-def ahead(items: Iterable[T], depth: int = 1) -> Generator[T]:
-    """Yield the items of an iterator that runs in a thread of its own, at most ``depth`` finished ones ahead.
+def prefetch(items: Iterable[T], depth: int = 1) -> Generator[T]:
+    """Yield the items of an iterator that runs in a thread of its own, at most ``depth`` finished ones prefetch.
 
     An error of the iterator is raised where its items are taken. Closing early stops the thread after the item
     under way.

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.domain.legend import UNLABELLED
-from geoseg.domain.mapping.blending import Blender, Job, Span, jobs, spans
-from geoseg.domain.mapping.pipeline import ahead
+from geoseg.domain.mapping.blending import Blender, Span, WindowTask, spans, strip_tasks
+from geoseg.domain.mapping.pipeline import prefetch
 from geoseg.domain.ports import PixelSource, Predictor, Progress
 from geoseg.domain.windows import Window
 
@@ -22,8 +22,8 @@ ALIGNMENT_PX = 32
 STEPS = 254
 """Probabilities are kept as whole numbers 0..254 of this many steps; 255 means none."""
 
-_MOST_INPUT_PX = 1216
-_LEAST_CORE_PX = 256
+_MAX_INPUT_PX = 1216
+_MIN_CORE_PX = 256
 _CONTEXT_SHARE = 0.16
 
 
@@ -32,7 +32,7 @@ class WindowPlan:
     """How a raster is cut for prediction, in pixels, all multiples of ``ALIGNMENT_PX``.
 
     Attributes:
-        core_px: Side of what one window answers for.
+        core_px: Side of what one window results for.
         context_px: What is read around a core.
         half_band_px: How far neighbouring windows are mixed on either side of their border.
         batch: Windows predicted together.
@@ -56,7 +56,7 @@ def plan_windows(window_px: int | None, context_px: int, *, batch: int = 1, enla
     """
     context = max(2 * ALIGNMENT_PX, _align(context_px))
     if window_px is None:
-        most = max(_LEAST_CORE_PX, _align_down(_MOST_INPUT_PX // enlarge))
+        most = max(_MIN_CORE_PX, _align_down(_MAX_INPUT_PX // enlarge))
         window_px = min(_align(int(2 * context / _CONTEXT_SHARE)), most)
     return WindowPlan(
         core_px=_align(window_px),
@@ -143,19 +143,21 @@ def predict_strips(
     strips = range(len(rows)) if strips is None else strips
     first = max(0, strips.start - 1)
     blender = Blender(predictor.classes, source.width, plan.half_band_px)
-    sheet = _Sheet(first, rows[first], source.width)
-    with closing(ahead(_answers(rows[first : strips.stop], source, predictor, plan=plan))) as answers:
-        for answer in answers:
-            if answer.job.rows is not sheet.rows:
-                sheet = _Sheet(sheet.number + 1, answer.job.rows, source.width)
-            sheet.lay(answer, blender, has_probabilities=has_probabilities, classes=predictor.classes)
+    buffer = _StripBuffer(first, rows[first], source.width)
+    with closing(
+        prefetch(_predict_windows(rows[first : strips.stop], source, predictor, plan=plan))
+    ) as results:
+        for result in results:
+            if result.task.rows is not buffer.rows:
+                buffer = _StripBuffer(buffer.number + 1, result.task.rows, source.width)
+            buffer.add(result, blender, has_probabilities=has_probabilities, classes=predictor.classes)
             progress.advance()
-            if sheet.is_full and sheet.number in strips:
-                yield sheet.to_strip()
+            if buffer.is_full and buffer.number in strips:
+                yield buffer.to_strip()
 
 
 @dataclass
-class _Sheet:
+class _StripBuffer:
     """A strip while it is laid out."""
 
     number: int
@@ -175,21 +177,21 @@ class _Sheet:
     def is_full(self) -> bool:
         return self.filled == self.width
 
-    def lay(self, answer: _Answer, blender: Blender, *, has_probabilities: bool, classes: int) -> None:
-        window = answer.job.window
-        found = answer.probabilities
+    def add(self, result: _WindowResult, blender: Blender, *, has_probabilities: bool, classes: int) -> None:
+        window = result.task.window
+        found = result.probabilities
         if found is None:
             found = np.zeros((classes, window.height, window.width), np.float32)
-        done, probabilities = blender.add(answer.job, found)
-        valid = answer.valid[: done.height, : done.width]
+        done, probabilities = blender.add(result.task, found)
+        valid = result.valid[: done.height, : done.width]
         box = np.s_[:, done.col : done.col + done.width]
         best = probabilities.argmax(axis=0)
         self.class_ids[box] = np.where(valid, best, UNLABELLED)
-        self.confidence[box] = np.where(valid, _steps(probabilities.max(axis=0)), UNLABELLED)
+        self.confidence[box] = np.where(valid, _to_steps(probabilities.max(axis=0)), UNLABELLED)
         if has_probabilities:
             if self.probabilities is None:
                 self.probabilities = np.full((classes, *self.class_ids.shape), UNLABELLED, np.uint8)
-            self.probabilities[:, *box] = np.where(valid, _steps(probabilities), UNLABELLED)
+            self.probabilities[:, *box] = np.where(valid, _to_steps(probabilities), UNLABELLED)
         self.filled = done.col + done.width
 
     def to_strip(self) -> Strip:
@@ -198,45 +200,45 @@ class _Sheet:
         return Strip(self.number, window, self.class_ids, self.confidence, self.probabilities)
 
 
-def _steps(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+def _to_steps(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
     steps: NDArray[np.float32] = np.rint(np.clip(probabilities, 0, 1) * np.float32(STEPS))
     return steps
 
 
 @dataclass(frozen=True)
-class _Answer:
+class _WindowResult:
     """What came of one window: validity (h, w), and probabilities (C, h, w); None where nothing is valid."""
 
-    job: Job
+    task: WindowTask
     valid: NDArray[np.bool_]
     probabilities: NDArray[np.float32] | None
 
 
 @dataclass(frozen=True)
-class _Question:
+class _InputBatch:
     """Windows read with their context: which, where each lies in what was read, pixels and validity."""
 
-    group: Sequence[Job]
+    group: Sequence[WindowTask]
     boxes: Sequence[tuple[slice, slice]]
     read: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]]
 
 
-def _answers(
+def _predict_windows(
     rows: Sequence[Span], source: PixelSource, predictor: Predictor, *, plan: WindowPlan
-) -> Generator[_Answer]:
+) -> Generator[_WindowResult]:
     """Predict the windows of strips, from west to east and from north to south."""
-    with closing(ahead(_questions(rows, source, plan))) as questions:
-        for question in questions:
-            yield from _predict(question, predictor)
+    with closing(prefetch(_read_batches(rows, source, plan))) as batches:
+        for batch in batches:
+            yield from _predict(batch, predictor)
 
 
-def _questions(rows: Sequence[Span], source: PixelSource, plan: WindowPlan) -> Iterator[_Question]:
+def _read_batches(rows: Sequence[Span], source: PixelSource, plan: WindowPlan) -> Iterator[_InputBatch]:
     for strip in rows:
-        along = jobs(strip, source.width, core=plan.core_px, half_band=plan.half_band_px)
+        along = strip_tasks(strip, source.width, core=plan.core_px, half_band=plan.half_band_px)
         for group in _batches(along, source, plan):
-            inputs = [_input_window(job, source, plan) for job in group]
-            boxes = [_box(job.window, window) for job, window in zip(group, inputs, strict=True)]
-            yield _Question(group, boxes, [_read_reflected(source, window) for window in inputs])
+            inputs = [_input_window(task, source, plan) for task in group]
+            boxes = [_offset_slices(task.window, window) for task, window in zip(group, inputs, strict=True)]
+            yield _InputBatch(group, boxes, [_read_reflected(source, window) for window in inputs])
 
 
 def _read_reflected(source: PixelSource, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -249,26 +251,26 @@ def _read_reflected(source: PixelSource, window: Window) -> tuple[NDArray[np.flo
     return np.pad(pixels, ((0, 0), *beyond), "reflect"), np.pad(valid, beyond, "reflect")
 
 
-def _predict(question: _Question, predictor: Predictor) -> Iterator[_Answer]:
+def _predict(batch: _InputBatch, predictor: Predictor) -> Iterator[_WindowResult]:
     """Predict a batch of windows; those without a valid pixel are not sent to the predictor."""
-    inside = [valid[box] for (_, valid), box in zip(question.read, question.boxes, strict=True)]
+    inside = [valid[box] for (_, valid), box in zip(batch.read, batch.boxes, strict=True)]
     sent = [n for n, valid in enumerate(inside) if valid.any()]
     found = dict[int, NDArray[np.float32]]()
     if sent:
-        pixels = np.stack([question.read[n][0] for n in sent])
-        valid = np.stack([question.read[n][1] for n in sent])
+        pixels = np.stack([batch.read[n][0] for n in sent])
+        valid = np.stack([batch.read[n][1] for n in sent])
         found = dict(zip(sent, predictor.probabilities(pixels, valid), strict=True))
-    for n, job in enumerate(question.group):
-        yield _Answer(job, inside[n], found[n][:, *question.boxes[n]] if n in found else None)
+    for n, task in enumerate(batch.group):
+        yield _WindowResult(task, inside[n], found[n][:, *batch.boxes[n]] if n in found else None)
 
 
-def _input_window(job: Job, source: PixelSource, plan: WindowPlan) -> Window:
+def _input_window(task: WindowTask, source: PixelSource, plan: WindowPlan) -> Window:
     """Return what is read for a window: the window and its context, out to aligned rows and columns.
 
     It ends with the raster, out to aligned rows and columns, as patches end in training: a margin of invented land
     costs time, and maps the raster's edges worse.
     """
-    wanted = job.window.padded(plan.context_px - plan.half_band_px)
+    wanted = task.window.padded(plan.context_px - plan.half_band_px)
     row, height = _input_span(wanted.row, wanted.height, source.height)
     col, width = _input_span(wanted.col, wanted.width, source.width)
     return Window(row, col, height, width)
@@ -279,15 +281,17 @@ def _input_span(start: int, length: int, size: int) -> tuple[int, int]:
     return first, min(_align(start + length), _align(size)) - first
 
 
-def _box(window: Window, read: Window) -> tuple[slice, slice]:
+def _offset_slices(window: Window, read: Window) -> tuple[slice, slice]:
     """Return where ``window`` lies in what was read."""
     row, col = window.row - read.row, window.col - read.col
     return np.s_[row : row + window.height, col : col + window.width]
 
 
-def _batches(along: Iterator[Job], source: PixelSource, plan: WindowPlan) -> Iterator[list[Job]]:
+def _batches(
+    along: Iterator[WindowTask], source: PixelSource, plan: WindowPlan
+) -> Iterator[list[WindowTask]]:
     """Group neighbours whose inputs are of one size into batches."""
-    for _, alike in groupby(along, lambda job: _size(_input_window(job, source, plan))):
+    for _, alike in groupby(along, lambda task: _size(_input_window(task, source, plan))):
         same = list(alike)
         for first in range(0, len(same), plan.batch):
             yield same[first : first + plan.batch]

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from geoseg.domain.pixels.value_ranges import PixelSample
 
-_LEAST_SHARE = 0.02
-_LEAST_SHARE_DECLARED = 0.05
-_LEAST_DETACHED_SHARE = 0.001
-_LEAST_PIXELS = 16
-_LEAST_SOLIDITY = 0.9
+_MIN_SHARE = 0.02
+_MIN_SHARE_DECLARED = 0.05
+_MIN_DETACHED_SHARE = 0.001
+_MIN_PIXELS = 16
+_MIN_SOLIDITY = 0.9
 _OPAQUE = (255.0, 65535.0)
 
 
@@ -70,13 +70,13 @@ def _fill(sample: PixelSample, value: float, total: int) -> Fill | None:
         [pixels[:, valid & ~own].ravel() for (pixels, valid), own in zip(sample, filled, strict=True)]
     )
     rest = rest[np.isfinite(rest)]
-    if count < _LEAST_PIXELS or not rest.size:
+    if count < _MIN_PIXELS or not rest.size:
         return None
     has_nodata = any(not valid.all() for _, valid in sample)
-    least = _LEAST_SHARE_DECLARED if has_nodata else _LEAST_SHARE
+    least = _MIN_SHARE_DECLARED if has_nodata else _MIN_SHARE
     share = count / total
-    is_area = share >= least and _solidity(filled) >= _LEAST_SOLIDITY
-    is_far = share >= _LEAST_DETACHED_SHARE and _is_detached(value, rest)
+    is_area = share >= least and _solidity(filled) >= _MIN_SOLIDITY
+    is_far = share >= _MIN_DETACHED_SHARE and _is_detached(value, rest)
     return Fill(value, share) if is_area or is_far else None
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 PixelSample = Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]]
 """Windows of a raster: pixels (B, h, w) and where they are valid (h, w)."""
 
-MOST_OUTSIDE = 0.3
+MAX_OUTSIDE = 0.3
 _BYTE = 255.0
 # Resampling overshoots by some per cent.
 _ABOVE_BYTE = 1.1 * _BYTE

@@ -11,7 +11,7 @@ from zipfile import BadZipFile, ZipFile, ZipInfo
 from geoseg.domain.ports import Progress
 from geoseg.errors import DatasetError, OutputError
 
-_MOST_BYTES = 64 * 1024**3
+_MAX_BYTES = 64 * 1024**3
 
 
 def unpack(archive: Path, folder: Path, progress: Progress) -> None:
@@ -75,7 +75,7 @@ def _check(members: list[ZipInfo], archive: Path, folder: Path) -> None:
     size = sum(member.file_size for member in members)
     folder.parent.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder.parent).free
-    if size > _MOST_BYTES:
+    if size > _MAX_BYTES:
         raise DatasetError("the archive is implausibly large", where=archive, got=f"{size:,} bytes unpacked")
     if size > free:
         raise OutputError(

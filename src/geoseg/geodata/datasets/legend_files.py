@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from geoseg.domain.legend import Legend, comparable, legend_from_records
+from geoseg.domain.legend import Legend, legend_from_records, normalise_name
 from geoseg.errors import LegendError
 from geoseg.geodata.outputs.atomic_files import whole_file
 
@@ -50,7 +50,7 @@ def _check_apart(legend: Legend, path: str | Path) -> None:
     """
     for what, keys in (
         ("two classes have the same colour", [one.color for one in legend.classes]),
-        ("two class names differ only in case or blanks", [comparable(name) for name in legend.names]),
+        ("two class names differ only in case or blanks", [normalise_name(name) for name in legend.names]),
     ):
         alike = [name for name, key in zip(legend.names, keys, strict=True) if keys.count(key) > 1]
         if alike:

@@ -182,17 +182,17 @@ def _sieved_slabs(slabs: Iterable[tuple[_Ids, bool]], min_px: int) -> Iterator[_
         class_ids = rows if before is None else np.concatenate([before, rows])
         mask = class_ids != UNLABELLED
         if before is not None:
-            _leave_out(mask, class_ids, min_px)
+            _predict_held_out(mask, class_ids, min_px)
         top = len(class_ids)
         if not is_last:
             # From the south, the cut is above the first row.
-            top -= max(_leave_out(mask[::-1], class_ids[::-1], min_px), min(2 * min_px, top // 2))
+            top -= max(_predict_held_out(mask[::-1], class_ids[::-1], min_px), min(2 * min_px, top // 2))
         merged = _merged(class_ids, min_px, mask)
         yield merged[:top]
         before = merged[top:]
 
 
-def _leave_out(mask: _Mask, class_ids: _Ids, min_px: int) -> int:
+def _predict_held_out(mask: _Mask, class_ids: _Ids, min_px: int) -> int:
     """Unmask the regions that may go on across a cut above the first row, and may be large enough therefore.
 
     Returns:

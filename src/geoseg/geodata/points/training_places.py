@@ -15,7 +15,7 @@ from rasterio.warp import transform as warp_points
 
 from geoseg.domain.points import Points
 from geoseg.domain.training_places import (
-    METRES_A_DEGREE,
+    METRES_PER_DEGREE,
     STEP_PX,
     TrainingPlaces,
     near,
@@ -33,7 +33,7 @@ _SAME_PX = 0.75
 """Points nearer than this, in pixels, are the same: half a pixel's diagonal, and a little."""
 _ROUNDED = math.sqrt(0.5)
 _MORE_THAN_CHANCE = 2.0
-_LEAST_SHARE = 0.05
+_MIN_SHARE = 0.05
 
 
 def places_of(points: Points, rasters: Mapping[str, RasterInfo], sha256: str) -> TrainingPlaces:
@@ -46,7 +46,7 @@ def places_of(points: Points, rasters: Mapping[str, RasterInfo], sha256: str) ->
             pixels[image] = np.column_stack([own.row, own.col])
         else:
             lon_lat.append(degrees)
-            steps.append(STEP_PX * (info.resolution_m or 0) / METRES_A_DEGREE)
+            steps.append(STEP_PX * (info.resolution_m or 0) / METRES_PER_DEGREE)
     return TrainingPlaces(sha256, len(points), np.concatenate(lon_lat), pixels, max(steps))
 
 
@@ -86,7 +86,7 @@ def is_training_point(
         own, info = points.image == image, rasters[image]
         degrees = _degrees(info, points.take(own))
         if degrees is not None:
-            strict = _SAME_PX * (info.resolution_m or 0) + _ROUNDED * places.step * METRES_A_DEGREE
+            strict = _SAME_PX * (info.resolution_m or 0) + _ROUNDED * places.step * METRES_PER_DEGREE
             wide = strict + _ROUNDED * rounding_m
             found[own] = _found(places.lon_lat, degrees, strict=strict, wide=wide, in_degrees=True)
             continue
@@ -108,7 +108,7 @@ def coordinate_step(xy: tuple[_Floats, _Floats] | None, crs: str | None) -> floa
         is_geographic = crs is not None and CRS.from_user_input(crs).is_geographic
     except (CRSError, CPLE_BaseError):
         return 0.0
-    return step * METRES_A_DEGREE if is_geographic else step
+    return step * METRES_PER_DEGREE if is_geographic else step
 
 
 def _found(
@@ -120,12 +120,12 @@ def _found(
     if wide <= strict or not len(known):
         return same
     rounded = look(known, asked, wide)
-    extent = np.ptp(np.concatenate([known, asked]), axis=0) * (METRES_A_DEGREE if in_degrees else 1.0)
+    extent = np.ptp(np.concatenate([known, asked]), axis=0) * (METRES_PER_DEGREE if in_degrees else 1.0)
     if in_degrees:
         extent[0] *= math.cos(math.radians(float(np.median(known[:, 1]))))
     area = max(float(np.prod(np.maximum(extent, wide))), wide * wide)
     by_chance = min(1.0, len(known) * math.pi * wide * wide / area)
-    is_copy = rounded.mean() > min(0.9, _MORE_THAN_CHANCE * by_chance + _LEAST_SHARE)
+    is_copy = rounded.mean() > min(0.9, _MORE_THAN_CHANCE * by_chance + _MIN_SHARE)
     return rounded if is_copy else same
 
 

@@ -22,7 +22,7 @@ LIMIT_BYTES = 2 * GIB
 
 
 @dataclass(frozen=True)
-class Known:
+class CachedFeatures:
     """What is kept of P points; where ``is_known`` is false, the other rows say nothing.
 
     Attributes:
@@ -52,9 +52,9 @@ class FeatureCache:
     network: str
     limit_bytes: int = LIMIT_BYTES
 
-    def find(self, points: Points) -> Known:
+    def find(self, points: Points) -> CachedFeatures:
         """Return what is known of the points, in their order."""
-        found: Known | None = None
+        found: CachedFeatures | None = None
         for image in np.unique(points.image):
             kept = self._load(str(image))
             if kept is None:
@@ -69,15 +69,15 @@ class FeatureCache:
             ]
             position = torch.tensor(own)
             at, rows = torch.from_numpy(here)[position >= 0], position[position >= 0]
-            found = found or _nothing(len(points), kept["values"].shape[1])
+            found = found or _empty(len(points), kept["values"].shape[1])
             found.values[at], found.valid[at], found.is_known[at] = (
                 kept["values"][rows],
                 kept["valid"][rows],
                 True,
             )
-        return found or _nothing(len(points), 0)
+        return found or _empty(len(points), 0)
 
-    def keep(self, points: Points, values: Tensor, valid: Tensor) -> None:
+    def store(self, points: Points, values: Tensor, valid: Tensor) -> None:
         """Add points to what is kept.
 
         Args:
@@ -148,8 +148,8 @@ def digest(network: torch.nn.Module, *more: object) -> str:
     return found.hexdigest()
 
 
-def _nothing(count: int, features: int) -> Known:
-    return Known(
+def _empty(count: int, features: int) -> CachedFeatures:
+    return CachedFeatures(
         torch.zeros((count, features)),
         torch.zeros(count, dtype=torch.bool),
         torch.zeros(count, dtype=torch.bool),

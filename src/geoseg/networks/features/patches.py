@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from geoseg.domain.blocks import cells_of
+from geoseg.domain.blocks import cell_indices
 from geoseg.domain.points import Points
 from geoseg.domain.ports import PixelSource
 from geoseg.domain.windows import Window
@@ -35,15 +35,15 @@ class Orientation:
         """The symmetry that undoes it; one that flips undoes itself."""
         return self if self.is_flipped else Orientation(-self.quarters % 4)
 
-    def of_array(self, array: Tensor) -> Tensor:
+    def apply_to_array(self, array: Tensor) -> Tensor:
         """Turn the last two axes of a square array."""
         turned = torch.rot90(array, self.quarters, (-2, -1))
         return turned.flip(-1) if self.is_flipped else turned
 
-    def of_points(
+    def apply_to_points(
         self, row: NDArray[np.float64], col: NDArray[np.float64], side: int
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Turn positions in a square of ``side`` pixels, as :meth:`of_array` turns its pixels."""
+        """Turn positions in a square of ``side`` pixels, as :meth:`apply_to_array` turns its pixels."""
         for _ in range(self.quarters % 4):
             row, col = side - 1 - col, row
         return row, side - 1 - col if self.is_flipped else col
@@ -113,12 +113,12 @@ def plan_epoch(
     return plans
 
 
-def plan_cover(points: Points, patch_px: int, margin: int = 0) -> list[PatchPlan]:
+def plan_grid_patches(points: Points, patch_px: int, margin: int = 0) -> list[PatchPlan]:
     """Return the cells of a fixed grid that hold points: every point once, nothing turned or scaled.
 
     Around each cell of ``patch_px`` a margin of context is read.
     """
-    cells = sorted(set(cells_of(points, patch_px)))
+    cells = sorted(set(cell_indices(points, patch_px)))
     windows = [(i, Window(r * patch_px, c * patch_px, patch_px, patch_px)) for i, r, c in cells]
     return [PatchPlan(image, window.padded(margin), margin=margin) for image, window in windows]
 
@@ -168,7 +168,7 @@ def _read_patch(plan: PatchPlan, source: PixelSource, patch_px: int) -> tuple[Te
         # A patch pixel that mixes in an invalid one is not valid.
         share = functional.interpolate(valid[None, None].float(), size, mode="bilinear", align_corners=False)
         valid = share[0, 0] > 1 - 1e-3
-    return plan.turn.of_array(pixels), plan.turn.of_array(valid)
+    return plan.turn.apply_to_array(pixels), plan.turn.apply_to_array(valid)
 
 
 def _points_in(
@@ -183,7 +183,7 @@ def _points_in(
     inside = np.flatnonzero(is_inside & (points.image == plan.image))
     zoom = patch_px / side
     row, col = down[inside] * zoom - 0.5, across[inside] * zoom - 0.5
-    return *plan.turn.of_points(row, col, patch_px), inside
+    return *plan.turn.apply_to_points(row, col, patch_px), inside
 
 
 def batches(plans: Sequence[PatchPlan], size: int) -> Iterator[Sequence[PatchPlan]]:

@@ -21,16 +21,16 @@ from geoseg.learning.normalisation import Normalisation
 from geoseg.learning.validation import Sample
 from geoseg.networks.features.feature_cache import FeatureCache
 from geoseg.networks.features.normalising import normalise
-from geoseg.networks.features.patches import UNCHANGED, Orientation, batches, plan_cover, read_ahead
+from geoseg.networks.features.patches import UNCHANGED, Orientation, batches, plan_grid_patches, read_ahead
 from geoseg.networks.losses.point_sampling import read_at_points
 
 CONTEXT_STEP_PX = 32
 """Context is a multiple of the coarsest stride that a network has."""
-CONTEXTS_A_PATCH = 4
+CONTEXT_DIVISOR = 4
 UNLABELLED_CELLS = 200
 UNLABELLED_PER_CELL = 100
-LEAST_UNLABELLED = 2_000
-MOST_POINTS = 50_000
+MIN_UNLABELLED = 2_000
+MAX_POINTS = 50_000
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Reader:
 
 def context_around(patch_px: int) -> int:
     """Return the context in pixels to read around cells of this side: a quarter of it, in whole steps of 32 px."""
-    return max(CONTEXT_STEP_PX, patch_px // CONTEXTS_A_PATCH // CONTEXT_STEP_PX * CONTEXT_STEP_PX)
+    return max(CONTEXT_STEP_PX, patch_px // CONTEXT_DIVISOR // CONTEXT_STEP_PX * CONTEXT_STEP_PX)
 
 
 def read_maps(
@@ -111,7 +111,7 @@ def read_maps(
 ) -> Reading:
     """Read maps (N, F_i, h_i, w_i) of patches at the points; the maps' channels come side by side.
 
-    The points are read from a fixed grid of cells, so their order is that of :func:`in_reading_order`.
+    The points are read from a fixed grid of cells, so their order is that of :func:`sort_by_cell`.
 
     Args:
         maps: From normalised patches (N, B, H, W) to maps.
@@ -121,7 +121,7 @@ def read_maps(
         progress: Told of every cell.
     """
     progress, device = progress or NullProgress(), torch.device(reader.device)
-    cover = plan_cover(points, reader.patch_px, reader.margin_px)
+    cover = plan_grid_patches(points, reader.patch_px, reader.margin_px)
     plans = [replace(plan, turn=reader.turn) for plan in cover]
     side = reader.patch_px + 2 * reader.margin_px
     parts = list[tuple[Tensor, ...]]()
@@ -141,7 +141,7 @@ def read_maps(
     return Reading(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
 
-def read_kept_maps(
+def read_cached_maps(
     maps: Callable[[Tensor], Sequence[Tensor]],
     points: Points,
     data: FitData,
@@ -155,7 +155,7 @@ def read_kept_maps(
     The result is the same. A cache that cannot be written to is warned of.
     """
     progress = progress or NullProgress()
-    points = in_reading_order(points, reader.patch_px)
+    points = sort_by_cell(points, reader.patch_px)
     known = cache.find(points)
     values, valid = known.values, known.valid
     if not known.is_known.all():
@@ -165,7 +165,7 @@ def read_kept_maps(
             values = new.values.new_zeros((len(points), new.values.shape[1]))
         values[~known.is_known], valid[~known.is_known] = new.values, new.valid
         try:
-            cache.keep(missing, new.values, new.valid)
+            cache.store(missing, new.values, new.valid)
         except OSError as error:
             progress.warn(f"Features are not kept for the next training: {error}.")
     label, weight = torch.from_numpy(points.class_id.astype(np.int64)), torch.from_numpy(points.weight.copy())
@@ -199,7 +199,7 @@ def draw_unlabelled(sizes: Mapping[str, tuple[int, int]], patch_px: int, seed: i
     cells = [(name, cell) for name in sorted(sizes) for cell in grid(*sizes[name], patch_px)]
     chosen = np.sort(rng.choice(len(cells), min(UNLABELLED_CELLS, len(cells)), replace=False))
     areas = np.array([cells[k][1].height * cells[k][1].width for k in chosen], np.float64)
-    density = max(UNLABELLED_PER_CELL / patch_px**2, LEAST_UNLABELLED / areas.sum())
+    density = max(UNLABELLED_PER_CELL / patch_px**2, MIN_UNLABELLED / areas.sum())
     drawn = []
     for k, count in zip(chosen, draws_by_area(areas, density, rng), strict=True):
         name, cell = cells[k]
@@ -210,17 +210,17 @@ def draw_unlabelled(sizes: Mapping[str, tuple[int, int]], patch_px: int, seed: i
     return join_points(drawn)
 
 
-def even_choice(points: Points, most: int | None = None) -> Points:
+def subsample_points(points: Points, most: int | None = None) -> Points:
     """Return 50,000 points at most, or ``most``, of every class in proportion: features of all would need too much memory."""
-    return points.take(stratified_choice(points.class_id, most or MOST_POINTS))
+    return points.take(stratified_choice(points.class_id, most or MAX_POINTS))
 
 
-def in_reading_order(points: Points, patch_px: int) -> Points:
+def sort_by_cell(points: Points, patch_px: int) -> Points:
     """Return the points in the order of a reading: by the cells of the grid."""
     return points.take(np.argsort(cell_numbers(points, patch_px), kind="stable"))
 
 
-def read_labelled_and_not(
+def read_labelled_and_unlabelled(
     maps: Callable[[Tensor], Sequence[Tensor]],
     data: FitData,
     *,
@@ -231,14 +231,14 @@ def read_labelled_and_not(
 ) -> tuple[Reading, Reading]:
     """Read maps at the labelled points and at random unlabelled pixels, in one pass over the cells.
 
-    Of more than 50,000 points a random choice is read (:func:`even_choice`). What the cache has is not read again.
+    Of more than 50,000 points a random choice is read (:func:`subsample_points`). What the cache has is not read again.
 
     Raises:
         TrainingError: The points are of fewer than two classes.
     """
     if len(np.unique(data.points.class_id)) < 2:
         raise TrainingError("the points are all of one class", expected="points of two classes or more")
-    every = join_points([even_choice(data.points), draw_unlabelled(data.sizes, reader.patch_px, seed)])
+    every = join_points([subsample_points(data.points), draw_unlabelled(data.sizes, reader.patch_px, seed)])
     reading = _read(maps, every, data, reader=reader, cache=cache, progress=progress)
     is_unlabelled = reading.label == UNLABELLED
     return reading.take(~is_unlabelled), reading.take(is_unlabelled & reading.valid)
@@ -252,8 +252,8 @@ def read_augmented(
     cache: FeatureCache | None = None,
     progress: Progress | None = None,
 ) -> Reading:
-    """Read maps at the labelled points of :func:`read_labelled_and_not`, in its order, as ``reader`` turns the cells."""
-    return _read(maps, even_choice(data.points), data, reader=reader, cache=cache, progress=progress)
+    """Read maps at the labelled points of :func:`read_labelled_and_unlabelled`, in its order, as ``reader`` turns the cells."""
+    return _read(maps, subsample_points(data.points), data, reader=reader, cache=cache, progress=progress)
 
 
 def _read(
@@ -268,4 +268,4 @@ def _read(
     if cache is None:
         return read_maps(maps, points, data, reader=reader, progress=progress)
     cache = replace(cache, network=f"{cache.network} {reader.turn}")
-    return read_kept_maps(maps, points, data, reader=reader, cache=cache, progress=progress)
+    return read_cached_maps(maps, points, data, reader=reader, cache=cache, progress=progress)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-def vary_colors(patches: Tensor, valid: Tensor, *, strength: float, generator: torch.Generator) -> Tensor:
+def jitter_colors(patches: Tensor, valid: Tensor, *, strength: float, generator: torch.Generator) -> Tensor:
     """Change contrast and brightness of each patch, mostly all bands alike and a little band by band.
 
     Args:

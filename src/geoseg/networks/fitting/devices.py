@@ -12,29 +12,29 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "bf16"]
 
 
-def choose_device(wish: Device) -> str:
-    """Return "cuda", "mps" or "cpu": the wish, or the fastest that is there.
+def choose_device(requested: Device) -> str:
+    """Return "cuda", "mps" or "cpu": the requested, or the fastest that is there.
 
     Raises:
         SettingsError: The device wished for is not there.
     """
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if wish == "auto":
+    if requested == "auto":
         return next(name for name, is_there in there.items() if is_there)
-    if not there[wish]:
+    if not there[requested]:
         usable = ", ".join(name for name, is_there in there.items() if is_there)
-        raise SettingsError("this device is not available", where="--device", expected=usable, got=wish)
-    return wish
+        raise SettingsError("this device is not available", where="--device", expected=usable, got=requested)
+    return requested
 
 
-def choose_precision(wish: Precision, device: str) -> Literal["float32", "bf16"]:
-    """Return "bf16" or "float32": the wish, or bf16 where the hardware multiplies it natively.
+def choose_precision(requested: Precision, device: str) -> Literal["float32", "bf16"]:
+    """Return "bf16" or "float32": the requested, or bf16 where the hardware multiplies it natively.
 
     Without native support bf16 convolutions are emulated, which on a CPU is up to 50 times slower
     than float32.
     """
-    if wish != "auto":
-        return wish
+    if requested != "auto":
+        return requested
     if device == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     return "bf16" if device == "cpu" and _cpu_multiplies_bf16() else "float32"

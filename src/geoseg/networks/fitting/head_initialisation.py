@@ -21,17 +21,17 @@ from geoseg.domain.choices import stratified_choice
 from geoseg.domain.points import TRAIN
 from geoseg.domain.ports import Progress
 from geoseg.networks.features.normalising import normalise
-from geoseg.networks.features.patches import Batch, PatchPlan, batches, plan_cover, read_ahead
-from geoseg.networks.features.point_features import FitData, even_choice
+from geoseg.networks.features.patches import Batch, PatchPlan, batches, plan_grid_patches, read_ahead
+from geoseg.networks.features.point_features import FitData, subsample_points
 from geoseg.networks.fitting.loop import FitPlan
 from geoseg.networks.heads.logistic import Probe, fit_probe
 from geoseg.networks.losses.point_sampling import read_at_points
 from geoseg.networks.models.deeplab import DeepLabV3
 
 INVERSE_RIDGE = 3e-3
-MOST_POINTS = 20_000
-SETTLING_BATCHES = 8
-CELLS_A_PATCH = 8
+MAX_POINTS = 20_000
+BATCH_NORM_BATCHES = 8
+CELLS_PER_PATCH = 8
 # Place in the pyramid, convolution and batch norm of the 1x1 branch and of the pooling branch.
 _BRANCHES = ((0, ("0.convs.0.0", "0.convs.0.1")), (4, ("0.convs.4.1", "0.convs.4.2")))
 
@@ -53,13 +53,16 @@ class Features:
     at_cells: Tensor
 
 
-def can_start_head(network: DeepLabV3, data: FitData) -> bool:
+def can_init_head(network: DeepLabV3, data: FitData) -> bool:
     """Say whether there are two classes at least, and channels enough for all."""
     room = cast(nn.Conv2d, network.classifier.get_submodule("1")).in_channels
-    return len(np.unique(data.points.with_role(TRAIN).counting().class_id)) > 1 and 2 * data.classes <= room
+    return (
+        len(np.unique(data.points.with_role(TRAIN).with_positive_weight().class_id)) > 1
+        and 2 * data.classes <= room
+    )
 
 
-def start_head(
+def init_head(
     network: DeepLabV3, data: FitData, plan: FitPlan, *, missing: Collection[str], progress: Progress
 ) -> None:
     """Fit a linear probe at the training points and write it into the head.
@@ -74,13 +77,15 @@ def start_head(
         missing: Names of the tensors that no weights were found for.
         progress: Told of every step.
     """
-    data = replace(data, points=even_choice(data.points.with_role(TRAIN).counting(), MOST_POINTS))
+    data = replace(
+        data, points=subsample_points(data.points.with_role(TRAIN).with_positive_weight(), MAX_POINTS)
+    )
     training = data.points
-    steps = list(batches(plan_cover(training, plan.patch_px), plan.batch))
-    settling = [steps[k] for k in stratified_choice(np.zeros(len(steps)), SETTLING_BATCHES)]
+    steps = list(batches(plan_grid_patches(training, plan.patch_px), plan.batch))
+    settling = [steps[k] for k in stratified_choice(np.zeros(len(steps)), BATCH_NORM_BATCHES)]
     progress.start("Starting the head", len(settling) + len(steps))
     network.to(torch.device(plan.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
-    with _settling(network, missing):
+    with _batch_norm_estimation(network, missing):
         for batch in read_ahead(settling, data.sources, training, patch_px=plan.patch_px):
             network(_prepare(batch, data, plan))
             progress.advance()
@@ -96,7 +101,7 @@ def start_head(
 
 
 @contextmanager
-def _settling(network: nn.Module, missing: Collection[str]) -> Iterator[None]:
+def _batch_norm_estimation(network: nn.Module, missing: Collection[str]) -> Iterator[None]:
     """Let batch norms without weights gather their statistics, as plain means over all batches."""
     network.eval()
     norms = [
@@ -134,7 +139,7 @@ def _read_features(
             size = (plan.patch_px, plan.patch_px)
             found = read_at_points(maps, index=at.index, row=at.row, col=at.col, size=size)
         cells = maps.permute(0, 2, 3, 1).flatten(0, 2).cpu()
-        chosen = torch.randint(len(cells), (CELLS_A_PATCH * len(maps),), generator=draw)
+        chosen = torch.randint(len(cells), (CELLS_PER_PATCH * len(maps),), generator=draw)
         yield Features(found.cpu(), batch.points.label, batch.points.weight, cells[chosen])
 
 
@@ -176,14 +181,14 @@ def write_probe(head: nn.Module, probe: Probe, at_cells: Tensor) -> None:
     for (position, names), weight, features in parts:
         branch, norm = _pair(head, *names)
         branch.weight[: 2 * classes] = torch.cat([weight, -weight])[:, :, None, None].to(device)
-        _change_nothing(norm, features @ torch.cat([weight, -weight]).T)
+        _set_identity(norm, features @ torch.cat([weight, -weight]).T)
         first = position * middle.in_channels
         project.weight[:lanes, first : first + 2 * classes, 0, 0] = add_up
     scores = at_cells @ torch.cat([probe.weight, -probe.weight]).repeat(copies, 1).T
-    _change_nothing(project_norm, scores)
+    _set_identity(project_norm, scores)
     middle.weight[:lanes] = 0
     middle.weight[torch.arange(lanes), torch.arange(lanes), 1, 1] = 1
-    _change_nothing(middle_norm, scores.relu())
+    _set_identity(middle_norm, scores.relu())
     last.weight.zero_()
     last.weight[:, :lanes, 0, 0] = difference.repeat(1, copies) / copies
     assert last.bias is not None
@@ -194,7 +199,7 @@ def _pair(head: nn.Module, convolution: str, norm: str) -> tuple[nn.Conv2d, nn.B
     return cast(nn.Conv2d, head.get_submodule(convolution)), cast(nn.BatchNorm2d, head.get_submodule(norm))
 
 
-def _change_nothing(norm: nn.BatchNorm2d, values: Tensor) -> None:
+def _set_identity(norm: nn.BatchNorm2d, values: Tensor) -> None:
     """Let a batch norm give back the first channels as they come, given samples of them (S, channels)."""
     assert norm.running_mean is not None
     assert norm.running_var is not None

@@ -17,18 +17,18 @@ from geoseg.domain.points import CHECK, TRAIN
 from geoseg.domain.ports import Progress
 from geoseg.errors import TrainingError
 from geoseg.networks.features.normalising import normalise
-from geoseg.networks.features.patches import Batch, batches, plan_cover, plan_epoch, read_ahead
+from geoseg.networks.features.patches import Batch, batches, plan_epoch, plan_grid_patches, read_ahead
 from geoseg.networks.features.point_features import FitData, Reader, Reading, context_around, read_logits
-from geoseg.networks.fitting.augmentation import vary_colors
+from geoseg.networks.fitting.augmentation import jitter_colors
 from geoseg.networks.fitting.checkpoints import Checkpoint, pack_checkpoint
 from geoseg.networks.fitting.patch_augmentation import View
-from geoseg.networks.fitting.processes import join_processes
+from geoseg.networks.fitting.processes import launch_fabric
 from geoseg.networks.fitting.unlabelled_losses import UnlabelledLosses
-from geoseg.networks.fitting.weight_averaging import Average
+from geoseg.networks.fitting.weight_averaging import MovingAverage
 from geoseg.networks.losses.pfce import EPSILON, PatchPoints, focal_sums
 from geoseg.networks.losses.point_sampling import read_at_points
 
-LEAST_PATCHES = 64
+MIN_PATCHES = 64
 POLYNOMIAL_POWER = 0.9
 WEIGHT_UNITS = 10**9
 """The weights of all held-out points together, in the whole numbers that a confusion matrix counts."""
@@ -52,7 +52,7 @@ class FitPlan:
         average: Half-life-like memory of the weights' moving average, 0..1; 0 keeps the last weights.
         has_fixed_norms: Whether batch norms keep their statistics, instead of taking each batch's.
         class_weights: Weight of each class in the loss, or None.
-        guidance: What teaches beside the points, or None; then colours change by its strength.
+        unlabelled_losses: What teaches beside the points, or None; then colours change by its strength.
         seed: Seed of everything drawn while fitting.
         device: "cpu", "cuda" or "mps".
         precision: "float32" or "bf16".
@@ -71,7 +71,7 @@ class FitPlan:
     average: float = 0.99
     has_fixed_norms: bool = False
     class_weights: tuple[float, ...] | None = None
-    guidance: UnlabelledLosses | None = None
+    unlabelled_losses: UnlabelledLosses | None = None
     seed: int = 0
     device: str = "cpu"
     precision: Literal["float32", "bf16"] = "float32"
@@ -107,7 +107,7 @@ class Start:
         network: The network; fitting changes it in place.
         parameters: Those that are pretrained, and those that start at random and learn faster; others stay as they are.
         resume: A checkpoint of the same plan and data to go on from.
-        teacher: What the guidance asks, a network that stays as it is; None: the moving average of the network fitted.
+        teacher: What the unlabelled_losses asks, a network that stays as it is; None: the moving average of the network fitted.
     """
 
     network: torch.nn.Module
@@ -137,7 +137,7 @@ def fit(
         progress: Told of every step.
         after_epoch: Called after each epoch with its record and a function that packs a checkpoint; in the first
             process only.
-        fabric: The processes that share each step (see :func:`join_processes`); None: this one alone. Every point
+        fabric: The processes that share each step (see :func:`launch_fabric`); None: this one alone. Every point
             counts the same in whichever process it falls.
 
     Returns:
@@ -146,7 +146,7 @@ def fit(
     Raises:
         TrainingError: There are no training points, or the loss is no longer finite.
     """
-    run = _Run(start, data, plan, fabric=fabric or join_processes(plan.device, plan.precision))
+    run = _Run(start, data, plan, fabric=fabric or launch_fabric(plan.device, plan.precision))
     progress.start("Training", plan.epochs * run.steps)
     progress.advance(run.next_epoch * run.steps)
     while run.next_epoch < plan.epochs:
@@ -161,11 +161,14 @@ class _Run:
 
     def __init__(self, start: Start, data: FitData, plan: FitPlan, *, fabric: Fabric) -> None:
         self.plan, self.data, self.fabric = plan, data, fabric
-        self.training, self.check = data.points.with_role(TRAIN), data.points.with_role(CHECK).counting()
+        self.training, self.check = (
+            data.points.with_role(TRAIN),
+            data.points.with_role(CHECK).with_positive_weight(),
+        )
         if not len(self.training):
             raise TrainingError("there is no point to train on", expected="at least one point of role train")
-        cells = len(plan_cover(self.training, plan.patch_px))
-        self.patches = plan.patches or max(LEAST_PATCHES, cells)
+        cells = len(plan_grid_patches(self.training, plan.patch_px))
+        self.patches = plan.patches or max(MIN_PATCHES, cells)
         self.steps = -(-self.patches // plan.batch)
         torch.manual_seed(plan.seed)
         rates = (plan.backbone_rate, plan.head_rate)
@@ -176,7 +179,7 @@ class _Run:
         self.schedule = torch.optim.lr_scheduler.PolynomialLR(
             self.optimizer, plan.epochs * self.steps, POLYNOMIAL_POWER
         )
-        self.average = Average(network, plan.average)
+        self.average = MovingAverage(network, plan.average)
         self.teacher = start.teacher or self.average.module
         norms = (m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d))
         self.fixed_norms = list(norms) if plan.has_fixed_norms else []
@@ -245,7 +248,7 @@ class _Run:
         shares = [step[rank::world] or step[:1] for step in steps]
         read = read_ahead(shares, self.data.sources, self.training, patch_px=self.plan.patch_px)
         for step, batch in zip(steps, read, strict=True):
-            yield batch if rank < len(step) else replace(batch, points=batch.points.weightless())
+            yield batch if rank < len(step) else replace(batch, points=batch.points.with_zero_weights())
 
     def _step(self, batch: Batch, progress: Progress) -> float:
         plan = self.plan
@@ -259,8 +262,8 @@ class _Run:
         total, weight = _sums(logits, view.points, plan)
         # Gradients are averaged over processes; so is the weight, and every point counts the same.
         loss = total / (self._mean(weight) + EPSILON)
-        if plan.guidance is not None:
-            loss = plan.guidance.loss(logits, view, loss, gamma=plan.gamma)
+        if plan.unlabelled_losses is not None:
+            loss = plan.unlabelled_losses.loss(logits, view, loss, gamma=plan.gamma)
         self.optimizer.zero_grad()
         self.fabric.backward(loss)
         self.optimizer.step()
@@ -280,17 +283,17 @@ class _Run:
     def _show(self, view: View, images_of: Sequence[str]) -> View:
         """Return what the network is shown of patches of these images."""
         draw = torch.default_generator
-        if self.plan.guidance is None:
-            images = vary_colors(view.images, view.valid, strength=self.plan.color, generator=draw)
+        if self.plan.unlabelled_losses is None:
+            images = jitter_colors(view.images, view.valid, strength=self.plan.color, generator=draw)
             return replace(view, images=images)
-        absent = self.plan.guidance.absent_in(images_of)
+        absent = self.plan.unlabelled_losses.absent_in(images_of)
         if absent is not None:
             view = replace(view, absent=absent.to(self.fabric.device))
         with self.fabric.autocast():
-            return self.plan.guidance.show(view, self.teacher, draw)
+            return self.plan.unlabelled_losses.show(view, self.teacher, draw)
 
     def _mean(self, value: Tensor) -> Tensor:
-        """Average over the processes."""
+        """MovingAverage over the processes."""
         return cast(Tensor, self.fabric.all_reduce(value.detach(), reduce_op="mean"))
 
     def _score(self) -> tuple[float, float, float]:

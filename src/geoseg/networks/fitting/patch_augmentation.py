@@ -19,16 +19,16 @@ class View:
         images: Normalised pixels (N, B, p, p).
         valid: Where there is an image (N, p, p), bool.
         points: The labelled points in them.
-        taught: A teacher's probabilities (N, C, p, p), or None.
-        grown: Class ids grown from the points (N, p, p), int64, 255 elsewhere; or None.
+        teacher_probabilities: A teacher's probabilities (N, C, p, p), or None.
+        pseudo_labels: Class ids pseudo_labels from the points (N, p, p), int64, 255 elsewhere; or None.
         absent: Classes that are not there (N, C), bool; or None.
     """
 
     images: Tensor
     valid: Tensor
     points: PatchPoints
-    taught: Tensor | None = None
-    grown: Tensor | None = None
+    teacher_probabilities: Tensor | None = None
+    pseudo_labels: Tensor | None = None
     absent: Tensor | None = None
 
 
@@ -82,4 +82,10 @@ def cutmix(view: View, box: Window) -> View:
     images, valid = paste(view.images), paste(view.valid)
     assert images is not None
     assert valid is not None
-    return View(images, valid, replace(points, index=index), paste(view.taught), paste(view.grown))
+    return View(
+        images,
+        valid,
+        replace(points, index=index),
+        paste(view.teacher_probabilities),
+        paste(view.pseudo_labels),
+    )

@@ -16,12 +16,12 @@ from geoseg.errors import SettingsError
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 
 
-def is_one_of_many() -> bool:
+def is_distributed() -> bool:
     """Say whether torchrun started this process as one of several."""
     return is_torchelastic_launched() and int(os.environ["WORLD_SIZE"]) > 1
 
 
-def join_processes(device: str, precision: Literal["float32", "bf16"], processes: int = 1) -> Fabric:
+def launch_fabric(device: str, precision: Literal["float32", "bf16"], processes: int = 1) -> Fabric:
     """Start the other processes, or join those that torchrun started; all of them run on from here.
 
     What is started is the command line of this process, once more for each of the others.

@@ -18,27 +18,27 @@ from geoseg.domain.blocks import Blocks, find_blocks
 from geoseg.domain.choices import stratified_choice
 from geoseg.domain.ports import Progress
 from geoseg.learning.calibration import HeldOut, cross_entropy, fit_temperature
-from geoseg.learning.validation import Floats, Folds, Labels, Sample, folds_by_place, leave_out
+from geoseg.learning.validation import Floats, Folds, Labels, Sample, predict_held_out, spatial_folds
 from geoseg.networks.features.feature_cache import FeatureCache
 from geoseg.networks.features.patches import Orientation
 from geoseg.networks.features.point_features import (
-    MOST_POINTS,
+    MAX_POINTS,
     FitData,
     Reader,
     Reading,
-    even_choice,
-    in_reading_order,
     read_augmented,
-    read_labelled_and_not,
+    read_labelled_and_unlabelled,
+    sort_by_cell,
+    subsample_points,
 )
-from geoseg.networks.heads.logistic import Linear, Probe, fit_linear, fitting, standardise
+from geoseg.networks.heads.logistic import Coefficients, Probe, fit_linear, single_threaded_blas, standardise
 from geoseg.networks.models.hypercolumns import LayerNetwork
 
 INVERSE_RIDGES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 FALLBACK_INVERSE_RIDGE = 1e-3
 """For points too few to leave any out."""
-MOST_VALIDATED = 5_000
-MOST_READINGS = 20_000
+MAX_VALIDATED = 5_000
+MAX_READINGS = 20_000
 """Readings of points, of all views together, that the ridge is chosen by."""
 ORIENTATIONS = tuple(
     Orientation(quarters, is_flipped) for is_flipped in (False, True) for quarters in range(4)
@@ -95,23 +95,23 @@ def fit_quick(
     Raises:
         TrainingError: The points are of fewer than two classes.
     """
-    labelled, unlabelled = read_labelled_and_not(
+    labelled, unlabelled = read_labelled_and_unlabelled(
         network.features, data, reader=reader, seed=seed, cache=cache, progress=progress
     )
-    views = augmentations_within(reader.views, len(data.points))
+    views = limit_views(reader.views, len(data.points))
     turned = [
         read_augmented(
             network.features, data, reader=replace(reader, turn=view), cache=cache, progress=progress
         )
         for view in ORIENTATIONS[1:views]
     ]
-    points = in_reading_order(even_choice(data.points), reader.patch_px)
+    points = sort_by_cell(subsample_points(data.points), reader.patch_px)
     blocks = find_blocks(points, reader.patch_px)
     sample = _join([labelled, *turned], blocks.numbers)
     standard = standardise(sample.values)
     sample = replace(sample, values=standard.coordinates)
     validation = cross_validate(sample, data.classes, progress, views=views, seed=seed)
-    with fitting():
+    with single_threaded_blas():
         probe = standard.to_probe(*_fit(sample, data.classes, validation.inverse_ridge))
     network.write(probe)
     plain = labelled.to_sample(blocks.numbers)
@@ -119,9 +119,9 @@ def fit_quick(
     return QuickFit(probe, validation, blocks, probe.scores(unlabelled.values).numpy(), cross_entropy(own))
 
 
-def augmentations_within(views: int, points: int) -> int:
+def limit_views(views: int, points: int) -> int:
     """Return in how many views these points are read when ``views`` are asked for: 50,000 readings are the most."""
-    return max(1, min(views, MOST_POINTS // min(points, MOST_POINTS)))
+    return max(1, min(views, MAX_POINTS // min(points, MAX_POINTS)))
 
 
 def _join(readings: Sequence[Reading], places: Labels) -> Sample:
@@ -135,7 +135,9 @@ def _join(readings: Sequence[Reading], places: Labels) -> Sample:
     )
 
 
-def _fit(sample: Sample, classes: int, inverse_ridge: float, *, start: Linear | None = None) -> Linear:
+def _fit(
+    sample: Sample, classes: int, inverse_ridge: float, *, start: Coefficients | None = None
+) -> Coefficients:
     return fit_linear(
         sample.values,
         sample.labels,
@@ -162,19 +164,21 @@ def cross_validate(
         seed: Seed of the choice and of the folds.
     """
     points = len(sample.labels) // views
-    chosen = stratified_choice(sample.labels[:points], min(MOST_VALIDATED, MOST_READINGS // views), seed)
+    chosen = stratified_choice(sample.labels[:points], min(MAX_VALIDATED, MAX_READINGS // views), seed)
     sample = sample.take(_in_all_views(chosen, points, views))
     points = len(sample.labels) // views
-    folds = folds_by_place(sample.labels[:points], sample.places[:points], seed=seed)
+    folds = spatial_folds(sample.labels[:points], sample.places[:points], seed=seed)
     losses = dict[float, float]()
     best = Validation(FALLBACK_INVERSE_RIDGE, losses, None)
     if folds is None:
         return best
     folds = [(_in_all_views(fitted, points, views), left) for fitted, left in folds]
-    starts: list[Linear | None] = [None] * len(folds)
+    starts: list[Coefficients | None] = [None] * len(folds)
     progress.start("Choosing the ridge", len(INVERSE_RIDGES))
     for inverse_ridge in INVERSE_RIDGES:
-        held_out = _leave_out(sample, folds, classes=classes, inverse_ridge=inverse_ridge, starts=starts)
+        held_out = _predict_held_out(
+            sample, folds, classes=classes, inverse_ridge=inverse_ridge, starts=starts
+        )
         losses[inverse_ridge] = cross_entropy(held_out, fit_temperature(held_out))
         progress.advance()
         if losses[inverse_ridge] > min(losses.values()):
@@ -188,8 +192,8 @@ def _in_all_views(positions: Labels, points: int, views: int) -> Labels:
     return np.concatenate([positions + view * points for view in range(views)])
 
 
-def _leave_out(
-    sample: Sample, folds: Folds, *, classes: int, inverse_ridge: float, starts: list[Linear | None]
+def _predict_held_out(
+    sample: Sample, folds: Folds, *, classes: int, inverse_ridge: float, starts: list[Coefficients | None]
 ) -> HeldOut:
     """Return the logits of the points left out; each fold starts from its fit in ``starts``, and leaves its new one."""
 
@@ -197,5 +201,5 @@ def _leave_out(
         slope, bias = starts[fold] = _fit(fitted, classes, inverse_ridge, start=starts[fold])
         return values @ slope.T + bias
 
-    with fitting(), ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        return leave_out(sample, folds, fit_and_score, each=pool.map)
+    with single_threaded_blas(), ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        return predict_held_out(sample, folds, fit_and_score, each=pool.map)

@@ -12,12 +12,12 @@ from torch.nn import functional
 from geoseg.domain.legend import UNLABELLED
 from geoseg.learning.calibration import Calibration
 from geoseg.networks.features.patches import Orientation
-from geoseg.networks.fitting.augmentation import vary_colors
+from geoseg.networks.fitting.augmentation import jitter_colors
 from geoseg.networks.fitting.patch_augmentation import View, cutmix, draw_box
 from geoseg.networks.losses.affinity import gated_crf
-from geoseg.networks.losses.consistency import consistency, surest
+from geoseg.networks.losses.consistency import consistency, most_confident
 from geoseg.networks.losses.pfce import focal_sums
-from geoseg.networks.losses.pseudo_labels import grow
+from geoseg.networks.losses.pseudo_labels import grow_regions
 
 AFFINITY_PX = 4
 """Side of the cells whose mean colours and probabilities the pairwise term compares."""
@@ -30,12 +30,12 @@ class UnlabelledLosses:
     Attributes:
         points: Weight of the loss at the points.
         consistency: Weight of the agreement with the teacher.
-        portion: Share of the pixels of each class that the teacher is surest of, which count in it, 0..1.
+        fraction: Share of the pixels of each class that the teacher is most_confident of, which count in it, 0..1.
         has_turns: Whether the teacher sees the patches turned and flipped, another way at every step, so that the
             student learns the mean of what it says of all turns.
         color: Strength of the colour changes of the student's view, in standard deviations.
         has_cutmix: Whether the student's view is mixed of two patches.
-        growing: Weight of the labels grown from the points.
+        growing: Weight of the labels pseudo_labels from the points.
         least: Least probability of a pixel that they grow over, 0.5..1.
         reach: How far they grow, in pixels.
         affinity: Weight of the pairwise term by colour.
@@ -45,13 +45,13 @@ class UnlabelledLosses:
 
     points: float = 1.0
     consistency: float = 0.0
-    portion: float = 1.0
+    fraction: float = 1.0
     has_rotations: bool = False
     color: float = 0.2
     has_cutmix: bool = False
     growing: float = 0.0
-    least: float = 0.8
-    reach: int = 16
+    min_probability: float = 0.8
+    growth_px: int = 16
     affinity: float = 0.0
     calibration: Calibration = field(default_factory=Calibration)
     absent: Mapping[str, tuple[bool, ...]] = field(default_factory=dict)
@@ -75,7 +75,7 @@ class UnlabelledLosses:
         """
         if self.has_teacher:
             view = self._ask(view, teacher, generator)
-        images = vary_colors(view.images, view.valid, strength=self.color, generator=generator)
+        images = jitter_colors(view.images, view.valid, strength=self.color, generator=generator)
         view = replace(view, images=images)
         if not self.has_cutmix:
             return view
@@ -89,17 +89,23 @@ class UnlabelledLosses:
                 torch.randint(2, (), generator=generator),
             )
             turn = Orientation(int(quarters), bool(flip))
-        images = turn.of_array(view.images).contiguous(memory_format=torch.channels_last)
+        images = turn.apply_to_array(view.images).contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
-            logits = turn.inverse.of_array(teacher(images).float())
+            logits = turn.inverse.apply_to_array(teacher(images).float())
             logits = self.calibration.apply(logits)
             if view.absent is not None:
                 logits = logits.masked_fill(view.absent[:, :, None, None], -torch.inf)
-            taught = functional.softmax(logits, dim=1)
+            teacher_probabilities = functional.softmax(logits, dim=1)
         if self.growing == 0:
-            return replace(view, taught=taught)
-        grown = grow(view.points, taught, view.valid, least=self.least, reach=self.reach)
-        return replace(view, taught=taught, grown=grown)
+            return replace(view, teacher_probabilities=teacher_probabilities)
+        pseudo_labels = grow_regions(
+            view.points,
+            teacher_probabilities,
+            view.valid,
+            min_probability=self.min_probability,
+            steps=self.growth_px,
+        )
+        return replace(view, teacher_probabilities=teacher_probabilities, pseudo_labels=pseudo_labels)
 
     def loss(self, logits: Tensor, view: View, at_points: Tensor, *, gamma: float) -> Tensor:
         """Return the loss of all parts, that at the points included.
@@ -108,17 +114,19 @@ class UnlabelledLosses:
             logits: The student's (N, C, p, p).
             view: What it was shown.
             at_points: The loss at the points, a scalar.
-            gamma: Focusing parameter of the loss at grown labels, as at the points.
+            gamma: Focusing parameter of the loss at pseudo_labels labels, as at the points.
         """
         loss = self.points * at_points
         logits = logits.float()
         land = self.calibration.apply(logits)
-        if self.consistency > 0 and view.taught is not None:
-            counted = surest(view.taught, view.valid, self.portion)
-            loss = loss + self.consistency * consistency(land, view.taught, counted)
-        if self.growing > 0 and view.grown is not None:
-            is_grown = view.grown != UNLABELLED
-            total, weight = focal_sums(logits.movedim(1, -1)[is_grown], view.grown[is_grown], gamma=gamma)
+        if self.consistency > 0 and view.teacher_probabilities is not None:
+            counted = most_confident(view.teacher_probabilities, view.valid, self.fraction)
+            loss = loss + self.consistency * consistency(land, view.teacher_probabilities, counted)
+        if self.growing > 0 and view.pseudo_labels is not None:
+            is_grown = view.pseudo_labels != UNLABELLED
+            total, weight = focal_sums(
+                logits.movedim(1, -1)[is_grown], view.pseudo_labels[is_grown], gamma=gamma
+            )
             loss = loss + self.growing * total / weight.clamp_min(1)
         if self.affinity > 0:
             loss = loss + self.affinity * self._energy(land, view)

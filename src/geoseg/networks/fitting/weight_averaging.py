@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 
-class Average:
+class MovingAverage:
     """A copy of a network whose weights follow the original's.
 
     Args:

@@ -1,7 +1,7 @@
 """The forest recipe: a random forest on colour and texture, the classical baseline.
 
-Breiman, "Random forests", Machine Learning 45 (2001). Its trees travel as tensors, so that a forest is a
-network as any other: one model file, no pickle.
+Breiman, "Random forests", Machine Learning 45 (2001). The trees are stored as tensors, so the model file of a forest
+needs no pickle.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from geoseg.domain.blocks import Blocks, find_blocks
 from geoseg.domain.ports import Progress
 from geoseg.errors import TrainingError
 from geoseg.learning.calibration import HeldOut, cross_entropy
-from geoseg.learning.validation import Floats, Sample, folds_by_place, leave_out
+from geoseg.learning.validation import Floats, Sample, predict_held_out, spatial_folds
 from geoseg.networks.features.point_features import (
     FitData,
     Reader,
-    even_choice,
-    in_reading_order,
-    read_labelled_and_not,
+    read_labelled_and_unlabelled,
+    sort_by_cell,
+    subsample_points,
 )
 from geoseg.networks.features.texture import feature_count, texture
 
@@ -34,21 +34,21 @@ if TYPE_CHECKING:
     from sklearn.tree._tree import Tree
 
 TREES = 200
-LEAST_LEAF = 3
-_LEAST_PROBABILITY = 1e-3
+MIN_SAMPLES_LEAF = 3
+_MIN_PROBABILITY = 1e-3
 
 
 @dataclass(frozen=True)
 class Trees:
-    """The trees of a forest, their M nodes one after another, parents before children.
+    """The trees of a forest: M nodes in one table, parents before children.
 
     Attributes:
-        roots: First node of each tree (T,), int64.
-        feature: Feature that a node asks for (M,), int64; 0 at leaves.
-        threshold: Go left if the feature is at most this (M,), float32.
-        left: Node to go to (M,), int64; a leaf's own number at leaves.
-        right: As ``left``.
-        shares: Class shares of the training points at a node (M, C), float32.
+        roots: Root node of each tree (T,), int64.
+        feature: Feature that a node tests (M,), int64; 0 at leaves.
+        threshold: The left child is taken if the feature is at most this value (M,), float32.
+        left: Left child (M,), int64; at a leaf, the index of the leaf.
+        right: Right child (M,), int64; at a leaf, the index of the leaf.
+        shares: Class proportions of the training points at a node (M, C), float32.
     """
 
     roots: Tensor
@@ -60,14 +60,14 @@ class Trees:
 
 
 class ForestNetwork(nn.Module):
-    """Colour and texture, and the mean vote of a forest on them; on any device it votes on the CPU.
+    """A random forest on colour and texture features; the trees are always evaluated on the CPU.
 
     Args:
         trees: The forest.
         bands: B.
 
     Raises:
-        ValueError: The nodes do not make trees, or ask for features that there are not.
+        ValueError: The nodes do not form trees, or test a feature that does not exist.
     """
 
     def __init__(self, trees: Trees, bands: int) -> None:
@@ -87,20 +87,20 @@ class ForestNetwork(nn.Module):
         return logs.view(*values.shape[:3], -1).movedim(-1, 1)
 
     def vote(self, values: Floats) -> Floats:
-        """Return the mean class shares (P, C) of features (P, F), float32, none of them 0."""
+        """Return mean class probabilities (P, C) of features (P, F), float32, all above 0."""
         values = np.ascontiguousarray(values, np.float32)
         if not len(values):
             return np.zeros((0, self.get_buffer("shares").shape[1]), np.float32)
-        # The trees release Python's lock.
+        # The trees release the GIL.
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
             total = sum(pool.map(lambda tree: tree.predict(values), self._trees))
         mean: Floats = np.asarray(total, np.float32).reshape(len(values), -1) / len(self._trees)
-        votes: Floats = mean * (1 - mean.shape[1] * _LEAST_PROBABILITY) + _LEAST_PROBABILITY
+        votes: Floats = mean * (1 - mean.shape[1] * _MIN_PROBABILITY) + _MIN_PROBABILITY
         return votes
 
 
 def _rebuild(trees: Trees, numbers: range, *, features: int) -> Tree:
-    """Return the nodes of these numbers as a tree of scikit-learn's, which walks them fast."""
+    """Build a scikit-learn tree from a range of nodes; it evaluates them fast."""
     from sklearn.tree._tree import NODE_DTYPE, Tree
 
     own, count = slice(numbers.start, numbers.stop), len(numbers)
@@ -124,7 +124,7 @@ def _rebuild(trees: Trees, numbers: range, *, features: int) -> Tree:
 
 
 def _check(trees: Trees, features: int) -> None:
-    """Make sure that every walk ends inside its tree: children come after their parents and before the next root."""
+    """Check that children follow their parents within the same tree, so that every traversal ends at a leaf."""
     count = len(trees.left)
     if trees.shares.ndim != 2 or any(column.ndim != 1 for column in list(vars(trees).values())[:-1]):
         raise ValueError("these nodes are no trees")
@@ -144,11 +144,11 @@ def _check(trees: Trees, features: int) -> None:
         raise ValueError("these nodes are no trees")
 
 
-def trees_of(state: Mapping[str, Tensor]) -> Trees:
+def trees_from_state(state: Mapping[str, Tensor]) -> Trees:
     """Return the trees in a network's state.
 
     Raises:
-        ValueError: There are none.
+        ValueError: The state holds no forest.
     """
     names = list(Trees.__dataclass_fields__)
     if set(names) != set(state):
@@ -158,7 +158,7 @@ def trees_of(state: Mapping[str, Tensor]) -> Trees:
 
 @dataclass(frozen=True)
 class ForestFit:
-    """A forest, its logits at points left out and at unlabelled pixels (U, C), and its training loss."""
+    """A fitted forest, its logits at held-out points and at unlabelled pixels (U, C), and its training loss."""
 
     network: ForestNetwork
     held_out: HeldOut | None
@@ -168,46 +168,46 @@ class ForestFit:
 
 
 def fit_forest(data: FitData, reader: Reader, *, seed: int, progress: Progress) -> ForestFit:
-    """Fit a forest of 200 trees, at least 3 points a leaf, to colour and texture at the points.
+    """Fit a forest of 200 trees, with at least 3 points per leaf, to colour and texture at the points.
 
     Args:
         data: Rasters and points; all points are used.
-        reader: How to read the rasters; with a margin of 24 px at least, blurs see no border.
+        reader: How to read the rasters; a margin of 24 px or more keeps border effects out of the blurs.
         seed: Seed of the trees, of the unlabelled pixels and of the folds.
-        progress: Told of every step.
+        progress: Progress of the reading.
 
     Raises:
-        TrainingError: The points are of fewer than two classes, or too few for any tree to tell them apart.
+        TrainingError: The points have fewer than two classes, or no tree can separate the classes.
     """
-    labelled, unlabelled = read_labelled_and_not(
+    labelled, unlabelled = read_labelled_and_unlabelled(
         lambda images: [texture(images)], data, reader=reader, seed=seed, progress=progress
     )
-    blocks = find_blocks(in_reading_order(even_choice(data.points), reader.patch_px), reader.patch_px)
+    blocks = find_blocks(sort_by_cell(subsample_points(data.points), reader.patch_px), reader.patch_px)
     sample, channels = labelled.to_sample(blocks.numbers), data.normalisation.channels
 
     def fit_and_score(_: int, fitted: Sample, values: Floats) -> Floats:
         return _logits(ForestNetwork(_fit(fitted, data.classes, seed), channels), values)
 
-    folds = folds_by_place(sample.labels, sample.places, seed=seed)
+    folds = spatial_folds(sample.labels, sample.places, seed=seed)
     trees = _fit(sample, data.classes, seed)
     if len(trees.left) == len(trees.roots):
-        raise _too_few(sample)
+        raise _indistinct_classes_error(sample)
     if len(sample.labels) < sample.values.shape[1]:
         progress.warn(
             f"The forest has {len(sample.labels)} points for {sample.values.shape[1]} features: too few to tell which "
             "features matter. Add points, at least 10 of each class, or use the recipe quick."
         )
     network = ForestNetwork(trees, channels)
-    held_out = None if folds is None else leave_out(sample, folds, fit_and_score)
+    held_out = None if folds is None else predict_held_out(sample, folds, fit_and_score)
     own = HeldOut(_logits(network, sample.values), sample.labels, sample.weights)
     return ForestFit(
         network, held_out, blocks, _logits(network, unlabelled.values.numpy()), cross_entropy(own)
     )
 
 
-def _too_few(sample: Sample) -> TrainingError:
+def _indistinct_classes_error(sample: Sample) -> TrainingError:
     classes, counts = np.unique(sample.labels, return_counts=True)
-    if counts.min() >= LEAST_LEAF and len(classes) > 1:
+    if counts.min() >= MIN_SAMPLES_LEAF and len(classes) > 1:
         return TrainingError(
             "no tree can tell the classes apart, and the map would have one class",
             expected="pixels that differ between the points of different classes",
@@ -218,7 +218,7 @@ def _too_few(sample: Sample) -> TrainingError:
         )
     return TrainingError(
         "the points are too few for a random forest: no tree can tell the classes apart, and the map would have one class",
-        expected=f"at least {2 * LEAST_LEAF} points, and {LEAST_LEAF} or more of each class",
+        expected=f"at least {2 * MIN_SAMPLES_LEAF} points, and {MIN_SAMPLES_LEAF} or more of each class",
         got=f"{len(sample.labels)} points of {len(classes)} classes",
         hint="Add points, at least 10 of each class, or use the recipe quick.",
     )
@@ -232,7 +232,7 @@ def _logits(network: ForestNetwork, values: Floats) -> Floats:
 def _fit(sample: Sample, classes: int, seed: int) -> Trees:
     from sklearn.ensemble import RandomForestClassifier
 
-    forest = RandomForestClassifier(TREES, min_samples_leaf=LEAST_LEAF, n_jobs=-1, random_state=seed)
+    forest = RandomForestClassifier(TREES, min_samples_leaf=MIN_SAMPLES_LEAF, n_jobs=-1, random_state=seed)
     forest.fit(sample.values, sample.labels, sample.weights)
     roots, columns, first = [], [], 0
     for estimator in forest.estimators_:
@@ -245,7 +245,7 @@ def _fit(sample: Sample, classes: int, seed: int) -> Trees:
         columns.append(
             (
                 np.where(leaf, 0, tree.feature),
-                _rounded_down(tree.threshold),
+                _round_down(tree.threshold),
                 first + np.where(leaf, own, tree.children_left),
                 first + np.where(leaf, own, tree.children_right),
                 shares,
@@ -258,7 +258,7 @@ def _fit(sample: Sample, classes: int, seed: int) -> Trees:
     )
 
 
-def _rounded_down(values: Floats) -> Floats:
-    """Return the largest float32 that is at most each value, which tells float32 numbers apart as it does."""
+def _round_down(values: Floats) -> Floats:
+    """Round down to float32; float32 features compare with the result as with the float64 threshold."""
     near = values.astype(np.float32)
     return np.where(near > values, np.nextafter(near, np.float32(-np.inf)), near)

@@ -1,4 +1,4 @@
-"""Linear probes: multinomial logistic regression on features read at labelled points."""
+"""Coefficients probes: multinomial logistic regression on features read at labelled points."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-UNSEEN = 20.0
-"""How far below the others the score of a class without points lies."""
-_MOST_ITERATIONS = 300
+ABSENT_CLASS_MARGIN = 20.0
+"""The score of a class without points is this much below the others."""
+_MAX_ITERATIONS = 300
 
 Floats = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
 class Probe:
-    """A linear classifier of features: scores are ``features @ weight.T + bias``, of shape (C, F) and (C,)."""
+    """A linear classifier: scores are ``features @ weight.T + bias``; weight is (C, F), bias (C,)."""
 
     weight: Tensor
     bias: Tensor
@@ -36,16 +36,16 @@ class Probe:
 
 @dataclass(frozen=True)
 class Standardised:
-    """Features (P, F) of mean 0 and deviation 1, as coordinates (P, K) in the space that they span.
+    """Features (P, F) of mean 0 and standard deviation 1, as coordinates (P, K) in the space that they span.
 
-    A ridge keeps a linear fit inside that space, so with fewer points than features the fit in
-    coordinates is the same fit, and faster.
+    The ridge penalty keeps the weights in that space. With fewer points than features, a fit to the coordinates
+    gives the same result and is faster.
 
     Attributes:
         coordinates: (P, K) with K = min(P, F).
-        mean: Of the features (F,).
-        deviation: Of the features (F,); 1 where a feature does not vary.
-        axes: The coordinates' directions (F, K), or None when they are the features themselves.
+        mean: Mean of each feature (F,).
+        deviation: Standard deviation of each feature (F,); 1 where a feature does not vary.
+        axes: Directions of the coordinates (F, K); None if the coordinates are the features.
     """
 
     coordinates: Floats
@@ -54,13 +54,13 @@ class Standardised:
     axes: Floats | None
 
     def to_probe(self, weight: Floats, bias: Floats) -> Probe:
-        """Return the probe of features for weights (C, K) and biases (C,) of coordinates."""
+        """Convert weights (C, K) and biases (C,) of the coordinates to a probe of the features."""
         slope = (weight if self.axes is None else weight @ self.axes.T) / self.deviation
         return Probe(torch.from_numpy(slope).float(), torch.from_numpy(bias - slope @ self.mean).float())
 
 
 def standardise(features: Floats) -> Standardised:
-    """Standardise features (P, F), in their own precision."""
+    """Standardise features (P, F); their dtype is kept."""
     mean, deviation = features.mean(axis=0), features.std(axis=0)
     deviation = np.where(deviation == 0, 1, deviation).astype(features.dtype)
     standard = (features - mean) / deviation
@@ -76,14 +76,14 @@ def fit_probe(
     """Fit a multinomial logistic regression with a ridge on standardised features.
 
     Args:
-        features: (P, F); the fit computes in their precision.
-        labels: Class ids (P,), of two classes at least. Classes without a point get no weight and a low bias.
+        features: (P, F); the fit uses their dtype.
+        labels: Class ids (P,) of at least two classes. Classes without a point get weight 0 and a low bias.
         weights: Point weights (P,).
         classes: C.
-        inverse_ridge: What the sum of the points' losses counts against half the squared weights.
+        inverse_ridge: Factor of the summed loss relative to half the squared weights (``C`` in scikit-learn).
     """
     standard = standardise(features)
-    with fitting():
+    with single_threaded_blas():
         found = fit_linear(
             standard.coordinates, labels, weights, classes=classes, inverse_ridge=inverse_ridge
         )
@@ -91,20 +91,19 @@ def fit_probe(
 
 
 @contextmanager
-def fitting() -> Iterator[None]:
-    """Prepare for :func:`fit_linear`, which several threads may then call side by side.
+def single_threaded_blas() -> Iterator[None]:
+    """Limit BLAS to one thread and ignore convergence warnings while threads call :func:`fit_linear` in parallel.
 
-    Every product of matrices computes in the thread that asks for it: NumPy and SciPy each bring a BLAS whose threads wait
-    for work by spinning, an optimiser goes from one to the other with every step, and threads of the two would keep each
-    other from the cores. Fits that end before the last digits of the optimum, which do not matter, are not warned of;
-    filters of warnings are of the process, not of a thread.
+    NumPy and SciPy each bring a BLAS with threads that spin while they wait. The optimiser alternates between the two,
+    so their threads would compete for the cores. A fit that stops before full convergence is good enough, so
+    ConvergenceWarning is ignored; warning filters apply to the process, not to a thread.
     """
     with threadpool_limits(1, "blas"), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         yield
 
 
-Linear = tuple[NDArray[np.float64], NDArray[np.float64]]
+Coefficients = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Weights (C, K) and biases (C,)."""
 
 
@@ -115,13 +114,14 @@ def fit_linear(
     *,
     classes: int,
     inverse_ridge: float,
-    start: Linear | None = None,
-) -> Linear:
-    """Fit weights and biases as :func:`fit_probe` does, to values (P, K) as they are; call it within :func:`fitting`.
+    start: Coefficients | None = None,
+) -> Coefficients:
+    """Fit weights and biases as :func:`fit_probe` does, without standardising the values (P, K).
 
-    ``start`` is a fit of the same classes with another ridge, from which the way is shorter.
+    Call it inside :func:`single_threaded_blas`. ``start`` is a fit of the same classes with another ridge (warm
+    start).
     """
-    model = LogisticRegression(C=inverse_ridge, max_iter=_MOST_ITERATIONS, tol=1e-3, warm_start=True)
+    model = LogisticRegression(C=inverse_ridge, max_iter=_MAX_ITERATIONS, tol=1e-3, warm_start=True)
     if start is not None:
         seen = np.unique(labels)
         model.coef_, model.intercept_ = start[0][seen], start[1][seen]
@@ -131,6 +131,6 @@ def fit_linear(
     slope, bias = model.coef_, model.intercept_
     if len(model.classes_) == 2:
         slope, bias = np.concatenate([-slope, slope]) / 2, np.concatenate([-bias, bias]) / 2
-    every_slope, every_bias = np.zeros((classes, slope.shape[1])), np.full(classes, -UNSEEN)
+    every_slope, every_bias = np.zeros((classes, slope.shape[1])), np.full(classes, -ABSENT_CLASS_MARGIN)
     every_slope[model.classes_], every_bias[model.classes_] = slope, bias
     return every_slope, every_bias

@@ -1,7 +1,7 @@
-"""A pairwise term by colour: neighbours of similar colour should be of one class.
+"""Pairwise loss by colour: neighbouring pixels of similar colour should have the same class.
 
 Obukhov et al., "Gated CRF loss for weakly supervised semantic image segmentation" (2019): the energy of a conditional
-random field as a loss. Its pairs are those of a small window, without those where the image is not valid.
+random field as a loss. Pairs lie within a small window; pairs with an invalid pixel are left out.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def gated_crf(
     place: float = 6.0,
     color: float = 0.25,
 ) -> Tensor:
-    """Return the Potts energy of a map per valid pixel.
+    """Return the mean Potts energy per valid pixel.
 
     Energy = 1/M sum_i sum_{j != i} k_ij (1 - p_i . p_j), over the M valid pixels i and the neighbours j of each in a
     square window, with k_ij = exp(-|place_i - place_j|^2 / 2 place^2 - |color_i - color_j|^2 / 2 color^2), and 0 where i
@@ -31,19 +31,20 @@ def gated_crf(
 
     Args:
         probabilities: (N, C, H, W).
-        images: What the colours are read from (N, B, H, W), in standard deviations.
+        images: Images that give the colours (N, B, H, W), in standard deviations.
         valid: (N, H, W), bool.
         reach: Half the side of the window in pixels.
         place: Scale of distances in pixels.
         color: Scale of differences of colour, in standard deviations.
 
     Returns:
-        The energy, a scalar between 0 and the number of neighbours; 0 with zero gradient where no pixel has a neighbour.
+        The energy, a scalar from 0 to the number of neighbours; 0 with zero gradient if no pixel has a valid
+        neighbour.
     """
     exact, colors = probabilities.float(), images.float()
     seen = valid[:, None].to(exact.dtype)
     total = exact.new_zeros(())
-    # Each pair once, in the half of the window that comes after the pixel; the sum over i and j has it twice.
+    # Visit each pair once, in the half-window after the pixel; the factor 2 below accounts for the other half.
     for down in range(reach + 1):
         for across in range(-reach if down else 1, reach + 1):
             here, there = _shifted(down, across)
@@ -56,7 +57,7 @@ def gated_crf(
 
 
 def _shifted(down: int, across: int) -> tuple[_Index, _Index]:
-    """Return the index of all pixels that have a neighbour at this distance, and that of those neighbours."""
+    """Return the index of all pixels that have a neighbour at this offset, and the index of the neighbours."""
     upper, lower = slice(None, -down or None), slice(down, None)
     if across >= 0:
         left, right = slice(None, -across or None), slice(across, None)

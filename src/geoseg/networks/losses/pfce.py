@@ -1,4 +1,4 @@
-"""Partial focal cross-entropy (pfCE): focal loss over the labelled pixels alone.
+"""Partial focal cross-entropy (pfCE): focal loss over the labelled pixels only.
 
     pfCE = sum_i w_i (1 - p_i)^gamma (-log p_i) / (sum_i w_i + eps),   p_i = softmax(logits_i)[t_i]
 
@@ -40,7 +40,7 @@ class PatchPoints:
 
     def to(self, device: torch.device) -> PatchPoints:
         """Return the same points on ``device``."""
-        # Metal has no float64; float32 places a point to within a ten-thousandth of a pixel.
+        # Metal has no float64; float32 positions are exact to a ten-thousandth of a pixel.
         places = torch.float32 if device.type == "mps" else self.row.dtype
         return PatchPoints(
             index=self.index.to(device, non_blocking=True),
@@ -50,7 +50,7 @@ class PatchPoints:
             weight=self.weight.to(device, non_blocking=True),
         )
 
-    def weightless(self) -> PatchPoints:
+    def with_zero_weights(self) -> PatchPoints:
         """Return the same points with weights of 0."""
         return replace(self, weight=torch.zeros_like(self.weight))
 
@@ -66,7 +66,7 @@ def focal_sums(
     """Return the numerator and the denominator of pfCE for P labelled pixels.
 
     Args:
-        logits: (P, C), any floating dtype; the arithmetic is float32 at least.
+        logits: (P, C), any floating dtype; computed in at least float32.
         labels: Class ids, int64 (P,), 0..C-1.
         weights: Weight of each point, (P,), >= 0; ones where None.
         gamma: Focusing parameter, >= 0; 0 gives cross-entropy.
@@ -82,7 +82,7 @@ def focal_sums(
         raise ValueError(f"gamma must be 0 or more, got {gamma}")
     with torch.autocast(logits.device.type, enabled=False):
         exact = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        # Classes first: a softmax over a short last axis is slow.
+        # Transpose first: a softmax over a short last axis is slow.
         log_p = functional.log_softmax(exact.T, dim=0).gather(0, labels[None])[0]
         weight = torch.ones_like(log_p) if weights is None else weights.to(log_p.dtype)
         if class_weights is not None:
@@ -112,7 +112,7 @@ def pfce_dense(
         pixel_weights: (N, H, W), or None.
 
     Returns:
-        The loss, a scalar; 0 with zero gradient when nothing is labelled.
+        The loss, a scalar; 0 with zero gradient if no pixel is labelled.
     """
     labelled = labels != UNLABELLED
     weights = None if pixel_weights is None else pixel_weights[labelled]
@@ -134,13 +134,13 @@ def pfce_at_points(
     gamma: float = 2.0,
     class_weights: Tensor | None = None,
 ) -> Tensor:
-    """Partial focal cross-entropy of low-resolution logits, read bilinearly at the points alone.
+    """Partial focal cross-entropy of low-resolution logits, read bilinearly at the points.
 
-    Equals :func:`pfce_dense` of the logits upsampled to ``size`` in value and gradient, at a cost
-    that depends on the points and not on the pixels.
+    The value and the gradient equal those of :func:`pfce_dense` with the logits upsampled to ``size``. The cost
+    depends on the number of points, not of pixels.
 
     Args:
-        logits: (N, C, h, w) at the head's own resolution.
+        logits: (N, C, h, w) at the resolution of the head.
         points: The labelled points of the batch.
         size: Height and width of the patches in pixels.
         gamma: Focusing parameter, >= 0.

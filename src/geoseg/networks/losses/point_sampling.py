@@ -1,4 +1,4 @@
-"""Reading feature maps at points: the one place where a point meets a network."""
+"""Bilinear sampling of feature maps at points."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from torch import Tensor
 def read_at_points(
     features: Tensor, *, index: Tensor, row: Tensor, col: Tensor, size: tuple[int, int]
 ) -> Tensor:
-    """Read feature maps bilinearly at fractional pixel positions of the patches they were made from.
+    """Sample feature maps bilinearly at fractional pixel positions of their patches.
 
-    Equals bilinear upsampling (``align_corners=False``) of the maps to the patch size, read at the
-    points, and ``grid_sample(align_corners=False, padding_mode="border")``; but only the four
-    neighbours of each point are touched.
+    The result equals bilinear upsampling of the maps to the patch size (``align_corners=False``), read at the points.
+    It also equals ``grid_sample(align_corners=False, padding_mode="border")``. Only the four neighbours of each point
+    are read.
 
     Args:
         features: Maps (N, C, h, w) of any floating dtype and memory format.
@@ -28,7 +28,7 @@ def read_at_points(
     height, width = features.shape[-2:]
     top, bottom, down = _neighbours(row, size[0], height)
     left, right, across = _neighbours(col, size[1], width)
-    # Before reading, so that the gradients of points that share a cell add up in float32 too.
+    # Convert before reading, so that gradients of points in the same cell also add up in float32.
     exact = features.to(torch.promote_types(features.dtype, torch.float32))
     cells = exact.permute(0, 2, 3, 1).reshape(-1, exact.shape[1])
     corners = [(index * height + rows) * width + cols for rows in (top, bottom) for cols in (left, right)]
@@ -40,7 +40,7 @@ def read_at_points(
 
 
 def _neighbours(position: Tensor, size: int, cells: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the cells before and after each position along one axis, and the share of the second."""
+    """Return the cells before and after each position along one axis, and the weight of the second."""
     # Metal has no float64.
     exact = position.to(torch.float32 if position.device.type == "mps" else torch.float64)
     place = ((exact + 0.5) * (cells / size) - 0.5).clamp(0, cells - 1)

@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from geoseg.learning.architecture import Architecture
 from geoseg.learning.model_record import FORMAT as FORMAT
 from geoseg.learning.model_record import ModelRecord as ModelRecord
-from geoseg.learning.model_record import checked_record, damaged, faults_told, read_metadata
+from geoseg.learning.model_record import checked_record, damaged, model_file_errors, read_metadata
 from geoseg.learning.model_record import read_record as read_record
-from geoseg.networks.heads.forest import ForestNetwork, trees_of
+from geoseg.networks.heads.forest import ForestNetwork, trees_from_state
 from geoseg.networks.models.deeplab import build_network
 from geoseg.networks.models.hypercolumns import build_layer_network
 
@@ -55,7 +55,7 @@ def read_model(path: Path, output_stride: int | None = None) -> Model:
         ModelFileError: No such file, damaged, not a model file, or from a newer version.
         SettingsError: The model cannot map at this output stride.
     """
-    with faults_told(path):
+    with model_file_errors(path):
         # Not mapped into memory: a file that is replaced under a process that serves it would kill that process.
         content = path.read_bytes()
         record = checked_record(path, read_metadata(BytesIO(content)))
@@ -63,13 +63,13 @@ def read_model(path: Path, output_stride: int | None = None) -> Model:
             record = replace(record, architecture=record.architecture.at_stride(output_stride))
         tensors = load(content)
     try:
-        network = build_any(record.architecture, tensors)
+        network = build_from_tensors(record.architecture, tensors)
     except (IndexError, RuntimeError, TypeError, ValueError) as error:
         raise damaged(path, "tensors that do not fit its record") from error
     return Model(network.eval(), record, hashlib.sha256(content).hexdigest())
 
 
-def build_any(architecture: Architecture, tensors: Mapping[str, Tensor]) -> nn.Module:
+def build_from_tensors(architecture: Architecture, tensors: Mapping[str, Tensor]) -> nn.Module:
     """Build the network that an architecture asks for, of these tensors.
 
     Raises:
@@ -77,7 +77,7 @@ def build_any(architecture: Architecture, tensors: Mapping[str, Tensor]) -> nn.M
         ValueError: They make no forest.
     """
     if architecture.head == "forest":
-        trees = trees_of(tensors)
+        trees = trees_from_state(tensors)
         if trees.shares.shape[-1] != architecture.classes:
             raise ValueError("the forest has other classes")
         return ForestNetwork(trees, architecture.bands)

@@ -9,7 +9,7 @@ from torch import nn
 from torchvision.models.resnet import Bottleneck
 
 
-def pass_through(network: nn.Module, missing: Collection[str]) -> int:
+def init_identity_blocks(network: nn.Module, missing: Collection[str]) -> int:
     """Let blocks without weights pass their input on, so that a random stage does not garble it.
 
     The residual branch starts at zero (Goyal et al., 2017). A shortcut that widens its input starts
@@ -31,13 +31,13 @@ def pass_through(network: nn.Module, missing: Collection[str]) -> int:
         for parameter in block.bn3.parameters():
             nn.init.zeros_(parameter)
         if "downsample.0.weight" in lost and block.downsample is not None:
-            _start_shortcut(block.downsample)
+            _init_shortcut(block.downsample)
         changed += 1
     return changed
 
 
 @torch.no_grad()
-def _start_shortcut(shortcut: nn.Module) -> None:
+def _init_shortcut(shortcut: nn.Module) -> None:
     convolution, norm = shortcut.children()
     assert isinstance(convolution, nn.Conv2d)
     assert isinstance(norm, nn.BatchNorm2d)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 
-def start_stem(network: nn.Module, missing: Collection[str]) -> bool:
+def init_stem(network: nn.Module, missing: Collection[str]) -> bool:
     """Start the first convolution from blobs and gratings if no weights were found for it.
 
     Args:
@@ -27,12 +27,12 @@ def start_stem(network: nn.Module, missing: Collection[str]) -> bool:
     name, first = next((n, m) for n, m in network.named_modules() if isinstance(m, nn.Conv2d))
     if f"{name}.weight" not in missing:
         return False
-    start_with_blobs_and_gratings(first)
+    init_gabor_filters(first)
     return True
 
 
 @torch.no_grad()
-def start_with_blobs_and_gratings(convolution: nn.Conv2d) -> None:
+def init_gabor_filters(convolution: nn.Conv2d) -> None:
     """Fill a first convolution with colour blobs and Gabor filters, drawn from torch's generator.
 
     Half of the filters are Gaussian blobs that each weigh the bands in their own way; half are

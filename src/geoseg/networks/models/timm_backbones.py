@@ -15,11 +15,11 @@ from torch.nn import functional
 from geoseg.errors import ModelFileError, SettingsError
 from geoseg.networks.models.deeplab import BACKBONES, Architecture
 from geoseg.networks.models.locality import is_local
-from geoseg.networks.models.weights import REMEDY, WeightsReport, refuse_nonsense
+from geoseg.networks.models.weights import NO_WEIGHTS_HINT, WeightsReport, check_finite
 
-LARGEST_STRIDE = 16
+MAX_STRIDE = 16
 """Stages of coarser strides are left out: a pixel's class depends on what lies near it."""
-_LEAST_STAGES = 2
+_MIN_STAGES = 2
 _OPTIONS = {"features_only": True}
 
 
@@ -65,11 +65,11 @@ def timm_stages(architecture: Architecture, weights: str = "none") -> TimmStages
     source: dict[str, Any] = {"pretrained": weights != "none"}
     if weights not in ("none", "imagenet"):
         if not Path(weights).is_file():
-            raise ModelFileError("no such weights file", where=weights, hint=REMEDY)
+            raise ModelFileError("no such weights file", where=weights, hint=NO_WEIGHTS_HINT)
         source["pretrained_cfg_overlay"] = {"file": weights}
     options = {**_OPTIONS, "out_indices": _usable_stages(name), "in_chans": architecture.backbone_bands}
     try:
-        return TimmStages(_padded_alike(timm.create_model(name, **options, **source)).eval())
+        return TimmStages(_with_fixed_padding(timm.create_model(name, **options, **source)).eval())
     except (OSError, RuntimeError, ValueError) as error:
         if weights not in ("none", "imagenet"):
             raise ModelFileError(
@@ -79,7 +79,7 @@ def timm_stages(architecture: Architecture, weights: str = "none") -> TimmStages
             f"timm's weights of {name} are not on this machine and cannot be downloaded",
             where="--weights",
             got=str(error).splitlines()[0],
-            hint=REMEDY,
+            hint=NO_WEIGHTS_HINT,
         ) from error
 
 
@@ -95,7 +95,7 @@ def _usable_stages(name: str) -> tuple[int, ...]:
         torch.manual_seed(0)
         try:
             strides = timm.create_model(name, **_OPTIONS).feature_info.reduction()
-            chosen = tuple(n for n, stride in enumerate(strides) if stride <= LARGEST_STRIDE)
+            chosen = tuple(n for n, stride in enumerate(strides) if stride <= MAX_STRIDE)
             network = timm.create_model(name, **_OPTIONS, out_indices=chosen)
         except (
             AttributeError,
@@ -107,7 +107,7 @@ def _usable_stages(name: str) -> tuple[int, ...]:
             ValueError,
         ) as error:
             raise _unusable(name, "it has no stages to read") from error
-        if len(chosen) < _LEAST_STAGES:
+        if len(chosen) < _MIN_STAGES:
             raise _unusable(name, f"its stages have strides {', '.join(map(str, strides))}")
         try:
             is_usable = is_local(network)
@@ -146,7 +146,7 @@ class SamePadding(nn.Conv2d):
         return super().forward(functional.pad(images, around))
 
 
-def _padded_alike(network: nn.Module) -> nn.Module:
+def _with_fixed_padding(network: nn.Module) -> nn.Module:
     """Return a network of timm's whose convolutions pad every image alike; changed in place."""
     for name, module in list(network.named_modules()):
         if type(module).__name__ == "Conv2dSame":
@@ -163,12 +163,12 @@ def load_timm_weights(network: nn.Module, architecture: Architecture, weights: s
     """
     # timm passes over what does not fit in silence: what is as at random was not found. Only convolutions tell, since
     # statistics and biases start alike.
-    fresh, found = (_build_alike(architecture, source) for source in ("none", weights))
+    fresh, found = (_state_with_fixed_seed(architecture, source) for source in ("none", weights))
     kernels = [name for name, tensor in found.items() if tensor.dim() > 1]
     missing = [name for name in kernels if torch.equal(found[name], fresh[name])]
     if len(missing) == len(kernels):
         raise ModelFileError(f"no tensor in these weights fits timm's {architecture.backbone}", where=weights)
-    refuse_nonsense(found, weights)
+    check_finite(found, weights)
     network.get_submodule("backbone").load_state_dict(found)
     heads = [name for name in network.state_dict() if not name.startswith("backbone.")]
     return WeightsReport(
@@ -179,7 +179,7 @@ def load_timm_weights(network: nn.Module, architecture: Architecture, weights: s
     )
 
 
-def _build_alike(architecture: Architecture, weights: str) -> dict[str, Tensor]:
+def _state_with_fixed_seed(architecture: Architecture, weights: str) -> dict[str, Tensor]:
     """Return the state of a backbone whose random weights are always the same."""
     with torch.random.fork_rng():
         torch.manual_seed(0)

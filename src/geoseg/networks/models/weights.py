@@ -27,7 +27,7 @@ _COCO = {
     "mobilenet_v3_large": "DeepLabV3_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1",
 }
 CHOICES = 'one of "imagenet", "coco", "none", or the path of a .safetensors or .pth file'
-REMEDY = (
+NO_WEIGHTS_HINT = (
     "Use --recipe forest, which needs no weights; or name a file with --weights FILE; or start at random with "
     "--weights none."
 )
@@ -96,7 +96,7 @@ def load_weights(network: nn.Module, weights: str, backbone: str) -> WeightsRepo
             expected="parameters named as torchvision names them",
             got=_shorten(list(state)),
         )
-    refuse_nonsense(fitting, weights)
+    check_finite(fitting, weights)
     network.load_state_dict({n: t.to(own[n].dtype) for n, t in fitting.items()}, strict=False)
     missing = tuple(n for n in own if n not in fitting and not n.endswith("num_batches_tracked"))
     return WeightsReport(
@@ -115,7 +115,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         ModelFileError: No such file, damaged, or it holds more than tensors.
     """
     if not path.is_file():
-        raise ModelFileError("no such weights file", where=path, expected=CHOICES, hint=REMEDY)
+        raise ModelFileError("no such weights file", where=path, expected=CHOICES, hint=NO_WEIGHTS_HINT)
     try:
         if path.suffix in (".safetensors", ".geoseg"):
             return load_file(path)
@@ -165,7 +165,7 @@ def read_weights(weights: str, backbone: str) -> dict[str, Tensor]:
             where="--weights",
             expected=CHOICES,
             got=_first_line(error),
-            hint=REMEDY,
+            hint=NO_WEIGHTS_HINT,
         ) from error
 
 
@@ -188,7 +188,7 @@ def _clamp_overflow(tensor: Tensor) -> Tensor:
     return tensor.clamp(-largest, largest)
 
 
-def refuse_nonsense(state: Mapping[str, Tensor], where: str) -> None:
+def check_finite(state: Mapping[str, Tensor], where: str) -> None:
     """Make sure that all weights are finite.
 
     Raises:

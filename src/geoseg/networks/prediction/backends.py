@@ -1,4 +1,4 @@
-"""What computes a network's probabilities: torch, compiled or not, ONNX Runtime or OpenVINO."""
+"""Inference backends: torch, compiled torch, ONNX Runtime and OpenVINO."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ ExactPrecision = Literal["float32", "bf16"]
 
 _INT8_BACKENDS: tuple[Int8Backend, ...] = ("onnx", "openvino")
 
-# "compiled" is not among them, so "auto" does not measure it: it would compile for a minute or more before its first
-# window, once in each process, to win some 4 % on an AVX2 core. Whoever has hours of work names it.
+# "auto" does not measure "compiled", which is therefore absent here: compiling takes a minute or more in each
+# process and gains about 4 % on an AVX2 core. It is worth naming for hours of work.
 _PACKAGES: dict[Backend, tuple[str, ...]] = {
     "torch": ("torch",),
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
@@ -37,7 +37,7 @@ _Name = TypeVar("_Name", bound=Backend)
 
 
 def installed_backends(model: Model, device: str) -> list[Backend]:
-    """Return the backends that "auto" chooses from; those beside torch are for networks on the CPU."""
+    """Return the backends that "auto" chooses from; forests and devices other than the CPU have torch only."""
     if device != "cpu" or model.record.architecture.head == "forest":
         return ["torch"]
     return [name for name, needed in _PACKAGES.items() if not _missing(needed)]
@@ -48,13 +48,13 @@ def build_predictor(model: Model, backend: Backend, *, device: str, precision: E
 
     Args:
         model: The model.
-        backend: What computes it.
-        device: "cpu", "cuda" or "mps"; ONNX Runtime and OpenVINO have "cpu" only, "compiled" has no "mps".
+        backend: The inference backend.
+        device: "cpu", "cuda" or "mps"; ONNX Runtime and OpenVINO support "cpu" only, "compiled" all but "mps".
         precision: ONNX Runtime has only "float32".
 
     Raises:
-        SettingsError: The backend is not installed, or has no such device or precision.
-        ModelFileError: The model is a forest, which only torch's side computes.
+        SettingsError: The backend is not installed, or does not support the device or the precision.
+        ModelFileError: The model is a forest, which only the torch backend supports.
     """
     if backend == "torch":
         return TorchPredictor(model, device, precision)
@@ -78,8 +78,8 @@ def build_int8_predictor(model: Model, backend: Int8Backend, network: bytes) -> 
 
     Args:
         model: The model.
-        backend: What computes it.
-        network: The model quantised, as ONNX, which both runtimes read.
+        backend: The inference backend.
+        network: The quantised model as ONNX, which both runtimes read.
     """
     threads = torch.get_num_threads()
     onnx = backend == "onnx"
@@ -92,42 +92,42 @@ def _runtime_predictor(model: Model, compute: Compute) -> Predictor:
 
 
 def check_int8(model: Model, backend: Backend | Literal["auto"], device: str) -> None:
-    """Make sure that a model can be computed in int8.
+    """Check that a model can run in int8.
 
     Raises:
-        SettingsError: It is a forest, the backend or the device has no int8, or something is not installed.
+        SettingsError: The model is a forest, the backend or the device has no int8, or a package is not installed.
     """
     if model.record.architecture.head == "forest":
         raise SettingsError(
-            "a random forest is no network and has no int8",
+            "a random forest cannot be quantised to int8",
             where="--precision",
             got="int8",
             hint="Leave out --precision int8.",
         )
     if backend not in ("auto", *_INT8_BACKENDS):
         raise SettingsError(
-            "this backend has no int8",
+            "this backend does not support int8",
             where="--backend",
             expected="onnx, openvino or auto",
             got=backend,
-            hint="Add --backend auto, which takes the faster of the two that have it.",
+            hint="Use --backend auto, which chooses the faster of the two.",
         )
     _check_on_cpu("int8", device)
     if backend == "openvino":
         _check_installed("openvino", usable=["onnx"])
-    # ONNX Runtime quantises, whichever of the two computes.
+    # Quantising needs ONNX Runtime for both backends.
     _check_installed("onnx", usable=["float32"], where="--precision")
 
 
 def fastest_backend(
     model: Model, *, device: str, precision: ExactPrecision, side_px: int
 ) -> tuple[Backend, Predictor, str]:
-    """Measure every installed backend on one window and return the fastest, ready, and what was measured.
+    """Time every installed backend on one window; return the fastest, its predictor, and the timings as text.
 
     Args:
         model: The model.
-        device: Where to compute.
-        precision: In what to compute; ONNX Runtime takes part in float32 only.
+        device: "cpu", "cuda" or "mps".
+        precision: "float32" or "bf16"; ONNX Runtime is timed in float32 only.
         side_px: Side of the window.
     """
     names = [b for b in installed_backends(model, device) if b != "onnx" or precision == "float32"]
@@ -136,7 +136,7 @@ def fastest_backend(
 
 
 def fastest_int8(model: Model, network: bytes, *, side_px: int) -> tuple[Int8Backend, Predictor, str]:
-    """Measure ONNX Runtime and OpenVINO, where installed, on one window of a quantised model likewise."""
+    """Time ONNX Runtime and OpenVINO, where installed, on one window of a quantised model."""
     names = [b for b in _INT8_BACKENDS if not _missing(_PACKAGES[b])]
     builders = {b: partial(build_int8_predictor, model, b, network) for b in names}
     return _fastest(builders, bands=len(model.record.bands), side_px=side_px)
@@ -149,7 +149,7 @@ def _fastest(
     notes = []
     for backend, build in builders.items():
         predictor = build()
-        seconds = _seconds_a_window(predictor, bands, side_px)
+        seconds = _seconds_per_window(predictor, bands, side_px)
         notes.append(f"{backend} {seconds:.2f} s")
         if best is None or seconds < best[0]:
             best = (seconds, backend, predictor)
@@ -157,7 +157,7 @@ def _fastest(
     return best[1], best[2], f"backend {best[1]}: a window takes {', '.join(notes)}"
 
 
-def _seconds_a_window(predictor: Predictor, bands: int, side_px: int) -> float:
+def _seconds_per_window(predictor: Predictor, bands: int, side_px: int) -> float:
     shape = (1, bands, side_px, side_px)
     pixels, valid = np.zeros(shape, np.float32), np.ones((1, side_px, side_px), np.bool_)
     predictor.probabilities(pixels, valid)
@@ -180,7 +180,7 @@ def _check_installed(backend: Backend, *, usable: Sequence[str], where: str = "-
 def _check_on_cpu(what: str, device: str) -> None:
     if device != "cpu":
         raise SettingsError(
-            "this computes on the CPU only",
+            "this backend or precision runs on the CPU only",
             where="--device",
             expected="cpu",
             got=f"{what} on {device}",

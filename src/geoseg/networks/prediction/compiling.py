@@ -1,4 +1,4 @@
-"""A network compiled for the machine that it runs on, by torch.compile."""
+"""Networks compiled for this machine by torch.compile."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from geoseg.errors import SettingsError
 from geoseg.networks.models.model_file import Model
 from geoseg.networks.prediction.torch_predictor import TorchPredictor
 
-# Two sides that differ: from a square torch would learn that windows are square, and compile again for one that is not.
+# The sides differ because torch would specialise a square example to square windows and compile again for others.
 _FIRST_WINDOW_PX = (96, 160)
 
 
 def compiled_predictor(model: Model, device: str, precision: Literal["float32", "bf16"]) -> TorchPredictor:
-    """Return a model whose network is compiled, which takes a minute or more, for windows of any size.
+    """Compile a model for windows of any size; this takes a minute or more.
 
-    Another number of windows at a time than one compiles it once more.
+    The network is compiled once more for a batch of more than one window.
 
     Args:
-        model: The model, of a network.
+        model: The model; not a forest.
         device: "cpu" or "cuda".
         precision: "float32" or "bf16".
 
@@ -73,10 +73,10 @@ def _check(model: Model, device: str) -> None:
 
 
 def _compilers(device: str) -> list[str]:
-    """Return the names under which torch looks for a compiler: of C++ for a CPU, of C for CUDA."""
-    wish = os.environ.get("CC" if device == "cuda" else "CXX")
-    if wish:
-        return shlex.split(wish)[:1]
+    """Return the compiler names that torch tries: a C++ compiler for the CPU, a C compiler for CUDA."""
+    requested = os.environ.get("CC" if device == "cuda" else "CXX")
+    if requested:
+        return shlex.split(requested)[:1]
     if device == "cuda":
         return ["gcc", "clang"]
     return [{"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++")]

@@ -1,4 +1,4 @@
-"""A network in the words of other runtimes: as ONNX, or as a graph of OpenVINO."""
+"""Export of a network to ONNX or OpenVINO."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OPSET = 18
 
 
 class Probabilities(nn.Module):
-    """A network with all that follows it: from normalised images to probabilities at full resolution."""
+    """A network with upsampling, calibration and softmax: from normalised images to full-size probabilities."""
 
     def __init__(self, model: Model) -> None:
         super().__init__()
@@ -41,39 +41,39 @@ def export_onnx(model: Model, *, tile_px: int | None = None) -> bytes:
 
     Args:
         model: The model.
-        tile_px: Side of the images; None leaves it open. The number of images is always open.
+        tile_px: Side of the images in pixels; None makes height and width dynamic. The batch size is always dynamic.
 
     Raises:
-        ModelFileError: The model is a forest, which ONNX has no words for here.
+        ModelFileError: The model is a forest, which this export does not support.
         SettingsError: The packages that write ONNX are not installed.
     """
     _check_is_network(model)
     missing = [p for p in ("onnx", "onnxscript") if find_spec(p) is None]
     if missing:
         raise SettingsError(
-            "what writes ONNX is not installed",
+            "the packages for the ONNX export are not installed",
             got=f"no {', '.join(missing)}",
             hint="pip install geoseg-pointai[onnx]",
         )
-    with _quietly():
+    with _suppress_warnings():
         program = torch.onnx.export(
             _exportable(model),
             (_example(model, tile_px),),
             dynamo=True,
-            dynamic_shapes={"images": _open_sizes(tile_px)},
+            dynamic_shapes={"images": _dynamic_shapes(tile_px)},
             input_names=["images"],
             output_names=["probabilities"],
             opset_version=_OPSET,
             verbose=False,
         )
-    return _without_traces(cast(Any, program).model_proto)
+    return _strip_metadata(cast(Any, program).model_proto)
 
 
 def to_openvino(model: Model) -> Any:
-    """Return the model as a graph of OpenVINO, which must be installed; sizes and number of images are open.
+    """Return the model as an OpenVINO graph with dynamic sizes and batch size; OpenVINO must be installed.
 
-    The network is traced on an example: torch.export reasons about every size that an image may have, which takes
-    many minutes where the padding depends on it.
+    The network is traced on an example: torch.export analyses every possible image size, which takes many minutes if
+    the padding depends on the size.
 
     Raises:
         ModelFileError: The model is a forest.
@@ -81,22 +81,22 @@ def to_openvino(model: Model) -> Any:
     import openvino
 
     _check_is_network(model)
-    with _quietly(), torch.inference_mode(False), torch.no_grad():
+    with _suppress_warnings(), torch.inference_mode(False), torch.no_grad():
         return openvino.convert_model(_exportable(model), example_input=_example(model, None))
 
 
 def _exportable(model: Model) -> nn.Module:
-    # Plain strides: what is exported must not remember the memory format of torch.
+    # Contiguous strides: the exported graph must not depend on torch's memory format.
     return Probabilities(model).to("cpu", memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload, no-any-return]
 
 
 def _example(model: Model, tile_px: int | None) -> Tensor:
     side = tile_px or _EXAMPLE_PX
-    # Two images: torch.export takes a size of 1 for fixed.
+    # Two images, because torch.export treats a size of 1 as fixed.
     return torch.zeros(2, model.record.architecture.bands, side, side)
 
 
-def _open_sizes(tile_px: int | None) -> dict[int, Any]:
+def _dynamic_shapes(tile_px: int | None) -> dict[int, Any]:
     free: Sequence[int] = (0, 2, 3) if tile_px is None else (0,)
     return dict.fromkeys(free, torch.export.Dim.DYNAMIC)
 
@@ -110,16 +110,16 @@ def _check_is_network(model: Model) -> None:
         )
 
 
-def _without_traces(network: Any) -> bytes:
-    """Return an ONNX network without what tells where the exporter ran, so that it is the same wherever that is."""
+def _strip_metadata(network: Any) -> bytes:
+    """Remove metadata about the exporting machine, so that the bytes are the same everywhere."""
     for part in (*network.graph.node, *network.graph.value_info, *network.graph.initializer):
         part.ClearField("metadata_props")
     return bytes(network.SerializeToString(deterministic=True))
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
-    """Keep the exporters' notes on their own future from the user."""
+def _suppress_warnings() -> Iterator[None]:
+    """Hide the exporters' deprecation warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

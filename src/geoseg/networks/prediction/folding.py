@@ -1,4 +1,4 @@
-"""Batch norms written into the convolutions before them, for networks that no longer learn."""
+"""Fold batch norms into the preceding convolutions, for inference."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from geoseg.networks.models.hypercolumns import LayerNetwork
-from geoseg.networks.prediction.tracing import norms_fed_by_convolutions
+from geoseg.networks.prediction.tracing import find_foldable_norms
 
 LOG = logging.getLogger("geoseg.model")
-_PROOF_PX = 64
+_CHECK_PX = 64
 _TOLERANCE = 1e-3
 
 
 def fold_batch_norms(network: nn.Module) -> nn.Module:
     """Return a copy of the network with each batch norm folded into the convolution that feeds it.
 
-    In evaluation a batch norm is a scale and a shift for each channel, which a convolution can give as well (Jacob et
-    al., 2018, section 3.2). Folding saves a pass over the features and a copy of them. The copy is compared with the
-    network on random input; if its output differs, the log says so and the copy keeps its batch norms.
+    In evaluation mode a batch norm is a scale and a shift per channel, which the convolution can include (Jacob et
+    al., 2018, section 3.2). Folding saves a pass over the features and a copy of them. The output of the copy is
+    compared with that of the network on random input. If they differ, a warning is logged and nothing is folded.
 
     Args:
-        network: The network, from images (N, B, H, W) to a tensor. It stays unchanged wherever the copy is moved to;
-            weights that do not change share their memory.
+        network: The network, from images (N, B, H, W) to a tensor. It is not changed, even if the copy is moved to
+            another device; unchanged weights share memory.
     """
     plain = _copy(network)
     if not {nn.Conv2d, nn.BatchNorm2d} <= {base for module in plain.modules() for base in type(module).mro()}:
         return plain
-    images = torch.randn(1, _bands(plain), _PROOF_PX, _PROOF_PX, generator=torch.Generator().manual_seed(0))
-    expected, pairs = norms_fed_by_convolutions(plain, images)
+    images = torch.randn(1, _bands(plain), _CHECK_PX, _CHECK_PX, generator=torch.Generator().manual_seed(0))
+    expected, pairs = find_foldable_norms(plain, images)
     if not pairs:
         return plain
     folded = _copy(network)
@@ -48,14 +48,14 @@ def fold_batch_norms(network: nn.Module) -> nn.Module:
 
 
 def _bands(network: nn.Module) -> int:
-    """Return how many bands a network takes: its own number, or that of its first convolution."""
+    """Return the number of input bands of a network, if necessary from its first convolution."""
     if isinstance(network, LayerNetwork):
         return network.bands
     return next(m.in_channels for m in network.modules() if isinstance(m, nn.Conv2d))
 
 
 def _copy(network: nn.Module) -> nn.Module:
-    """Return a copy in evaluation mode that shares the memory of the weights."""
+    """Return a copy in evaluation mode that shares the weights' memory."""
     shared: dict[int, Tensor] = {id(p): nn.Parameter(p.detach(), False) for p in network.parameters()}
     shared |= {id(buffer): buffer.detach() for buffer in network.buffers()}
     return copy.deepcopy(network, shared).eval()
@@ -78,11 +78,11 @@ def _fold(network: nn.Module, convolution_name: str, norm_name: str) -> None:
     )
     names = [name for name, module in network.named_modules(remove_duplicate=False) if module is norm]
     for name in names:
-        network.set_submodule(name, _behind(norm))
+        network.set_submodule(name, _activation_after(norm))
 
 
-def _behind(norm: nn.BatchNorm2d) -> nn.Module:
-    """Return what a batch norm applies after it has normalised: timm's has an activation inside."""
+def _activation_after(norm: nn.BatchNorm2d) -> nn.Module:
+    """Return the layers that a batch norm applies after the normalisation: timm's norms include an activation."""
     inside = dict(norm.named_children())
     return nn.Sequential(*(inside[name] for name in ("drop", "act") if name in inside))
 

@@ -1,4 +1,4 @@
-"""Networks in int8, quantised after training by what their activations are on the user's own raster.
+"""Post-training int8 quantisation, calibrated on the user's own raster.
 
 Static quantisation in ONNX's QDQ form (Jacob et al., "Quantization and training of neural networks for efficient
 integer-arithmetic-only inference", 2018), which ONNX Runtime writes and both it and OpenVINO compute.
@@ -20,33 +20,33 @@ from geoseg.domain.ports import Predictor
 from geoseg.networks.models.model_file import Model
 
 Ranges = tuple[tuple[str, float, float], ...]
-"""Name of each activation that is quantised, with its least and its largest value."""
+"""Name, minimum and maximum of each quantised activation."""
 
 WindowPixels = tuple[NDArray[np.float32], NDArray[np.bool_]]
-"""Raw pixels of a window (B, h, w), and where they are valid (h, w)."""
+"""Raw pixels of a window (B, h, w) and their validity (h, w)."""
 
 _OPERATORS = ["Conv", "Relu", "MaxPool"]
 
 
-def quantised_by() -> str:
-    """Return the versions of what makes a network in int8; the same ones make the same network."""
+def quantiser_versions() -> str:
+    """Return the versions of the packages that quantise; equal versions give equal networks."""
     import onnx
     import onnxruntime
     import onnxscript
 
     versions = {module.__name__: module.__version__ for module in (onnx, onnxscript, onnxruntime)}
-    # Builds for several devices differ behind the plus sign only.
+    # Builds for different devices differ only after the plus sign.
     versions["torch"] = torch.__version__.split("+")[0]
     return ", ".join(f"{name} {number}" for name, number in versions.items())
 
 
 def measure_ranges(model: Model, network: bytes, windows: Iterable[WindowPixels]) -> Ranges:
-    """Return between which values the activations of a network lie.
+    """Measure the ranges of a network's activations.
 
     Args:
         model: The model.
-        network: The same as ONNX.
-        windows: What to compute it on, one window at least.
+        network: The model as ONNX.
+        windows: Calibration windows, at least one.
     """
     from onnxruntime.quantization import MinMaxCalibrater
 
@@ -65,14 +65,14 @@ def measure_ranges(model: Model, network: bytes, windows: Iterable[WindowPixels]
 def quantise(network: bytes, ranges: Ranges) -> bytes:
     """Return an ONNX network in int8; the same arguments give the same bytes.
 
-    Weights have a scale for each channel. They keep 7 bits, because 8 would overflow the sums of processors without
-    instructions for int8 (VNNI), and the map would depend on the processor. The last convolutions and what follows
-    them, which choose between the classes, stay float32, and so do convolutions on shortcuts: few, and their outputs of
-    both signs would lose half their steps where a ReLU follows the sum.
+    Weights have one scale per channel and use 7 bits. With 8 bits the sums would overflow on processors without
+    int8 instructions (VNNI), and the map would depend on the processor. The last convolutions and the layers after
+    them choose the class and stay float32. Convolutions on shortcuts also stay float32: they are few, and their
+    signed outputs would lose half of the steps before the ReLU that follows the sum.
 
     Args:
         network: The network in float32, as ONNX.
-        ranges: What :func:`measure_ranges` found.
+        ranges: Ranges of the activations, from :func:`measure_ranges`.
     """
     import onnx
     from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType
@@ -88,7 +88,7 @@ def quantise(network: bytes, ranges: Ranges) -> bytes:
         activation_qType=QuantType.QUInt8,
         tensors_range=TensorsData(CalibrationMethod.MinMax, values),
         nodes_to_quantize=[],
-        nodes_to_exclude=_last_convolutions(graph.graph) + _on_shortcuts(graph.graph),
+        nodes_to_exclude=_last_convolutions(graph.graph) + _shortcut_convolutions(graph.graph),
         op_types_to_quantize=_OPERATORS,
         extra_options={},
     )
@@ -96,8 +96,8 @@ def quantise(network: bytes, ranges: Ranges) -> bytes:
     return bytes(quantiser.model.model.SerializeToString(deterministic=True))
 
 
-def same_classes(exact: Predictor, found: Predictor, windows: Iterable[WindowPixels]) -> float:
-    """Return the share of the valid pixels to which two predictors give the same class."""
+def class_agreement(exact: Predictor, found: Predictor, windows: Iterable[WindowPixels]) -> float:
+    """Return the share of valid pixels for which two predictors give the same class."""
     same = total = 0
     for pixels, valid in windows:
         classes = [
@@ -108,7 +108,7 @@ def same_classes(exact: Predictor, found: Predictor, windows: Iterable[WindowPix
 
 
 def _last_convolutions(graph: Any) -> list[str]:
-    """Return the names of the convolutions that no other one follows: those that score the classes."""
+    """Return the names of the convolutions that no other convolution follows: they give the class scores."""
     followed, last = set[str](), list[str]()
     for node in reversed(graph.node):
         is_followed = not followed.isdisjoint(node.output)
@@ -119,8 +119,8 @@ def _last_convolutions(graph: Any) -> list[str]:
     return last
 
 
-def _on_shortcuts(graph: Any) -> list[str]:
-    """Return the names of the convolutions that are added to another path from their own input."""
+def _shortcut_convolutions(graph: Any) -> list[str]:
+    """Return the names of the convolutions on shortcuts, whose output is added to another path from the same input."""
     taken = Counter(name for node in graph.node for name in node.input)
     added = {name for node in graph.node if node.op_type == "Add" for name in node.input}
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
@@ -133,7 +133,7 @@ def _images(model: Model, windows: Iterable[WindowPixels]) -> Iterator[NDArray[n
 
 
 class _Reader:
-    """Images as ONNX Runtime asks for them."""
+    """Calibration images in the form that ONNX Runtime reads (``CalibrationDataReader``)."""
 
     def __init__(self, images: Iterator[NDArray[np.float32]]) -> None:
         self._images = images

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from geoseg.inference.memory import FreeMemory
+from geoseg.inference.memory import MemoryTrimmer
 from geoseg.networks.features.normalising import normalise
 from geoseg.networks.models.model_file import Model
 from geoseg.networks.prediction.folding import fold_batch_norms
@@ -26,7 +26,7 @@ class TorchPredictor:
 
     def __init__(self, model: Model, device: str, precision: Literal["float32", "bf16"]) -> None:
         self._record = model.record
-        self._free = FreeMemory() if device == "cpu" else None
+        self._free = MemoryTrimmer() if device == "cpu" else None
         self._device, self._is_bf16 = torch.device(device), precision == "bf16"
         folded = fold_batch_norms(model.network)
         self._network = folded.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -37,14 +37,14 @@ class TorchPredictor:
         return len(self._record.legend)
 
     def compile(self) -> None:
-        """Have the network compiled for windows of any size when it sees the first one."""
+        """Compile the network for windows of any size at the first call."""
         self._network.compile(dynamic=True)
 
     @torch.inference_mode()
     def probabilities(self, pixels: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Return class probabilities (N, C, h, w), float32, of raw pixels (N, B, h, w)."""
         if self._free is not None:
-            self._free.make_room(pixels.shape)
+            self._free.trim_on_new_shape(pixels.shape)
         inside = torch.from_numpy(valid).to(self._device)
         images = normalise(torch.from_numpy(pixels).to(self._device), inside, self._record.normalisation)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._is_bf16):

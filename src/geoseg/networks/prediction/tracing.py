@@ -1,4 +1,4 @@
-"""Which convolution feeds which batch norm, observed while a network computes."""
+"""Find the convolution that feeds each batch norm, by tracing a forward pass."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-WITH_ACTIVATION = "timm.layers.norm_act.BatchNormAct2d"
-"""A batch norm of timm's that applies ``drop`` and ``act`` after it has normalised."""
+BATCH_NORM_ACT = "timm.layers.norm_act.BatchNormAct2d"
+"""A batch norm of timm that applies ``drop`` and ``act`` after the normalisation."""
 
 
-def norms_fed_by_convolutions(
-    network: nn.Module, images: Tensor
-) -> tuple[Tensor, dict[nn.BatchNorm2d, nn.Conv2d]]:
-    """Run a network and return its output, and each batch norm that one convolution feeds and that alone uses it.
+def find_foldable_norms(network: nn.Module, images: Tensor) -> tuple[Tensor, dict[nn.BatchNorm2d, nn.Conv2d]]:
+    """Run a network; return its output and the convolution of each batch norm that can be folded.
 
-    Averages over a neighbourhood may lie between the two, because they commute with a scale and a shift. Batch norms of
-    other classes than ``nn.BatchNorm2d`` are left out, except ``WITH_ACTIVATION``.
+    A batch norm can be folded if one convolution feeds it and nothing else uses the output of that convolution.
+
+    Average pooling may lie between the two, because it commutes with a scale and a shift. Only ``nn.BatchNorm2d``
+    and ``BATCH_NORM_ACT`` are considered, not other subclasses.
 
     Args:
         network: The network in evaluation mode.
@@ -42,7 +42,7 @@ def norms_fed_by_convolutions(
 
 @dataclass
 class _Output:
-    """What a convolution gave; the tensor is kept so that its id stays its own."""
+    """Output of a convolution; keeping the tensor alive keeps its id unique."""
 
     tensor: Tensor
     convolution: nn.Conv2d
@@ -50,7 +50,7 @@ class _Output:
 
 
 class _Flow(TorchFunctionMode):
-    """Record the users of each convolution's output, and the sources of each batch norm; None is anything else."""
+    """Record the users of each convolution's output and the sources of each batch norm; None means another module."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -69,14 +69,14 @@ class _Flow(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Compute the function and record which known tensors it takes."""
+        """Call the function and record the traced tensors among its arguments."""
         kwargs = kwargs or {}
         found = func(*args, **kwargs)
         if not list(_tensors(found)):
             return found
         source = self._outputs.get(id(args[0])) if args else None
         if func is functional.avg_pool2d and source and kwargs.get("count_include_pad") is False:
-            self._pass_on(source, found)
+            self._propagate(source, found)
             return found
         norm = self._norms.get(id(args[1])) if func is functional.batch_norm else None
         self.use([*args, *kwargs.values()], norm)
@@ -87,12 +87,12 @@ class _Flow(TorchFunctionMode):
         return found
 
     def use(self, values: Iterable[Any], user: nn.BatchNorm2d | None) -> None:
-        """Record that a batch norm, or something else, takes values."""
+        """Record a batch norm (None: another module) as a user of values."""
         for output in filter(None, (self._outputs.get(id(tensor)) for tensor in _tensors(values))):
             self.users[output.convolution].add(None if output.is_used else user)
             output.is_used = True
 
-    def _pass_on(self, source: _Output, found: Tensor) -> None:
+    def _propagate(self, source: _Output, found: Tensor) -> None:
         if source.is_used:
             self.users[source.convolution].add(None)
         source.is_used = True
@@ -101,7 +101,7 @@ class _Flow(TorchFunctionMode):
 
 def _is_plain(module: nn.Module) -> TypeGuard[nn.BatchNorm2d]:
     kind = type(module)
-    is_known = kind is nn.BatchNorm2d or f"{kind.__module__}.{kind.__qualname__}" == WITH_ACTIVATION
+    is_known = kind is nn.BatchNorm2d or f"{kind.__module__}.{kind.__qualname__}" == BATCH_NORM_ACT
     return is_known and getattr(module, "running_mean", None) is not None
 
 

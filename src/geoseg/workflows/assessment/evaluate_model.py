@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.domain.accuracy import confusion_matrix
-from geoseg.domain.legend import UNLABELLED, Legend, comparable
+from geoseg.domain.legend import UNLABELLED, Legend, normalise_name
 from geoseg.domain.mapping.prediction import Strip, WindowPlan, count_windows, predict_strips
 from geoseg.domain.points import Points
 from geoseg.domain.ports import Progress
@@ -132,7 +132,7 @@ def _check_legend(given: Legend | None, own: Legend, settings: EvaluateSettings)
     Raises:
         LegendError: One has a class that the other lacks.
     """
-    if given is not None and set(map(comparable, given.names)) != set(map(comparable, own.names)):
+    if given is not None and set(map(normalise_name, given.names)) != set(map(normalise_name, own.names)):
         raise LegendError(
             "the dataset's legend is not the model's",
             where=settings.data,

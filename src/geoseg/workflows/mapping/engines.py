@@ -25,7 +25,7 @@ from geoseg.networks.prediction.backends import (
     fastest_backend,
     fastest_int8,
 )
-from geoseg.networks.prediction.quantisation import quantised_by
+from geoseg.networks.prediction.quantisation import quantiser_versions
 from geoseg.settings import PredictSettings
 from geoseg.settings.maps import MapPrecision
 from geoseg.workflows.inputs import validity_for
@@ -150,7 +150,7 @@ def _quantised(
 ) -> tuple[Quantised, Sample | None]:
     """Quantise as an unfinished map of this model was, without a sample, or by a sample of the raster."""
     is_of_model = begun.get("precision") == "int8" and begun.get("model_sha256") == model.sha256
-    is_new_allowed = settings.overwrite and begun.get("quantised_by") != quantised_by()
+    is_new_allowed = settings.overwrite and begun.get("quantised_by") != quantiser_versions()
     if is_of_model and not is_new_allowed:
         return quantise_again(model, begun), None
     record = model.record

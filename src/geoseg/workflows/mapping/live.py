@@ -127,7 +127,7 @@ def load_into_memory(
         backend=backend,  # type: ignore[arg-type]
     )
     engine, predictor = build_engine(settings, model, [], plan=plan, progress=NullProgress())
-    batcher = Batcher(predictor, most=sharing.most, wait_s=sharing.wait_s, watch=sharing.watch)
+    batcher = Batcher(predictor, max_windows=sharing.most, wait_s=sharing.wait_s, on_pass=sharing.watch)
     shape = (len(model.record.bands), _PROOF_PX, _PROOF_PX)
     try:
         batcher.probabilities(np.zeros((1, *shape), np.float32), np.ones((1, *shape[1:]), np.bool_))
@@ -192,7 +192,7 @@ def map_image(
     predictor = AugmentedPredictor(live.batcher) if tta else live.batcher
     strips = list[Strip]()
     validity = validity_for(reading, record)
-    with open_raster(path, bands=record.bands, validity=validity) as source, live.batcher.at_work():
+    with open_raster(path, bands=record.bands, validity=validity) as source, live.batcher.active():
         warnings = check_values(source, record, any_values=reading.any_values)
         unit = mapping_unit(min_area, source.info)
         progress.start("Predicting", count_windows(source, live.plan))

@@ -21,10 +21,10 @@ from geoseg.networks.prediction.exporting import export_onnx
 from geoseg.networks.prediction.quantisation import (
     Ranges,
     WindowPixels,
+    class_agreement,
     measure_ranges,
     quantise,
-    quantised_by,
-    same_classes,
+    quantiser_versions,
 )
 from geoseg.networks.prediction.torch_predictor import TorchPredictor
 
@@ -51,7 +51,7 @@ class Quantised:
     def identity(self) -> dict[str, Any]:
         """What makes it again, and tells whether it is the same; JSON values."""
         return {
-            "quantised_by": quantised_by(),
+            "quantised_by": quantiser_versions(),
             "quantised_network": sha256(self.network).hexdigest(),
             "quantised_ranges": self.ranges,
         }
@@ -100,7 +100,7 @@ def quantise_again(model: Model, identity: Mapping[str, Any]) -> Quantised:
         SettingsError: Another network comes out, because other versions make it.
     """
     ranges = tuple((str(name), float(low), float(high)) for name, low, high in identity["quantised_ranges"])
-    expected, got = identity["quantised_by"], quantised_by()
+    expected, got = identity["quantised_by"], quantiser_versions()
     if expected == got:
         made = Quantised(quantise(export_onnx(model), ranges), ranges)
         expected, got = identity["quantised_network"], made.identity["quantised_network"]
@@ -117,7 +117,7 @@ def quantise_again(model: Model, identity: Mapping[str, Any]) -> Quantised:
 
 def report(model: Model, predictor: Predictor, sample: Sample, *, progress: Progress) -> None:
     """Say which share of the pixels of a sample have the same class in int8 as in float32; warn if they are few."""
-    share = same_classes(TorchPredictor(model, "cpu", "float32"), predictor, sample.compared)
+    share = class_agreement(TorchPredictor(model, "cpu", "float32"), predictor, sample.compared)
     count = len(sample.compared)
     where = "a window" if count == 1 else f"{count} windows"
     apart = "" if sample.compared is sample.fitted else " that it was not fitted to"

@@ -14,14 +14,14 @@ from geoseg.domain.ports import Predictor, Progress
 from geoseg.domain.windows import grid
 from geoseg.errors import SettingsError
 from geoseg.geodata.reading.rasters import Raster
-from geoseg.learning.class_prior import corrected_shift, estimate_shares, keep_classes
+from geoseg.learning.class_prior import estimate_shares, keep_classes, prior_shift
 from geoseg.networks.models.model_file import ModelRecord
 
 CELL_PX = 128
 MOST_CELLS = 100
 PIXELS_A_CELL = 100
 LEAST_PIXELS = 2_000
-_LEAST_PROBABILITY = 1e-30
+_MIN_PROBABILITY = 1e-30
 SEED = 0
 
 
@@ -66,8 +66,8 @@ def estimate_raster_prior(
     # Models of earlier versions have no weight and no trust.
     shares = estimate_shares(undone, point_shares, point_weight=prior.get("point_weight", 0.0))
     trust = np.array(prior.get("trust", (shift != 0) * 1.0))
-    new = corrected_shift(point_shares, shares, trust=trust, strength=prior["strength"])
-    new = keep_classes(new, np.log(np.maximum(undone, _LEAST_PROBABILITY)))
+    new = prior_shift(point_shares, shares, trust=trust, strength=prior["strength"])
+    new = keep_classes(new, np.log(np.maximum(undone, _MIN_PROBABILITY)))
     named = ", ".join(f"{n} {100 * s:.1f} %" for n, s in zip(record.legend.names, shares, strict=True))
     progress.say(f"Classes on {source.info.path.name}: {named}.")
     if not prior["strength"]:

@@ -12,7 +12,7 @@ import torch
 
 from geoseg.errors import TrainingError
 from geoseg.learning.recipe_choice import Choice, Score, choose, score
-from geoseg.networks.features.point_features import even_choice
+from geoseg.networks.features.point_features import subsample_points
 from geoseg.workflows.training.deep import (
     LEAST_JUDGING,
     HeldOutTrial,
@@ -115,7 +115,7 @@ class Comparison:
 
 def _try_deep(job: Job, quick: Trained, layers: Layers, *, spent_s: float) -> Comparison:
     """Compare deep with quick at some of the places, where the time suffices for this and for deep on all points."""
-    points, settings = even_choice(job.training_data.teaching.points), job.settings
+    points, settings = subsample_points(job.training_data.teaching.points), job.settings
     if judging_fold(points, patch_px=settings.patch, seed=settings.seed) is None:
         job.progress.say(
             f"Not trying deep: fewer than {LEAST_JUDGING} points can be left out to judge it by."

@@ -17,8 +17,8 @@ from geoseg.learning.class_prior import (
     ClassProportions,
     PriorReport,
     correct_prior,
+    estimate_point_weight,
     estimate_shares,
-    weigh_points,
 )
 from geoseg.settings import TrainSettings
 from geoseg.workflows.training.class_proportions import normalise
@@ -47,7 +47,7 @@ def calibrate(
     Returns:
         The calibration, and what the training record says of it.
     """
-    held_out = None if held_out is None else held_out.counting()
+    held_out = None if held_out is None else held_out.with_positive_weight()
     temperature = 1.0 if held_out is None or not len(held_out.labels) else fit_temperature(held_out)
     training = training_data.data.points.with_role(TRAIN)
     weights = np.bincount(training.class_id, training.weight, len(training_data.legend))
@@ -88,7 +88,7 @@ def _land_shares(  # noqa: PLR0917 -- all that an estimate rests on
     """Return the class proportions as stated, or as far as held-out points support what unlabelled pixels say."""
     if training_data.shares is not None:
         return ClassProportions(training_data.shares)
-    weight = weigh_points(held_out, unlabelled, temperature)
+    weight = estimate_point_weight(held_out, unlabelled, temperature)
     probabilities = softmax(unlabelled.astype(np.float64) / temperature, axis=1)
     return ClassProportions(estimate_shares(probabilities, point_shares, point_weight=weight), weight)
 

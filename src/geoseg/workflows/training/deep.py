@@ -14,14 +14,14 @@ from geoseg.domain.blocks import cell_numbers, find_blocks
 from geoseg.domain.points import CHECK, Points
 from geoseg.domain.ports import NullProgress
 from geoseg.learning.calibration import Calibration, HeldOut, fit_temperature
-from geoseg.learning.validation import Fold, folds_by_place
-from geoseg.networks.features.point_features import even_choice, in_reading_order, read_logits
+from geoseg.learning.validation import Fold, spatial_folds
+from geoseg.networks.features.point_features import read_logits, sort_by_cell, subsample_points
 from geoseg.networks.fitting.checkpoints import Checkpoint
 from geoseg.networks.fitting.loop import EpochRecord, FitPlan, Start, fit
-from geoseg.networks.fitting.quick import augmentations_within
+from geoseg.networks.fitting.quick import limit_views
 from geoseg.networks.fitting.unlabelled_losses import UnlabelledLosses
 from geoseg.networks.models.hypercolumns import late_parameters
-from geoseg.networks.models.model_file import build_any
+from geoseg.networks.models.model_file import build_from_tensors
 from geoseg.workflows.training.recipes import (
     Job,
     Layers,
@@ -37,7 +37,7 @@ from geoseg.workflows.training.recipes import (
 # As in the ablation of docs/results.md: some minutes on two cores.
 SCHEDULE = Schedule(epochs=12, patches=24, batch=4, head_rate=1e-4, backbone_rate=1e-4)
 STRONG_COLOR = 0.6
-SUREST = 0.7
+CONFIDENT_FRACTION = 0.7
 AFFINITY = 0.1
 """Weight of the pairwise term, as published."""
 LEAST_JUDGING = 30
@@ -69,7 +69,7 @@ def recalibrate(job: Job, trained: Trained, layers: Layers, *, trial: HeldOutTri
     """
     if trained.recipe != "deep":
         return trained
-    checks = job.training_data.data.points.with_role(CHECK).counting()
+    checks = job.training_data.data.points.with_role(CHECK).with_positive_weight()
     if len(checks):
         return with_temperature(trained, _logits_at(checks, trained, job))
     trial = trial or try_on_part(job, layers)
@@ -100,12 +100,12 @@ def try_on_part(job: Job, layers: Layers) -> HeldOutTrial | None:
         The logits, or None where fewer than 30 points can be left out.
     """
     data, settings = job.training_data.data, job.settings
-    points = even_choice(job.training_data.teaching.points)
+    points = subsample_points(job.training_data.teaching.points)
     fold = judging_fold(points, patch_px=settings.patch, seed=settings.seed)
     if fold is None:
         return None
     fitted, left = (points.take(part) for part in fold)
-    views = augmentations_within(settings.augmentations, len(job.training_data.teaching.points))
+    views = limit_views(settings.augmentations, len(job.training_data.teaching.points))
     apart = replace(
         job,
         settings=settings.model_copy(update={"views": views}),
@@ -122,7 +122,7 @@ def try_on_part(job: Job, layers: Layers) -> HeldOutTrial | None:
 def judging_fold(points: Points, *, patch_px: int, seed: int) -> Fold | None:
     """Return which points to fit to and which to judge by: of the folds that leave enough out, the one of most classes."""
     labels = points.class_id.astype(np.int64)
-    folds = folds_by_place(labels, find_blocks(points, patch_px).numbers, seed=seed) or ()
+    folds = spatial_folds(labels, find_blocks(points, patch_px).numbers, seed=seed) or ()
     usable = [(fitted, left) for fitted, left in folds if len(left) >= LEAST_JUDGING]
     return max(usable, key=lambda fold: len(np.unique(labels[fold[1]])), default=None)
 
@@ -135,10 +135,10 @@ def with_temperature(trained: Trained, held_out: HeldOut) -> Trained:
 
 
 def _logits_at(points: Points, trained: Trained, job: Job) -> HeldOut:
-    network = build_any(trained.architecture, trained.state)
+    network = build_from_tensors(trained.architecture, trained.state)
     network.to(torch.device(job.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
     read = read_logits(network, points, job.training_data.data, reader=job.reader)
-    places = cell_numbers(in_reading_order(points, job.reader.patch_px), job.reader.patch_px)
+    places = cell_numbers(sort_by_cell(points, job.reader.patch_px), job.reader.patch_px)
     return HeldOut(read.values.numpy(), read.label.numpy(), read.weight.numpy(), places)
 
 
@@ -164,8 +164,8 @@ def tune(
         the loss rose.
     """
     start, plan = _prepare(job, started)
-    if absent is not None and plan.guidance is not None:
-        plan = replace(plan, guidance=replace(plan.guidance, absent=absent))
+    if absent is not None and plan.unlabelled_losses is not None:
+        plan = replace(plan, unlabelled_losses=replace(plan.unlabelled_losses, absent=absent))
     fitted = fit(
         replace(start, resume=checkpoint),
         job.training_data.data,
@@ -216,14 +216,15 @@ def _prepare(job: Job, started: Trained) -> tuple[Start, FitPlan]:
     """Return what to tune, tensors of its own, and how."""
     settings = job.settings
     own = {name: tensor.clone() for name, tensor in started.state.items()}
-    network = build_any(started.architecture, own).to(torch.device(job.device))
-    guidance = guide(settings.losses, started.calibration)
+    network = build_from_tensors(started.architecture, own).to(torch.device(job.device))
+    unlabelled_losses = guide(settings.losses, started.calibration)
     if settings.absent_classes:
-        guidance = replace(
-            guidance, absent=absent_classes(job.training_data.data.points, len(job.training_data.legend))
+        unlabelled_losses = replace(
+            unlabelled_losses,
+            absent=absent_classes(job.training_data.data.points, len(job.training_data.legend)),
         )
     teacher = copy.deepcopy(network).eval() if "self-training" in settings.losses else None
-    plan = replace(fit_plan(job, SCHEDULE), guidance=guidance, has_fixed_norms=True)
+    plan = replace(fit_plan(job, SCHEDULE), unlabelled_losses=unlabelled_losses, has_fixed_norms=True)
     return Start(network, (late_parameters(network), []), teacher=teacher), plan
 
 
@@ -237,7 +238,7 @@ def absent_classes(points: Points, classes: int) -> dict[str, tuple[bool, ...]]:
 
 
 def guide(losses: Collection[str], calibration: Calibration) -> UnlabelledLosses:
-    """Return the guidance that consists of these losses.
+    """Return the unlabelled_losses that consists of these losses.
 
     Args:
         losses: Their names, as in the settings.
@@ -246,7 +247,7 @@ def guide(losses: Collection[str], calibration: Calibration) -> UnlabelledLosses
     has_teacher = not {"self-training", "mean-teacher"}.isdisjoint(losses)
     return UnlabelledLosses(
         consistency=float(has_teacher),
-        portion=SUREST if "class-thresholds" in losses else 1.0,
+        fraction=CONFIDENT_FRACTION if "class-thresholds" in losses else 1.0,
         has_rotations="rotations" in losses,
         color=STRONG_COLOR if has_teacher else UnlabelledLosses.color,
         has_cutmix="cutmix" in losses,

@@ -23,19 +23,19 @@ from geoseg.networks.features.point_features import (
     Reader,
     context_around,
     draw_unlabelled,
-    even_choice,
-    in_reading_order,
     read_logits,
+    sort_by_cell,
+    subsample_points,
 )
 from geoseg.networks.fitting.devices import choose_device, choose_precision
-from geoseg.networks.fitting.head_initialisation import can_start_head, start_head
+from geoseg.networks.fitting.head_initialisation import can_init_head, init_head
 from geoseg.networks.fitting.loop import EpochRecord, FitPlan, Start, fit
 from geoseg.networks.fitting.quick import fit_quick
 from geoseg.networks.heads.forest import fit_forest
 from geoseg.networks.models.deeplab import BACKBONES, COLORS, Architecture, build_network, split_parameters
 from geoseg.networks.models.hypercolumns import LayerNetwork, build_layer_network
-from geoseg.networks.models.stage_initialisation import pass_through
-from geoseg.networks.models.stem_initialisation import start_stem
+from geoseg.networks.models.stage_initialisation import init_identity_blocks
+from geoseg.networks.models.stem_initialisation import init_stem
 from geoseg.networks.models.timm_backbones import load_timm_weights
 from geoseg.networks.models.weights import WeightsReport, load_weights
 from geoseg.settings import TrainSettings
@@ -140,10 +140,10 @@ def pfce(job: Job) -> Trained:
     network = build_network(job.architecture)
     report = _load(job, network, job.architecture)
     checkpoint = job.folder.begin(identity(job), resume=settings.resume, overwrite=settings.overwrite)
-    if settings.head_start and can_start_head(network, data):
+    if settings.head_start and can_init_head(network, data):
         plan = replace(plan, has_fixed_norms=True)
         if checkpoint is None:
-            start_head(network, data, plan, missing=report.missing, progress=job.progress)
+            init_head(network, data, plan, missing=report.missing, progress=job.progress)
     fitted = fit(
         Start(network, split_parameters(network, report.missing), checkpoint),
         data,
@@ -252,7 +252,7 @@ def fit_heads(job: Job, layers: Layers) -> Trained:
         f"loss {fitted.loss:.4f}" + (f", {left_out:.4f} at points left out" if left_out else ""),
         {
             "final_loss": fitted.loss,
-            "points_used": len(even_choice(data.points)),
+            "points_used": len(subsample_points(data.points)),
             "history": [],
             "inverse_ridge": validation.inverse_ridge,
             "left_out_losses": tried,
@@ -286,7 +286,7 @@ def fit_trees(job: Job) -> Trained:
         f"{len(fitted.network.get_buffer('roots'))} trees, loss {fitted.loss:.4f}",
         {
             "final_loss": fitted.loss,
-            "points_used": len(even_choice(data.points)),
+            "points_used": len(subsample_points(data.points)),
             "history": [],
             "prior": prior,
             **describe_blocks(fitted.blocks),
@@ -330,19 +330,19 @@ def _load(job: Job, network: nn.Module, architecture: Architecture) -> WeightsRe
     else:
         report = load_timm_weights(network, architecture, settings.weights)
     job.progress.say(report.describe())
-    start_stem(network, report.missing)
-    pass_through(network, report.missing)
+    init_stem(network, report.missing)
+    init_identity_blocks(network, report.missing)
     return report
 
 
 def _calibrate_network(job: Job, network: nn.Module) -> tuple[Calibration, dict[str, Any]]:
     """Calibrate a network on its held-out points and on random unlabelled pixels."""
     data = job.training_data.data
-    checks = data.points.with_role(CHECK).counting()
+    checks = data.points.with_role(CHECK).with_positive_weight()
     if not len(checks):
         return calibrate(job.settings, job.training_data, None, unlabelled=None, progress=job.progress)
     network.to(torch.device(job.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
-    checks = in_reading_order(checks, job.reader.patch_px)
+    checks = sort_by_cell(checks, job.reader.patch_px)
     blocks = job.training_data.blocks
     places = cell_numbers(checks, blocks.block_px if blocks else job.reader.patch_px)
     held_out = read_logits(network, checks, data, reader=job.reader, progress=job.progress)

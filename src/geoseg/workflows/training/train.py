@@ -23,8 +23,8 @@ from geoseg.geodata.points.dropped_points import DroppedPoints, check_dropped, w
 from geoseg.geodata.points.training_places import places_of
 from geoseg.networks.features.context import measure_context
 from geoseg.networks.fitting.devices import choose_device, choose_precision
-from geoseg.networks.fitting.processes import is_one_of_many, join_processes
-from geoseg.networks.models.model_file import ModelRecord, build_any, pack_model
+from geoseg.networks.fitting.processes import is_distributed, launch_fabric
+from geoseg.networks.models.model_file import ModelRecord, build_from_tensors, pack_model
 from geoseg.networks.models.weight_checks import check_weights
 from geoseg.pictures.curves import training_curves
 from geoseg.settings import TrainSettings
@@ -139,7 +139,7 @@ def _is_shared(settings: TrainSettings) -> bool:
     Raises:
         SettingsError: The recipe runs in one process.
     """
-    if settings.processes == 1 and not is_one_of_many():
+    if settings.processes == 1 and not is_distributed():
         return False
     if settings.recipe not in SHARED_RECIPES:
         raise SettingsError(
@@ -153,7 +153,7 @@ def _is_shared(settings: TrainSettings) -> bool:
 def _join(settings: TrainSettings) -> Fabric:
     """Start or join the processes that share the work."""
     device = choose_device(settings.device)
-    return join_processes(device, choose_precision(settings.precision, device), settings.processes)
+    return launch_fabric(device, choose_precision(settings.precision, device), settings.processes)
 
 
 def _wait(fabric: Fabric | None) -> None:
@@ -199,7 +199,7 @@ def _places(training_data: TrainingData, trained: Trained) -> dict[str, Any]:
 
 
 def _context(job: Job, trained: Trained) -> int:
-    network = build_any(trained.architecture, trained.state)
+    network = build_from_tensors(trained.architecture, trained.state)
     network.to(torch.device(job.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
     return measure_context(network, trained.calibration, job.training_data.data, reader=job.reader)
 

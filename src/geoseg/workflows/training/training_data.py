@@ -23,7 +23,7 @@ from geoseg.errors import LegendError, PointsError, RasterError, SettingsError
 from geoseg.geodata.points.dropped_points import DroppedPoints, describe_dropped
 from geoseg.geodata.reading.rasters import Raster, Validity
 from geoseg.learning.normalisation import Normalisation, Pair, measure_normalisation
-from geoseg.networks.features.patches import plan_cover
+from geoseg.networks.features.patches import plan_grid_patches
 from geoseg.networks.features.point_features import FitData
 from geoseg.settings import TrainSettings
 from geoseg.workflows.inputs import (
@@ -71,7 +71,7 @@ class TrainingData:
     @property
     def teaching(self) -> FitData:
         """The data with those points alone that are fitted to: of role train, with a weight."""
-        return replace(self.data, points=self.data.points.with_role(TRAIN).counting())
+        return replace(self.data, points=self.data.points.with_role(TRAIN).with_positive_weight())
 
 
 def gather(
@@ -228,7 +228,7 @@ def _valid(raster: Raster) -> NDArray[np.bool_]:
 
 def _describe(points: Points, legend: Legend, where: object) -> str:
     counts = points.counts(len(legend))
-    taught = points.with_role(TRAIN).counting().counts(len(legend))
+    taught = points.with_role(TRAIN).with_positive_weight().counts(len(legend))
     without = [n for n, c in zip(legend.names, taught, strict=True) if not c]
     if len(without) == len(legend):
         checks = len(points.with_role(CHECK))
@@ -261,7 +261,7 @@ def _check_enough(
     Raises:
         PointsError: The points to train on are all of one class.
     """
-    counts = points.with_role(TRAIN).counting().counts(len(legend))
+    counts = points.with_role(TRAIN).with_positive_weight().counts(len(legend))
     named = [(name, int(count)) for name, count in zip(legend.names, counts, strict=True) if count]
     if len(named) == 1:
         [(name, count)] = named
@@ -312,7 +312,7 @@ def _normalisation(
         for name in sorted({str(image) for image in points.image})
         for window in grid(sources[name].height, sources[name].width, patch_px)
     ]
-    cells = [(cell.image, cell.window) for cell in plan_cover(points, patch_px)]
+    cells = [(cell.image, cell.window) for cell in plan_grid_patches(points, patch_px)]
     try:
         return _measure(sources, land, indices)
     except ValueError:
