@@ -25,7 +25,7 @@ from geoseg.learning.calibration import Calibration
 from geoseg.learning.normalisation import Normalisation
 from geoseg.networks.features.point_features import FitData
 from geoseg.networks.fitting.devices import choose_device, choose_precision
-from geoseg.networks.fitting.loop import FitPlan, Start, fit
+from geoseg.networks.fitting.loop import FitPlan, InitialState, fit
 from geoseg.networks.models.deeplab import Architecture, build_network, split_parameters
 from geoseg.networks.models.hypercolumns import build_layer_network, late_parameters
 from geoseg.settings import TrainSettings
@@ -81,11 +81,11 @@ def measure(losses: Sequence[str] | None, *, patch_px: int, batch: int, steps: i
     architecture = Architecture(classes=CLASSES, patch_px=patch_px, block_style="caffe")
     if losses is None:
         network = build_network(architecture)
-        start = Start(network, split_parameters(network, ()))
+        start = InitialState(network, split_parameters(network, ()))
     else:
         own = Architecture(**{**vars(architecture), "head": "linear", "scales": (1, 2)})
         network, teacher = build_layer_network(own), build_layer_network(own)
-        start = Start(network, (late_parameters(network), []), teacher=teacher.to(device))
+        start = InitialState(network, (late_parameters(network), []), teacher=teacher.to(device))
         unlabelled_losses = guide(losses, Calibration(1.0, (0.0,) * CLASSES))
         # The loss at noise means nothing, and its rate keeps the weights where they are.
         plan = FitPlan(

@@ -21,7 +21,7 @@ from geoseg.domain.ports import NullProgress
 from geoseg.domain.windows import Window
 from geoseg.learning.normalisation import Normalisation
 from geoseg.networks.features.point_features import FitData
-from geoseg.networks.fitting.loop import FitPlan, Start, fit
+from geoseg.networks.fitting.loop import FitPlan, InitialState, fit
 from geoseg.networks.fitting.processes import launch_fabric
 from geoseg.networks.models.deeplab import DeepLabV3
 
@@ -63,7 +63,7 @@ def losses(patches: int, fabric: Fabric | None = None) -> list[float]:
     data = FitData({"a": Halves()}, points, Normalisation((110.0,) * 3, (50.0,) * 3), 2)
     still = {"color": 0, "has_fixed_norms": True}
     plan = FitPlan(epochs=4, patches=patches, batch=4, patch_px=32, head_rate=3e-2, **still)
-    start = Start(network, ([], list(network.parameters())))
+    start = InitialState(network, ([], list(network.parameters())))
     return [record.loss for record in fit(start, data, plan, progress=NullProgress(), fabric=fabric).history]
 
 

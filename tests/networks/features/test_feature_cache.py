@@ -95,7 +95,7 @@ def test_a_folder_that_cannot_be_written_to_is_warned_of_and_the_features_are_th
     points = _points(10)
     found = read_cached_maps(Maps(), points, data, reader=READER, cache=cache, progress=Watcher())
     assert _same(found, read_maps(Maps(), points, data, reader=READER))
-    assert said[0].startswith("Features are not kept for the next training: ")
+    assert said[0].startswith("Features could not be cached for the next training: ")
 
 
 def test_the_oldest_files_go_when_there_are_too_many(tmp_path, data):

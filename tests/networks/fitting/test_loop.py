@@ -12,7 +12,7 @@ from geoseg.errors import TrainingError
 from geoseg.learning.normalisation import Normalisation
 from geoseg.networks.features.point_features import FitData, Reader, Reading, read_logits
 from geoseg.networks.fitting.checkpoints import unpack_checkpoint
-from geoseg.networks.fitting.loop import FitPlan, Start, fit, weighted_scores
+from geoseg.networks.fitting.loop import FitPlan, InitialState, fit, weighted_scores
 from geoseg.networks.fitting.unlabelled_losses import UnlabelledLosses
 from geoseg.networks.models.deeplab import DeepLabV3
 
@@ -49,7 +49,7 @@ def full_size_network(tiny_network):
 
 
 def _start(network, resume=None):
-    return Start(network, ([], list(network.parameters())), resume)
+    return InitialState(network, ([], list(network.parameters())), resume)
 
 
 def _same(one, other):
@@ -151,7 +151,7 @@ def test_pretrained_parameters_learn_at_their_own_rate(tiny_network, data):
     before = {n: p.detach().clone() for n, p in trained.named_parameters()}
     parameters = (list(trained.backbone.parameters()), list(trained.classifier.parameters()))
     plan = replace(PLAN, epochs=1, backbone_rate=0.0)
-    fit(Start(trained, parameters), data, plan, progress=NullProgress())
+    fit(InitialState(trained, parameters), data, plan, progress=NullProgress())
     moved = {n for n, p in trained.named_parameters() if not torch.equal(p, before[n])}
     assert moved == {n for n in before if n.startswith("classifier.")}
 

@@ -41,7 +41,7 @@ def _generator():
 
 def test_without_a_part_there_is_only_the_loss_at_the_points(view):
     unlabelled_losses = UnlabelledLosses()
-    shown = unlabelled_losses.show(view, Sided(), _generator())
+    shown = unlabelled_losses.augment(view, Sided(), _generator())
     at_points = torch.tensor(0.7)
     assert shown.teacher_probabilities is None
     assert torch.equal(
@@ -57,7 +57,7 @@ def test_the_teacher_sees_the_view_before_it_is_changed(view):
             seen.append(images.clone())
             return super().forward(images)
 
-    shown = UnlabelledLosses(consistency=1.0, color=0.5).show(view, Watching(), _generator())
+    shown = UnlabelledLosses(consistency=1.0, color=0.5).augment(view, Watching(), _generator())
     assert torch.equal(seen[0], view.images)
     assert not torch.equal(shown.images, view.images)
 
@@ -70,7 +70,7 @@ def test_a_teacher_that_a_turn_does_not_change_answers_the_same_when_it_sees_tur
     plain, turned = (
         [
             UnlabelledLosses(consistency=1.0, has_rotations=t, color=0.0)
-            .show(view, Bright(), g)
+            .augment(view, Bright(), g)
             .teacher_probabilities
             for _ in range(8)
         ]
@@ -83,7 +83,7 @@ def test_a_teacher_that_a_turn_does_change_answers_differently(view):
     generator = _generator()
     unlabelled_losses = UnlabelledLosses(consistency=1.0, has_rotations=True)
     answers = [
-        unlabelled_losses.show(view, Sided(), generator).teacher_probabilities[0, 1] for _ in range(40)
+        unlabelled_losses.augment(view, Sided(), generator).teacher_probabilities[0, 1] for _ in range(40)
     ]
     # West, east, north and south are each called class 1 in some turn.
     assert {tuple(answer[[0, 0, -1, -1], [0, -1, 0, -1]].round().int().tolist()) for answer in answers} == {
@@ -100,7 +100,9 @@ def test_the_teacher_speaks_of_the_land_and_not_of_the_points(view):
             return torch.zeros(len(images), 2, *images.shape[-2:])
 
     calibration = Calibration(2.0, (1.0, 0.0))
-    shown = UnlabelledLosses(consistency=1.0, calibration=calibration).show(view, Undecided(), _generator())
+    shown = UnlabelledLosses(consistency=1.0, calibration=calibration).augment(
+        view, Undecided(), _generator()
+    )
     expected = torch.tensor([1.0, 0.0]).softmax(0)
     torch.testing.assert_close(shown.teacher_probabilities[0, :, 0, 0], expected)
     # A student with the teacher's logits agrees with it.
@@ -112,7 +114,7 @@ def test_the_teacher_speaks_of_the_land_and_not_of_the_points(view):
 
 def test_every_part_adds_its_own_weight(view):
     full = UnlabelledLosses(consistency=1.0, growing=1.0, affinity=1.0, has_cutmix=True, min_probability=0.6)
-    shown = full.show(view, Sided(), _generator())
+    shown = full.augment(view, Sided(), _generator())
     logits, at_points = torch.randn(2, 2, SIDE, SIDE, generator=_generator()), torch.tensor(0.5)
     off = {"consistency": 0.0, "growing": 0.0, "affinity": 0.0}
     alone = {
@@ -128,7 +130,7 @@ def test_every_part_adds_its_own_weight(view):
 
 def test_grown_labels_teach_where_no_point_lies(view):
     unlabelled_losses = UnlabelledLosses(growing=1.0, min_probability=0.6, color=0.0)
-    shown = unlabelled_losses.show(view, Sided(), _generator())
+    shown = unlabelled_losses.augment(view, Sided(), _generator())
     # The point of class 0 lies in the west, that of class 1 in the east.
     assert (shown.pseudo_labels[0, :, : SIDE // 2] == 0).all()
     assert (shown.pseudo_labels[0, :, SIDE // 2 :] == 255).all()
@@ -143,7 +145,7 @@ def test_a_class_that_is_absent_from_an_image_is_not_taught_there(view):
     unlabelled_losses = UnlabelledLosses(consistency=1.0, absent={"a": (False, True), "b": (False, False)})
     absent = unlabelled_losses.absent_in(["b", "a"])
     assert absent.tolist() == [[False, False], [False, True]]
-    shown = unlabelled_losses.show(replace(view, absent=absent), Sided(), _generator())
+    shown = unlabelled_losses.augment(replace(view, absent=absent), Sided(), _generator())
     assert (shown.teacher_probabilities[0, 1, :, SIDE // 2 :] > 0.9).all()
     assert not shown.teacher_probabilities[1, 1].any()
     assert torch.equal(shown.teacher_probabilities[1, 0], torch.ones(SIDE, SIDE))

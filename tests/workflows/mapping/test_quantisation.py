@@ -134,7 +134,7 @@ def test_a_map_in_int8_has_nearly_the_classes_of_float32_and_says_how_nearly(mod
     [
         (
             {"backend": "torch"},
-            r"--backend: this backend has no int8; expected onnx, openvino or auto; got torch\.",
+            r"--backend: this backend does not support int8; expected onnx, openvino or auto; got torch\.",
         ),
         ({"backend": "compiled"}, r"got compiled\. Add --backend auto"),
     ],

@@ -1,6 +1,6 @@
-"""How much of its surroundings a network needs to see.
+"""Measure how much context around a window a network needs.
 
-What a network can see (its receptive field) is far more than what changes its answer (Luo et al., "Understanding the
+The effective receptive field of a network is much smaller than its receptive field (Luo et al., "Understanding the
 effective receptive field in deep convolutional neural networks", NeurIPS 2016), so it is measured.
 """
 
@@ -27,16 +27,16 @@ SHARE = 0.99
 
 
 def measure_context(network: nn.Module, calibration: Calibration, data: FitData, *, reader: Reader) -> int:
-    """Return the context in pixels beyond which probabilities change by less than 0.02 on 99 % of the pixels.
+    """Return the context in pixels at which 99 % of the pixels change by less than 0.02 with more context.
 
-    Compared are answers for the same 64 px squares around six of the points, seen with more and more context up to a
-    patch, with those that saw a whole patch around them.
+    Squares of 64 px around six of the points are predicted with increasing context. Their probabilities are compared
+    with those for a context of a whole patch.
 
     Args:
-        network: The network, on its device; it is set to evaluate.
-        calibration: What turns its logits into probabilities.
+        network: The network, on its device; set to evaluation mode.
+        calibration: Calibration of the logits.
         data: Rasters and points.
-        reader: How the network reads; half its patch is the answer when nothing less will do.
+        reader: How to read the rasters; the result is at most half a patch (at least 32 px).
     """
     network.eval()
     most = max(STEP_PX, reader.patch_px // STEP_PX * STEP_PX)
@@ -83,7 +83,7 @@ def _square(
     data: FitData,
     reader: Reader,
 ) -> Callable[[int], Tensor]:
-    """Return a function from a context to the probabilities (1, C, 64, 64) of the square seen with it."""
+    """Return a function that maps a context to the probabilities (1, C, 64, 64) of the square."""
     device = torch.device(reader.device)
     normal = normalise(image[0].to(device), image[1].to(device), data.normalisation)
     side = normal.shape[-1]

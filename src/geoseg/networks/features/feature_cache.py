@@ -1,4 +1,4 @@
-"""Features that a frozen network read at points, kept on disk so that points added later cost only themselves."""
+"""On-disk cache of features at points, so that only new points are read in the next training."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ LIMIT_BYTES = 2 * GIB
 
 @dataclass(frozen=True)
 class CachedFeatures:
-    """What is kept of P points; where ``is_known`` is false, the other rows say nothing.
+    """Cached features of P points; the other rows are undefined where ``is_known`` is false.
 
     Attributes:
-        values: Features (P, F), float32; F is 0 where nothing is known.
+        values: Features (P, F), float32; F is 0 if no point is cached.
         valid: Whether the raster is valid at each point (P,).
-        is_known: Which points are known (P,).
+        is_known: Whether each point is cached (P,).
     """
 
     values: Tensor
@@ -38,13 +38,13 @@ class CachedFeatures:
 
 @dataclass(frozen=True)
 class FeatureCache:
-    """A folder of features, a file for each raster as one network reads it.
+    """A folder of features, with one file per raster and network.
 
     Attributes:
-        folder: Where the files lie; it is made when there is something to keep.
-        rasters: What tells each raster and its present content from others, by image name.
-        network: What tells the network, its bands and normalisation, and how it reads, from others.
-        limit_bytes: How much is kept; files that were not used for longest go first.
+        folder: Folder of the files; created at the first write.
+        rasters: Key of each raster and its present content, by image name.
+        network: Key of the network with its bands, its normalisation and the way it reads.
+        limit_bytes: Maximum size; the least recently used files are removed first.
     """
 
     folder: Path
@@ -53,7 +53,7 @@ class FeatureCache:
     limit_bytes: int = LIMIT_BYTES
 
     def find(self, points: Points) -> CachedFeatures:
-        """Return what is known of the points, in their order."""
+        """Return the cached features of the points, in their order."""
         found: CachedFeatures | None = None
         for image in np.unique(points.image):
             kept = self._load(str(image))
@@ -78,10 +78,10 @@ class FeatureCache:
         return found or _empty(len(points), 0)
 
     def store(self, points: Points, values: Tensor, valid: Tensor) -> None:
-        """Add points to what is kept.
+        """Add points to the cache.
 
         Args:
-            points: P points, none of them known yet.
+            points: P points, none of them cached yet.
             values: Their features (P, F), float32.
             valid: Whether the raster is valid at each (P,).
 
@@ -111,7 +111,7 @@ class FeatureCache:
         try:
             found = load_file(path)
             path.touch()
-        except (OSError, SafetensorError):  # None yet, or cut short: it is made anew.
+        except (OSError, SafetensorError):  # Missing or truncated: it will be written again.
             return None
         return found if found.keys() == {"row", "col", "values", "valid"} else None
 
@@ -126,7 +126,7 @@ class FeatureCache:
             raise
 
     def size_bytes(self) -> int:
-        """Return how much is kept in the folder, of all rasters and networks."""
+        """Return the size of the cache over all rasters and networks."""
         return cache_size(self.folder)[1]
 
     def _prune(self) -> None:
@@ -140,7 +140,7 @@ class FeatureCache:
 
 
 def digest(network: torch.nn.Module, *more: object) -> str:
-    """Return a SHA-256 of a network's tensors, and of whatever else its features depend on."""
+    """Return a SHA-256 of a network's tensors and of everything else that its features depend on."""
     found = hashlib.sha256(repr(more).encode())
     for name, tensor in network.state_dict().items():
         found.update(name.encode())

@@ -1,4 +1,4 @@
-"""Normalisation of pixels on the device that a network computes on."""
+"""Normalisation of pixels as torch tensors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from geoseg.learning.normalisation import Normalisation, Pair
 
 
 def normalise(pixels: Tensor, valid: Tensor, normalisation: Normalisation) -> Tensor:
-    """Return what :meth:`Normalisation.apply` does, (N, B + I, H, W), of tensors on any device.
+    """Normalise tensors on any device to (N, B + I, H, W), as :meth:`Normalisation.apply` does.
 
     Args:
         pixels: Raw pixels (N, B, H, W), float32.

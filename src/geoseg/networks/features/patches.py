@@ -1,6 +1,6 @@
-"""Training patches: squares drawn around labelled points, with the points that fall in them.
+"""Training patches: random squares around labelled points, with the points inside them.
 
-Labels stay points: flips, turns and scaling move coordinates, so sub-pixel positions survive.
+Labels stay points: flips, rotations and scaling transform the coordinates, so sub-pixel positions are kept.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ from geoseg.networks.losses.pfce import PatchPoints
 
 @dataclass(frozen=True)
 class Orientation:
-    """One of the eight symmetries of the square: ``quarters`` turns anticlockwise, then a flip of columns."""
+    """One of the eight symmetries of the square: ``quarters`` quarter turns anticlockwise, then a horizontal flip."""
 
     quarters: int = 0
     is_flipped: bool = False
 
     @property
     def inverse(self) -> Orientation:
-        """The symmetry that undoes it; one that flips undoes itself."""
+        """The inverse symmetry; a flipped one is its own inverse."""
         return self if self.is_flipped else Orientation(-self.quarters % 4)
 
     def apply_to_array(self, array: Tensor) -> Tensor:
-        """Turn the last two axes of a square array."""
+        """Rotate and flip the last two axes of a square array."""
         turned = torch.rot90(array, self.quarters, (-2, -1))
         return turned.flip(-1) if self.is_flipped else turned
 
     def apply_to_points(
         self, row: NDArray[np.float64], col: NDArray[np.float64], side: int
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Turn positions in a square of ``side`` pixels, as :meth:`apply_to_array` turns its pixels."""
+        """Rotate and flip positions in a square of ``side`` pixels, as :meth:`apply_to_array` does with pixels."""
         for _ in range(self.quarters % 4):
             row, col = side - 1 - col, row
         return row, side - 1 - col if self.is_flipped else col
@@ -54,9 +54,9 @@ UNCHANGED = Orientation()
 
 @dataclass(frozen=True)
 class PatchPlan:
-    """Where a patch is read and how it is turned: a square ``window`` scaled to the patch size.
+    """Window and orientation of one patch; the square ``window`` is scaled to the patch size.
 
-    Points in its outer ``margin`` pixels are not carried.
+    Points within ``margin`` pixels of the edge are left out.
     """
 
     image: str
@@ -67,7 +67,7 @@ class PatchPlan:
 
 @dataclass(frozen=True)
 class Batch:
-    """N patches: raw pixels (N, B, p, p), validity (N, p, p), the points in them, and the names of their images."""
+    """N patches: raw pixels (N, B, p, p), validity (N, p, p), their points and image names."""
 
     pixels: Tensor
     valid: Tensor
@@ -84,21 +84,21 @@ def plan_epoch(
     scale: float,
     rng: np.random.Generator,
 ) -> list[PatchPlan]:
-    """Draw the patches of one epoch, each at a random place around a labelled point.
+    """Draw the patches of one epoch, each at a random position around a labelled point.
 
-    Every point seeds equally many patches, give or take one, and a patch lies inside its raster
-    where the raster is large enough.
+    The numbers of patches per point differ by at most one. A patch lies inside its raster if the raster is large
+    enough.
 
     Args:
         points: Training points, P > 0.
         sizes: Height and width of each raster by image name.
-        patches: Patches to draw.
+        patches: Number of patches.
         patch_px: Side of a patch.
-        scale: Largest enlargement and reduction, >= 1; 1 keeps the ground resolution.
+        scale: Maximum scale factor up or down, >= 1; 1 keeps the ground resolution.
         rng: Source of randomness.
 
     Returns:
-        The plans; each window holds the point it was drawn around.
+        The plans; each window contains its point.
     """
     rounds = -(-patches // len(points))
     seeds = np.concatenate([rng.permutation(len(points)) for _ in range(rounds)])[:patches]
@@ -114,9 +114,9 @@ def plan_epoch(
 
 
 def plan_grid_patches(points: Points, patch_px: int, margin: int = 0) -> list[PatchPlan]:
-    """Return the cells of a fixed grid that hold points: every point once, nothing turned or scaled.
+    """Return the cells of a fixed grid that contain points, without augmentation; each point lies in one cell.
 
-    Around each cell of ``patch_px`` a margin of context is read.
+    Each cell of ``patch_px`` is read with ``margin`` pixels of context.
     """
     cells = sorted(set(cell_indices(points, patch_px)))
     windows = [(i, Window(r * patch_px, c * patch_px, patch_px, patch_px)) for i, r, c in cells]
@@ -124,7 +124,7 @@ def plan_grid_patches(points: Points, patch_px: int, margin: int = 0) -> list[Pa
 
 
 def _place(position: float, *, side: int, size: int, rng: np.random.Generator) -> int:
-    """Return the first row (or column) of a random interval of ``side`` pixels that holds ``position``."""
+    """Draw the first row (or column) of an interval of ``side`` pixels that contains ``position``."""
     pixel = math.floor(position + 0.5)
     first = pixel - int(rng.integers(side))
     inside = min(max(first, 0), max(size - side, 0))
@@ -134,12 +134,12 @@ def _place(position: float, *, side: int, size: int, rng: np.random.Generator) -
 def read_batch(
     plans: Sequence[PatchPlan], sources: Mapping[str, PixelSource], points: Points, *, patch_px: int
 ) -> Batch:
-    """Read planned patches and the points that fall in them.
+    """Read the planned patches and the points inside them.
 
     Args:
         plans: N plans.
         sources: Rasters by image name.
-        points: The points to carry; those outside a patch are left out of it.
+        points: All points; each patch gets the points inside it.
         patch_px: Side of a patch, p.
     """
     read = [_read_patch(plan, sources[plan.image], patch_px) for plan in plans]
@@ -165,7 +165,7 @@ def _read_patch(plan: PatchPlan, source: PixelSource, patch_px: int) -> tuple[Te
     if plan.window.height != patch_px:
         size = (patch_px, patch_px)
         pixels = functional.interpolate(pixels[None], size, mode="bilinear", align_corners=False)[0]
-        # A patch pixel that mixes in an invalid one is not valid.
+        # A resampled pixel is invalid if an invalid pixel contributes to it.
         share = functional.interpolate(valid[None, None].float(), size, mode="bilinear", align_corners=False)
         valid = share[0, 0] > 1 - 1e-3
     return plan.turn.apply_to_array(pixels), plan.turn.apply_to_array(valid)
@@ -174,9 +174,9 @@ def _read_patch(plan: PatchPlan, source: PixelSource, patch_px: int) -> tuple[Te
 def _points_in(
     plan: PatchPlan, points: Points, patch_px: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
-    """Return row and column in the patch and the position in the table of each point inside."""
+    """Return row and column in the patch, and position in the table, of each point inside."""
     side = plan.window.height
-    # Distances from the window's north-west corner; the first pixel's centre lies half a pixel in.
+    # Distances from the north-west corner of the window; the first pixel centre is at half a pixel.
     down, across = points.row - plan.window.row + 0.5, points.col - plan.window.col + 0.5
     first, last = plan.margin, side - plan.margin
     is_inside = (down >= first) & (down < last) & (across >= first) & (across < last)
@@ -187,7 +187,7 @@ def _points_in(
 
 
 def batches(plans: Sequence[PatchPlan], size: int) -> Iterator[Sequence[PatchPlan]]:
-    """Yield the plans in groups of ``size``; the last may be smaller."""
+    """Yield the plans in batches of ``size``; the last may be smaller."""
     for first in range(0, len(plans), size):
         yield plans[first : first + size]
 
@@ -199,7 +199,7 @@ def read_ahead(
     *,
     patch_px: int,
 ) -> Iterator[Batch]:
-    """Yield the batch of each step, reading the next one while the caller works."""
+    """Yield the batch of each step; read the next batch in the background."""
     with ThreadPoolExecutor(1) as reader:
         coming: Future[Batch] | None = None
         for step in steps:

@@ -1,4 +1,4 @@
-"""Reading what a network makes of rasters at points: its logits, or the layers of its backbone."""
+"""Feature maps read at points: the logits of a network, or the layers of its backbone."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from geoseg.networks.features.patches import UNCHANGED, Orientation, batches, pl
 from geoseg.networks.losses.point_sampling import read_at_points
 
 CONTEXT_STEP_PX = 32
-"""Context is a multiple of the coarsest stride that a network has."""
+"""Context is a multiple of this, the coarsest stride of the networks."""
 CONTEXT_DIVISOR = 4
 UNLABELLED_CELLS = 200
 UNLABELLED_PER_CELL = 100
@@ -35,7 +35,7 @@ MAX_POINTS = 50_000
 
 @dataclass(frozen=True)
 class FitData:
-    """What to fit to: rasters by image name, points on them, and the normalisation of their pixels."""
+    """Training data: rasters by image name, their points, the normalisation and the number of classes."""
 
     sources: Mapping[str, PixelSource]
     points: Points
@@ -50,12 +50,12 @@ class FitData:
 
 @dataclass(frozen=True)
 class Reading:
-    """What was read at P points, on the CPU.
+    """Features of P points, on the CPU.
 
     Attributes:
         values: (P, F), float32.
-        label: The points' class ids (P,), int64.
-        weight: The points' weights (P,).
+        label: Class ids (P,), int64.
+        weight: Point weights (P,).
         valid: Whether the raster is valid at each point (P,).
     """
 
@@ -65,11 +65,11 @@ class Reading:
     valid: Tensor
 
     def take(self, chosen: Tensor) -> Reading:
-        """Return the points where ``chosen`` (P,) is true."""
+        """Return the rows where ``chosen`` (P,) is true."""
         return Reading(*(column[chosen] for column in vars(self).values()))
 
     def to_sample(self, places: NDArray[np.int64]) -> Sample:
-        """Return the points as a sample to fit to, given the numbers of their places (P,)."""
+        """Convert to a sample for fitting, given the block numbers of the points (P,)."""
         return Sample(self.values.numpy(), self.label.numpy(), self.weight.double().numpy(), places)
 
 
@@ -78,13 +78,13 @@ class Reader:
     """How a network reads rasters.
 
     Attributes:
-        patch_px: Side of the cells it reads.
-        margin_px: Context read around each cell.
-        batch: Cells read together.
-        device: Where to compute.
+        patch_px: Side of the cells in pixels.
+        margin_px: Context around each cell in pixels.
+        batch: Cells per batch.
+        device: "cpu", "cuda" or "mps".
         is_bf16: Whether convolutions compute in bfloat16.
-        turn: How the cells are turned before the network sees them.
-        views: In how many turns and flips labelled points are read, where a recipe reads them in several.
+        turn: Rotation and flip of the cells before the network is applied.
+        views: Number of orientations (rotations and flips) in which labelled points are read.
     """
 
     patch_px: int
@@ -97,7 +97,7 @@ class Reader:
 
 
 def context_around(patch_px: int) -> int:
-    """Return the context in pixels to read around cells of this side: a quarter of it, in whole steps of 32 px."""
+    """Return the context to read around cells of this side: a quarter of it, rounded down to multiples of 32 px."""
     return max(CONTEXT_STEP_PX, patch_px // CONTEXT_DIVISOR // CONTEXT_STEP_PX * CONTEXT_STEP_PX)
 
 
@@ -109,16 +109,16 @@ def read_maps(
     reader: Reader,
     progress: Progress | None = None,
 ) -> Reading:
-    """Read maps (N, F_i, h_i, w_i) of patches at the points; the maps' channels come side by side.
+    """Read feature maps (N, F_i, h_i, w_i) at the points and concatenate their channels.
 
-    The points are read from a fixed grid of cells, so their order is that of :func:`sort_by_cell`.
+    The points are read cell by cell in a fixed grid, so they come back in the order of :func:`sort_by_cell`.
 
     Args:
-        maps: From normalised patches (N, B, H, W) to maps.
-        points: Where to read, P > 0.
+        maps: Function from normalised patches (N, B, H, W) to feature maps.
+        points: Points to read at, P > 0.
         data: Rasters and their normalisation.
         reader: How to read.
-        progress: Told of every cell.
+        progress: Progress of the reading, one step per cell.
     """
     progress, device = progress or NullProgress(), torch.device(reader.device)
     cover = plan_grid_patches(points, reader.patch_px, reader.margin_px)
@@ -150,9 +150,9 @@ def read_cached_maps(
     cache: FeatureCache,
     progress: Progress | None = None,
 ) -> Reading:
-    """Read as :func:`read_maps` does, but only what is not in the cache, and keep it there.
+    """Read as :func:`read_maps` does, but only points missing from the cache, and store these.
 
-    The result is the same. A cache that cannot be written to is warned of.
+    The result is the same. A warning is given if the cache cannot be written.
     """
     progress = progress or NullProgress()
     points = sort_by_cell(points, reader.patch_px)
@@ -167,7 +167,7 @@ def read_cached_maps(
         try:
             cache.store(missing, new.values, new.valid)
         except OSError as error:
-            progress.warn(f"Features are not kept for the next training: {error}.")
+            progress.warn(f"Features could not be cached for the next training: {error}.")
     label, weight = torch.from_numpy(points.class_id.astype(np.int64)), torch.from_numpy(points.weight.copy())
     return Reading(values, label, weight, valid)
 
@@ -180,15 +180,16 @@ def read_logits(
     reader: Reader,
     progress: Progress | None = None,
 ) -> Reading:
-    """Read a network's logits (P, C) at the points, on the device that it is on; it is set to evaluate."""
+    """Read a network's logits (P, C) at the points, on the device of the network; set it to evaluation mode."""
     network.eval()
     return read_maps(lambda images: [network(images)], points, data, reader=reader, progress=progress)
 
 
 def draw_unlabelled(sizes: Mapping[str, tuple[int, int]], patch_px: int, seed: int) -> Points:
-    """Draw pixels at random, every pixel equally likely, to learn the class proportions from; their class is 255.
+    """Draw random pixels of class 255, all equally likely, for the estimation of class proportions.
 
-    From at most 200 cells of the grid; a whole cell gets 100 pixels, or more where that would be fewer than 2,000 in all.
+    They come from at most 200 cells of the grid. A whole cell gets 100 pixels, or more if the total would be below
+    2,000.
 
     Args:
         sizes: Height and width of each raster by image name.
@@ -211,12 +212,12 @@ def draw_unlabelled(sizes: Mapping[str, tuple[int, int]], patch_px: int, seed: i
 
 
 def subsample_points(points: Points, most: int | None = None) -> Points:
-    """Return 50,000 points at most, or ``most``, of every class in proportion: features of all would need too much memory."""
+    """Return a stratified random subset of at most ``most`` points (default 50,000), to limit the memory of features."""
     return points.take(stratified_choice(points.class_id, most or MAX_POINTS))
 
 
 def sort_by_cell(points: Points, patch_px: int) -> Points:
-    """Return the points in the order of a reading: by the cells of the grid."""
+    """Sort the points by their cells in the grid, the order in which they are read."""
     return points.take(np.argsort(cell_numbers(points, patch_px), kind="stable"))
 
 
@@ -229,12 +230,12 @@ def read_labelled_and_unlabelled(
     cache: FeatureCache | None = None,
     progress: Progress | None = None,
 ) -> tuple[Reading, Reading]:
-    """Read maps at the labelled points and at random unlabelled pixels, in one pass over the cells.
+    """Read feature maps at the labelled points and at random unlabelled pixels, in one pass over the cells.
 
-    Of more than 50,000 points a random choice is read (:func:`subsample_points`). What the cache has is not read again.
+    Of more than 50,000 points a random subset is read (:func:`subsample_points`). Cached points are not read again.
 
     Raises:
-        TrainingError: The points are of fewer than two classes.
+        TrainingError: The points have fewer than two classes.
     """
     if len(np.unique(data.points.class_id)) < 2:
         raise TrainingError("the points are all of one class", expected="points of two classes or more")
@@ -252,7 +253,10 @@ def read_augmented(
     cache: FeatureCache | None = None,
     progress: Progress | None = None,
 ) -> Reading:
-    """Read maps at the labelled points of :func:`read_labelled_and_unlabelled`, in its order, as ``reader`` turns the cells."""
+    """Read feature maps at the labelled points, rotated and flipped as ``reader.turn`` says.
+
+    The points and their order are those of :func:`read_labelled_and_unlabelled`.
+    """
     return _read(maps, subsample_points(data.points), data, reader=reader, cache=cache, progress=progress)
 
 

@@ -1,4 +1,4 @@
-"""Colour and texture: the features of the forest, and of bands that a backbone does not take."""
+"""Colour and texture features, for the forest and for bands that a backbone does not use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BLURS = (1.0, 2.0, 4.0, 8.0)
 def texture(images: Tensor) -> Tensor:
     """Return colour and texture (N, F, H, W) of images (N, B, H, W), in float32.
 
-    The bands, the bands blurred by Gaussians of 1, 2, 4 and 8 px, and their local deviations at these scales.
+    Features are the bands, Gaussian blurs of 1, 2, 4 and 8 px, and local standard deviations at these scales.
     """
     with torch.autocast(images.device.type, enabled=False):
         images = images.float()
@@ -25,7 +25,7 @@ def texture(images: Tensor) -> Tensor:
 
 
 def feature_count(bands: int) -> int:
-    """Return F, the features that texture makes of ``bands`` bands."""
+    """Return F, the number of texture features of ``bands`` bands."""
     return bands * (1 + 2 * len(BLURS))
 
 

@@ -7,12 +7,12 @@ from torch import Tensor
 
 
 def jitter_colors(patches: Tensor, valid: Tensor, *, strength: float, generator: torch.Generator) -> Tensor:
-    """Change contrast and brightness of each patch, mostly all bands alike and a little band by band.
+    """Change contrast and brightness of each patch, mostly in all bands together and slightly per band.
 
     Args:
         patches: Normalised pixels (N, B, H, W), deviations from the mean.
         valid: (N, H, W); pixels that are not valid stay 0.
-        strength: Standard of change in units of the deviation, >= 0; 0 changes nothing.
+        strength: Strength in standard deviations, >= 0; 0 changes nothing.
         generator: Source of randomness, on the CPU.
     """
     if strength == 0:

@@ -1,4 +1,4 @@
-"""Checkpoints: the whole state of a fit between two epochs, as bytes."""
+"""Checkpoints: the complete state of a fit between two epochs, as bytes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from geoseg.errors import ModelFileError
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """All that a fit needs to go on after ``epoch`` epochs as if it had not stopped."""
+    """State needed to resume a fit after ``epoch`` epochs with the same result."""
 
     epoch: int
     network: dict[str, Tensor]
@@ -38,11 +38,11 @@ def unpack_checkpoint(content: bytes, where: object) -> Checkpoint:
     """Read a checkpoint without running code; ``where`` names it in errors.
 
     Raises:
-        ModelFileError: It is damaged or not a checkpoint.
+        ModelFileError: The content is damaged or not a checkpoint.
     """
     try:
         return Checkpoint(**torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
-    except Exception as error:  # torch.load raises a dozen kinds for damaged files
+    except Exception as error:  # torch.load raises many types of errors for damaged files
         raise ModelFileError(
             "this checkpoint cannot be read",
             where=where,

@@ -1,4 +1,4 @@
-"""Which device and precision to compute in."""
+"""Choice of device and precision."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Precision = Literal["auto", "float32", "bf16"]
 
 
 def choose_device(requested: Device) -> str:
-    """Return "cuda", "mps" or "cpu": the requested, or the fastest that is there.
+    """Return "cuda", "mps" or "cpu": the requested device, or for "auto" the fastest available.
 
     Raises:
-        SettingsError: The device wished for is not there.
+        SettingsError: The requested device is not available.
     """
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if requested == "auto":
@@ -28,10 +28,9 @@ def choose_device(requested: Device) -> str:
 
 
 def choose_precision(requested: Precision, device: str) -> Literal["float32", "bf16"]:
-    """Return "bf16" or "float32": the requested, or bf16 where the hardware multiplies it natively.
+    """Return "bf16" or "float32": the requested precision, or for "auto" bf16 if the hardware supports it.
 
-    Without native support bf16 convolutions are emulated, which on a CPU is up to 50 times slower
-    than float32.
+    Without hardware support bf16 convolutions are emulated, which on a CPU is up to 50 times slower than float32.
     """
     if requested != "auto":
         return requested
@@ -41,6 +40,6 @@ def choose_precision(requested: Precision, device: str) -> Literal["float32", "b
 
 
 def _cpu_multiplies_bf16() -> bool:
-    # Older releases of torch do not say; then float32 is the safe choice.
+    # Older releases of torch do not report this; float32 is then the safe choice.
     capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))

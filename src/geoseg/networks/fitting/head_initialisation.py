@@ -1,9 +1,8 @@
-"""A convex start for the head: a linear probe of the backbone, written into DeepLabV3's head.
+"""Initialisation of DeepLabV3's head with a linear probe of the backbone.
 
-A random head spoils the features of its backbone while the two learn, and maps of other places suffer
+Training a random head distorts the features of the backbone and lowers accuracy on other places
 (Kumar et al., "Fine-tuning can distort pretrained features and underperform out-of-distribution",
-ICLR 2022). So the head starts as a linear classifier of the features at the labelled points, and the
-network maps sensibly before its first step.
+ICLR 2022). The head therefore starts as a linear classifier of the features at the labelled points.
 """
 
 from __future__ import annotations
@@ -32,19 +31,19 @@ INVERSE_RIDGE = 3e-3
 MAX_POINTS = 20_000
 BATCH_NORM_BATCHES = 8
 CELLS_PER_PATCH = 8
-# Place in the pyramid, convolution and batch norm of the 1x1 branch and of the pooling branch.
+# Index in the pyramid, convolution and batch norm of the 1x1 branch and of the pooling branch.
 _BRANCHES = ((0, ("0.convs.0.0", "0.convs.0.1")), (4, ("0.convs.4.1", "0.convs.4.2")))
 
 
 @dataclass(frozen=True)
 class Features:
-    """What the backbone makes of the labelled points: its features, then their local means.
+    """Backbone features at the labelled points, concatenated with their local means.
 
     Attributes:
         at_points: (P, F), float32.
         labels: Class ids (P,).
         weights: Point weights (P,).
-        at_cells: (S, F), at random cells of the patches that hold the points.
+        at_cells: (S, F), at random cells of the patches that contain the points.
     """
 
     at_points: Tensor
@@ -54,7 +53,7 @@ class Features:
 
 
 def can_init_head(network: DeepLabV3, data: FitData) -> bool:
-    """Say whether there are two classes at least, and channels enough for all."""
+    """Return whether there are at least two classes, and enough channels for all."""
     room = cast(nn.Conv2d, network.classifier.get_submodule("1")).in_channels
     return (
         len(np.unique(data.points.with_role(TRAIN).with_positive_weight().class_id)) > 1
@@ -67,15 +66,15 @@ def init_head(
 ) -> None:
     """Fit a linear probe at the training points and write it into the head.
 
-    Of more than 20,000 points a random choice is read. Batch norms without statistics get them from the patches
-    that hold the points.
+    Of more than 20,000 points a random subset is read. Batch norms without pretrained statistics get them from the
+    patches that contain the points.
 
     Args:
         network: The network; changed in place.
         data: Rasters and points.
-        plan: How the network will be fitted.
-        missing: Names of the tensors that no weights were found for.
-        progress: Told of every step.
+        plan: The training settings.
+        missing: Names of the tensors without pretrained weights.
+        progress: Progress of the initialisation, one step per batch.
     """
     data = replace(
         data, points=subsample_points(data.points.with_role(TRAIN).with_positive_weight(), MAX_POINTS)
@@ -102,7 +101,7 @@ def init_head(
 
 @contextmanager
 def _batch_norm_estimation(network: nn.Module, missing: Collection[str]) -> Iterator[None]:
-    """Let batch norms without weights gather their statistics, as plain means over all batches."""
+    """Estimate the statistics of batch norms without pretrained weights, as means over all batches."""
     network.eval()
     norms = [
         module
@@ -155,17 +154,16 @@ def probe_features(features: Features, classes: int, class_weights: Sequence[flo
 
 @torch.no_grad()
 def write_probe(head: nn.Module, probe: Probe, at_cells: Tensor) -> None:
-    """Let the head give the probe's scores, leaving its other channels as they are.
+    """Write a probe into the head so that it outputs the probe's scores; the other channels are unchanged.
 
-    The scores of the features and of their local means, and the negatives of both, pass the
-    pyramid's 1x1 branch and its pooling branch; the projection adds them up; the 3x3 convolution
-    passes them on, several times side by side so that dropout does not silence them; the last
-    convolution takes their mean differences. Batch norms on the way are set to change nothing.
+    The 1x1 branch gives the scores of the features and their negatives, the pooling branch those of the local means.
+    The projection adds them up. The 3x3 convolution passes on several copies, so that dropout does not remove all of
+    them. The last convolution averages the differences. The batch norms in between are set to the identity.
 
     Args:
         head: torchvision's ``DeepLabHead``; changed in place.
         probe: The probe.
-        at_cells: Features at some random cells, (S, F), for the batch norms.
+        at_cells: Features at random cells (S, F), for the statistics of the batch norms.
     """
     classes, device = len(probe.bias), next(head.parameters()).device
     middle, middle_norm = _pair(head, "1", "2")
@@ -200,7 +198,7 @@ def _pair(head: nn.Module, convolution: str, norm: str) -> tuple[nn.Conv2d, nn.B
 
 
 def _set_identity(norm: nn.BatchNorm2d, values: Tensor) -> None:
-    """Let a batch norm give back the first channels as they come, given samples of them (S, channels)."""
+    """Set a batch norm to the identity on its first channels, given samples of them (S, channels)."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
     mean, variance = values.mean(dim=0), values.var(dim=0, correction=0)

@@ -1,4 +1,4 @@
-"""The epoch loop: fits a network to points on one device or several, through Lightning Fabric."""
+"""The training loop: fit a network to points on one or several devices with Lightning Fabric."""
 
 from __future__ import annotations
 
@@ -31,29 +31,30 @@ from geoseg.networks.losses.point_sampling import read_at_points
 MIN_PATCHES = 64
 POLYNOMIAL_POWER = 0.9
 WEIGHT_UNITS = 10**9
-"""The weights of all held-out points together, in the whole numbers that a confusion matrix counts."""
+"""Total weight of the held-out points as an integer, because a confusion matrix holds integers."""
 
 
 @dataclass(frozen=True)
 class FitPlan:
-    """How to fit.
+    """Training settings.
 
     Attributes:
-        epochs: Passes; one draws ``patches`` patches around the points.
-        patches: Patches an epoch; 0 chooses one for each patch-sized cell that holds points, at least 64.
-        batch: Patches a step, over all processes.
+        epochs: Number of epochs.
+        patches: Patches per epoch; 0 means one for each patch-sized cell that contains points, and at least 64.
+        batch: Patches per step, over all processes.
         patch_px: Side of a patch in pixels.
         gamma: Focusing parameter of pfCE.
-        head_rate: Peak learning rate of the head and of what else starts at random.
-        backbone_rate: Peak learning rate of what is pretrained.
+        head_rate: Peak learning rate of the head and of other parameters that start at random.
+        backbone_rate: Peak learning rate of the pretrained parameters.
         weight_decay: AdamW's decoupled weight decay.
-        scale: Largest enlargement and reduction of a patch, >= 1.
-        color: Strength of colour changes, in standard deviations.
-        average: Half-life-like memory of the weights' moving average, 0..1; 0 keeps the last weights.
-        has_fixed_norms: Whether batch norms keep their statistics, instead of taking each batch's.
+        scale: Maximum scale factor of a patch up or down, >= 1.
+        color: Strength of colour augmentation, in standard deviations.
+        average: Decay of the exponential moving average of the weights, 0..1; 0 keeps the last weights.
+        has_fixed_norms: Whether batch norms use their running statistics in training instead of batch statistics.
         class_weights: Weight of each class in the loss, or None.
-        unlabelled_losses: What teaches beside the points, or None; then colours change by its strength.
-        seed: Seed of everything drawn while fitting.
+        unlabelled_losses: Losses on unlabelled pixels, or None; if given, its strength of colour augmentation
+            applies.
+        seed: Seed of all random choices in training.
         device: "cpu", "cuda" or "mps".
         precision: "float32" or "bf16".
     """
@@ -79,7 +80,7 @@ class FitPlan:
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """What one epoch gave: mean training loss, and the scores on held-out points (NaN without any)."""
+    """Result of an epoch: mean training loss, and the scores at held-out points (NaN if there are none)."""
 
     epoch: int
     loss: float
@@ -92,7 +93,7 @@ class EpochRecord:
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted network's state, the epoch it comes from, and the history of all epochs."""
+    """Result of a fit: the state of the best epoch, its number, and the records of all epochs."""
 
     state: Mapping[str, Tensor]
     best_epoch: int
@@ -100,14 +101,16 @@ class Fit:
 
 
 @dataclass(frozen=True)
-class Start:
-    """What a fit starts from.
+class InitialState:
+    """Initial state of a fit.
 
     Attributes:
         network: The network; fitting changes it in place.
-        parameters: Those that are pretrained, and those that start at random and learn faster; others stay as they are.
-        resume: A checkpoint of the same plan and data to go on from.
-        teacher: What the unlabelled_losses asks, a network that stays as it is; None: the moving average of the network fitted.
+        parameters: Pretrained parameters, and parameters that start at random and have the higher learning rate; all
+            others are frozen.
+        resume: A checkpoint of the same plan and data to resume from.
+        teacher: A fixed teacher network for the unlabelled losses; None means the moving average of the trained
+            network.
     """
 
     network: torch.nn.Module
@@ -117,7 +120,7 @@ class Start:
 
 
 def fit(
-    start: Start,
+    start: InitialState,
     data: FitData,
     plan: FitPlan,
     *,
@@ -127,21 +130,22 @@ def fit(
 ) -> Fit:
     """Fit a network to labelled points with partial focal cross-entropy.
 
-    The weights kept are the moving average after the epoch with the best mean IoU on the held-out
-    points (role "check"), or after the last epoch where there are none.
+    The result is the moving average of the weights after the epoch with the best mean IoU on the held-out points
+    (role
+    "check"), or after the last epoch if there are none.
 
     Args:
-        start: The network, and where it goes on from.
+        start: The initial state.
         data: Rasters and points.
-        plan: How to fit.
-        progress: Told of every step.
-        after_epoch: Called after each epoch with its record and a function that packs a checkpoint; in the first
-            process only.
-        fabric: The processes that share each step (see :func:`launch_fabric`); None: this one alone. Every point
-            counts the same in whichever process it falls.
+        plan: The training settings.
+        progress: Progress of the training, one step per batch.
+        after_epoch: Called after each epoch, in the first process only, with the record and a function that packs a
+            checkpoint.
+        fabric: The processes that share each step (see :func:`launch_fabric`); None means this process alone. The
+            weight of a point does not depend on its process.
 
     Returns:
-        The fitted state, the same in every process. Resumed or not, it is the same to the bit on one CPU.
+        The fitted state, equal in all processes. On one CPU, a resumed fit gives bit-identical results.
 
     Raises:
         TrainingError: There are no training points, or the loss is no longer finite.
@@ -159,7 +163,7 @@ def fit(
 class _Run:
     """The state of one fit between epochs."""
 
-    def __init__(self, start: Start, data: FitData, plan: FitPlan, *, fabric: Fabric) -> None:
+    def __init__(self, start: InitialState, data: FitData, plan: FitPlan, *, fabric: Fabric) -> None:
         self.plan, self.data, self.fabric = plan, data, fabric
         self.training, self.check = (
             data.points.with_role(TRAIN),
@@ -192,7 +196,7 @@ class _Run:
         """Run the next epoch and score the averaged weights."""
         epoch, started = self.next_epoch, time.monotonic()
         rate = self.optimizer.param_groups[-1]["lr"]
-        # Each epoch draws from its own seed, so that a resumed run draws what an unbroken one does.
+        # Each epoch has its own seed, so that a resumed run draws the same numbers.
         rng = np.random.default_rng([self.plan.seed, epoch])
         torch.manual_seed(int(rng.integers(2**62)) + self.fabric.global_rank)
         losses = [self._step(batch, progress) for batch in self._batches(rng)]
@@ -206,7 +210,7 @@ class _Run:
         return record
 
     def pack(self) -> bytes:
-        """Return a checkpoint to go on from."""
+        """Return a checkpoint as bytes."""
         return pack_checkpoint(
             Checkpoint(
                 epoch=self.next_epoch,
@@ -244,7 +248,7 @@ class _Run:
         )
         rank, world = self.fabric.global_rank, self.fabric.world_size
         steps = list(batches(plans, self.plan.batch))
-        # In a last step of fewer patches than processes, one without work looks at a patch whose points do not count.
+        # If the last step has fewer patches than processes, idle processes get a patch with point weights of 0.
         shares = [step[rank::world] or step[:1] for step in steps]
         read = read_ahead(shares, self.data.sources, self.training, patch_px=self.plan.patch_px)
         for step, batch in zip(steps, read, strict=True):
@@ -257,10 +261,10 @@ class _Run:
             norm.eval()
         valid = self.fabric.to_device(batch.valid)
         images = normalise(self.fabric.to_device(batch.pixels), valid, self.data.normalisation)
-        view = self._show(View(images, valid, batch.points.to(self.fabric.device)), batch.images)
+        view = self._augment(View(images, valid, batch.points.to(self.fabric.device)), batch.images)
         logits = self.network(view.images.to(memory_format=torch.channels_last))
         total, weight = _sums(logits, view.points, plan)
-        # Gradients are averaged over processes; so is the weight, and every point counts the same.
+        # Gradients are averaged over processes, so the weight is averaged too.
         loss = total / (self._mean(weight) + EPSILON)
         if plan.unlabelled_losses is not None:
             loss = plan.unlabelled_losses.loss(logits, view, loss, gamma=plan.gamma)
@@ -280,8 +284,8 @@ class _Run:
         progress.advance(1, f"epoch {self.next_epoch + 1}/{plan.epochs}, loss {value:.3f}")
         return value
 
-    def _show(self, view: View, images_of: Sequence[str]) -> View:
-        """Return what the network is shown of patches of these images."""
+    def _augment(self, view: View, images_of: Sequence[str]) -> View:
+        """Return the augmented view of patches of these images."""
         draw = torch.default_generator
         if self.plan.unlabelled_losses is None:
             images = jitter_colors(view.images, view.valid, strength=self.plan.color, generator=draw)
@@ -290,10 +294,10 @@ class _Run:
         if absent is not None:
             view = replace(view, absent=absent.to(self.fabric.device))
         with self.fabric.autocast():
-            return self.plan.unlabelled_losses.show(view, self.teacher, draw)
+            return self.plan.unlabelled_losses.augment(view, self.teacher, draw)
 
     def _mean(self, value: Tensor) -> Tensor:
-        """MovingAverage over the processes."""
+        """Return the mean over the processes."""
         return cast(Tensor, self.fabric.all_reduce(value.detach(), reduce_op="mean"))
 
     def _score(self) -> tuple[float, float, float]:
@@ -306,7 +310,7 @@ class _Run:
         return weighted_scores(read, self.data.classes)
 
     def _best_loss(self) -> float:
-        """Return the held-out loss of the epoch kept: few points often score the same at several."""
+        """Return the held-out loss of the best epoch, which breaks ties: with few points, scores are often equal."""
         return self.history[self.best_epoch - 1].check_loss if self.best_epoch > 0 else float("inf")
 
     def _keep_best(self, record: EpochRecord) -> None:
@@ -318,10 +322,10 @@ class _Run:
 
 
 def weighted_scores(read: Reading, classes: int) -> tuple[float, float, float]:
-    """Return cross-entropy in nats, overall accuracy and mean IoU, each point counted by its weight.
+    """Return weighted cross-entropy in nats, overall accuracy and mean IoU.
 
     Args:
-        read: Logits (P, C) at labelled points; the sum of their weights is above 0.
+        read: Logits (P, C) at labelled points with a positive total weight.
         classes: C.
     """
     total, weight = focal_sums(read.values, read.label, read.weight, gamma=0.0)

@@ -1,4 +1,4 @@
-"""Views of a batch: what a network is shown of its patches, with the points and the pixels' labels that go along."""
+"""Augmented views of a batch of patches, with their points and pixel labels."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from geoseg.networks.losses.pfce import PatchPoints
 
 @dataclass(frozen=True)
 class View:
-    """N patches as a network sees them.
+    """N patches as input of a network, with their labels.
 
     Attributes:
         images: Normalised pixels (N, B, p, p).
-        valid: Where there is an image (N, p, p), bool.
+        valid: Validity (N, p, p), bool.
         points: The labelled points in them.
-        teacher_probabilities: A teacher's probabilities (N, C, p, p), or None.
-        pseudo_labels: Class ids pseudo_labels from the points (N, p, p), int64, 255 elsewhere; or None.
-        absent: Classes that are not there (N, C), bool; or None.
+        teacher_probabilities: Class probabilities from a teacher (N, C, p, p), or None.
+        pseudo_labels: Class ids grown from the points (N, p, p), int64, 255 elsewhere; or None.
+        absent: Absent classes (N, C), bool; or None.
     """
 
     images: Tensor
@@ -33,35 +33,35 @@ class View:
 
 
 def draw_box(side: int, generator: torch.Generator, shares: tuple[float, float] = (0.1, 0.6)) -> Window:
-    """Draw a rectangle inside a square of ``side`` pixels, of an area between two shares of the square's.
+    """Draw a rectangle in a square of ``side`` pixels; its area is between two fractions of the square's area.
 
     As in French et al., "Semi-supervised semantic segmentation needs strong, varied perturbations" (BMVC 2020): the
-    area and the proportions are drawn, and every place is equally likely.
+    area and the aspect ratio are random, and all positions are equally likely.
 
     Args:
         side: Side of the square, >= 2.
         generator: Source of randomness, on the CPU.
-        shares: Least and largest share of the area, 0..1.
+        shares: Minimum and maximum fraction of the area, 0..1.
     """
     share, proportion, down, across = torch.rand(4, generator=generator).tolist()
     area = shares[0] + (shares[1] - shares[0]) * share
-    # Between the flattest and the steepest rectangle of this area that fits.
+    # Between the widest and the tallest rectangle of this area that fits.
     height = max(1, round(side * area**proportion))
     width = max(1, min(side, round(side * area / (height / side))))
     return Window(int(down * (side - height + 1)), int(across * (side - width + 1)), height, width)
 
 
 def cutmix(view: View, box: Window) -> View:
-    """Return a view in which each patch shows the next one inside a box: pixels, labels and points alike.
+    """Replace the pixels, labels and points of each patch inside a box by those of the next patch.
 
-    It no longer says which classes are absent, which differs inside the box.
+    The result has no absent classes, because they differ inside the box.
 
     Yun et al., "CutMix: regularization strategy to train strong classifiers with localizable features" (ICCV 2019).
     A point moves with the pixel that it lies in.
 
     Args:
-        view: The view; with one patch nothing changes.
-        box: Where, inside the patches.
+        view: The view; a single patch does not change.
+        box: The box in patch coordinates.
     """
     count = len(view.images)
 

@@ -1,4 +1,4 @@
-"""The processes that fit one network together, on one machine or several."""
+"""Distributed training: start or join the processes that train one network."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from torch.distributed import is_torchelastic_launched
 
 from geoseg.errors import SettingsError
 
-# Which precision it uses, and tips on float32: nothing that a user has asked for.
+# Its messages about precision are of no use to users.
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 
 
 def is_distributed() -> bool:
-    """Say whether torchrun started this process as one of several."""
+    """Return whether torchrun started this process as one of several."""
     return is_torchelastic_launched() and int(os.environ["WORLD_SIZE"]) > 1
 
 
 def launch_fabric(device: str, precision: Literal["float32", "bf16"], processes: int = 1) -> Fabric:
-    """Start the other processes, or join those that torchrun started; all of them run on from here.
+    """Start the other processes, or join those that torchrun started, and return the Fabric.
 
-    What is started is the command line of this process, once more for each of the others.
+    Each other process runs the same command line as this one.
 
     Args:
         device: "cpu", "cuda" or "mps".
         precision: "float32" or "bf16" (mixed: weights stay float32).
-        processes: Processes (devices) of this machine; torchrun's own count goes first.
+        processes: Number of processes (devices) on this machine; overridden by torchrun.
 
     Raises:
-        SettingsError: There are not so many devices.
+        SettingsError: There are fewer devices than processes.
     """
     machines = 1
     if is_torchelastic_launched():
@@ -41,7 +41,7 @@ def launch_fabric(device: str, precision: Literal["float32", "bf16"], processes:
     devices = {"cuda": torch.cuda.device_count(), "mps": 1}.get(device, processes)
     if processes > devices:
         raise SettingsError(
-            f"there are not so many devices of the kind {device}",
+            f"there are not enough {device} devices",
             where="--processes",
             expected=f"{devices} at most",
             got=processes,

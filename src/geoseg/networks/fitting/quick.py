@@ -1,8 +1,8 @@
-"""The quick recipe: one convex fit on the layers of a frozen backbone, read at the points.
+"""The quick recipe: logistic regression on the layers of a frozen backbone, read at the points.
 
-Hypercolumns (Hariharan et al., CVPR 2015) with a multinomial logistic regression. Each point is read from the image
-turned in several ways, so that the fit does not hold on to what a turn changes. Its ridge is chosen by
-cross-validation over places; the points left out calibrate its confidence and the classes' prior.
+Hypercolumns (Hariharan et al., CVPR 2015) with a multinomial logistic regression. Each point is read in several
+orientations of the image, so that the fit becomes invariant to them. The ridge is chosen by cross-validation over
+blocks; the held-out points calibrate the confidence and the class prior.
 """
 
 from __future__ import annotations
@@ -36,24 +36,24 @@ from geoseg.networks.models.hypercolumns import LayerNetwork
 
 INVERSE_RIDGES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 FALLBACK_INVERSE_RIDGE = 1e-3
-"""For points too few to leave any out."""
+"""Used if there are too few points for cross-validation."""
 MAX_VALIDATED = 5_000
 MAX_READINGS = 20_000
-"""Readings of points, of all views together, that the ridge is chosen by."""
+"""Maximum number of samples (points times views) for the choice of the ridge."""
 ORIENTATIONS = tuple(
     Orientation(quarters, is_flipped) for is_flipped in (False, True) for quarters in range(4)
 )
-"""The ways in which points are read: as they are, turned, and turned and flipped."""
+"""Orientations in which points are read: unchanged, rotated, and rotated and flipped."""
 
 
 @dataclass(frozen=True)
 class Validation:
-    """What cross-validation found.
+    """Result of cross-validation.
 
     Attributes:
-        inverse_ridge: The best one.
-        losses: Calibrated cross-entropy in nats at the points left out, by inverse ridge tried.
-        held_out: Scores at the points left out, of fits with the best ridge; None where none could be.
+        inverse_ridge: The best inverse ridge.
+        losses: Calibrated cross-entropy in nats at the held-out points, by inverse ridge.
+        held_out: Logits at the held-out points with the best ridge; None if no point could be held out.
     """
 
     inverse_ridge: float
@@ -63,7 +63,7 @@ class Validation:
 
 @dataclass(frozen=True)
 class QuickFit:
-    """A probe of the layers, what it rests on, its scores at unlabelled pixels (U, C), and its training loss."""
+    """A probe of the layers, its validation, its scores at unlabelled pixels (U, C), and its training loss."""
 
     probe: Probe
     validation: Validation
@@ -81,19 +81,19 @@ def fit_quick(
     progress: Progress,
     cache: FeatureCache | None = None,
 ) -> QuickFit:
-    """Fit the heads of a network with a frozen backbone to the points, and write them into it.
+    """Fit the heads of a network with a frozen backbone to the points, in place.
 
     Args:
         network: The network; its heads are changed.
         data: Rasters and points; all points are used.
-        reader: How to read the rasters, and in how many of the ways ``ORIENTATIONS`` to read each point; in fewer where that
-            would be more than 50,000 readings.
+        reader: How to read the rasters, and in how many of ``ORIENTATIONS``; fewer if the samples would exceed
+            50,000.
         seed: Seed of the unlabelled pixels and of the folds.
-        progress: Told of every step.
-        cache: Features read earlier, which are not read again, and those read now are added to it.
+        progress: Progress of reading and cross-validation.
+        cache: Cache of features; cached points are not read again, new ones are added.
 
     Raises:
-        TrainingError: The points are of fewer than two classes.
+        TrainingError: The points have fewer than two classes.
     """
     labelled, unlabelled = read_labelled_and_unlabelled(
         network.features, data, reader=reader, seed=seed, cache=cache, progress=progress
@@ -120,12 +120,12 @@ def fit_quick(
 
 
 def limit_views(views: int, points: int) -> int:
-    """Return in how many views these points are read when ``views`` are asked for: 50,000 readings are the most."""
+    """Limit the number of views so that points times views stay within 50,000."""
     return max(1, min(views, MAX_POINTS // min(points, MAX_POINTS)))
 
 
 def _join(readings: Sequence[Reading], places: Labels) -> Sample:
-    """Return what was read of the points in every view, one view after the other; each point weighs what it did."""
+    """Concatenate the views of the points; the weight of a point is divided among its views."""
     first, views = readings[0].to_sample(places), len(readings)
     return Sample(
         np.concatenate([reading.values.numpy() for reading in readings]),
@@ -151,17 +151,20 @@ def _fit(
 def cross_validate(
     sample: Sample, classes: int, progress: Progress, *, views: int = 1, seed: int = 0
 ) -> Validation:
-    """Choose the ridge by the calibrated cross-entropy at the points of places left out.
+    """Choose the ridge by the calibrated cross-entropy at points of held-out blocks.
 
-    From the strongest ridge on, until the loss rises. Of more than 5,000 points, or 20,000 readings in all views, a
-    random choice is used, every class in proportion. Fits see every view of their points; those left out are judged as they are.
+    The strongest ridge is tried first; the search stops when the loss rises. Of more than 5,000 points, or 20,000
+    samples
+    in all views, a stratified random subset is used. Fits use every view of their points; held-out points are scored
+    in
+    the original view only.
 
     Args:
-        sample: Standardised features of the points, one view after the other.
+        sample: Standardised features of the points, view after view.
         classes: C.
-        progress: Told of every ridge.
-        views: How many views of each point there are.
-        seed: Seed of the choice and of the folds.
+        progress: Progress of the search, one step per ridge.
+        views: Number of views of each point.
+        seed: Seed of the subset and of the folds.
     """
     points = len(sample.labels) // views
     chosen = stratified_choice(sample.labels[:points], min(MAX_VALIDATED, MAX_READINGS // views), seed)
@@ -188,14 +191,14 @@ def cross_validate(
 
 
 def _in_all_views(positions: Labels, points: int, views: int) -> Labels:
-    """Return where points stand in a sample of several views, given where they stand in the first."""
+    """Return the positions of points in a sample of several views, given their positions in the first view."""
     return np.concatenate([positions + view * points for view in range(views)])
 
 
 def _predict_held_out(
     sample: Sample, folds: Folds, *, classes: int, inverse_ridge: float, starts: list[Coefficients | None]
 ) -> HeldOut:
-    """Return the logits of the points left out; each fold starts from its fit in ``starts``, and leaves its new one."""
+    """Return the logits of the held-out points; ``starts`` gives each fold a warm start and receives its new fit."""
 
     def fit_and_score(fold: int, fitted: Sample, values: Floats) -> Floats:
         slope, bias = starts[fold] = _fit(fitted, classes, inverse_ridge, start=starts[fold])

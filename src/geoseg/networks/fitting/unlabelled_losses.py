@@ -1,4 +1,4 @@
-"""What teaches a network beside its points: a teacher's map of the pixels without labels, and their colours."""
+"""Losses on unlabelled pixels: consistency with a teacher, pseudo-labels, and a pairwise loss by colour."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from geoseg.networks.losses.pfce import focal_sums
 from geoseg.networks.losses.pseudo_labels import grow_regions
 
 AFFINITY_PX = 4
-"""Side of the cells whose mean colours and probabilities the pairwise term compares."""
+"""Side in pixels of the cells over which colours and probabilities are averaged for the pairwise loss."""
 
 
 @dataclass(frozen=True)
 class UnlabelledLosses:
-    """How much each part teaches; a part of weight 0 costs nothing and changes nothing.
+    """Weights and settings of the losses; a loss of weight 0 is not computed.
 
     Attributes:
         points: Weight of the loss at the points.
-        consistency: Weight of the agreement with the teacher.
-        fraction: Share of the pixels of each class that the teacher is most_confident of, which count in it, 0..1.
-        has_turns: Whether the teacher sees the patches turned and flipped, another way at every step, so that the
-            student learns the mean of what it says of all turns.
-        color: Strength of the colour changes of the student's view, in standard deviations.
-        has_cutmix: Whether the student's view is mixed of two patches.
-        growing: Weight of the labels pseudo_labels from the points.
-        least: Least probability of a pixel that they grow over, 0.5..1.
-        reach: How far they grow, in pixels.
-        affinity: Weight of the pairwise term by colour.
-        calibration: What turns logits into probabilities of the land, for the pixels without labels.
-        absent: Which classes are not there, by image name; the teacher then does not see them there.
+        consistency: Weight of the consistency loss.
+        fraction: Fraction of each class's pixels, those of highest teacher confidence, in the consistency loss, 0..1.
+        has_rotations: Whether the teacher gets the patches rotated and flipped, at random in each step. The student
+            then learns the mean over all orientations.
+        color: Strength of the colour augmentation of the student's view, in standard deviations.
+        has_cutmix: Whether CutMix is applied to the student's view.
+        growing: Weight of the loss on pseudo-labels grown from the points.
+        min_probability: Minimum probability of a pixel that joins a region, 0.5..1.
+        growth_px: Maximum distance of growth in pixels.
+        affinity: Weight of the pairwise loss by colour.
+        calibration: Calibration of the logits on unlabelled pixels.
+        absent: Absent classes by image name; the teacher gives them probability 0 there.
     """
 
     points: float = 1.0
@@ -58,30 +58,30 @@ class UnlabelledLosses:
 
     @property
     def has_teacher(self) -> bool:
-        """Whether any part asks a teacher."""
+        """Whether any loss needs a teacher."""
         return self.consistency > 0 or self.growing > 0
 
     def absent_in(self, images: Sequence[str]) -> Tensor | None:
-        """Return which classes are not there in patches of these images (N, C), or None where that is not known."""
+        """Return the absent classes of patches of these images (N, C), or None if unknown."""
         return torch.tensor([self.absent[name] for name in images]) if self.absent else None
 
-    def show(self, view: View, teacher: nn.Module, generator: torch.Generator) -> View:
-        """Return what the student is shown: the view with the teacher's answer to it, colours changed, and mixed.
+    def augment(self, view: View, teacher: nn.Module, generator: torch.Generator) -> View:
+        """Return the student's view: with teacher probabilities, colour augmentation and CutMix.
 
         Args:
-            view: Patches as they are.
-            teacher: From images to logits (N, C, p, p); it evaluates.
+            view: Patches without augmentation.
+            teacher: Module from images to logits (N, C, p, p), in evaluation mode.
             generator: Source of randomness, on the CPU.
         """
         if self.has_teacher:
-            view = self._ask(view, teacher, generator)
+            view = self._add_teacher_probabilities(view, teacher, generator)
         images = jitter_colors(view.images, view.valid, strength=self.color, generator=generator)
         view = replace(view, images=images)
         if not self.has_cutmix:
             return view
         return cutmix(view, draw_box(images.shape[-1], generator))
 
-    def _ask(self, view: View, teacher: nn.Module, generator: torch.Generator) -> View:
+    def _add_teacher_probabilities(self, view: View, teacher: nn.Module, generator: torch.Generator) -> View:
         turn = Orientation()
         if self.has_rotations:
             quarters, flip = (
@@ -108,13 +108,13 @@ class UnlabelledLosses:
         return replace(view, teacher_probabilities=teacher_probabilities, pseudo_labels=pseudo_labels)
 
     def loss(self, logits: Tensor, view: View, at_points: Tensor, *, gamma: float) -> Tensor:
-        """Return the loss of all parts, that at the points included.
+        """Return the sum of all losses, including the loss at the points.
 
         Args:
-            logits: The student's (N, C, p, p).
-            view: What it was shown.
+            logits: Logits of the student (N, C, p, p).
+            view: The student's view.
             at_points: The loss at the points, a scalar.
-            gamma: Focusing parameter of the loss at pseudo_labels labels, as at the points.
+            gamma: Focusing parameter of the loss on pseudo-labels, as at the points.
         """
         loss = self.points * at_points
         logits = logits.float()

@@ -1,10 +1,10 @@
-"""DeepLabV3 made safe for windows of any size.
+"""DeepLabV3 whose output does not depend on the window size.
 
 Chen et al., "Rethinking atrous convolution for semantic image segmentation" (2017), on torchvision's
-modules and with their parameter names. Two parts differ, because with them the map would depend on
-the window: whatever averages over all that the window holds (image pooling, and MobileNetV3's
-squeeze-and-excitation) averages a fixed neighbourhood, and the atrous rates follow the training
-patch, so that every tap of every kernel has met image content.
+modules and with their parameter names. Two parts are changed, because they would make the map depend on the window.
+Layers that average over the whole window (image pooling, MobileNetV3's squeeze-and-excitation) average a fixed
+neighbourhood. The atrous rates follow the training patch, so that every tap of a kernel sees image content in
+training.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _BUILDERS = {
 
 
 class LocalMean(nn.Module):
-    """Mean over a square of ``cells`` x ``cells`` around each cell, cut at the border."""
+    """Mean over ``cells`` x ``cells`` cells around each cell, clipped at the border."""
 
     def __init__(self, cells: int) -> None:
         super().__init__()
@@ -54,8 +54,8 @@ class LocalMean(nn.Module):
 class LocalPooling(nn.Sequential):
     """Image pooling over a neighbourhood: 1x1 convolution, moving average, batch norm, ReLU.
 
-    The convolution and the average are linear and commute, so averaging last costs a fraction; the
-    modules keep torchvision's positions (and parameter names) in ``ASPPPooling``.
+    The convolution and the average commute, because both are linear; averaging after the convolution is cheaper. The
+    modules keep the positions and parameter names of torchvision's ``ASPPPooling``.
     """
 
     def __init__(self, pooling: nn.Sequential, cells: int) -> None:
@@ -68,7 +68,7 @@ class LocalPooling(nn.Sequential):
 
 
 class DeepLabV3(nn.Module):
-    """A backbone and torchvision's DeepLabV3 head; gives logits at the head's own resolution."""
+    """A backbone and torchvision's DeepLabV3 head; the logits have the resolution of the head."""
 
     def __init__(self, backbone: nn.Module, classifier: nn.Module) -> None:
         super().__init__()
@@ -97,13 +97,13 @@ def build_network(architecture: Architecture) -> DeepLabV3:
 def split_parameters(
     network: DeepLabV3, missing: Collection[str]
 ) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Return the pretrained parameters of the backbone, and those that learn faster.
+    """Return the pretrained parameters of the backbone, and the parameters with the higher learning rate.
 
-    These are the head's, and those of the backbone that no weights were found for.
+    The latter are those of the head, and those of the backbone without pretrained weights.
 
     Args:
         network: The network.
-        missing: Names of the parameters that no weights were found for.
+        missing: Names of the parameters without pretrained weights.
     """
     pretrained, fresh = list[nn.Parameter](), list[nn.Parameter]()
     for name, parameter in network.named_parameters():
@@ -113,7 +113,7 @@ def split_parameters(
 
 
 def _set_strides(backbone: nn.Module, architecture: Architecture) -> None:
-    """Stride until the output stride is reached, and dilate from there."""
+    """Set strides up to the output stride, and dilation in the stages after it."""
     stride_on = "conv1" if architecture.block_style == "caffe" else "conv2"
     reached, dilation = 4, 1
     for name in ("layer2", "layer3", "layer4"):
@@ -141,7 +141,7 @@ def _set_block(block: Bottleneck, *, stride: int, dilation: int, stride_on: str)
 
 
 def _squeeze_locally(backbone: nn.Module, architecture: Architecture) -> None:
-    """Let squeeze-and-excitation see a neighbourhood, at whatever stride it sits."""
+    """Limit squeeze-and-excitation to a neighbourhood of the same ground size at every stride."""
     cell_px = 1
     for module in backbone.modules():
         if isinstance(module, nn.Conv2d):
@@ -156,7 +156,7 @@ def _fit_pyramid(classifier: nn.Module, architecture: Architecture) -> None:
         convolution = cast(nn.Conv2d, branches.get_submodule(f"{position}.0"))
         convolution.dilation = convolution.padding = (rate, rate)
     branches[4] = LocalPooling(cast(nn.Sequential, branches[4]), architecture.pooled_cells)
-    # torchvision drops half of the channels, which short fits on few points do not recover from.
+    # torchvision's dropout of 0.5 is too strong for short fits to few points.
     cast(nn.Dropout, classifier.get_submodule("0.project.3")).p = DROPOUT
     last = cast(nn.Conv2d, classifier.get_submodule("1"))
     last.dilation = last.padding = (architecture.head_dilation, architecture.head_dilation)
@@ -182,8 +182,8 @@ def _take_bands(backbone: nn.Module, bands: int) -> None:
 def adapt_first_convolution(weight: Tensor, bands: int) -> Tensor:
     """Adapt a first convolution (O, I, k, k) to ``bands`` bands, keeping its response to grey.
 
-    Bands beyond the pretrained ones start as the mean of those; all are shifted and scaled alike, so
-    that a picture whose bands are alike gives the same features as before.
+    Additional bands start as the mean of the pretrained ones. All are shifted and scaled equally, so that an image
+    with equal bands gives the same features as before.
     """
     known = weight.shape[1]
     if bands == known:

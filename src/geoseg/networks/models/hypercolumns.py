@@ -1,8 +1,8 @@
-"""A frozen backbone with a linear head on several of its layers, read at one scale of the image or two.
+"""A frozen backbone with a linear head on several of its layers, at one or two image scales.
 
-Hypercolumns (Hariharan et al., CVPR 2015): fine layers keep edges, coarse ones know what a place is. The image
-enlarged shows the backbone details, the image as it is shows it twice the surroundings. A linear head commutes
-with bilinear upsampling, so the map costs the backbone and nothing else.
+Hypercolumns (Hariharan et al., CVPR 2015): fine layers keep edges, coarse layers keep semantics. The enlarged image
+shows details, the original image shows twice the context. A linear head commutes with bilinear upsampling, so
+mapping costs little more than the backbone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from geoseg.networks.features.texture import feature_count, texture
 from geoseg.networks.models.deeplab import BACKBONES, Architecture, build_network
 from geoseg.networks.models.timm_backbones import TimmStages, timm_stages
 
-if TYPE_CHECKING:  # scikit-learn comes with it, which mapping has no use for
+if TYPE_CHECKING:  # The module imports scikit-learn, which mapping does not need.
     from geoseg.networks.heads.logistic import Probe
 
 LAYERS = {
@@ -27,18 +27,18 @@ LAYERS = {
     "resnet101": ("relu", "layer1", "layer2", "layer3"),
     "mobilenet_v3_large": ("1", "3", "6", "12"),
 }
-"""The layers read of each backbone: the last ones of strides 2, 4, 8, and 16 (8 where dilated)."""
+"""Layers used of each backbone: the last ones at strides 2, 4, 8 and 16 (8 if dilated)."""
 
 
 class Stages(nn.ModuleDict):
-    """The stages of a backbone by name, in their order, which give the layers read."""
+    """The stages of a backbone by name, in order; the forward pass returns the layers used."""
 
     def __init__(self, stages: Mapping[str, nn.Module], layers: Sequence[str]) -> None:
         super().__init__(stages)
         self.layers = tuple(layers)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Return the layers read (N, F_i, h_i, w_i) of images (N, B, H, W)."""
+        """Return the layers used (N, F_i, h_i, w_i) of images (N, B, H, W)."""
         found, last = [], images
         for name, stage in self.items():
             last = stage(last)
@@ -47,18 +47,18 @@ class Stages(nn.ModuleDict):
         return found
 
     def late_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters behind the second layer read."""
+        """Return the parameters after the second layer used."""
         names = list(self)
         late = names[1 + names.index(self.layers[1]) :]
         return [parameter for name in late for parameter in self[name].parameters()]
 
 
 class LayerNetwork(nn.Module):
-    """A backbone up to the last layer read, and a 1x1 convolution on each layer.
+    """A backbone up to the last layer used, with a 1x1 convolution on each layer.
 
     Args:
-        backbone: From images to the layers read.
-        architecture: Bands, classes, scales, and whether colour and texture of all bands are read as well.
+        backbone: Module from images to the layers used.
+        architecture: Bands, classes, scales, and whether texture features of all bands are added.
     """
 
     def __init__(self, backbone: nn.Module, architecture: Architecture) -> None:
@@ -75,11 +75,11 @@ class LayerNetwork(nn.Module):
 
     @property
     def bands(self) -> int:
-        """B, the channels of the images that the network takes."""
+        """B, the number of input channels."""
         return self._architecture.bands
 
     def features(self, images: Tensor) -> list[Tensor]:
-        """Return the layers read (N, F_i, h_i, w_i) of images (N, B, H, W), scale by scale."""
+        """Return the layers used (N, F_i, h_i, w_i) of images (N, B, H, W), scale by scale."""
         found = self._stages(images)
         return [*found, texture(images)] if self._architecture.has_texture else found
 
@@ -99,7 +99,7 @@ class LayerNetwork(nn.Module):
 
     @torch.no_grad()
     def write(self, probe: Probe) -> None:
-        """Let the heads give the scores of a probe of all layers' features side by side."""
+        """Copy a probe of the concatenated layers' features into the heads."""
         heads = [cast(nn.Conv2d, head) for head in self.heads]
         parts = torch.split(probe.weight, [head.in_channels for head in heads], dim=1)
         for head, part in zip(heads, parts, strict=True):
@@ -109,9 +109,9 @@ class LayerNetwork(nn.Module):
 
 
 def late_parameters(network: nn.Module) -> list[nn.Parameter]:
-    """Return the parameters of a layer network's late stages; the others and the heads are let stay as they are.
+    """Return the parameters of a layer network's late stages; freeze the other stages and the heads.
 
-    What the early stages see (edges, grain) holds everywhere; keeping them saves a third of a step.
+    The features of the early stages (edges, grain) are general; freezing them saves a third of the time of a step.
     """
     assert isinstance(network, LayerNetwork)
     network.requires_grad_(False)
@@ -133,7 +133,7 @@ def build_layer_network(architecture: Architecture) -> LayerNetwork:
     """Build the network with random weights (drawn from torch's generator), in evaluation mode.
 
     Raises:
-        SettingsError: The backbone is one of timm's, and timm is not installed or has no such network.
+        SettingsError: The backbone belongs to timm, and timm is not installed or has no such network.
     """
     backbone = _stages(architecture) if architecture.backbone in BACKBONES else timm_stages(architecture)
     return LayerNetwork(backbone, architecture).eval()

@@ -1,4 +1,4 @@
-"""Whether a network's features depend on the window in which they are computed, found by measurement."""
+"""Measure whether the features of a network depend on the window."""
 
 from __future__ import annotations
 
@@ -10,29 +10,30 @@ from torch.nn import functional
 
 HEIGHT_PX = 32
 REACHES_PX = (384, 1152)
-"""How far from a window's border its features must be the same; the second where a network sees further."""
+"""Distances from the border at which features must be equal; the second is for larger receptive fields."""
 CORE_PX = 64
 CUT_PX = 160
-"""What is cut off: an odd multiple of 32 px, as windows may start at any multiple of 32."""
+"""Columns to remove: an odd multiple of 32 px, because windows may start at any multiple of 32."""
 TOLERANCE = 1e-4
-"""The largest change in standard deviations of the features; rounding changes them by 1e-5 at most."""
+"""Maximum change in standard deviations of the features; rounding errors are at most 1e-5."""
 
 
 @torch.no_grad()
 def is_local(network: nn.Module) -> bool:
-    """Say whether a network gives a place the same features in windows of different size and surroundings.
+    """Return whether features at a position are the same in windows of different size and surroundings.
 
-    Compared are a random image and the same without its first columns, which are brighter and of more contrast. Far
-    from the cut only global attention, pooling, normalisation and the like can tell the two apart. What the network can
-    see (its receptive field) may be larger than the distance, as long as nothing changes (Luo et al., NeurIPS 2016).
+    A random image is compared with the same image without its first columns, which are brighter and have more
+    contrast.
+    Far from the cut only global attention, pooling, normalisation and the like can cause a difference. The receptive
+    field may exceed the distance if nothing changes (Luo et al., NeurIPS 2016).
 
     Args:
-        network: From images (N, 3, H, W) to a list of feature maps. Its parameters and statistics are replaced by
-            random ones, drawn from torch's generator: layers that start at zero would hide what follows them.
+        network: Module from images (N, 3, H, W) to a list of feature maps. Its parameters and statistics are replaced
+            by random ones from torch's generator, because a layer of zeros would hide the layers after it.
 
     Raises:
         ValueError: The features are not aligned with the pixels.
-        RuntimeError: It does not compute images of every size.
+        RuntimeError: The network does not accept images of every size.
     """
     _randomise(network)
     return any(_largest_change(network, reach) < TOLERANCE for reach in REACHES_PX)
@@ -57,7 +58,7 @@ def _aligned(network: nn.Module, images: Tensor) -> Sequence[Tensor]:
 
 
 def _change(whole: Tensor, part: Tensor, reach: int) -> float:
-    """Return the largest change of features in the core, in their standard deviations."""
+    """Return the largest change of the features in the core, in standard deviations."""
     cells = part.shape[-1] * CORE_PX // (reach + CORE_PX)
     one, other = whole[..., -cells:], part[..., -cells:]
     change = float((one - other).abs().max() / one.std().clamp_min(torch.finfo(one.dtype).tiny))
@@ -65,14 +66,14 @@ def _change(whole: Tensor, part: Tensor, reach: int) -> float:
 
 
 def _randomise(network: nn.Module) -> None:
-    """Give every layer a part in the output, and the batch norms the statistics of what they meet."""
+    """Randomise all parameters so that every layer affects the output; estimate the batch norm statistics."""
     for name, parameter in network.named_parameters():
         if name.endswith("bias"):
             parameter.normal_(0, 0.2)
         elif parameter.numel() == max(parameter.shape, default=1):
             parameter.uniform_(0.5, 1.5)
         else:
-            # He et al. (2015): features keep their size, so that no part of the network fades.
+            # He et al. (2015): keeps the scale of the features through the network.
             parameter.normal_(0, (2 * len(parameter) / parameter.numel()) ** 0.5)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d) and module.track_running_stats:

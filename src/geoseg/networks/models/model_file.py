@@ -1,7 +1,7 @@
 """The model file: weights and everything needed to use them, in one safetensors file.
 
 The tensors are the network's state; the file's metadata holds ``geoseg_format`` and a JSON record.
-Nothing in it is executed when it is read.
+Reading it runs no code.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from geoseg.networks.models.hypercolumns import build_layer_network
 
 @dataclass(frozen=True)
 class Model:
-    """A network with its record, and the SHA-256 of the file it came from ("" before it is saved)."""
+    """A network with its record and the SHA-256 of its file ("" before it is saved)."""
 
     network: nn.Module
     record: ModelRecord
@@ -48,15 +48,14 @@ def read_model(path: Path, output_stride: int | None = None) -> Model:
 
     Args:
         path: The file.
-        output_stride: Pixels per cell of the logits if not as trained: a ResNet trained at 16 can map
-            at 8.
+        output_stride: Output stride in pixels, if different from training: a ResNet trained at 16 can map at 8.
 
     Raises:
-        ModelFileError: No such file, damaged, not a model file, or from a newer version.
+        ModelFileError: The file is missing, damaged, not a model file, or from a newer version.
         SettingsError: The model cannot map at this output stride.
     """
     with model_file_errors(path):
-        # Not mapped into memory: a file that is replaced under a process that serves it would kill that process.
+        # Read instead of memory-mapped: replacing a mapped file would crash the process that has it open.
         content = path.read_bytes()
         record = checked_record(path, read_metadata(BytesIO(content)))
         if output_stride is not None:
@@ -70,18 +69,18 @@ def read_model(path: Path, output_stride: int | None = None) -> Model:
 
 
 def build_from_tensors(architecture: Architecture, tensors: Mapping[str, Tensor]) -> nn.Module:
-    """Build the network that an architecture asks for, of these tensors.
+    """Build the network of an architecture from its tensors.
 
     Raises:
-        RuntimeError: They do not fit.
-        ValueError: They make no forest.
+        RuntimeError: The tensors do not fit the architecture.
+        ValueError: The tensors do not form a forest of these classes.
     """
     if architecture.head == "forest":
         trees = trees_from_state(tensors)
         if trees.shares.shape[-1] != architecture.classes:
             raise ValueError("the forest has other classes")
         return ForestNetwork(trees, architecture.bands)
-    # Without memory of its own: no weights are drawn only to be replaced.
+    # On the meta device, so that no random weights are allocated and then replaced.
     with torch.device("meta"):
         network = (build_layer_network if architecture.head == "linear" else build_network)(architecture)
     wanted = {name: tensor.dtype for name, tensor in network.state_dict().items()}

@@ -1,4 +1,4 @@
-"""What a model is, in the words of the STAC machine-learning-model extension (version 1.4)."""
+"""Metadata of a model in the STAC machine-learning-model (MLM) extension, version 1.4."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NAMES = {"aspp": "DeepLabV3", "linear": "linear head on frozen layers", "forest
 
 
 def mlm_properties(model: Model) -> dict[str, Any]:
-    """Return the properties ``mlm:...`` of a model."""
+    """Return the ``mlm:...`` properties of a model."""
     record = model.record
     architecture = record.architecture
     side = architecture.patch_px

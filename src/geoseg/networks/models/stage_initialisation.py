@@ -1,4 +1,4 @@
-"""A gentle start for stages of a pretrained ResNet that no weights were found for."""
+"""Identity initialisation for the stages of a ResNet without pretrained weights."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from torchvision.models.resnet import Bottleneck
 
 
 def init_identity_blocks(network: nn.Module, missing: Collection[str]) -> int:
-    """Let blocks without weights pass their input on, so that a random stage does not garble it.
+    """Initialise blocks without weights as the identity, so that a random stage does not distort the features.
 
-    The residual branch starts at zero (Goyal et al., 2017). A shortcut that widens its input starts
-    as the input and its negative, of which the ReLU keeps everything (concatenated ReLU, Shang et
-    al., ICML 2016).
+    The residual branch starts at zero (Goyal et al., 2017). A shortcut with more output channels starts as the input
+    and its negative, so that the ReLU loses nothing (concatenated ReLU, Shang et al., ICML 2016).
 
     Args:
         network: The network; changed in place.
-        missing: Names of the parameters that no weights were found for.
+        missing: Names of the parameters without pretrained weights.
 
     Returns:
-        How many blocks were changed.
+        Number of blocks changed.
     """
     changed = 0
     for name, block in network.named_modules():

@@ -1,8 +1,8 @@
-"""A first convolution to start from where there are no pretrained weights.
+"""Initialisation of the first convolution without pretrained weights.
 
 Networks trained on photographs learn blobs of colour and oriented gratings in their first layer
-(Krizhevsky et al., NeurIPS 2012). Starting from them spares the few labels of a point-supervised run
-from having to find them.
+(Krizhevsky et al., NeurIPS 2012). Starting from such filters leaves the few labels of a point-supervised run for the
+later layers.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from torch import Tensor, nn
 
 
 def init_stem(network: nn.Module, missing: Collection[str]) -> bool:
-    """Start the first convolution from blobs and gratings if no weights were found for it.
+    """Initialise the first convolution with blobs and gratings if it has no pretrained weights.
 
     Args:
         network: The network; changed in place.
-        missing: Names of the parameters that no weights were found for.
+        missing: Names of the parameters without pretrained weights.
 
     Returns:
-        Whether it was changed.
+        Whether the convolution was changed.
     """
     name, first = next((n, m) for n, m in network.named_modules() if isinstance(m, nn.Conv2d))
     if f"{name}.weight" not in missing:
@@ -35,9 +35,9 @@ def init_stem(network: nn.Module, missing: Collection[str]) -> bool:
 def init_gabor_filters(convolution: nn.Conv2d) -> None:
     """Fill a first convolution with colour blobs and Gabor filters, drawn from torch's generator.
 
-    Half of the filters are Gaussian blobs that each weigh the bands in their own way; half are
-    gratings of random direction, wavelength and phase over a mix of bands. Each has the norm that
-    Kaiming's rule (fan out) expects of it.
+    Half of the filters are Gaussian blobs, half are gratings of random direction, wavelength and phase. Each has
+    random
+    band weights, and the expected norm of Kaiming initialisation (fan out).
 
     Args:
         convolution: Weights of shape (O, B, k, k); changed in place.

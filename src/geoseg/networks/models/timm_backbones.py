@@ -1,4 +1,4 @@
-"""Backbones of timm: any convolutional network that it has, by name, with its weights or those of a file."""
+"""Backbones from timm: any of its convolutional networks by name, with its weights or weights from a file."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from geoseg.networks.models.locality import is_local
 from geoseg.networks.models.weights import NO_WEIGHTS_HINT, WeightsReport, check_finite
 
 MAX_STRIDE = 16
-"""Stages of coarser strides are left out: a pixel's class depends on what lies near it."""
+"""Stages with coarser strides are left out: the class of a pixel depends on its neighbourhood."""
 _MIN_STAGES = 2
 _OPTIONS = {"features_only": True}
 
 
 class TimmStages(nn.Module):
-    """The stages of a network of timm's up to stride 16."""
+    """The stages of a timm network up to stride 16."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Return the layers read (N, F_i, h_i, w_i) of images (N, B, H, W)."""
+        """Return the layers used (N, F_i, h_i, w_i) of images (N, B, H, W)."""
         return list(self.network(images))
 
     def late_parameters(self) -> list[nn.Parameter]:
@@ -41,16 +41,16 @@ class TimmStages(nn.Module):
 
 
 def timm_stages(architecture: Architecture, weights: str = "none") -> TimmStages:
-    """Build the stages of a network of timm's.
+    """Build the stages of a timm network.
 
     Args:
-        architecture: The backbone's name as timm has it, and the bands.
-        weights: "none" (random), "imagenet" (timm's own for the name, downloaded) or a path.
+        architecture: Backbone (a name in timm) and bands.
+        weights: "none" (random), "imagenet" (timm's pretrained weights, downloaded) or a path.
 
     Raises:
-        SettingsError: timm is not installed, has no such network or no weights for it, they cannot be downloaded, or
-            the network's features would depend on the window.
-        ModelFileError: The weights' file cannot be read.
+        SettingsError: timm is not installed, has no such network or no weights for it; the weights cannot be
+            downloaded; or the features would depend on the window.
+        ModelFileError: The weights file cannot be read.
     """
     name = architecture.backbone
     timm = _timm(name)
@@ -59,7 +59,9 @@ def timm_stages(architecture: Architecture, weights: str = "none") -> TimmStages
         raise SettingsError(
             "there is no such backbone",
             where="--backbone",
-            expected=", ".join(BACKBONES) + " or a name of timm's" + (f", such as {near}" if near else ""),
+            expected=", ".join(BACKBONES)
+            + " or the name of a timm network"
+            + (f", such as {near}" if near else ""),
             got=name,
         )
     source: dict[str, Any] = {"pretrained": weights != "none"}
@@ -73,10 +75,12 @@ def timm_stages(architecture: Architecture, weights: str = "none") -> TimmStages
     except (OSError, RuntimeError, ValueError) as error:
         if weights not in ("none", "imagenet"):
             raise ModelFileError(
-                f"these weights do not fit timm's {name}", where=weights, got=str(error).splitlines()[0]
+                f"these weights do not fit the timm network {name}",
+                where=weights,
+                got=str(error).splitlines()[0],
             ) from error
         raise SettingsError(
-            f"timm's weights of {name} are not on this machine and cannot be downloaded",
+            f"the timm weights of {name} are not on this machine and cannot be downloaded",
             where="--weights",
             got=str(error).splitlines()[0],
             hint=NO_WEIGHTS_HINT,
@@ -85,10 +89,10 @@ def timm_stages(architecture: Architecture, weights: str = "none") -> TimmStages
 
 @cache
 def _usable_stages(name: str) -> tuple[int, ...]:
-    """Return the positions of the stages that are read of a network of timm's.
+    """Return the indices of the stages of a timm network that are used.
 
     Raises:
-        SettingsError: It cannot map windows.
+        SettingsError: The network cannot map windows.
     """
     timm = _timm(name)
     with torch.device("cpu"), torch.random.fork_rng(devices=[]):
@@ -106,13 +110,13 @@ def _usable_stages(name: str) -> tuple[int, ...]:
             TypeError,
             ValueError,
         ) as error:
-            raise _unusable(name, "it has no stages to read") from error
+            raise _unusable(name, "it does not return intermediate stages") from error
         if len(chosen) < _MIN_STAGES:
             raise _unusable(name, f"its stages have strides {', '.join(map(str, strides))}")
         try:
             is_usable = is_local(network)
         except (AssertionError, RuntimeError, TypeError, ValueError) as error:
-            raise _unusable(name, "it does not give features for windows of every size") from error
+            raise _unusable(name, "it does not accept windows of every size") from error
     if not is_usable:
         why = "its output would depend on the window size (global attention, pooling or normalisation)"
         raise _unusable(name, why)
@@ -120,10 +124,10 @@ def _usable_stages(name: str) -> tuple[int, ...]:
 
 
 class SamePadding(nn.Conv2d):
-    """A convolution with TensorFlow's "same" padding, as it is for images whose sides are multiples of the stride.
+    """A convolution with TensorFlow's "same" padding for image sides that are multiples of the stride.
 
-    Windows start and end at multiples of 32 px. A padding that is computed from the size of each image would cost
-    exporters many minutes, and shift the features of other sizes.
+    Windows start and end at multiples of 32 px. Padding computed from the image size would make exports take many
+    minutes, and would shift the features of images of other sizes.
     """
 
     def __init__(self, convolution: nn.Conv2d) -> None:
@@ -147,7 +151,7 @@ class SamePadding(nn.Conv2d):
 
 
 def _with_fixed_padding(network: nn.Module) -> nn.Module:
-    """Return a network of timm's whose convolutions pad every image alike; changed in place."""
+    """Replace timm's size-dependent "same" padding by a fixed padding, in place; return the network."""
     for name, module in list(network.named_modules()):
         if type(module).__name__ == "Conv2dSame":
             network.set_submodule(name, SamePadding(cast(nn.Conv2d, module)))
@@ -155,19 +159,21 @@ def _with_fixed_padding(network: nn.Module) -> nn.Module:
 
 
 def load_timm_weights(network: nn.Module, architecture: Architecture, weights: str) -> WeightsReport:
-    """Load weights into a network whose ``backbone`` is one of timm's; its heads stay as they are.
+    """Load weights into the timm ``backbone`` of a network; the heads are unchanged.
 
     Raises:
         SettingsError: As :func:`timm_stages`.
-        ModelFileError: The file cannot be read, nothing in it fits, or it holds values that are not numbers.
+        ModelFileError: The file cannot be read, no tensor in it fits, or it holds values that are not finite.
     """
-    # timm passes over what does not fit in silence: what is as at random was not found. Only convolutions tell, since
-    # statistics and biases start alike.
+    # timm silently ignores tensors that do not fit: a convolution equal to its random start was not found.
+    # Statistics and biases start with constants, so only convolutions are compared.
     fresh, found = (_state_with_fixed_seed(architecture, source) for source in ("none", weights))
     kernels = [name for name, tensor in found.items() if tensor.dim() > 1]
     missing = [name for name in kernels if torch.equal(found[name], fresh[name])]
     if len(missing) == len(kernels):
-        raise ModelFileError(f"no tensor in these weights fits timm's {architecture.backbone}", where=weights)
+        raise ModelFileError(
+            f"no tensor in these weights fits the timm network {architecture.backbone}", where=weights
+        )
     check_finite(found, weights)
     network.get_submodule("backbone").load_state_dict(found)
     heads = [name for name in network.state_dict() if not name.startswith("backbone.")]
@@ -180,7 +186,7 @@ def load_timm_weights(network: nn.Module, architecture: Architecture, weights: s
 
 
 def _state_with_fixed_seed(architecture: Architecture, weights: str) -> dict[str, Tensor]:
-    """Return the state of a backbone whose random weights are always the same."""
+    """Return the state dict of a backbone with a fixed random seed."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return timm_stages(architecture, weights).state_dict()
@@ -189,7 +195,7 @@ def _state_with_fixed_seed(architecture: Architecture, weights: str) -> dict[str
 def _timm(name: str) -> Any:
     if find_spec("timm") is None:
         raise SettingsError(
-            "there is no such backbone here; others come with timm, which is not installed",
+            "unknown backbone; more backbones are available with timm, which is not installed",
             where="--backbone",
             expected=", ".join(BACKBONES),
             got=name,

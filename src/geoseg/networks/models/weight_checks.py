@@ -1,4 +1,4 @@
-"""Whether a backbone and its pretrained weights can be had, found out before any raster is read."""
+"""Check that a backbone and its pretrained weights are available, before any raster is read."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from geoseg.networks.models.weights import read_weights
 
 
 def check_weights(weights: str, backbone: str) -> None:
-    """Make sure that a backbone and its weights can be had; named weights are downloaded.
+    """Check that a backbone and its weights are available; named weights are downloaded.
 
     Args:
         weights: "imagenet", "coco", "none" or a path.
-        backbone: One of ``BACKBONES`` or a name of timm's.
+        backbone: One of ``BACKBONES`` or the name of a timm network.
 
     Raises:
         SettingsError: There is no such backbone, or the named weights cannot be downloaded.

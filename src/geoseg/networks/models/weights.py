@@ -1,4 +1,4 @@
-"""Pretrained weights: found by name or path, read without running code, fitted to the network."""
+"""Pretrained weights: download by name or read from a file without running code, and load into a network."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _COCO = {
 }
 CHOICES = 'one of "imagenet", "coco", "none", or the path of a .safetensors or .pth file'
 NO_WEIGHTS_HINT = (
-    "Use --recipe forest, which needs no weights; or name a file with --weights FILE; or start at random with "
-    "--weights none."
+    "Use --recipe forest, which needs no weights; or give a file with --weights FILE; or start from random weights "
+    "with --weights none."
 )
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 _PREFIXES = ("module.", "_orig_mod.", "model.")
@@ -37,14 +37,14 @@ _PREFIXES = ("module.", "_orig_mod.", "model.")
 
 @dataclass(frozen=True)
 class WeightsReport:
-    """What became of the weights.
+    """Result of loading weights.
 
     Attributes:
         source: "imagenet", "coco", "none" or a path.
-        loaded: Tensors taken over.
-        missing: Names of the network's tensors that start at random.
-        unused: Names of the tensors that have no place in the network, or another shape.
-        overflowed: Tensors with infinite values in float16, which became the largest float16.
+        loaded: Number of tensors loaded.
+        missing: Names of the network's tensors that keep random values.
+        unused: Names of the file's tensors that the network lacks or has in another shape.
+        overflowed: Number of float16 tensors with infinite values, which were set to the largest float16.
     """
 
     source: str
@@ -54,7 +54,7 @@ class WeightsReport:
     overflowed: int = 0
 
     def describe(self) -> str:
-        """Return one line for people."""
+        """Return a one-line summary for users."""
         if not self.loaded:
             return f"Weights: {self.source}; all parameters start at random."
         missing = [n for n in self.missing if n.startswith("backbone.")]
@@ -72,12 +72,12 @@ def load_weights(network: nn.Module, weights: str, backbone: str) -> WeightsRepo
     Args:
         network: The network; changed in place.
         weights: "imagenet", "coco", "none" or a path.
-        backbone: The network's backbone, for the names.
+        backbone: Name of the network's backbone.
 
     Raises:
-        SettingsError: No such choice, or the named weights cannot be downloaded.
-        ModelFileError: The file cannot be read without running code, nothing in it fits, or it holds
-            values that are not numbers.
+        SettingsError: The named weights cannot be downloaded.
+        ModelFileError: The file cannot be read without running code, no tensor fits, or it holds values that are not
+            finite.
     """
     if weights == "none":
         return WeightsReport("none", 0, tuple(network.state_dict()), ())
@@ -112,7 +112,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     """Read the tensors of a .safetensors or .pth file without unpickling code.
 
     Raises:
-        ModelFileError: No such file, damaged, or it holds more than tensors.
+        ModelFileError: The file is missing, damaged, or holds more than tensors.
     """
     if not path.is_file():
         raise ModelFileError("no such weights file", where=path, expected=CHOICES, hint=NO_WEIGHTS_HINT)
@@ -122,7 +122,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
         raise ModelFileError("the weights file is damaged", where=path, got=_first_line(error)) from error
-    except Exception as error:  # torch raises pickle.UnpicklingError, which needs pickle to be named
+    except Exception as error:  # torch raises pickle.UnpicklingError, which would need an import of pickle
         raise ModelFileError(
             "the weights file holds more than tensors and was not unpickled",
             where=path,
@@ -147,7 +147,7 @@ def _tensors(content: object, path: Path) -> dict[str, Tensor]:
 
 
 def read_weights(weights: str, backbone: str) -> dict[str, Tensor]:
-    """Return the tensors of weights by name, downloaded unless they are on this machine, or of a file.
+    """Return the tensors of named weights (downloaded if needed) or of a file.
 
     Raises:
         SettingsError: The named weights cannot be downloaded.
@@ -170,7 +170,7 @@ def read_weights(weights: str, backbone: str) -> dict[str, Tensor]:
 
 
 def _canonical_name(name: str) -> str:
-    """Return a parameter's name as ``backbone.*`` or ``classifier.*``, free of what wrappers put before it."""
+    """Return a parameter name as ``backbone.*`` or ``classifier.*``, without the prefixes of wrappers."""
     while name.startswith(_PREFIXES):
         name = name.split(".", 1)[1]
     if name.startswith(("backbone.", "classifier.", "aux_classifier.")):
@@ -179,7 +179,7 @@ def _canonical_name(name: str) -> str:
 
 
 def _has_overflowed(tensor: Tensor) -> bool:
-    """Return whether float16 was too small for a value, as for variances of He et al.'s weights."""
+    """Return whether a value overflowed float16, as variances of He et al.'s weights do."""
     return tensor.dtype == torch.float16 and bool(tensor.isinf().any())
 
 
@@ -189,15 +189,15 @@ def _clamp_overflow(tensor: Tensor) -> Tensor:
 
 
 def check_finite(state: Mapping[str, Tensor], where: str) -> None:
-    """Make sure that all weights are finite.
+    """Check that all weights are finite.
 
     Raises:
-        ModelFileError: Some are not.
+        ModelFileError: A weight is infinite or NaN.
     """
     bad = [n for n, t in state.items() if t.is_floating_point() and not bool(t.isfinite().all())]
     if bad:
         raise ModelFileError(
-            "the weights hold values that are not numbers",
+            "the weights hold values that are infinite or NaN",
             where=where,
             expected="finite values",
             got=_shorten(bad),

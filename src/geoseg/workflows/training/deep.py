@@ -17,7 +17,7 @@ from geoseg.learning.calibration import Calibration, HeldOut, fit_temperature
 from geoseg.learning.validation import Fold, spatial_folds
 from geoseg.networks.features.point_features import read_logits, sort_by_cell, subsample_points
 from geoseg.networks.fitting.checkpoints import Checkpoint
-from geoseg.networks.fitting.loop import EpochRecord, FitPlan, Start, fit
+from geoseg.networks.fitting.loop import EpochRecord, FitPlan, InitialState, fit
 from geoseg.networks.fitting.quick import limit_views
 from geoseg.networks.fitting.unlabelled_losses import UnlabelledLosses
 from geoseg.networks.models.hypercolumns import late_parameters
@@ -212,7 +212,7 @@ def tuning_seconds(job: Job, started: Trained) -> float:
     return trial.history[-1].seconds * plan.epochs * -(-plan.patches // plan.batch)
 
 
-def _prepare(job: Job, started: Trained) -> tuple[Start, FitPlan]:
+def _prepare(job: Job, started: Trained) -> tuple[InitialState, FitPlan]:
     """Return what to tune, tensors of its own, and how."""
     settings = job.settings
     own = {name: tensor.clone() for name, tensor in started.state.items()}
@@ -225,7 +225,7 @@ def _prepare(job: Job, started: Trained) -> tuple[Start, FitPlan]:
         )
     teacher = copy.deepcopy(network).eval() if "self-training" in settings.losses else None
     plan = replace(fit_plan(job, SCHEDULE), unlabelled_losses=unlabelled_losses, has_fixed_norms=True)
-    return Start(network, (late_parameters(network), []), teacher=teacher), plan
+    return InitialState(network, (late_parameters(network), []), teacher=teacher), plan
 
 
 def absent_classes(points: Points, classes: int) -> dict[str, tuple[bool, ...]]:
@@ -238,7 +238,7 @@ def absent_classes(points: Points, classes: int) -> dict[str, tuple[bool, ...]]:
 
 
 def guide(losses: Collection[str], calibration: Calibration) -> UnlabelledLosses:
-    """Return the unlabelled_losses that consists of these losses.
+    """Return the losses on unlabelled pixels of these names.
 
     Args:
         losses: Their names, as in the settings.

@@ -29,7 +29,7 @@ from geoseg.networks.features.point_features import (
 )
 from geoseg.networks.fitting.devices import choose_device, choose_precision
 from geoseg.networks.fitting.head_initialisation import can_init_head, init_head
-from geoseg.networks.fitting.loop import EpochRecord, FitPlan, Start, fit
+from geoseg.networks.fitting.loop import EpochRecord, FitPlan, InitialState, fit
 from geoseg.networks.fitting.quick import fit_quick
 from geoseg.networks.heads.forest import fit_forest
 from geoseg.networks.models.deeplab import BACKBONES, COLORS, Architecture, build_network, split_parameters
@@ -145,7 +145,7 @@ def pfce(job: Job) -> Trained:
         if checkpoint is None:
             init_head(network, data, plan, missing=report.missing, progress=job.progress)
     fitted = fit(
-        Start(network, split_parameters(network, report.missing), checkpoint),
+        InitialState(network, split_parameters(network, report.missing), checkpoint),
         data,
         plan,
         progress=job.progress,
