@@ -48,7 +48,7 @@ def test_a_truncated_model_file_is_refused(geoseg, model, raster, tmp_path, kept
 
     outcome = geoseg("predict", damaged, raster, "-o", tmp_path / "map.tif")
 
-    assert_fails(outcome, MODEL, f"{damaged}: the model file is damaged", "expected a whole file")
+    assert_fails(outcome, MODEL, f"{damaged}: the model file is damaged", "expected a complete file")
     assert_fails(geoseg("info", damaged), MODEL, f"{damaged}: the model file is damaged")
     assert files(tmp_path) == {"damaged.geoseg"}
 

@@ -29,7 +29,7 @@ def test_spellings_that_are_equal_when_compared_are_one_class_spelt_as_most_poin
     assert found.legend.names == ("field", "water", "wood")
     assert found.class_id.tolist() == [2, 2, 2, 1, 1, 1, 0, 0]
     assert found.warnings == (
-        "Spellings were taken for one class: 'wood' (2), 'wood ' (1) as 'wood'; 'WATER' (1), 'water' (2) as 'water'.",
+        "Different spellings were merged into one class: 'wood' (2), 'wood ' (1) as 'wood'; 'WATER' (1), 'water' (2) as 'water'.",
     )
 
 
@@ -117,9 +117,7 @@ def test_a_code_past_the_legend_is_refused_beside_its_ids():
 
 
 def test_a_misspelt_class_is_refused_with_the_name_it_is_like():
-    with pytest.raises(
-        LegendError, match=r"got 'watter' \(1 points\)\. Was it meant to be 'water' for 'watter'"
-    ):
+    with pytest.raises(LegendError, match=r"got 'watter' \(1 points\)\. Did you mean 'water' for 'watter'"):
         ids_in_legend(["wood", "watter"], LAND, "f.csv")
 
 

@@ -1,4 +1,4 @@
-"""Accuracy of a map: one confusion matrix and the scores read off it."""
+"""Accuracy of a map: the confusion matrix and the scores derived from it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _VALUES = 256
 def confusion_matrix(truth: NDArray[np.uint8], mapped: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
     """Count pixels (or points) by true class in rows and mapped class in columns.
 
-    Where the truth is 255 nothing is counted. Where the truth has a class and the map is 255 (no
-    prediction) the pixel is counted as missed: column C, which belongs to no class.
+    Pixels with truth 255 are not counted. Pixels with a true class and map value 255 (no prediction) are counted as
+    errors in column C.
 
     Args:
         truth: Class ids, any shape; 255 is unlabelled.
@@ -29,7 +29,7 @@ def confusion_matrix(truth: NDArray[np.uint8], mapped: NDArray[np.uint8], classe
         int64, shape (C, C + 1).
 
     Raises:
-        LegendError: The truth or the map holds an id that is neither below C nor 255.
+        LegendError: The truth or the map holds an id other than 0..C-1 and 255.
     """
     labelled = truth != UNLABELLED
     pairs = truth[labelled].astype(np.intp) * _VALUES + mapped[labelled]
@@ -44,7 +44,7 @@ def _check_classes(counts: NDArray[np.intp], classes: int, where: str) -> None:
     foreign = np.flatnonzero(counts[classes:UNLABELLED]) + classes
     if len(foreign):
         raise LegendError(
-            "a class id that the legend lacks",
+            "a class id is not in the legend",
             where=where,
             expected=f"ids 0..{classes - 1}, or {UNLABELLED}",
             got=", ".join(map(str, foreign)),
@@ -53,7 +53,7 @@ def _check_classes(counts: NDArray[np.intp], classes: int, where: str) -> None:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Scores 0..1 of a confusion matrix (Congalton, 1991); NaN where a score does not exist.
+    """Scores 0..1 of a confusion matrix (Congalton, 1991); NaN where a score is undefined.
 
     Attributes:
         confusion: int64 (C, C + 1), truth in rows; the last column counts pixels left unmapped.
@@ -62,7 +62,7 @@ class Accuracy:
         precision: User's accuracy by class; NaN for a class absent from the reference or the map.
         recall: Producer's accuracy by class; NaN for a class absent from the reference.
         miou: Mean IoU over the classes present in the reference.
-        overall_accuracy: Share of the labelled pixels that is mapped right.
+        overall_accuracy: Share of the labelled pixels with the correct class.
     """
 
     confusion: NDArray[np.int64]
@@ -75,7 +75,7 @@ class Accuracy:
 
 
 def accuracy(confusion: NDArray[np.int64]) -> Accuracy:
-    """Read the scores off a confusion matrix of shape (C, C) or (C, C + 1), truth in rows."""
+    """Compute the scores of a confusion matrix of shape (C, C) or (C, C + 1), truth in rows."""
     classes = len(confusion)
     right = np.diagonal(confusion[:, :classes]).astype(np.float64)
     true = confusion.sum(axis=1).astype(np.float64)
@@ -94,7 +94,7 @@ def accuracy(confusion: NDArray[np.int64]) -> Accuracy:
 
 
 def accuracy_record(scores: Accuracy, names: Sequence[str]) -> dict[str, object]:
-    """Return the scores as they stand in result files: fractions, by class name, null where absent."""
+    """Return the scores for result files: fractions by class name, null for absent classes."""
     classes = len(scores.iou)
     return {
         "miou": _number(scores.miou),

@@ -1,4 +1,4 @@
-"""Simulated people who label: where in a mask their points may lie, and how they add_errors."""
+"""Simulated annotators: the positions of their points in a mask, and their errors."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ Places = Literal["pixel", "component", "interior", "centre"]
 
 @dataclass(frozen=True)
 class Annotator:
-    """A person who labels.
+    """A simulated annotator.
 
     Attributes:
-        places: Where a point may lie: any "pixel" of its class; "component" draws a connected component first, whatever
-            its size, then a pixel of it; "interior" keeps off other classes; "centre" is the middle of a component.
-        margin_px: How far "interior" stays from other classes.
-        jitter_px: How far a "centre" may be missed, within the class.
-        location_error_px: Points lie 1 to this many pixels off, whatever is there; 0 for none.
-        wrong_share: Share of an image's points with the label of another class; not a whole number of them is rounded
-            up or down by chance.
+        places: Position of a point: any "pixel" of its class; "component" draws a connected component, independent of
+            its size, then a pixel of it; "interior" keeps a distance from other classes; "centre" is the middle of a
+            component.
+        margin_px: Distance of "interior" from other classes in pixels.
+        jitter_px: Maximum deviation from a "centre" in pixels, within the class.
+        location_error_px: Maximum location error in pixels, at least 1 and regardless of the class; 0 for none.
+        wrong_share: Share of an image's points with a wrong label; a fractional number is rounded up or down at
+            random.
     """
 
     places: Places = "pixel"
@@ -41,12 +42,12 @@ class Annotator:
 
 
 class Candidates(Mapping[str, Mask]):
-    """Masks (H, W) by image name, 255 where an annotator would place no point.
+    """Masks (H, W) by image name, 255 where the annotator places no point.
 
     Args:
-        masks: Class ids, 255 for unlabelled; each is looked up when it is asked for.
-        annotator: Who labels.
-        tile_px: Where budgets count for tiles: their side. A component ends at the border of its tile.
+        masks: Class ids, 255 for unlabelled; each is read on access.
+        annotator: The annotator.
+        tile_px: Side of the tiles, if budgets apply per tile. Components end at the borders of tiles.
     """
 
     def __init__(self, masks: Mapping[str, Mask], annotator: Annotator, tile_px: int | None = None) -> None:
@@ -71,17 +72,17 @@ class Candidates(Mapping[str, Mask]):
 
 
 class ComponentKeyFactors(Mapping[str, NDArray[np.float64]]):
-    """What keys are multiplied by (H, W) by image name, so that connected components are drawn, whatever their size.
+    """Factors of the random keys (H, W) by image name that make connected components equally likely.
 
-    Of a Poisson process the first s arrivals are, but for their order, s uniform numbers times the time of the next
-    one, which is gamma distributed. So the pixels of a component of s pixels are arrivals of a process of rate 1, and
-    the smallest keys of a class are what comes first of all its components: each time any of them that has a pixel left,
-    evenly, then any pixel of it that was not drawn.
+    The first s arrivals of a Poisson process are, up to their order, s uniform numbers times the next arrival time,
+    which is gamma distributed. So the keys of a component of s pixels are arrivals of a process of rate 1. The
+    smallest keys of a class are the first arrivals over all its components. Each draw takes a random component with
+    pixels left, all equally likely, and then a random remaining pixel of it.
 
     Args:
-        masks: Class ids, 255 for unlabelled; each is looked up when it is asked for.
-        seed: Seed of the gamma numbers, which depend on it and the image's name alone.
-        tile_px: Where budgets count for tiles: their side. A component ends at the border of its tile.
+        masks: Class ids, 255 for unlabelled; each is read on access.
+        seed: Seed of the gamma numbers, which depend only on it and the image name.
+        tile_px: Side of the tiles, if budgets apply per tile. Components end at the borders of tiles.
     """
 
     def __init__(self, masks: Mapping[str, Mask], seed: int, tile_px: int | None = None) -> None:
@@ -103,20 +104,20 @@ class ComponentKeyFactors(Mapping[str, NDArray[np.float64]]):
 
 
 def _boxes(mask: Mask, tile_px: int | None) -> Iterator[tuple[slice, slice]]:
-    """Yield the tiles of a mask, or all of it, as slices."""
+    """Yield the tiles of a mask, or the whole mask, as slices."""
     for cell in grid(mask.shape[0], mask.shape[1], tile_px or max(mask.shape)):
         yield np.s_[cell.row : cell.row + cell.height, cell.col : cell.col + cell.width]
 
 
 def _interior(mask: Mask, margin_px: int) -> Mask:
-    """Keep pixels with nothing but their class within a square of ``margin_px`` around."""
+    """Keep pixels whose square neighbourhood of radius ``margin_px`` has a single class."""
     side = 2 * margin_px + 1
     alike = ndimage.minimum_filter(mask, side) == ndimage.maximum_filter(mask, side)
     return np.where(alike, mask, np.uint8(UNLABELLED))
 
 
 def components(mask: Mask) -> NDArray[np.int32]:
-    """Number the connected components of all classes (H, W) from 1; 0 is unlabelled. Neighbours share a side."""
+    """Number the connected components of all classes (H, W) from 1, with 4-connectivity; 0 is unlabelled."""
     numbers = np.zeros(mask.shape, np.int32)
     count = 0
     for k in np.unique(mask[mask != UNLABELLED]):
@@ -127,9 +128,9 @@ def components(mask: Mask) -> NDArray[np.int32]:
 
 
 def _centres(mask: Mask) -> Mask:
-    """Keep of each component the pixel that lies farthest from its edge, the first of several."""
+    """Keep one pixel per component: the first of those farthest from its edge."""
     numbers = components(mask)
-    # Components of two classes may touch, so distances are measured within each class; outside is no edge.
+    # Components of different classes may touch, so distances are measured within each class.
     depth = np.zeros(mask.shape)
     for k in np.unique(mask[mask != UNLABELLED]):
         depth += ndimage.distance_transform_edt(np.pad(mask == k, 1))[1:-1, 1:-1]
@@ -148,14 +149,14 @@ def _only(mask: Mask, kept: NDArray[np.intp]) -> Mask:
 def add_errors(
     points: Points, masks: Mapping[str, Mask], annotator: Annotator, *, classes: int, seed: int
 ) -> Points:
-    """Misplace and mislabel points as an annotator does.
+    """Add the location and label errors of an annotator to points.
 
     Args:
         points: Points on pixels of their class.
         masks: Class ids (H, W) by image name.
-        annotator: Who labels.
-        classes: C; wrong labels are drawn evenly from the other classes.
-        seed: Seed of the errors; they depend on it, the image's name and the points on it alone.
+        annotator: The annotator.
+        classes: C; wrong labels are drawn uniformly from the other classes.
+        seed: Seed of the errors; they depend only on it, the image name and its points.
     """
     parts = []
     for image in sorted(set(points.image.tolist())):
@@ -191,13 +192,13 @@ def _moved(
 
 
 def _stepped(start: NDArray[np.float64], step: NDArray[np.float64], size: int) -> NDArray[np.float64]:
-    """Go a step, or back by it where it would leave the raster, so that it keeps its length."""
+    """Add a step, or subtract it where it would leave the raster, so that its length is kept."""
     end = start + step
     return np.clip(np.where((end < 0) | (end > size - 1), start - step, end), 0, size - 1)
 
 
 def _mislabelled(points: Points, share: float, classes: int, *, rng: np.random.Generator) -> Points:
-    # Rounded up as often as keeps the share right over many images of few points.
+    # Stochastic rounding keeps the share correct over many images of few points.
     count = int(share * len(points) + rng.random())
     is_wrong = rng.permutation(len(points)) < count
     other = (points.class_id + rng.integers(1, classes, len(points))) % classes

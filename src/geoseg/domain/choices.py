@@ -1,4 +1,4 @@
-"""Random choices that are the same every time: seeded, stratified, and by area."""
+"""Reproducible random choices: stratified, or in proportion to area."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def stratified_choice(strata: ArrayLike, count: int, seed: int = 0) -> NDArray[np.intp]:
-    """Choose items at random, from each stratum in proportion to its size.
+    """Choose items at random, in proportion to the size of each stratum.
 
-    A stratum gets one item at least where ``count`` suffices for all of them. Unlike a choice of every n-th item, this
-    one does not depend on a pattern in the order of the items.
+    Every stratum gets at least one item if ``count`` allows it. Unlike every n-th item, the choice does not depend on
+    patterns in the order of the items.
 
     Args:
         strata: Number of the stratum of each item (P,), such as a class.
-        count: How many items to choose; all of them where there are no more.
+        count: Number of items to choose; all items if there are no more.
         seed: Seed of the choice.
 
     Returns:
@@ -28,7 +28,7 @@ def stratified_choice(strata: ArrayLike, count: int, seed: int = 0) -> NDArray[n
         return np.arange(len(own))
     rng = np.random.default_rng([seed, len(own)])
     shuffled = rng.permutation(len(own))
-    # Items of a stratum come one after the other, in random order.
+    # Items grouped by stratum, in random order within each.
     order = shuffled[np.argsort(own[shuffled], kind="stable")]
     sizes = np.bincount(own)
     rank = np.arange(len(own)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
@@ -38,12 +38,12 @@ def stratified_choice(strata: ArrayLike, count: int, seed: int = 0) -> NDArray[n
 
 
 def draws_by_area(areas: ArrayLike, density: float, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Return how many pixels to draw from each cell so that every pixel is equally likely.
+    """Return the number of pixels to draw from each cell so that every pixel is equally likely.
 
     Args:
         areas: Pixels of each cell (N,).
         density: Draws per pixel.
-        rng: Source of randomness; it decides whether a fraction of a draw is rounded up.
+        rng: Source of randomness; fractions of a draw are rounded up or down at random.
 
     >>> draws_by_area([100, 50], 0.1, np.random.default_rng(0)).tolist()
     [10, 5]

@@ -1,4 +1,4 @@
-"""Default colours of classes: what a map reader expects of a well-known class name, else a colour-blind-safe palette."""
+"""Default colours of classes: conventional colours for well-known names, else a colour-blind-safe palette."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _PALETTE = (
     *("#332288", "#88ccee", "#44aa99", "#117733", "#999933", "#ddcc77", "#cc6677", "#882255", "#aa4499"),
 )
 _MIN_DISTANCE = 40
-"""Colours nearer than this in RGB look alike in a small legend."""
+"""Colours closer than this in RGB look the same in a small legend."""
 
-# Word stems, in English, German, French, Spanish, Italian, Portuguese, Polish and Dutch, with shades for a second
-# class of the same kind. Order matters: "grassland" is grass before it is land, "wetland" before water.
+# Word stems in English, German, French, Spanish, Italian, Portuguese, Polish and Dutch, with further shades for more
+# classes of the same kind. The first match wins, so "wetland" stands before "water".
 _WELL_KNOWN: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "wetland marsh swamp feuchtgebiet moor zone_humide marais humedal zona_umida bagn",
@@ -87,10 +87,10 @@ _WELL_KNOWN: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 
 def default_colors(names: Sequence[str]) -> list[str]:
-    """Return a colour for each class name, ``#rrggbb``, all of them different.
+    """Return a distinct colour ``#rrggbb`` for each class name.
 
-    A name with a well-known word, in one of eight languages, gets the colour that maps use for it. Other names get
-    colours of a palette that is safe for colour-blind readers.
+    A name with a well-known word in one of eight languages gets the conventional map colour. Other names get colours
+    of a colour-blind-safe palette.
 
     Example:
         >>> default_colors(["water", "Wald"])
@@ -109,7 +109,7 @@ def default_colors(names: Sequence[str]) -> list[str]:
 
 
 def _expected(name: str) -> tuple[str, ...]:
-    """Return the shades of a well-known name, or none."""
+    """Return the shades of a well-known name, or an empty tuple."""
     plain = unicodedata.normalize("NFKD", name.casefold().replace("ß", "ss").replace("ł", "l"))
     words = re.findall("[a-z]+", "".join(letter for letter in plain if not unicodedata.combining(letter)))
     pairs = [f"{one}_{other}" for one, other in pairwise(words)]
@@ -120,7 +120,7 @@ def _expected(name: str) -> tuple[str, ...]:
 
 
 def _has_stem(word: str, stem: str) -> bool:
-    """Return whether a word begins or ends with a stem; stems of up to three letters must be the word, or its plural."""
+    """Return whether a word begins or ends with a stem; stems of up to three letters must match the word or its plural."""
     is_long = len(stem) > 3
     return word.removesuffix("s") == stem.removesuffix("s") or (
         is_long and (word.startswith(stem) or word.endswith(stem))
@@ -128,7 +128,7 @@ def _has_stem(word: str, stem: str) -> bool:
 
 
 def _palette() -> Iterator[str]:
-    """Yield colours without end; past the palette by the golden angle in hue, no longer colour-blind-safe."""
+    """Yield an endless sequence of colours; after the palette, hues follow the golden angle and are not colour-blind-safe."""
     return chain(_PALETTE, (_hue((n * 0.61803398875) % 1.0) for n in count(len(_PALETTE))))
 
 
@@ -140,6 +140,6 @@ def _hue(hue: float) -> str:
 def _is_apart(color: str, others: Collection[str]) -> bool:
     rgb = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)])
     used = [[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in others]
-    # With dozens of classes no colour is far from all others.
+    # With dozens of classes, no colour is far from all others.
     least = _MIN_DISTANCE if len(used) < len(_PALETTE) else 1
     return not used or bool(np.sqrt(((np.array(used) - rgb) ** 2).sum(axis=1)).min() >= least)

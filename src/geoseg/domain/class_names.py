@@ -1,4 +1,4 @@
-"""Class names in point files: how they are compared with each other and with a legend."""
+"""Class names in point files: comparison with each other and with a legend."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from geoseg.domain.legend import Legend, legend_from_names, normalise_name
 from geoseg.errors import LegendError
 
 MIN_POINTS_PER_CLASS = 3
-"""Fewer points of a class than this are worth a warning."""
+"""A class with fewer points than this causes a warning."""
 
 _WHOLE_NUMBER = re.compile(r"([+-]?[0-9]+)([.,]0*)?")
 _MIN_COMPARED_LENGTH = 4
@@ -24,13 +24,13 @@ _MIN_COMPARED_LENGTH = 4
 
 @dataclass(frozen=True)
 class ClassIds:
-    """Class ids (P,) of texts, 0 for an empty text, and the legend that they belong to.
+    """Class ids of texts, and their legend.
 
     Attributes:
-        class_id: uint8 (P,).
+        class_id: uint8 (P,), 0 for an empty text.
         legend: The legend.
-        notes: What was decided, one sentence each.
-        warnings: What may be a mistake, one sentence each.
+        notes: Decisions, one sentence each.
+        warnings: Possible mistakes, one sentence each.
     """
 
     class_id: NDArray[np.uint8]
@@ -40,15 +40,15 @@ class ClassIds:
 
 
 def whole_number(text: str) -> int | None:
-    """Return a whole number, written 7, 7.0 or 7,0; None for anything else."""
+    """Parse an integer written as 7, 7.0 or 7,0; return None for other texts."""
     number = _WHOLE_NUMBER.fullmatch(text.strip())
     return int(number[1]) if number else None
 
 
 def ids_without_legend(texts: Sequence[str], where: object) -> ClassIds:
-    """Make a legend from the classes that points have, in the order of numbers or names.
+    """Build a legend from the classes of points, sorted by number or name.
 
-    Names that are equal when compared are one class, spelt as most points spell it.
+    Names with equal normalised forms are one class, with the most frequent spelling.
 
     Raises:
         LegendError: No point has a class, or there are too many classes.
@@ -71,10 +71,10 @@ def ids_without_legend(texts: Sequence[str], where: object) -> ClassIds:
 
 
 def ids_in_legend(texts: Sequence[str], legend: Legend, where: object) -> ClassIds:
-    """Find the classes that points have in a legend: by name, else by id, or by value where the legend has values.
+    """Find the classes of points in a legend: by name, else by id (by value if the legend has values).
 
     Raises:
-        LegendError: The legend lacks a class, or numbers are in part names and in part ids.
+        LegendError: A class is not in the legend, or some numbers are names and others ids.
     """
     counts = Counter(text for text in texts if text.strip())
     by_name = {text: legend.find(text) for text in counts}
@@ -103,7 +103,7 @@ def ids_in_legend(texts: Sequence[str], legend: Legend, where: object) -> ClassI
 
 
 def few_points(counts: Sequence[int], names: Sequence[str]) -> tuple[str, ...]:
-    """Return a warning of classes that have points, but fewer than three."""
+    """Return a warning about classes with one or two points."""
     few = [
         f"{name!r} ({count})"
         for name, count in zip(names, counts, strict=True)
@@ -115,7 +115,7 @@ def few_points(counts: Sequence[int], names: Sequence[str]) -> tuple[str, ...]:
 
 
 def near_duplicates(names: Iterable[str]) -> tuple[str, ...]:
-    """Return a warning of names that differ in one letter, such as "buildng" and "building"."""
+    """Return a warning about names that differ in one letter, such as "buildng" and "building"."""
     pairs = [
         f"{one!r} and {other!r}"
         for one, other in combinations(sorted(names), 2)
@@ -127,7 +127,7 @@ def near_duplicates(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _usual_spelling(counts: Counter[str]) -> str:
-    """Return the spelling of most points, without blanks at its ends; of equals the first in the alphabet."""
+    """Return the most frequent spelling with normalised spaces; ties are broken alphabetically."""
     trimmed: Counter[str] = Counter()
     for text, number in counts.items():
         trimmed[unicodedata.normalize("NFC", " ".join(text.split()))] += number
@@ -140,7 +140,7 @@ def _legend(order: Sequence[str], names: Mapping[str, str], where: object) -> Le
     try:
         return legend_from_names(names[key] for key in order)
     except LegendError as error:
-        hint = "Is this the column of the classes? Another is named with --class-column."
+        hint = "Check that this is the class column; select another one with --class-column."
         raise LegendError(
             error.what, where=where, expected=error.expected, got=error.got, hint=hint
         ) from error
@@ -152,7 +152,7 @@ def _merged(spellings: Mapping[str, Counter[str]], names: Mapping[str, str]) -> 
         for key, counts in spellings.items()
         if len(counts) > 1 and whole_number(key) is None
     ]
-    return (f"Spellings were taken for one class: {'; '.join(merged)}.",) if merged else ()
+    return (f"Different spellings were merged into one class: {'; '.join(merged)}.",) if merged else ()
 
 
 def _ids(texts: Sequence[str], found: Mapping[str, int | None]) -> NDArray[np.uint8]:
@@ -174,13 +174,13 @@ def _missing_class_error(
     ]
     are_codes = all(whole_number(text) is not None for text in foreign)
     return LegendError(
-        "the legend lacks a class that the points have",
+        "the points have a class that is not in the legend",
         where=where,
         expected=f"a name or an id of {_describe_legend(legend)}"
         if are_codes
         else f"one of {', '.join(legend.names)}",
         got=", ".join(f"{text!r} ({counts[text]} points)" for text in sorted(foreign)),
-        hint=f"Was it meant to be {', '.join(alike)}?" if alike else None,
+        hint=f"Did you mean {', '.join(alike)}?" if alike else None,
     )
 
 
@@ -197,7 +197,7 @@ def _warn_of_count_from_one(by_id: Mapping[str, int | None], legend: Legend) -> 
 
 
 def _differ_by_a_letter(one: str, other: str) -> bool:
-    """Tell whether two names begin alike, and a letter is added, left out, changed or swapped."""
+    """Return whether two names share the first letter and differ by one added, missing, changed or swapped letter."""
     if one[:1] != other[:1] or min(len(one), len(other)) < _MIN_COMPARED_LENGTH:
         return False
     short, long = sorted((one, other), key=len)

@@ -14,7 +14,7 @@ from geoseg.domain.class_colors import default_colors
 from geoseg.errors import LegendError
 
 UNLABELLED = 255
-"""The value of a pixel or point without a class, everywhere."""
+"""Value of a pixel or point without a class."""
 
 MAX_CLASSES = 255
 
@@ -25,9 +25,9 @@ _KINDS = {dict: "a JSON object", str: "a text", list: "an empty list", type(None
 
 @dataclass(frozen=True)
 class LandClass:
-    """One class: id from 0, a name, and a colour written ``#rrggbb``.
+    """One class: id from 0, name, and colour as ``#rrggbb``.
 
-    ``value`` is the number that masks have for it; None: its id.
+    ``value`` is its value in masks; None means the id.
     """
 
     id: int
@@ -62,7 +62,7 @@ class Legend:
 
     @property
     def rgb(self) -> NDArray[np.uint8]:
-        """Colours by id, shape (C, 3), red green blue 0..255."""
+        """Colours by id, shape (C, 3): red, green and blue, 0..255."""
         return np.array([[int(c.color[i : i + 2], 16) for i in (1, 3, 5)] for c in self.classes], np.uint8)
 
     def id_of(self, name: str) -> int:
@@ -76,7 +76,7 @@ class Legend:
         raise LegendError(f"the legend has no class {name!r}", expected=f"one of {', '.join(self.names)}")
 
     def find(self, name: str) -> int | None:
-        """Return the id of the class of this name, else of the only one that is equal when compared; None without one."""
+        """Return the id of the class with this name, else of the single class with an equal normalised name, else None."""
         if name in self.names:
             return self.names.index(name)
         alike = [c.id for c in self.classes if normalise_name(c.name) == normalise_name(name)]
@@ -91,7 +91,7 @@ class Legend:
 
 
 def normalise_name(name: str) -> str:
-    """Return a class name as names are compared: without case, extra blanks, and decimals that are none.
+    """Normalise a class name for comparison: lower case, single spaces, and integers without decimals.
 
     Example:
         >>> normalise_name(" Bare  Land ") == normalise_name("bare land")
@@ -106,7 +106,7 @@ def normalise_name(name: str) -> str:
 
 
 def ids_by_name(own: Legend, wanted: Legend, where: object) -> NDArray[np.uint8]:
-    """Return for each class id of one legend (256 values, 255 stays) the id of the class of that name in another.
+    """Return a table (256,) from class ids of one legend to ids of the same names in another; 255 stays.
 
     Raises:
         LegendError: The other legend lacks a class.
@@ -129,7 +129,7 @@ def legend_from_records(records: object, where: object = None) -> Legend:
     """Build a legend from its JSON form, a list of ``{"id", "name", "color"}``.
 
     Raises:
-        LegendError: The list or one of its entries is not of that form; ``where`` names the file.
+        LegendError: The list or one of its entries is invalid; ``where`` names the file.
     """
     form = 'a JSON list of {"id", "name", "color": "#rrggbb"}'
     if not isinstance(records, Sequence) or isinstance(records, str) or not records:
@@ -166,7 +166,7 @@ def _class_from_record(record: object) -> LandClass:
     value = record.get("value")
     for key, number in (("id", record["id"]), ("value", 0 if value is None else value)):
         if not isinstance(number, int) or isinstance(number, bool):
-            raise LegendError(f"the {key} {number!r} of a class is not a whole number")
+            raise LegendError(f"the {key} {number!r} of a class is not an integer")
     return LandClass(record["id"], str(record["name"]), str(record["color"]).lower(), value)
 
 
@@ -178,7 +178,7 @@ def _check_ids(ids: Sequence[int]) -> None:
             "class ids must count up from 0",
             expected=f"0..{len(ids) - 1}",
             got=", ".join(map(str, ids)),
-            hint='The numbers of a mask may differ: give each class its own as "value".',
+            hint='If the mask has other values, give each class its mask value as "value".',
         )
 
 
@@ -198,5 +198,5 @@ def _check_values(values: Sequence[int | None]) -> None:
     given = [value for value in values if value is not None]
     if given and (len(given) < len(values) or len(set(given)) < len(given)):
         raise LegendError(
-            'each class must have a "value" of its own, or none has one', got=", ".join(map(str, values))
+            'either every class has a unique "value", or none has one', got=", ".join(map(str, values))
         )

@@ -59,7 +59,7 @@ class Points:
         return self.take(self.role == role)
 
     def with_positive_weight(self) -> Points:
-        """Return the points whose weight is not 0."""
+        """Return the points with a positive weight."""
         return self.take(self.weight > 0)
 
     def counts(self, classes: int) -> NDArray[np.int64]:

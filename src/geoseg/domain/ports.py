@@ -1,4 +1,4 @@
-"""What the rooms ask of one another, as Protocols."""
+"""Interfaces between the packages, as Protocols."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class PixelSource(Protocol):
     def read(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Return pixels (B, h, w), float32 in the raster's own values, and where they are valid, (h, w).
 
-        The window may reach over the edge; what lies outside is not valid. Pixels that are not valid
-        are finite, but mean nothing. A band that has no value at a valid pixel is NaN there.
+        The window may extend beyond the raster; pixels outside are invalid. Invalid pixels have arbitrary finite
+        values. A band without a value at a valid pixel is NaN there.
         """
 
 
@@ -40,27 +40,27 @@ class Predictor(Protocol):
         """C, the number of classes."""
 
     def probabilities(self, pixels: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Return class probabilities (N, C, h, w) of pixels (N, B, h, w) that are valid where (N, h, w)."""
+        """Return class probabilities (N, C, h, w) of pixels (N, B, h, w) with validity (N, h, w)."""
 
 
 class Progress(Protocol):
-    """Somebody who wants to know how far a long piece of work has come."""
+    """Receiver of progress, messages and warnings of a long task."""
 
     def start(self, what: str, total: int) -> None:
-        """Say that ``total`` steps of ``what`` begin."""
+        """Report the start of the task ``what`` with ``total`` steps."""
 
     def advance(self, steps: int = 1, note: str = "") -> None:
-        """Say that ``steps`` more are done; ``note`` is a short state such as the loss."""
+        """Report ``steps`` finished steps; ``note`` is a short status such as the loss."""
 
     def say(self, text: str) -> None:
-        """Say something that the user may want to know, such as how many points are held out."""
+        """Report information for the user, such as the number of held-out points."""
 
     def warn(self, text: str) -> None:
-        """Say what may spoil the result, such as points that were dropped."""
+        """Warn of a possible problem with the result, such as dropped points."""
 
 
 class NullProgress:
-    """Progress that nobody watches."""
+    """Progress that ignores all reports."""
 
     def start(self, what: str, total: int) -> None:
         """Say nothing."""
@@ -76,7 +76,7 @@ class NullProgress:
 
 
 class PythonWarnings(NullProgress):
-    """Progress of a call from Python that passed none: only warnings are shown, as Python warnings."""
+    """Default progress of calls from Python: warnings become Python warnings, other reports are ignored."""
 
     def warn(self, text: str) -> None:
         """Issue a GeoSegWarning at the first line outside this package."""
@@ -84,10 +84,10 @@ class PythonWarnings(NullProgress):
 
 
 class WarningRecorder:
-    """Progress that passes everything on and keeps the warnings.
+    """Progress that forwards all reports and records the warnings.
 
     Attributes:
-        warnings: The warnings so far.
+        warnings: The recorded warnings.
     """
 
     def __init__(self, progress: Progress) -> None:
@@ -95,25 +95,25 @@ class WarningRecorder:
         self.warnings = list[str]()
 
     def start(self, what: str, total: int) -> None:
-        """Pass the start of a piece of work on."""
+        """Forward the start of a task."""
         self._progress.start(what, total)
 
     def advance(self, steps: int = 1, note: str = "") -> None:
-        """Pass finished steps on."""
+        """Forward finished steps."""
         self._progress.advance(steps, note)
 
     def say(self, text: str) -> None:
-        """Pass a message on."""
+        """Forward a message."""
         self._progress.say(text)
 
     def warn(self, text: str) -> None:
-        """Keep a warning and pass it on."""
+        """Record and forward a warning."""
         self.warnings.append(text)
         self._progress.warn(text)
 
 
 def _frames_to_caller() -> int:
-    """Return the stack level, as ``warnings.warn`` counts it in the calling function, of the first line outside geoseg."""
+    """Return the ``stacklevel`` for ``warnings.warn`` in the calling function that points to the first frame outside geoseg."""
     frame = inspect.currentframe()
     level = -1
     while frame is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] == "geoseg":

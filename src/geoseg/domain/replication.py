@@ -1,4 +1,4 @@
-"""Scores over repetitions: how far they spread over draws of the points, and over the places scored."""
+"""Variation of scores over repeated draws of the points, and over the images scored."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Confusions = Mapping[str, NDArray[np.int64]]
 
 @dataclass(frozen=True)
 class Spread:
-    """A score over R repetitions; its deviation is that of a sample, NaN for one repetition."""
+    """Mean and sample standard deviation of a score over R repetitions; the deviation is NaN for one repetition."""
 
     mean: float
     deviation: float
@@ -29,12 +29,12 @@ def spread(scores: Sequence[float]) -> Spread:
 
 
 def total(confusions: Confusions) -> Accuracy:
-    """Return the scores over all images by one confusion matrix."""
+    """Return the scores of the summed confusion matrix of all images."""
     return accuracy(np.sum(list(confusions.values()), axis=0))
 
 
 def miou_without(scores: Accuracy, class_id: int | None) -> float:
-    """Return the mean IoU over the classes present but one, NaN when there is no other."""
+    """Return the mean IoU over all present classes except one; NaN if there is no other."""
     iou = np.delete(scores.iou, [] if class_id is None else class_id)
     known = iou[~np.isnan(iou)]
     return float(known.mean()) if len(known) else float("nan")
@@ -43,16 +43,15 @@ def miou_without(scores: Accuracy, class_id: int | None) -> float:
 def bootstrap_interval(
     repetitions: Sequence[Confusions], *, draws: int = 2000, level: float = 0.95, seed: int = 0
 ) -> tuple[float, float]:
-    """Return a percentile interval of the mean IoU, resampling the images scored (Efron, 1979).
+    """Return a bootstrap percentile interval of the mean IoU over images (Efron, 1979).
 
-    It tells how much the score hangs on which places were scored, as far as the images are places apart. All
-    repetitions meet the same images in a draw, and their scores are averaged. NaN for one image, which tells nothing of
-    others.
+    It measures how much the score depends on the images scored, if these are independent places. In each draw all
+    repetitions use the same images, and their scores are averaged. The interval is NaN for a single image.
 
     Args:
         repetitions: Confusion matrices by image, of the same images in each.
-        draws: How often the images are drawn anew.
-        level: Share of the draws inside the interval.
+        draws: Number of bootstrap draws.
+        level: Confidence level, 0..1.
         seed: Seed of the draws.
     """
     names = sorted(repetitions[0])

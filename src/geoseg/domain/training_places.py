@@ -1,4 +1,4 @@
-"""Where the points lie that a model learnt from: kept small, and compared with other points."""
+"""Locations of training points: compact storage, and comparison with other points."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _Floats = NDArray[np.float64]
 
 METRES_PER_DEGREE = 111_320.0
 STEP_PX = 0.25
-"""Positions in pixels are kept to a quarter of a pixel."""
+"""Pixel positions are rounded to a quarter of a pixel."""
 _MIN_STEP = 1e-7  # a centimetre in degrees
 _MAX_BYTES = 1 << 18
 _COARSER = 4
@@ -23,14 +23,14 @@ _COARSER = 4
 
 @dataclass(frozen=True)
 class TrainingPlaces:
-    """The places of the points that a model learnt from.
+    """Locations of the training points of a model.
 
     Attributes:
         sha256: Hash of the points.
-        points: How many there are.
-        lon_lat: Longitude and latitude (n, 2) in degrees, of those on rasters with a known place.
-        pixels: Rows and columns (n, 2) by image name, of those on rasters without one.
-        step: What longitudes and latitudes are rounded to, in degrees.
+        points: Number of points.
+        lon_lat: Longitude and latitude (n, 2) in degrees, of points on georeferenced rasters.
+        pixels: Rows and columns (n, 2) by image name, of points on other rasters.
+        step: Rounding step of longitude and latitude in degrees.
     """
 
     sha256: str
@@ -40,7 +40,7 @@ class TrainingPlaces:
     step: float = _MIN_STEP
 
     def to_record(self) -> dict[str, Any]:
-        """Return JSON values of at most some hundred kilobytes; many points are kept more coarsely."""
+        """Return JSON values of at most a few hundred kilobytes; large numbers of points are stored with a coarser step."""
         return {
             "sha256": self.sha256,
             "points": self.points,
@@ -50,10 +50,10 @@ class TrainingPlaces:
 
 
 def read_places(record: Mapping[str, Any]) -> TrainingPlaces:
-    """Read what ``to_record`` returns.
+    """Read a record from :meth:`TrainingPlaces.to_record`.
 
     Raises:
-        ValueError: It is something else.
+        ValueError: The record is invalid.
     """
     try:
         step, lon_lat = _unpacked(record["lon_lat"])
@@ -64,12 +64,12 @@ def read_places(record: Mapping[str, Any]) -> TrainingPlaces:
 
 
 def near_degrees(known: _Floats, asked: _Floats, radius_m: float) -> NDArray[np.bool_]:
-    """Return for each place (P, 2) in degrees whether a known place (n, 2) lies within a radius."""
+    """Return for each location (P, 2) in degrees whether a known location (n, 2) lies within a radius in metres."""
     return near(_on_sphere(known), _on_sphere(asked), radius_m)
 
 
 def near(known: _Floats, asked: _Floats, radius: float) -> NDArray[np.bool_]:
-    """Return for each place (P, D) whether a known place (n, D) lies within a radius."""
+    """Return for each location (P, D) whether a known location (n, D) lies within a radius."""
     from scipy.spatial import cKDTree
 
     found = np.zeros(len(asked), np.bool_)
@@ -81,7 +81,7 @@ def near(known: _Floats, asked: _Floats, radius: float) -> NDArray[np.bool_]:
 
 
 def rounding(values: _Floats) -> float:
-    """Return the power of ten, from 1e-9 to 1000, that all values are multiples of; 0 where they are of none."""
+    """Return the largest power of ten from 1e-9 to 1000 of which all values are multiples; 0 if there is none."""
     known = values[np.isfinite(values)]
     for power in range(3, -10, -1):
         step = 10.0**power
@@ -94,7 +94,7 @@ def rounding(values: _Floats) -> float:
 
 
 def _on_sphere(lon_lat: _Floats) -> _Floats:
-    """Return places (n, 3) in metres on a sphere, where longitudes do not end at 180 degrees."""
+    """Convert to 3-D coordinates (n, 3) in metres on a sphere, which have no break at 180 degrees."""
     lon, lat = np.radians(lon_lat).T
     x, y, z = np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)
     places: _Floats = np.degrees(1.0) * METRES_PER_DEGREE * np.column_stack([x, y, z])
@@ -102,7 +102,7 @@ def _on_sphere(lon_lat: _Floats) -> _Floats:
 
 
 def _packed(places: _Floats, step: float) -> dict[str, Any]:
-    """Return places as differences of sorted cell numbers; the cells grow until that is small."""
+    """Encode locations as differences of sorted cell numbers; the cell size grows until the result is small enough."""
     while True:
         cells = np.unique(np.round(places / step).astype(np.int64), axis=0)
         first = cells.min(axis=0) if len(cells) else np.zeros(2, np.int64)
@@ -125,7 +125,7 @@ def _unpacked(packed: Mapping[str, Any]) -> tuple[float, _Floats]:
 
 
 def _varints(numbers: NDArray[np.int64]) -> bytes:
-    """Return numbers in groups of seven bits, the lowest first; the high bit says that more follow."""
+    """Encode numbers as varints: groups of seven bits, lowest first; the high bit marks that more groups follow."""
     rest, groups = numbers.astype(np.uint64), []
     left = np.ones(len(numbers), np.bool_)
     while left.any():

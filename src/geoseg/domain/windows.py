@@ -22,7 +22,7 @@ class Window:
         return Window(self.row - margin, self.col - margin, self.height + 2 * margin, self.width + 2 * margin)
 
     def clipped(self, height: int, width: int) -> Window:
-        """Return the part inside a raster of ``height`` x ``width`` pixels (size 0 where outside)."""
+        """Return the part inside a raster of ``height`` x ``width`` pixels; its size is 0 if it lies outside."""
         row, col = min(max(self.row, 0), height), min(max(self.col, 0), width)
         bottom = min(max(self.row + self.height, row), height)
         right = min(max(self.col + self.width, col), width)
@@ -30,28 +30,27 @@ class Window:
 
 
 def grid(height: int, width: int, size: int) -> Iterator[Window]:
-    """Yield the cells of a fixed grid of ``size`` pixels over a raster, row by row; border cells are cut."""
+    """Yield the cells of a fixed grid of ``size`` pixels over a raster, row by row; border cells are clipped."""
     for row in range(0, height, size):
         for col in range(0, width, size):
             yield Window(row, col, min(size, height - row), min(size, width - col))
 
 
 def strips(height: int, width: int, size: int) -> Iterator[Window]:
-    """Yield full-width rows of ``size`` pixels height, from north to south; the last may be lower."""
+    """Yield full-width rows of ``size`` pixels height, from north to south; the last may be shorter."""
     for row in range(0, height, size):
         yield Window(row, 0, min(size, height - row), width)
 
 
 def spread(height: int, width: int, size: int, *, most: int, step: int) -> Iterator[Window]:
-    """Yield windows spread evenly over a raster, row by row, side by side or apart.
+    """Yield windows spaced evenly over a raster, row by row.
 
     Args:
         height: Rows of the raster in pixels.
-        width: Its columns.
-        size: Side of the windows in pixels; along a side of the raster that is shorter, they are as long as it is, out
-            to a multiple of ``step``.
-        most: How many of them at most along each side of the raster.
-        step: They start at multiples of so many pixels.
+        width: Columns of the raster in pixels.
+        size: Side of the windows in pixels; limited to the side of the raster, rounded up to a multiple of ``step``.
+        most: Maximum number of windows along each side of the raster.
+        step: Windows start at multiples of this number of pixels.
     """
     across = list(_starts(width, size, most=most, step=step))
     window = Window(0, 0, min(size, -(-height // step) * step), min(size, -(-width // step) * step))
@@ -61,16 +60,17 @@ def spread(height: int, width: int, size: int, *, most: int, step: int) -> Itera
 
 
 def scatter(height: int, width: int, size: int, *, most: int, seed: int = 0) -> Iterator[Window]:
-    """Yield windows at random places, one in each cell of an even grid over a raster, row by row.
+    """Yield windows at random positions, one in each cell of a regular grid over a raster, row by row.
 
-    Along a side that ``most`` windows cover, the cells themselves are the windows, so that nothing is left out. Those of one row of the grid start at one row of the raster, so that few blocks of full width are decoded.
+    If ``most`` windows cover a side, the cells are the windows, so that nothing is left out. Windows in a row of the
+    grid start at the same raster row, so that few full-width blocks are decoded.
 
     Args:
         height: Rows of the raster in pixels.
-        width: Its columns.
-        size: Largest side of the windows in pixels.
-        most: How many of them at most along each side of the raster.
-        seed: Seed of the places.
+        width: Columns of the raster in pixels.
+        size: Maximum side of the windows in pixels.
+        most: Maximum number of windows along each side of the raster.
+        seed: Seed of the positions.
     """
     rng = np.random.default_rng(seed)
     for row, rows in _scattered(height, size, most=most, rng=rng):
@@ -79,7 +79,7 @@ def scatter(height: int, width: int, size: int, *, most: int, seed: int = 0) -> 
 
 
 def _scattered(length: int, size: int, *, most: int, rng: np.random.Generator) -> Iterator[tuple[int, int]]:
-    """Yield start and length of an interval at a random place in each of some equal parts."""
+    """Yield start and length of an interval at a random position in each of up to ``most`` equal parts."""
     count = min(most, -(-length // size))
     for number in range(count):
         first, end = length * number // count, length * (number + 1) // count

@@ -1,4 +1,4 @@
-"""Memory of the CPU that a network no longer needs, given back to the system."""
+"""Return freed CPU memory to the operating system."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ import sys
 
 
 class MemoryTrimmer:
-    """What is free between two windows: kept while their shape stays, because the next one needs the same blocks.
+    """Return freed memory to the operating system when the window shape changes.
 
-    To return every block at once costs a sixth of the time of a window.
+    While the shape stays the same, the next window reuses the memory. Returning it after every window would cost a
+    sixth of the time of a window.
     """
 
     def __init__(self) -> None:
         self._shape: tuple[int, ...] = ()
 
     def trim_on_new_shape(self, shape: tuple[int, ...]) -> None:
-        """Give free memory back if the window to come has another shape than the last."""
+        """Return free memory if the shape differs from that of the last window."""
         if shape == self._shape:
             return
         self._shape = shape
-        # musl has no such function, and other systems no such C library.
+        # musl and other operating systems have no malloc_trim.
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
         if trim is not None:
             trim(0)

@@ -1,4 +1,4 @@
-"""Exported networks computed on the CPU by ONNX Runtime or OpenVINO."""
+"""Inference of exported networks on the CPU with ONNX Runtime or OpenVINO."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class RuntimePredictor:
     """An inference graph as a predictor of class probabilities.
 
     Args:
-        compute: From normalised images (N, B, H, W) to probabilities (N, C, H, W), float32.
-        normalise: From raw pixels (N, B, H, W) and their validity (N, H, W) to normalised images.
+        compute: Function from normalised images (N, B, H, W) to probabilities (N, C, H, W), float32.
+        normalise: Function from raw pixels (N, B, H, W) and their validity (N, H, W) to normalised images.
         classes: C, the number of classes.
     """
 
@@ -34,7 +34,7 @@ class RuntimePredictor:
 
 
 def onnx_runtime(network: bytes, threads: int) -> Compute:
-    """Return the function that computes an ONNX network with ONNX Runtime, which must be installed."""
+    """Return a function that runs an ONNX network with ONNX Runtime, which must be installed."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -48,12 +48,12 @@ def onnx_runtime(network: bytes, threads: int) -> Compute:
 
 
 def openvino_runtime(network: Any, precision: Literal["float32", "bf16"], threads: int) -> Compute:
-    """Return the function that computes a network with OpenVINO, which must be installed.
+    """Return a function that runs a network with OpenVINO, which must be installed.
 
     Args:
-        network: A graph of OpenVINO, or ONNX as bytes.
-        precision: Of the parts that are not quantised.
-        threads: Threads of the CPU.
+        network: An OpenVINO graph, or ONNX as bytes.
+        precision: Precision of the layers that are not quantised.
+        threads: Number of CPU threads.
     """
     import openvino
 
@@ -67,7 +67,7 @@ def openvino_runtime(network: Any, precision: Literal["float32", "bf16"], thread
     request = core.compile_model(graph, "CPU", hints).create_infer_request()
 
     def compute(images: NDArray[np.float32]) -> NDArray[np.float32]:
-        # A copy: the request writes its next answer into the same memory.
+        # Copy, because the next request overwrites the memory.
         return np.array(request.infer([images])[0], np.float32)
 
     return compute

@@ -1,4 +1,4 @@
-"""What defines a network besides its weights, readable without loading torch."""
+"""Architecture of a network, readable without loading torch."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ Head = Literal["aspp", "linear", "forest"]
 OUTPUT_STRIDES = (8, 16)
 SCALES = ((1,), (2,), (1, 2))
 COLORS = 3
-"""Bands that pretrained backbones know."""
+"""Number of bands of pretrained backbones."""
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """What defines a network besides its weights.
+    """Architecture of a network.
 
     Attributes:
-        backbone: One of ``BACKBONES``; a linear head takes others too, by the names that timm has for them.
-        bands: B, input channels: the raster's bands, and the indices that join them.
+        backbone: One of ``BACKBONES``; with a linear head also the name of a timm network.
+        bands: B, the number of input channels: bands of the raster and spectral indices.
         classes: C.
-        patch_px: Side of the training patches; sets the atrous rates and the pooled neighbourhood.
+        patch_px: Side of the training patches in pixels; determines the atrous rates and the pooled neighbourhood.
         output_stride: Pixels per cell of the logits, 8 or 16 (MobileNetV3: always 16).
-        block_style: Where a ResNet stage strides: on its first block's 3x3 convolution ("pytorch")
-            or 1x1 convolution ("caffe", as in He et al., 2016, and weights derived from theirs).
-        head_dilation: Rate of the 3x3 convolution behind the pyramid; more than 1 where the weights
-            were trained at a coarser output stride.
-        head: DeepLabV3's pyramid ("aspp"), one linear layer on several layers ("linear"), or no network at
-            all but a random forest ("forest").
-        has_texture: Whether a linear head also reads colour and texture of all channels; the backbone then takes the
-            first three bands alone.
-        scales: How many times the network enlarges the image, once for each reading of it, one of ``SCALES``; only
-            a linear head takes others than (1,).
-        indices: How many of the channels, the last ones, are indices.
+        block_style: Convolution with the stride in the first block of a ResNet stage: 3x3 ("pytorch") or 1x1
+            ("caffe", as in He et al., 2016, and weights derived from theirs).
+        head_dilation: Dilation of the 3x3 convolution after the pyramid; above 1 if the weights were trained at a
+            coarser output stride.
+        head: DeepLabV3's pyramid ("aspp"), a linear head on several layers ("linear"), or a random forest instead of
+            a network ("forest").
+        has_texture: Whether a linear head also uses texture features of all channels; the backbone then uses the
+            first three bands only.
+        scales: Scale factors at which the backbone is applied, one of ``SCALES``; always (1,) unless the head is
+            linear.
+        indices: Number of spectral indices; they are the last channels.
     """
 
     backbone: str = "resnet50"
@@ -54,12 +54,12 @@ class Architecture:
 
     @property
     def enlarge(self) -> int:
-        """How many times the image is enlarged at most."""
+        """The largest scale factor."""
         return max(self.scales)
 
     @property
     def backbone_bands(self) -> int:
-        """How many of the channels, from the first on, the backbone takes."""
+        """Number of channels that the backbone uses, from the first on."""
         return min(self.bands - self.indices, COLORS) if self.has_texture else self.bands
 
     @property
@@ -70,18 +70,18 @@ class Architecture:
     def at_stride(self, output_stride: int) -> Architecture:
         """Return the architecture with a finer output stride, for the same weights.
 
-        Every kernel keeps its reach on the ground (Chen et al., 2017, section 3.2), so the cells that
-        both have in common keep their logits, but for what is pooled.
+        Dilation keeps the extent of every kernel (Chen et al., 2017, section 3.2), so the logits of common cells are
+        the same except for the effect of pooling.
 
         Raises:
-            SettingsError: It would be coarser, or the backbone has no other than its own.
+            SettingsError: The stride is coarser than in training, or the backbone has only one.
         """
         only = None if self.backbone.startswith("resnet") and self.backbone in BACKBONES else self.cell_px
         if output_stride > self.cell_px or output_stride != (only or output_stride):
             raise SettingsError(
                 "the model cannot map at this output stride",
                 where="--output-stride",
-                expected=f"{only}, as {self.backbone} has no other"
+                expected=f"{only}, the only output stride of {self.backbone}"
                 if only
                 else f"at most {self.cell_px}, as trained",
                 got=output_stride,
@@ -101,5 +101,5 @@ class Architecture:
         return self.neighbourhood(self.cell_px)
 
     def neighbourhood(self, cell_px: int) -> int:
-        """Return the side of the neighbourhood for averages in cells of ``cell_px``: half a patch, odd."""
+        """Return the side of the averaging neighbourhood in cells of ``cell_px``: half a patch, odd."""
         return 2 * max(1, round(self.patch_px / cell_px / 4)) + 1

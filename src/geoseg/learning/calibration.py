@@ -1,4 +1,4 @@
-"""Calibrated probabilities: a temperature, and a shift of the logits for the class proportions of the land."""
+"""Calibration of probabilities: a temperature, and a shift of the logits for the class prior."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 MAX_TEMPERATURE = 20.0
 _LOG_TEMPERATURE_SD = 0.5
-"""Standard deviation of the Gaussian prior on log T; the error with few points is least around it."""
+"""Standard deviation of the Gaussian prior on log T; it minimises the error with few points."""
 _STEPS = 13
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Probabilities are ``softmax(logits / temperature + shift)``; without a shift, classes keep their odds."""
+    """Probabilities are ``softmax(logits / temperature + shift)``; without a shift the odds of the classes are unchanged."""
 
     temperature: float = 1.0
     shift: tuple[float, ...] | None = None
 
     def apply(self, logits: Tensor) -> Tensor:
-        """Return calibrated logits of the shape of the logits (N, C, ...)."""
+        """Return calibrated logits of the same shape (N, C, ...)."""
         if self.temperature == 1.0 and self.shift is None:
             return logits
         scaled = logits / self.temperature
@@ -37,9 +37,9 @@ class Calibration:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Logits (P, C) at points that the model was not fitted to, with their class ids, weights and places (P,).
+    """Logits (P, C) at held-out points, with their class ids, weights and block numbers (P,).
 
-    Points of one place are drawn together in a bootstrap; without ``places`` each point is a place of its own.
+    A bootstrap draws all points of a block together; without ``places`` each point is its own block.
     """
 
     logits: NDArray[np.floating]
@@ -48,25 +48,27 @@ class HeldOut:
     places: NDArray[np.int64] | None = None
 
     def with_positive_weight(self) -> HeldOut:
-        """Return the points whose weight is not 0."""
+        """Return the points with a positive weight."""
         counted = self.weights > 0
         places = None if self.places is None else self.places[counted]
         return HeldOut(self.logits[counted], self.labels[counted], self.weights[counted], places)
 
 
 def fit_temperature(held_out: HeldOut) -> float:
-    """Return the temperature T between 1/20 and 20 that is most probable given the held-out points.
+    """Return the maximum a posteriori temperature T, between 1/20 and 20, at the held-out points.
 
     Temperature scaling is by Guo et al., "On calibration of modern neural networks", ICML 2017. They maximise the
-    likelihood, which a few well classified points push to the bound: confidence is then 1 everywhere. So log T has a
-    Gaussian prior of mean 0 and standard deviation 0.5 (T of 0.6 to 1.6 within one), and T minimises
+    likelihood. A few well classified points push its maximum to the bound, and confidence is then 1 everywhere. So
+    log T has a Gaussian prior of mean 0 and standard deviation 0.5 (one standard deviation: T of 0.6 to 1.6), and T
+    minimises
 
         CE(T) + (log T / 0.5)^2 / (2 n)
 
-    with the weighted mean cross-entropy CE of n points; of unequal weights w, n is the effective number
-    (sum w)^2 / sum w^2 (Kish, "Survey sampling", 1965). The prior fades as 1 / n. In simulations with 5, 20, 100 and 2,000
-    points the mean absolute error of log T falls from 1.66, 0.54, 0.131 and 0.029 (likelihood alone) to 0.42, 0.27, 0.127
-    and 0.030; standard deviations of 0.25 and 1 do worse with 5 and 20 points (benchmarks/temperature.py).
+    CE is the weighted mean cross-entropy of n points. For unequal weights w, n is the effective sample size (sum w)^2
+    / sum w^2 (Kish, "Survey sampling", 1965). The influence of the prior decreases as 1 / n. In simulations with 5,
+    20, 100 and 2,000 points, maximum likelihood has a mean absolute error of log T of 1.66, 0.54, 0.131 and 0.029.
+    With the prior it is 0.42, 0.27, 0.127 and 0.030; standard deviations of 0.25 and 1 are worse with 5 and 20 points
+    (benchmarks/temperature.py).
     """
     from scipy.optimize import minimize_scalar
 
@@ -76,7 +78,7 @@ def fit_temperature(held_out: HeldOut) -> float:
         surprise = (log_temperature / _LOG_TEMPERATURE_SD) ** 2 / 2
         return cross_entropy(held_out, math.exp(log_temperature)) + surprise / count
 
-    # The sum may have two minima: the grid finds the lower one.
+    # The sum may have two minima; a grid search finds the lower one first.
     grid = np.linspace(-math.log(MAX_TEMPERATURE), math.log(MAX_TEMPERATURE), _STEPS)
     best = int(np.argmin([loss(step) for step in grid]))
     around = grid[max(best - 1, 0)], grid[min(best + 1, _STEPS - 1)]

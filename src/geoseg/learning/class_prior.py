@@ -1,8 +1,8 @@
-"""Class proportions of the land, and how far the odds of the classes are corrected by them.
+"""Class prior: class proportions of the mapped area, and the prior shift of the predicted odds.
 
-Points are drawn by class, land is not: where each class has as many points, a network learns that all are equally
-frequent, and overestimates the rare ones. Where points are a random sample of the land, there is nothing to correct,
-and the noise of an estimate would only do harm. So every step here asks what the held-out points support.
+Points are usually drawn by class. With equally many points per class, a network learns equal class frequencies, and
+overestimates rare classes. If the points are a random sample of the area, no correction is needed, and the noise of
+an estimate would only do harm. So the held-out points determine the strength of every correction.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from geoseg.learning.expected_scores import ExpectedScores, bootstrap
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 MIN_RECALL_FRACTION = 0.5
-"""What share of its producer's accuracy a class must keep when the prior is corrected."""
+"""Minimum fraction of its producer's accuracy that a class keeps under the correction."""
 PRIOR_POINTS = 300
-"""Held-out points that weigh as much as the belief that calibrated probabilities need the whole correction."""
+"""Equivalent number of held-out points of the prior assumption that the full correction (strength 1) is right."""
 MIN_CALIBRATION_POINTS = 30
-"""Held-out points below which probabilities are not believed to be calibrated."""
+"""Minimum number of held-out points at which probabilities are considered calibrated."""
 MIN_CLASS_PROPORTION = 1e-3
-"""Share of the land that a class with points is taken to have at least."""
+"""Minimum estimated proportion of a class with points."""
 MAX_RATIO = 20.0
-"""What the ratio of a class's share on the land and among the points is taken to be at most, and its inverse at least."""
+"""Limit of the ratio of a class's proportion in the area to its share of the points, and of the inverse."""
 CLASS_PRIOR_POINTS = 2
-"""Held-out points of a class that weigh as much as the belief that its share is that of the points."""
+"""Equivalent number of held-out points of the prior assumption that a class needs no correction."""
 MIN_KEPT_FRACTION = 0.05
-"""Part of the pixels of a class that must stay its own when the prior is corrected."""
+"""Minimum fraction of a class's pixels that it keeps under the correction."""
 _CONVERGENCE_TOLERANCE = 1e-6
 _STEPS = 20
 
@@ -42,7 +42,7 @@ Floats = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class ClassProportions:
-    """Class proportions of the land (C,), and the weight 0..1 that the points' own proportions have in them."""
+    """Class proportions of the mapped area (C,), and the weight 0..1 of the points' proportions in them."""
 
     shares: Array
     point_weight: float = 0.0
@@ -50,11 +50,11 @@ class ClassProportions:
 
 @dataclass(frozen=True)
 class Gain:
-    """What a correction is expected to gain on the land: means and standard errors of bootstrap draws of the places.
+    """Expected gain of a correction: mean and standard error over bootstrap draws of the blocks.
 
     Attributes:
-        log_likelihood: Of the true classes, in nats, and its standard error.
-        miou: Mean IoU, and its standard error.
+        log_likelihood: Gain in log-likelihood of the true classes in nats, and its standard error.
+        miou: Gain in mean IoU, and its standard error.
     """
 
     log_likelihood: tuple[float, float]
@@ -62,23 +62,23 @@ class Gain:
 
     @property
     def is_significant(self) -> bool:
-        """Whether the likelihood gains more than its standard error, and mIoU does not lose more than half of its own."""
+        """Whether the likelihood gain exceeds its standard error, and mIoU loses at most half of its standard error."""
         return self.log_likelihood[0] > self.log_likelihood[1] and self.miou[0] >= -self.miou[1] / 2
 
 
 @dataclass(frozen=True)
 class PriorReport:
-    """How the prior was corrected.
+    """Report on a correction of the prior.
 
     Attributes:
         point_shares: Share of each class among the points.
-        land_shares: Share of each class on the land, as estimated or stated.
-        point_weight: Weight of the points' shares in those of the land, 0..1; 1: nothing speaks against the points' shares.
-        trust: Part of each class's correction that its number of held-out points supports.
-        strength: Power of the ratio of the shares that the probabilities are multiplied by.
-        gain: What the correction is expected to gain.
-        weakened: Ids of the classes that would vanish from the map, so that their correction was weakened.
-        expected_miou: Mean IoU by strength that the held-out points lead one to expect.
+        land_shares: Estimated or stated proportion of each class in the mapped area.
+        point_weight: Weight of the points' shares in the proportions, 0..1; 1 means that they show no difference.
+        trust: Fraction of each class's correction that its number of held-out points supports.
+        strength: Exponent of the ratio of the shares by which the odds are multiplied.
+        gain: Expected gain of the correction.
+        weakened: Ids of the classes whose correction was reduced because they would vanish from the map.
+        expected_miou: Expected mean IoU by strength, estimated at the held-out points.
     """
 
     point_shares: tuple[float, ...]
@@ -94,19 +94,16 @@ class PriorReport:
 def estimate_shares(
     probabilities: Floats, point_shares: Array, *, point_weight: float = 0.0, iterations: int = 500
 ) -> Array:
-    """Estimate the shares of the classes among unlabelled pixels by expectation maximisation.
+    """Estimate class proportions at unlabelled pixels by expectation maximisation.
 
     Saerens et al., "Adjusting the outputs of a classifier to new a priori probabilities", Neural Computation 14 (2002),
     with a Dirichlet prior around the points' shares. The probabilities must be calibrated.
 
     Args:
-        probabilities: Of the unlabelled pixels (U, C), under the shares of the points.
-        point_shares: Shares of the classes among the points (C,); classes of share 0 stay so.
+        probabilities: Class probabilities at unlabelled pixels (U, C), under the class shares of the points.
+        point_shares: Class shares of the points (C,); a share of 0 stays 0.
         point_weight: Weight of the points' shares, 0..1: 0 is maximum likelihood, 1 gives the points' shares.
-        iterations: Steps at most.
-
-    Returns:
-        Shares (C,) that sum to 1; those of classes with points are a thousandth at least.
+        iterations: Maximum number of iterations.
     """
     seen = point_shares > 0
     own = point_shares[seen] / point_shares[seen].sum()
@@ -119,24 +116,24 @@ def estimate_shares(
         if change < _CONVERGENCE_TOLERANCE:
             break
     every = np.zeros(len(point_shares))
-    # Of classes with fewer points than that, the points' share is not raised.
+    # If the share among the points is below the minimum, it is the minimum.
     every[seen] = np.maximum(shares, np.minimum(MIN_CLASS_PROPORTION, own))
     sums_to_1: Array = every / every.sum()
     return sums_to_1
 
 
 def estimate_point_weight(held_out: HeldOut, unlabelled: Floats, temperature: float) -> float:
-    """Return the weight 0..1 that the points' shares deserve, by how far the land differs from the points.
+    """Return the weight 0..1 of the points' class shares in the estimated class proportions.
 
-    Compared are the mean probabilities of the classes at unlabelled pixels and at held-out points (Lipton et al.,
-    "Detecting and correcting for label shift with black box predictors", ICML 2018). Where points are a random sample
-    of the land, they differ by no more than the points' noise. The weight is twice the variance of the difference, by a
-    bootstrap over places, in relation to its square, as in a James-Stein estimate.
+    The mean class probabilities at unlabelled pixels and at held-out points are compared (Lipton et al., "Detecting
+    and correcting for label shift with black box predictors", ICML 2018). If the points are a random sample of the
+    area, they differ by no more than the sampling noise. The weight is twice the variance of the difference
+    (bootstrap over blocks) divided by the squared difference, as in a James-Stein estimate.
 
     Args:
-        held_out: Points that the model was not fitted to.
-        unlabelled: Logits (U, C) at random pixels of the land.
-        temperature: What calibrates the logits.
+        held_out: The held-out points.
+        unlabelled: Logits (U, C) at random pixels of the mapped area.
+        temperature: Temperature of the calibration.
     """
     at_points, land = (
         softmax(logits.astype(np.float64) / temperature, axis=1) for logits in (held_out.logits, unlabelled)
@@ -160,28 +157,26 @@ def correct_prior(
     unlabelled: Floats | None = None,
     is_stated: bool = False,
 ) -> tuple[Calibration, PriorReport]:
-    """Shift the odds towards the class proportions of the land, as far as the held-out points support it.
+    """Shift the odds towards the class proportions of the mapped area, as far as the held-out points support it.
 
-    Odds are multiplied by (land share / point share) to the power of a strength (Menon et al., "Long-tail learning via
-    logit adjustment", ICLR 2021). For each strength the held-out points, each class weighted by its share on the land,
-    promise a mean IoU. Taken is the mean of the strengths that promise most in bootstrap draws of the places (bagging;
-    Breiman, 1996), and of the largest, which Bayes' rule asks for where probabilities are right. Strengths that cost a
-    class more than half of its held-out points are not considered. Shares that are estimated change nothing unless
-    :class:`Gain` is shown. The likelihood judges that since it hangs on all points, mean IoU on the few that change class.
+    Odds are multiplied by (area proportion / point share) to the power of a strength (Menon et al., "Long-tail
+    learning via logit adjustment", ICLR 2021). For each strength, the expected mean IoU is estimated at the held-out
+    points, weighted by the class proportions. The strength is the mean of the best strengths over bootstrap draws of
+    the blocks (bagging; Breiman, 1996), averaged with the largest strength, which is exact for calibrated
+    probabilities (Bayes' rule). A strength is excluded if a class loses more than half of its producer's accuracy.
+    Estimated proportions change nothing unless the :class:`Gain` is significant. The likelihood decides that, because
+    it uses all points, while mean IoU depends on the few points that change class.
 
     Args:
-        held_out: Points that the model was not fitted to.
-        temperature: What calibrates the logits.
-        point_shares: Shares of the classes among the points that it was fitted to (C,).
-        land: Shares on the land.
-        unlabelled: Logits (U, C) at random pixels of the land, on which no class may vanish.
-        is_stated: Whether the user states the shares, so that they are not in doubt.
-
-    Returns:
-        The calibration, and what it rests on.
+        held_out: The held-out points.
+        temperature: Temperature of the calibration.
+        point_shares: Class shares of the training points (C,).
+        land: Class proportions of the mapped area.
+        unlabelled: Logits (U, C) at random pixels of the mapped area, in which no class may vanish.
+        is_stated: Whether the user stated the proportions, so that they are taken as exact.
     """
     found = np.bincount(held_out.labels, held_out.weights, len(point_shares))
-    # A class that no point was held out of keeps its odds.
+    # The odds of a class without held-out points are unchanged.
     trust = (found > 0) * 1.0 if is_stated else found / (found + CLASS_PRIOR_POINTS)
     ratio = prior_shift(point_shares, land.shares, trust=trust, strength=1.0)
     scaled = held_out.logits.astype(np.float64) / temperature
@@ -211,13 +206,13 @@ def correct_prior(
 
 
 def prior_shift(point_shares: Array, land_shares: Array, *, trust: Floats, strength: float) -> Array:
-    """Return what is added to the logits for land with these shares (C,).
+    """Return the prior shift (C,): the values to add to the logits.
 
     Args:
-        point_shares: Shares of the classes among the points (C,).
-        land_shares: Their shares on the land (C,).
-        trust: Part of each class's correction that is made (C,), 0..1.
-        strength: Part of all corrections that is made, 0..1.
+        point_shares: Class shares of the points (C,).
+        land_shares: Class proportions of the mapped area (C,).
+        trust: Fraction of each class's correction to apply (C,), 0..1.
+        strength: Fraction of all corrections to apply, 0..1.
     """
     shift = np.zeros(len(point_shares))
     seen = point_shares > 0
@@ -228,11 +223,11 @@ def prior_shift(point_shares: Array, land_shares: Array, *, trust: Floats, stren
 
 
 def keep_classes(shift: Array, logits: Array) -> Array:
-    """Raise a shift (C,) for classes that would vanish, until each keeps one of 20 of the pixels that it has without it.
+    """Raise the shift (C,) of classes that would vanish, until each keeps 5 % of its pixels.
 
     Args:
-        shift: What is added to the logits.
-        logits: Calibrated logits of random pixels of the land (U, C).
+        shift: The prior shift.
+        logits: Calibrated logits at random pixels of the mapped area (U, C).
     """
     classes, found = len(shift), shift.copy()
     before = np.bincount(logits.argmax(axis=1), minlength=classes)
@@ -260,7 +255,7 @@ def _gain(without: ExpectedScores, corrected: ExpectedScores, *, scaled: Array, 
 
 
 def _bagged_strength(promises: Mapping[float, ExpectedScores], held_out: HeldOut) -> float:
-    """Return the mean of what does best in bootstrap draws, and of the largest of the strengths that keep every class."""
+    """Return the mean of the best strengths over bootstrap draws, averaged with the largest admissible strength."""
     weights = held_out.weights
     least = MIN_RECALL_FRACTION * np.diag(promises[0.0].rates(weights))
     kept = list(takewhile(lambda s: (np.diag(promises[s].rates(weights)) >= least).all(), STRENGTHS))

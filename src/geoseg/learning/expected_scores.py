@@ -1,4 +1,4 @@
-"""Scores that held-out points lead one to expect of a map, for given class proportions of the land."""
+"""Expected accuracy of a map under given class proportions, estimated at held-out points."""
 
 from __future__ import annotations
 
@@ -18,14 +18,20 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ExpectedScores:
-    """Expected scores of a map, from the classes that held-out points are mapped as (P,), for land with these shares (C,)."""
+    """Expected scores of a map.
+
+    Attributes:
+        mapped: Predicted class ids at the held-out points (P,).
+        held_out: The held-out points.
+        land_shares: Class proportions of the mapped area (C,).
+    """
 
     mapped: NDArray[np.intp]
     held_out: HeldOut
     land_shares: Array
 
     def rates(self, weights: NDArray[np.floating]) -> Array:
-        """Return for each true class (rows) the share of its points that each class is mapped for (C, C)."""
+        """Return the row-normalised confusion matrix (C, C): for each true class, the shares of the predicted classes."""
         classes = len(self.land_shares)
         cells = np.bincount(self.held_out.labels * classes + self.mapped, weights, classes * classes)
         table = cells.reshape(classes, classes)
@@ -34,11 +40,11 @@ class ExpectedScores:
         return rates
 
     def miou(self, weights: NDArray[np.floating]) -> float:
-        """Return the mean IoU of the land when the points have these weights (P,)."""
+        """Return the expected mean IoU for point weights (P,)."""
         return miou_of_shares(self.rates(weights), self.land_shares)
 
     def mean(self, values: Array, weights: NDArray[np.floating]) -> float:
-        """Return the mean over the land of a value known at the points (P,) when these have these weights (P,)."""
+        """Return the mean over the mapped area of values at the points (P,), for point weights (P,)."""
         labels, classes = self.held_out.labels, len(self.land_shares)
         total, count = np.bincount(labels, weights * values, classes), np.bincount(labels, weights, classes)
         found = (count > 0) & (self.land_shares > 0)
@@ -47,7 +53,7 @@ class ExpectedScores:
 
 
 def bootstrap(held_out: HeldOut) -> Iterator[NDArray[np.floating]]:
-    """Yield the points' weights (P,) in 200 draws of as many places with replacement (Efron, 1979), always the same."""
+    """Yield point weights (P,) of 200 bootstrap draws of the blocks (Efron, 1979), with a fixed seed."""
     weights = held_out.weights
     places = np.arange(len(weights)) if held_out.places is None else held_out.places
     _, place = np.unique(places, return_inverse=True)
@@ -58,7 +64,7 @@ def bootstrap(held_out: HeldOut) -> Iterator[NDArray[np.floating]]:
 
 
 def miou_of_shares(rates: Array, shares: Array) -> float:
-    """Return the mean IoU of land with these class shares (C,) when classes are mapped at these rates (C, C)."""
+    """Return the mean IoU for class proportions (C,) and a row-normalised confusion matrix (C, C)."""
     land = rates * shares[:, None]
-    # In parts of a billion: accuracy counts pixels.
+    # Scaled to integers, because accuracy takes counts.
     return float(accuracy(np.round(land * 1e9).astype(np.int64)).miou)

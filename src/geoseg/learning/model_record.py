@@ -1,4 +1,4 @@
-"""What a model file says of its model, read without torch: its format, its record, and their checks."""
+"""The record of a model file: reading and validation without torch."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ _MAX_HEADER_BYTES = 100_000_000
 
 @dataclass(frozen=True)
 class ModelRecord:
-    """What a model file says of its model.
+    """Description of a model, stored in its model file.
 
     Attributes:
-        recipe: How it was trained, such as "pfce".
+        recipe: Training recipe, such as "pfce".
         architecture: The network.
         legend: The classes.
-        bands: Bands of the raster that the network takes, 1-based, in order.
+        bands: Bands of the raster that the network uses, 1-based, in order.
         dtype: Data type of the training rasters.
-        normalisation: Statistics of those bands, and which indices of them join.
+        normalisation: Statistics of these bands, and the spectral indices to add.
         resolution_m: Ground resolution of the training rasters in metres, or None.
         training: The training record: settings, points, history; JSON values.
-        calibration: What turns its logits into probabilities.
-        context_px: What it needs to see around a pixel, as measured; None: not measured.
-        strict_nodata: Whether one band of nodata made a pixel invalid at training.
-        values: Statistics of the training rasters' values by band; empty in files of earlier versions.
+        calibration: Calibration of the logits.
+        context_px: Measured context in pixels that the network needs around a window; None if not measured.
+        strict_nodata: Whether nodata in a single band made a pixel invalid in training.
+        values: Statistics of the training rasters' pixel values by band; empty in files of earlier versions.
     """
 
     recipe: str
@@ -67,7 +67,7 @@ class ModelRecord:
 
     @property
     def training_places(self) -> TrainingPlaces | None:
-        """Where the points lie that it learnt from; None in files of earlier versions.
+        """Locations of the training points; None in files of earlier versions.
 
         Raises:
             ValueError: The record is damaged.
@@ -77,10 +77,10 @@ class ModelRecord:
 
 
 def read_record(path: Path) -> ModelRecord:
-    """Read what a model file says of its model, without its weights.
+    """Read the record of a model file without its weights.
 
     Raises:
-        ModelFileError: No such file, damaged, not a model file, or from a newer version.
+        ModelFileError: The file is missing, damaged, not a model file, or from a newer version.
     """
     with model_file_errors(path), path.open("rb") as file:
         return checked_record(path, read_metadata(file))
@@ -101,7 +101,7 @@ def _record(content: Mapping[str, Any]) -> ModelRecord:
 
 
 def _architecture(content: Mapping[str, Any]) -> Architecture:
-    """Read an architecture; before format 3 a linear head read the image at one scale."""
+    """Read an architecture; before format 3 a linear head had a single scale, ``enlarge``."""
     own = {name: value for name, value in content.items() if name not in ("enlarge", "scales")}
     return Architecture(**own, scales=tuple(content.get("scales") or (content.get("enlarge", 1),)))
 
@@ -119,7 +119,7 @@ def _calibration(content: Mapping[str, Any]) -> Calibration:
 
 
 def _checked(record: ModelRecord) -> ModelRecord:
-    """Return the record if its parts fit together; a network as large as a forged one may ask for is not built."""
+    """Return the record if it is consistent; this prevents building a huge network from a forged record."""
     architecture, normalisation, calibration = record.architecture, record.normalisation, record.calibration
     bands = len(record.bands)
     fits = {
@@ -163,7 +163,7 @@ def _has_readable_places(record: ModelRecord) -> bool:
 
 
 def _may_be_timm(architecture: Architecture) -> bool:
-    """Say whether the backbone may be one that timm has: a name, with a head on its layers."""
+    """Return whether the backbone may be a timm network: a valid name with a linear head."""
     return architecture.head == "linear" and re.fullmatch(r"\w[\w.]{,99}", architecture.backbone) is not None
 
 
@@ -177,7 +177,7 @@ def _is_count(value: object) -> bool:
 
 @contextmanager
 def model_file_errors(path: Path) -> Iterator[None]:
-    """Tell what cannot be read in a safetensors file as an error of the model file."""
+    """Convert errors of reading a safetensors file to ModelFileError."""
     if path.is_dir():
         raise ModelFileError("this is a folder", where=path, expected="a model file, such as model.geoseg")
     if not path.is_file():
@@ -190,10 +190,12 @@ def model_file_errors(path: Path) -> Iterator[None]:
 
 
 def read_metadata(file: BinaryIO) -> dict[str, str]:
-    """Read the metadata of a safetensors file: eight bytes with the length of a JSON header, which holds it.
+    """Read the metadata of a safetensors file.
+
+    The file starts with the length of the JSON header (8 bytes); the header holds the metadata.
 
     Raises:
-        SafetensorError: It has no such header, or the file ends before or after its tensors do.
+        SafetensorError: The header is invalid, or the file does not end with its last tensor.
     """
     length = int.from_bytes(file.read(8), "little")
     if length > _MAX_HEADER_BYTES:
@@ -210,10 +212,10 @@ def read_metadata(file: BinaryIO) -> dict[str, str]:
 
 
 def checked_record(path: Path, metadata: Mapping[str, str]) -> ModelRecord:
-    """Return the record in a model file's metadata, checked.
+    """Return the validated record from a model file's metadata.
 
     Raises:
-        ModelFileError: Not a model file, from a newer version, or its parts do not fit together.
+        ModelFileError: Not a model file, from a newer version, or the record is inconsistent.
     """
     _check_format(path, metadata)
     try:
@@ -245,8 +247,8 @@ def _check_format(path: Path, metadata: Mapping[str, str]) -> None:
 def _reject_pickle(path: Path) -> None:
     with path.open("rb") as file:
         start = file.read(9)
-    # A safetensors file begins with the length of its header, whose bytes may be those of a pickle or
-    # zip by chance; then comes a brace.
+    # A safetensors file begins with the length of its header and a brace. The bytes of the length may equal the start
+    # of a pickle or a zip archive by chance.
     if start[8:] != b"{" and start.startswith((b"PK", b"\x80")):
         raise ModelFileError(
             "this is a pickle or a zip archive, which could run code; it was not opened",
@@ -257,10 +259,10 @@ def _reject_pickle(path: Path) -> None:
 
 
 def damaged(path: Path, got: str | None = None) -> ModelFileError:
-    """Return the error that says that a model file cannot be used."""
+    """Return the error for a model file that cannot be used."""
     return ModelFileError(
-        "the model file is damaged, or it is no model file",
+        "the model file is damaged, or it is not a model file",
         where=path,
-        expected="a whole file written by `geoseg train`",
+        expected="a complete file written by `geoseg train`",
         got=got,
     )

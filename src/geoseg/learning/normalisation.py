@@ -1,4 +1,4 @@
-"""Normalisation of pixel values by statistics of the training rasters, and the spectral indices that join them."""
+"""Normalisation of pixel values by statistics of the training rasters, with additional spectral indices."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class Normalisation:
-    """What a network is given of a raster's pixels: the bands, then indices, each of mean 0 and deviation 1.
+    """Normalisation of bands and spectral indices to mean 0 and standard deviation 1.
 
     Attributes:
-        mean: Of each of the B bands, in the raster's own values (uint8, uint16 or float), and of each of the I indices.
-        deviation: Their standard deviations.
-        indices: The normalised differences that join the bands, (a - b) / (a + b) of the bands at positions a and b
-            from 0 on; NDVI where a is near infrared and b red (Rouse et al., 1974).
+        mean: Means of the B bands, in the values of the raster (uint8, uint16 or float), and of the I indices.
+        deviation: Standard deviations of the same.
+        indices: Pairs (a, b) of 0-based band positions; each adds a normalised difference (a - b) / (a + b). It is
+            NDVI if a is near infrared and b is red (Rouse et al., 1974).
     """
 
     mean: tuple[float, ...]
@@ -36,7 +36,7 @@ class Normalisation:
     def apply(self, pixels: Floats, valid: NDArray[np.bool_]) -> Floats:
         """Return (N, B + I, H, W), float32, of raw pixels (N, B, H, W).
 
-        It is 0, the mean, where (N, H, W) is not valid and where a band is NaN, and so has no value.
+        Invalid pixels (N, H, W) and bands that are NaN become 0, the mean.
         """
         mean = np.array(self.mean, np.float32)[:, None, None]
         deviation = np.array(self.deviation, np.float32)[:, None, None]
@@ -45,10 +45,9 @@ class Normalisation:
 
 
 def with_indices(pixels: Floats, indices: Sequence[Pair]) -> Floats:
-    """Return pixels (N, B, H, W) and the normalised differences of these bands, (N, B + I, H, W).
+    """Append the normalised differences of pairs of bands to pixels (N, B, H, W), giving (N, B + I, H, W).
 
-    They lie within -1..1, and are 0 where the sum of the two bands is. Values beyond, which negative bands cause, are
-    clipped.
+    An index is 0 where the sum of the two bands is 0. Values outside -1..1, which negative bands cause, are clipped.
     """
     if not indices:
         return pixels
@@ -61,17 +60,17 @@ def with_indices(pixels: Floats, indices: Sequence[Pair]) -> Floats:
 def measure_normalisation(
     samples: Iterable[tuple[NDArray[np.float32], NDArray[np.bool_]]], indices: Sequence[Pair] = ()
 ) -> Normalisation:
-    """Measure the mean and deviation of each band, and of each index, over the valid pixels of the samples.
+    """Measure mean and standard deviation of each band and index over the valid pixels of samples.
 
     Args:
-        samples: Pairs of pixels (B, h, w) and validity (h, w). NaN in a band does not count in that band.
+        samples: Pairs of pixels (B, h, w) and validity (h, w). NaN is ignored, band by band.
         indices: As in :class:`Normalisation`.
 
     Raises:
-        ValueError: Not one pixel is valid.
+        ValueError: No pixel is valid.
     """
     count = origin = total = square = np.zeros(0)
-    # Sums of float64 around the first sample's mean, so that large offsets do not cancel digits.
+    # Sums in float64, relative to the mean of the first sample, to avoid cancellation with large offsets.
     for pixels, valid in samples:
         channels = with_indices(pixels[None], indices)[0]
         values = channels[:, valid].astype(np.float64)

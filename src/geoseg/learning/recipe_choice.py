@@ -1,4 +1,4 @@
-"""Choosing between ways to learn by the points that they were not fitted to."""
+"""Choice of a recipe by scores at held-out points."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from geoseg.learning.expected_scores import ExpectedScores, bootstrap
 
 @dataclass(frozen=True)
 class Score:
-    """Mean IoU at held-out points, every class counted alike (0..1), and its bootstrapped standard error."""
+    """Mean IoU at held-out points under equal class proportions (0..1), and its bootstrap standard error."""
 
     miou: float
     error: float
@@ -21,12 +21,12 @@ class Score:
 
 @dataclass(frozen=True)
 class Choice:
-    """A choice between names.
+    """Result of a choice.
 
     Attributes:
-        best: The name chosen.
+        best: The chosen name.
         leader: The name with the highest score.
-        as_well: The other names whose score is nearer to the leader's than the standard error of the difference.
+        as_well: Other names whose score differs from the leader's by at most the standard error of the difference.
     """
 
     best: str
@@ -35,12 +35,13 @@ class Choice:
 
 
 def score(held_out: HeldOut) -> Score:
-    """Return the mean IoU that held-out points promise for land on which all their classes are equally frequent.
+    """Return the expected mean IoU under equal class proportions, estimated at held-out points.
 
-    Points are drawn by class, so their own frequencies say nothing about the land. The error is that of a bootstrap.
+    Points are drawn by class, so their class frequencies are not the class proportions of the area. The standard
+    error comes from a bootstrap.
 
     Args:
-        held_out: Logits (P, C) at points that the model was not fitted to, one of them at least with a weight.
+        held_out: Logits (P, C) at held-out points, at least one of positive weight.
     """
     held_out = held_out.with_positive_weight()
     has_points = np.bincount(held_out.labels, held_out.weights, held_out.logits.shape[1]) > 0
@@ -52,10 +53,10 @@ def score(held_out: HeldOut) -> Score:
 
 
 def choose(scores: Mapping[str, Score]) -> Choice:
-    """Return the first name that scores as well as the leader: nearer to it than the standard error of the difference.
+    """Return the first name whose score differs from the highest by at most the standard error of the difference.
 
     Args:
-        scores: By name; the names with the better record come first.
+        scores: Scores by name, in order of preference.
     """
     leader = max(scores, key=lambda name: scores[name].miou)
     best = next(name for name in scores if _is_as_good(scores[name], scores[leader]))

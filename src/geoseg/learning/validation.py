@@ -1,4 +1,4 @@
-"""Cross-validation by place: points are judged by fits that saw no point of their block."""
+"""Spatial cross-validation: points are scored by models fitted without points of their block."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Floats = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Sample:
-    """P points to fit to: values (P, K), class ids, weights, and the number of each one's place (P,)."""
+    """Training samples of P points: values (P, K), class ids, weights and block numbers (P,)."""
 
     values: Floats
     labels: Labels
@@ -27,23 +27,23 @@ class Sample:
     places: Labels
 
     def take(self, chosen: Labels | slice) -> Sample:
-        """Return the points chosen."""
+        """Return the chosen points."""
         return Sample(*(column[chosen] for column in vars(self).values()))
 
 
 Fold = tuple[Labels, Labels]
-"""Positions to fit to and to leave out."""
+"""Positions of the training points and of the held-out points."""
 Folds = Sequence[Fold]
 
 
 def spatial_folds(labels: Labels, places: Labels, *, seed: int = 0) -> Folds | None:
-    """Return up to five pairs of positions to fit to and to leave out, or None when there are too few points.
+    """Return up to five folds, or None if there are too few points.
 
-    Places stay whole. Classes that only one place has are never left out.
+    All points of a block are in the same fold. A class that lies in a single block is never held out.
 
     Args:
         labels: Class ids (P,).
-        places: Number of the place of each point (P,).
+        places: Block number of each point (P,).
         seed: Seed of the folds.
     """
     fold = assign_folds(labels, places, folds=FOLDS, seed=seed)
@@ -54,7 +54,7 @@ def spatial_folds(labels: Labels, places: Labels, *, seed: int = 0) -> Folds | N
 
 
 def _of_classes(labels: Labels, left: Labels, fit: Labels) -> Labels:
-    """Return those left out whose class is among those that are fitted to."""
+    """Return the held-out positions whose class also has training points."""
     return left[np.isin(labels[left], labels[fit])]
 
 
@@ -68,13 +68,13 @@ def predict_held_out(
     *,
     each: Callable[[Callable[[int, Fold], Floats], Iterable[int], Iterable[Fold]], Iterable[Floats]] = map,
 ) -> HeldOut:
-    """Return the logits at the points of each fold from a fit to the other folds.
+    """Return the logits at the points of each fold, from a model fitted to the other folds.
 
     Args:
         sample: The points.
-        folds: Positions to fit to and to leave out.
-        fit_and_score: From the number of a fold, points to fit to, and values (Q, K), to logits (Q, C).
-        each: How the folds are gone through, as ``map`` does: one after the other, or side by side.
+        folds: Positions of training and held-out points.
+        fit_and_score: Function from the fold number, the training sample and values (Q, K) to logits (Q, C).
+        each: ``map`` or a parallel equivalent, applied to the folds.
     """
 
     def one(number: int, fold: Fold) -> Floats:

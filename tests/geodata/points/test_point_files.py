@@ -261,7 +261,7 @@ def test_names_that_are_numbers_come_before_ids(tmp_path, rasters):
         (["water", "ice", "ice"], r"expected one of water, bare land, .*; got 'ice' \(2 points\)"),
         ([0, 4, -1], r"got '-1' \(1 points\), '4' \(1 points\)"),
         (["water", "1"], r"got '1' \(1 points\)"),
-        (["Water ", "watre"], r"got 'watre' \(1 points\)\. Was it meant to be 'water' for 'watre'"),
+        (["Water ", "watre"], r"got 'watre' \(1 points\)\. Did you mean 'water' for 'watre'"),
     ],
 )
 def test_a_class_that_the_legend_lacks_is_refused_by_name_and_number(tmp_path, rasters, values, said):

@@ -176,7 +176,8 @@ def test_mobilenet_has_no_other_output_stride():
     architecture = Architecture("mobilenet_v3_large")
     assert architecture.at_stride(16).cell_px == 16
     with pytest.raises(
-        SettingsError, match=r"--output-stride: .*expected 16, as mobilenet_v3_large has no other; got 8"
+        SettingsError,
+        match=r"--output-stride: .*expected 16, the only output stride of mobilenet_v3_large; got 8",
     ):
         architecture.at_stride(8)
 

@@ -287,5 +287,5 @@ def test_a_model_takes_only_the_bands_it_was_trained_on(map_of, model, write_tif
 
 def test_another_output_stride_is_refused_where_the_backbone_has_one(map_of, raster):
     assert (map_of(raster, "own.tif") == map_of(raster, "same.tif", output_stride=16)).all()
-    with pytest.raises(SettingsError, match="expected 16, as mobilenet_v3_large has no other"):
+    with pytest.raises(SettingsError, match="expected 16, the only output stride of mobilenet_v3_large"):
         map_of(raster, output_stride=8)

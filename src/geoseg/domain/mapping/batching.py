@@ -1,4 +1,4 @@
-"""Dynamic batching: windows that several threads ask about at the same time share a pass of the network."""
+"""Dynamic batching: windows from several threads share a forward pass of the network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ JobProgress = Callable[[int, float], None]
 
 @dataclass(frozen=True, eq=False)
 class _Request:
-    """Windows of one caller, and where the answer goes."""
+    """Windows of one caller, and the future of their result."""
 
     pixels: NDArray[np.float32]
     valid: NDArray[np.bool_]
@@ -35,16 +35,16 @@ class _Request:
 
 
 class Batcher:
-    """A predictor that many threads share: a thread of its own computes, one pass after the other.
+    """A predictor shared by many threads; a separate thread runs one pass after the other.
 
-    Windows of one shape that wait together go through one pass, the longest waiting first. A pass waits for more only
-    while somebody who is at work with it (:meth:`active`) has not asked yet, and never longer than ``wait_s``.
+    Waiting windows of the same shape share a pass, the oldest first. A pass waits for more windows only while an
+    active caller (:meth:`active`) has no request, and at most ``wait_s``.
 
     Args:
-        predictor: What computes; called from one thread only.
-        max_windows: Windows that share a pass at max_windows, >= 1; those that one caller asks together stay together.
-        wait_s: How long a window waits for others.
-        on_pass: Told of every pass: how many windows, and how many seconds.
+        predictor: The predictor, called from one thread only.
+        max_windows: Maximum number of windows per pass, >= 1; the windows of one request are never split.
+        wait_s: Maximum time in seconds that a window waits for others.
+        on_pass: Called after every pass with the number of windows and the seconds.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Batcher:
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """Count the caller among those whose windows a pass may wait for."""
+        """Mark the caller as active; a pass may wait for its windows."""
         with self._changed:
             self._callers += 1
         try:
@@ -81,10 +81,10 @@ class Batcher:
                 self._changed.notify_all()
 
     def probabilities(self, pixels: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Return class probabilities (N, C, h, w) of pixels (N, B, h, w) that are valid where (N, h, w).
+        """Return class probabilities (N, C, h, w) of pixels (N, B, h, w) with validity (N, h, w).
 
         Raises:
-            RuntimeError: It is closed.
+            RuntimeError: The batcher is closed.
         """
         request = _Request(pixels, valid)
         with self._changed:
@@ -95,7 +95,7 @@ class Batcher:
         return request.result.result()
 
     def close(self) -> None:
-        """Answer what waits, then stop."""
+        """Process the waiting requests, then stop."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
@@ -108,13 +108,13 @@ class Batcher:
                 self._predict(batch)
                 if self._on_pass is not None:
                     self._on_pass(sum(q.windows for q in batch), time.perf_counter() - started)
-            except Exception as error:  # noqa: BLE001 -- raised again in the threads that asked
+            except Exception as error:  # noqa: BLE001 -- raised again in the callers' threads
                 for request in batch:
                     if not request.result.done():
                         request.result.set_exception(error)
 
     def _take_pass(self) -> list[_Request]:
-        """Wait for requests and take those of the next pass; nothing when closed."""
+        """Wait for requests and take those of the next pass; return none when closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._is_closed)
             deadline = time.monotonic() + self._wait_s
@@ -130,7 +130,7 @@ class Batcher:
         return sum(q.windows for q in self._next_pass()) < self._max_windows
 
     def _next_pass(self) -> list[_Request]:
-        """Return the first requests of the shape that waits longest, as many as a pass takes."""
+        """Return the oldest requests of one shape, as many as fit into a pass."""
         taken, windows = list[_Request](), 0
         for request in self._waiting:
             if request.shape != self._waiting[0].shape:

@@ -1,8 +1,8 @@
 """Blending of overlapping windows, without a score array of the whole raster or of a strip.
 
-A raster is cut into cores of a fixed size. Each core is predicted with context around it; neighbouring
-predictions are mixed by weights that ramp linearly across a band centred on the border of their
-cores and sum to one everywhere, so that no seam is left.
+A raster is divided into cores of a fixed size. Each core is predicted with context around it. Neighbouring
+predictions are blended in a band centred on the border of their cores. Their weights ramp linearly and sum to
+one everywhere, so that no seam is visible.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from geoseg.domain.windows import Window
 
 @dataclass(frozen=True)
 class Span:
-    """One core along one axis: its pixels ``start``..``stop`` and half the blended band at each end."""
+    """One core along one axis: pixels ``start`` to ``stop``, and half the blending band at each end."""
 
     start: int
     stop: int
@@ -27,7 +27,7 @@ class Span:
 
     @property
     def length(self) -> int:
-        """Pixels of the core and its bands."""
+        """Length of the core with its bands in pixels."""
         return self.stop - self.start + self.before + self.after
 
     def weights(self) -> NDArray[np.float32]:
@@ -41,19 +41,19 @@ class Span:
 
 
 def _ramp(half: int) -> NDArray[np.float32]:
-    """Return 2 x ``half`` weights that rise from 0 to 1 and complement their own reverse."""
+    """Return 2 x ``half`` weights that rise from 0 to 1; weights and reversed weights sum to 1."""
     return ((np.arange(2 * half) + 0.5) / (2 * half)).astype(np.float32)
 
 
 def spans(length: int, core: int, half_band: int) -> list[Span]:
-    """Cut an axis of ``length`` pixels into cores of ``core`` pixels with blended borders between them.
+    """Divide an axis of ``length`` pixels into cores of ``core`` pixels with blended borders.
 
-    A last core that would be shorter than the band joins its neighbour's.
+    A last core shorter than the band is merged with its neighbour.
 
     Args:
         length: Pixels of the axis, >= 1.
         core: Pixels of a core, >= 2 x ``half_band``.
-        half_band: Pixels on either side of a border over which neighbours are mixed.
+        half_band: Pixels on either side of a border within which neighbours are blended.
     """
     starts = list(range(0, length, core))
     if len(starts) > 1 and length - starts[-1] < 2 * half_band:
@@ -67,7 +67,7 @@ def spans(length: int, core: int, half_band: int) -> list[Span]:
 
 @dataclass(frozen=True)
 class WindowTask:
-    """One prediction: the rows and the columns it answers for."""
+    """One window to predict: its rows and columns."""
 
     rows: Span
     cols: Span
@@ -84,21 +84,21 @@ class WindowTask:
 
     @property
     def weights(self) -> NDArray[np.float32]:
-        """The weights (h, w) it is mixed with."""
+        """The blending weights (h, w)."""
         return np.outer(self.rows.weights(), self.cols.weights())
 
 
 def strip_tasks(rows: Span, width: int, *, core: int, half_band: int) -> Iterator[WindowTask]:
-    """Yield the predictions of one strip from west to east."""
+    """Yield the windows of one strip from west to east."""
     for cols in spans(width, core, half_band):
         yield WindowTask(rows, cols)
 
 
 class Blender:
-    """Sums weighted probabilities, window by window from west to east and from north to south.
+    """Sum of weighted probabilities, added window by window from west to east and from north to south.
 
-    A pixel is finished when the last window that covers it is added. Kept are one band across the raster and one
-    beside the last window: classes x 2 ``half_band`` x (width + core) float32 numbers, whatever the height.
+    A pixel is finished when the last window that covers it is added. The blender keeps one band across the raster and
+    one to the right of the last window: classes x 2 ``half_band`` x (width + core) float32 values, for any height.
 
     Args:
         classes: C.
@@ -114,14 +114,14 @@ class Blender:
         """Add the probabilities (C, h, w) of the next window.
 
         Returns:
-            The window that it finishes, and the probabilities (C, h', w') there.
+            The finished window, and its probabilities (C, h', w').
         """
         rows, cols = task.rows, task.cols
         mixed = probabilities * task.weights
         if cols.before:
             mixed[:, :, : 2 * cols.before] += self._beside
         width, height = cols.length - 2 * cols.after, rows.length - 2 * rows.after
-        # A copy, so that the band does not keep the whole window in memory.
+        # Copy, so that the band does not keep the whole window in memory.
         self._beside = mixed[:, :, width:].copy()
         done = mixed[:, :, :width]
         start = cols.start - cols.before

@@ -1,4 +1,4 @@
-"""How much of the land each class covers."""
+"""Areas covered by the classes."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ _M2_PER_HECTARE = 10_000
 
 @dataclass
 class ClassAreas:
-    """Sums of pixels and ground by class id, strip by strip.
+    """Pixel counts and areas by class id, summed strip by strip.
 
     Attributes:
         pixels: Pixels by class id (256,), int64.
-        m2: Square metres likewise, float64; NaN where the raster has no place on the ground.
+        m2: Square metres by class id (256,), float64; NaN if the raster is not georeferenced.
     """
 
     pixels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
     m2: NDArray[np.float64] = field(default_factory=lambda: np.zeros(256))
 
     def add(self, class_ids: NDArray[np.uint8], pixel_m2: ArrayLike | None) -> None:
-        """Add class ids (h, w) whose pixels cover ``pixel_m2``, of a shape that broadcasts to (h, w); None: not known."""
+        """Add class ids (h, w); the pixel area ``pixel_m2`` broadcasts to (h, w), None if unknown."""
         self.pixels += np.bincount(class_ids.ravel(), minlength=256)
         self.m2 += sums_by_value(class_ids, pixel_m2, 256)
 
     def to_records(self, legend: Legend) -> list[dict[str, Any]]:
         """Return a record for each class, and one for nodata: pixels, hectares, share of the mapped area.
 
-        Shares are of the ground; of pixels where their areas are not known.
+        Shares are area fractions, or pixel fractions if pixel areas are unknown.
         """
         sizes = self.pixels if np.isnan(self.m2[:UNLABELLED]).any() else self.m2
         mapped = float(sizes[:UNLABELLED].sum())
@@ -53,20 +53,20 @@ class ClassAreas:
 def sums_by_value(
     values: NDArray[np.integer[Any]], pixel_m2: ArrayLike | None, count: int
 ) -> NDArray[np.float64]:
-    """Return what the pixels of each value cover, in square metres.
+    """Return the area covered by each value in square metres.
 
     Args:
-        values: Whole numbers (h, w) from 0 to ``count`` - 1.
-        pixel_m2: What a pixel covers, of a shape that broadcasts to (h, w); None where that is not known.
-        count: How many values there are.
+        values: Integers (h, w) from 0 to ``count`` - 1.
+        pixel_m2: Area of a pixel, of a shape that broadcasts to (h, w); None if unknown.
+        count: Number of values.
 
     Returns:
-        Square metres by value (count,), NaN where pixels have no known area.
+        Square metres by value (count,), NaN where the pixel area is unknown.
     """
     pixels = np.bincount(values.ravel(), minlength=count).astype(np.float64)
     areas = np.asarray(np.nan if pixel_m2 is None else pixel_m2, np.float64)
     if areas.size == 1:
-        # One product, not a sum of many: a pixel of 1 m2 must give whole square metres.
+        # A product instead of a sum avoids rounding: pixels of 1 m2 must give whole square metres.
         return pixels * float(areas.ravel()[0])
     sums = np.bincount(values.ravel(), np.broadcast_to(areas, values.shape).ravel(), minlength=count)
     return sums.astype(np.float64)

@@ -1,4 +1,4 @@
-"""Stages that work at the same time: one reads while the next computes and the last one writes."""
+"""Parallel pipeline stages: one reads while the next computes and the last one writes."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _PATIENCE_S = 0.1
 
 @dataclass(frozen=True)
 class _End:
-    """No more items; ``error`` is what ended them."""
+    """End of the items, with the error that ended them, if any."""
 
     error: BaseException | None
 
 
 class _Stage(Generic[T]):
-    """A thread that takes items from an iterator and puts them into a queue until it is told to stop."""
+    """A thread that moves items from an iterator into a queue until it is stopped."""
 
     def __init__(self, items: Iterable[T], depth: int) -> None:
         self._items = items
@@ -51,14 +51,14 @@ class _Stage(Generic[T]):
 
 
 def prefetch(items: Iterable[T], depth: int = 1) -> Generator[T]:
-    """Yield the items of an iterator that runs in a thread of its own, at most ``depth`` finished ones prefetch.
+    """Run an iterator in a separate thread and yield its items; up to ``depth`` items are buffered.
 
-    An error of the iterator is raised where its items are taken. Closing early stops the thread after the item
-    under way.
+    An error of the iterator is raised in the consumer. Closing the generator early stops the thread after the current
+    item.
 
     Args:
-        items: What to take; advanced in the other thread only.
-        depth: Finished items that wait, >= 1.
+        items: The items; iterated in the other thread only.
+        depth: Maximum number of buffered items, >= 1.
     """
     stage = _Stage(items, depth)
     stage.thread.start()

@@ -1,4 +1,4 @@
-"""Prediction of a raster in windows: read with context, predict, blend, strip by strip."""
+"""Prediction of a raster in windows: read with context, predict and blend, strip by strip."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from geoseg.domain.ports import PixelSource, Predictor, Progress
 from geoseg.domain.windows import Window
 
 ALIGNMENT_PX = 32
-"""Windows start at multiples of this, so that the network's cells lie at the same place in each."""
+"""Windows start at multiples of this, so that the network's cells are aligned in all windows."""
 
 STEPS = 254
-"""Probabilities are kept as whole numbers 0..254 of this many steps; 255 means none."""
+"""Probabilities are stored as integers 0..254 in units of 1/254; 255 means none."""
 
 _MAX_INPUT_PX = 1216
 _MIN_CORE_PX = 256
@@ -29,13 +29,13 @@ _CONTEXT_SHARE = 0.16
 
 @dataclass(frozen=True)
 class WindowPlan:
-    """How a raster is cut for prediction, in pixels, all multiples of ``ALIGNMENT_PX``.
+    """Sizes of the windows for the prediction of a raster.
 
     Attributes:
-        core_px: Side of what one window results for.
-        context_px: What is read around a core.
-        half_band_px: How far neighbouring windows are mixed on either side of their border.
-        batch: Windows predicted together.
+        core_px: Side of the core of a window in pixels, a multiple of ``ALIGNMENT_PX``.
+        context_px: Context around a core in pixels, a multiple of ``ALIGNMENT_PX``.
+        half_band_px: Half the width in pixels of the band in which neighbouring windows are blended.
+        batch: Windows per batch.
     """
 
     core_px: int
@@ -48,11 +48,11 @@ def plan_windows(window_px: int | None, context_px: int, *, batch: int = 1, enla
     """Plan windows for a network.
 
     Args:
-        window_px: Side of a window; None chooses one so large that the context costs a third at most, if that keeps
-            what the network sees under 1,216 px.
-        context_px: What the network needs around a pixel.
-        batch: Windows predicted together.
-        enlarge: How many times the network enlarges what it is given.
+        window_px: Side of a window in pixels. None limits the cost of the context to a third, as far as the network's
+            input stays within 1,216 px.
+        context_px: Context in pixels that the network needs.
+        batch: Windows per batch.
+        enlarge: Largest scale factor of the network's input.
     """
     context = max(2 * ALIGNMENT_PX, _align(context_px))
     if window_px is None:
@@ -71,11 +71,11 @@ class Strip:
     """A finished full-width strip.
 
     Attributes:
-        number: Its place in the raster, from the north, from 0.
-        window: Its pixels.
-        class_ids: Most probable class (h, W), uint8; 255 where the raster is not valid.
-        confidence: Probability of that class in steps of 1/254 (h, W), uint8; 255 for none.
-        probabilities: Those of all classes likewise (C, h, W), uint8; None unless asked for.
+        number: Index of the strip from the north, from 0.
+        window: Its position in the raster.
+        class_ids: Most probable class (h, W), uint8; 255 where the raster is invalid.
+        confidence: Probability of that class in units of 1/254 (h, W), uint8; 255 for none.
+        probabilities: Probabilities of all classes in the same units (C, h, W), uint8; None unless requested.
     """
 
     number: int
@@ -85,7 +85,7 @@ class Strip:
     probabilities: NDArray[np.uint8] | None = None
 
     def masked(self, inside: NDArray[np.bool_]) -> Strip:
-        """Return the strip with nothing where ``inside`` (h, W) is not set."""
+        """Return the strip with nodata where ``inside`` (h, W) is False."""
         none = np.uint8(UNLABELLED)
         kept = None if self.probabilities is None else np.where(inside, self.probabilities, none)
         return Strip(
@@ -97,18 +97,18 @@ class Strip:
         )
 
     def merged(self, class_ids: NDArray[np.uint8]) -> Strip:
-        """Return the strip with other class ids (h, W), and no confidence where they differ from its own."""
+        """Return the strip with new class ids (h, W), and no confidence where they changed."""
         confidence = np.where(class_ids == self.class_ids, self.confidence, np.uint8(UNLABELLED))
         return replace(self, class_ids=class_ids, confidence=confidence)
 
 
 def count_strips(source: PixelSource, plan: WindowPlan) -> int:
-    """Return how many strips :func:`predict_strips` yields."""
+    """Return the number of strips that :func:`predict_strips` yields."""
     return len(spans(source.height, plan.core_px, plan.half_band_px))
 
 
 def count_windows(source: PixelSource, plan: WindowPlan, strips: range | None = None) -> int:
-    """Return how many windows :func:`predict_strips` will report."""
+    """Return the number of windows that :func:`predict_strips` reports."""
     down = count_strips(source, plan) if strips is None else len(range(max(0, strips.start - 1), strips.stop))
     return down * len(spans(source.width, plan.core_px, plan.half_band_px))
 
@@ -124,20 +124,20 @@ def predict_strips(
 ) -> Generator[Strip]:
     """Predict a raster from north to south and yield each strip when it is finished.
 
-    Reading, the network and what the caller does with the strips go on at the same time; close the generator when it
-    is left before its end, and reading stops. Every pixel is read with its context as far as the raster
-    goes; nothing is kept of finished strips. Peak memory, beside the network's own: 4 classes x 64 x width bytes for the
-    blended band and 4 core x width for two strips (with probabilities 2 core x width a class more), and three windows
-    on either side of the network. It does not depend on the height.
+    Reading, prediction and the caller's processing run in parallel. Close the generator if you stop early; this stops
+    the reading. Context is read as far as the raster extends. Finished strips are not kept. Peak memory, besides that
+    of the network, is 4 classes x 64 x width bytes for the blended band, 4 core x width bytes for two strips (with
+    probabilities 2 core x width more per class), and three windows on either side of the network. It does not depend
+    on the height.
 
     Args:
         source: The raster.
         predictor: The model.
-        plan: How to cut it.
-        progress: Advanced once a window.
-        strips: Numbers of the strips to predict; None means all. Any range gives the same pixels: the strip before is
-            computed again for what the two share.
-        has_probabilities: Whether to keep the probabilities of all classes.
+        plan: The windows.
+        progress: Progress of the prediction, one step per window.
+        strips: Range of strips to predict; None means all. The result does not depend on the range, because the strip
+            before it is computed again for the blended band.
+        has_probabilities: Whether to return the probabilities of all classes.
     """
     rows = spans(source.height, plan.core_px, plan.half_band_px)
     strips = range(len(rows)) if strips is None else strips
@@ -158,7 +158,7 @@ def predict_strips(
 
 @dataclass
 class _StripBuffer:
-    """A strip while it is laid out."""
+    """A strip that is being filled, window by window."""
 
     number: int
     rows: Span
@@ -207,7 +207,7 @@ def _to_steps(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class _WindowResult:
-    """What came of one window: validity (h, w), and probabilities (C, h, w); None where nothing is valid."""
+    """Result of one window: validity (h, w) and probabilities (C, h, w), None if no pixel is valid."""
 
     task: WindowTask
     valid: NDArray[np.bool_]
@@ -216,7 +216,7 @@ class _WindowResult:
 
 @dataclass(frozen=True)
 class _InputBatch:
-    """Windows read with their context: which, where each lies in what was read, pixels and validity."""
+    """Windows read with context: tasks, offsets of the windows in the pixels read, and pixels with validity."""
 
     group: Sequence[WindowTask]
     boxes: Sequence[tuple[slice, slice]]
@@ -242,7 +242,7 @@ def _read_batches(rows: Sequence[Span], source: PixelSource, plan: WindowPlan) -
 
 
 def _read_reflected(source: PixelSource, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Read a window, beyond the raster what lies as far inside it: a border to nothing is nothing that land has."""
+    """Read a window, reflect-padded beyond the raster: real scenes have no hard edge."""
     inside = window.clipped(source.height, source.width)
     pixels, valid = source.read(inside)
     if inside == window:
@@ -252,7 +252,7 @@ def _read_reflected(source: PixelSource, window: Window) -> tuple[NDArray[np.flo
 
 
 def _predict(batch: _InputBatch, predictor: Predictor) -> Iterator[_WindowResult]:
-    """Predict a batch of windows; those without a valid pixel are not sent to the predictor."""
+    """Predict a batch of windows; windows without a valid pixel are skipped."""
     inside = [valid[box] for (_, valid), box in zip(batch.read, batch.boxes, strict=True)]
     sent = [n for n, valid in enumerate(inside) if valid.any()]
     found = dict[int, NDArray[np.float32]]()
@@ -265,10 +265,10 @@ def _predict(batch: _InputBatch, predictor: Predictor) -> Iterator[_WindowResult
 
 
 def _input_window(task: WindowTask, source: PixelSource, plan: WindowPlan) -> Window:
-    """Return what is read for a window: the window and its context, out to aligned rows and columns.
+    """Return the window to read: the window with its context, extended to aligned rows and columns.
 
-    It ends with the raster, out to aligned rows and columns, as patches end in training: a margin of invented land
-    costs time, and maps the raster's edges worse.
+    It ends at the edge of the raster, extended to aligned rows and columns, as patches do in training. More padding
+    costs time and lowers the accuracy at the edges.
     """
     wanted = task.window.padded(plan.context_px - plan.half_band_px)
     row, height = _input_span(wanted.row, wanted.height, source.height)
@@ -282,7 +282,7 @@ def _input_span(start: int, length: int, size: int) -> tuple[int, int]:
 
 
 def _offset_slices(window: Window, read: Window) -> tuple[slice, slice]:
-    """Return where ``window`` lies in what was read."""
+    """Return the slices of ``window`` within the window read."""
     row, col = window.row - read.row, window.col - read.col
     return np.s_[row : row + window.height, col : col + window.width]
 
@@ -290,7 +290,7 @@ def _offset_slices(window: Window, read: Window) -> tuple[slice, slice]:
 def _batches(
     along: Iterator[WindowTask], source: PixelSource, plan: WindowPlan
 ) -> Iterator[list[WindowTask]]:
-    """Group neighbours whose inputs are of one size into batches."""
+    """Group neighbouring windows with inputs of the same size into batches."""
     for _, alike in groupby(along, lambda task: _size(_input_window(task, source, plan))):
         same = list(alike)
         for first in range(0, len(same), plan.batch):

@@ -1,4 +1,4 @@
-"""A predictor whose classes' odds are changed: the same evidence, for land with other shares."""
+"""Prior shift: a predictor with its class odds adjusted to other class proportions."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from geoseg.domain.ports import Predictor
 
 
 class PriorShiftedPredictor:
-    """A predictor whose probabilities are multiplied by factors and made to sum to one again.
+    """A predictor whose probabilities are multiplied by factors and renormalised.
 
     Args:
         predictor: The predictor.
-        log_odds: Natural logarithms of the factors, one a class.
+        log_odds: Natural logarithms of the factors, one per class.
     """
 
     def __init__(self, predictor: Predictor, log_odds: Sequence[float]) -> None:
@@ -28,7 +28,7 @@ class PriorShiftedPredictor:
         return self._predictor.classes
 
     def probabilities(self, pixels: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Return class probabilities (N, C, h, w) of pixels (N, B, h, w) that are valid where (N, h, w)."""
+        """Return class probabilities (N, C, h, w) of pixels (N, B, h, w) with validity (N, h, w)."""
         found = self._predictor.probabilities(pixels, valid) * self._factors
         total = found.sum(axis=1, keepdims=True)
         weighted: NDArray[np.float32] = found / np.maximum(total, np.finfo(np.float32).tiny)

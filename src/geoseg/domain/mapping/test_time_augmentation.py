@@ -1,4 +1,4 @@
-"""Test-time augmentation: the mean of what a predictor says of a window turned and flipped in every way."""
+"""Test-time augmentation: mean prediction over the rotations and flips of a window."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _AXES = (-2, -1)
 
 
 class AugmentedPredictor:
-    """A predictor that asks another one eight times, once for each symmetry of the square, and takes the mean.
+    """A predictor that averages another one over the eight symmetries of the square.
 
-    From above, land has no upper side. It takes eight times as long.
+    Aerial images have no preferred orientation. Prediction takes eight times as long.
     """
 
     def __init__(self, predictor: Predictor) -> None:
@@ -27,7 +27,7 @@ class AugmentedPredictor:
         return self._predictor.classes
 
     def probabilities(self, pixels: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Return class probabilities (N, C, h, w) of pixels (N, B, h, w) that are valid where (N, h, w)."""
+        """Return class probabilities (N, C, h, w) of pixels (N, B, h, w) with validity (N, h, w)."""
         total = np.zeros((len(pixels), self.classes, *pixels.shape[-2:]), np.float32)
         for quarters, flips in _symmetries():
             turned = np.rot90(np.flip(pixels, flips), quarters, _AXES)
@@ -39,7 +39,7 @@ class AugmentedPredictor:
 
 
 def _symmetries() -> Iterator[tuple[int, tuple[int, ...]]]:
-    """Yield quarter turns, and the axes that are flipped before."""
+    """Yield numbers of quarter turns, and the axes to flip before them."""
     for quarters in range(4):
         yield quarters, ()
         yield quarters, (-1,)

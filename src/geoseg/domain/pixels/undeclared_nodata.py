@@ -1,4 +1,4 @@
-"""Find what probably stands for no data in a raster that does not say so."""
+"""Find a probable nodata value in a raster that does not declare it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Fill:
 
     Attributes:
         value: The value, in all bands.
-        share: Its share of the pixels that count as valid, 0..1.
+        share: Its share of the valid pixels, 0..1.
     """
 
     value: float
@@ -31,11 +31,11 @@ class Fill:
 
 
 def find_fill(sample: PixelSample) -> Fill | None:
-    """Return the extreme value that fills a frame or a large area in all bands, or None.
+    """Return the minimum or maximum value that fills a frame or a large area in all bands, or None.
 
-    It is the least or the largest of all values. Far from all others it counts from a thousandth of the pixels on;
-    next to them, as black or white, it must fill solid areas of 2 % of the pixels, or of 5 % in a raster that declares
-    some nodata. A raster of one value has none.
+    A value far from all others must fill a thousandth of the pixels. A value close to them, such as black or white,
+    must fill solid areas of 2 % of the pixels, or of 5 % if the raster declares another nodata value. A raster with a
+    single value has none.
     """
     total = sum(int(valid.sum()) for _, valid in sample)
     if not total:
@@ -47,7 +47,7 @@ def find_fill(sample: PixelSample) -> Fill | None:
 
 
 def find_alpha(sample: PixelSample) -> float | None:
-    """Return the share of transparent pixels, 0..1, where the last of 2 or 4 bands looks like alpha; else None."""
+    """Return the share of transparent pixels, 0..1, if the last of 2 or 4 bands looks like alpha, else None."""
     bands = len(sample[0][0]) if sample else 0
     if bands not in (2, 4):
         return None
@@ -81,14 +81,14 @@ def _fill(sample: PixelSample, value: float, total: int) -> Fill | None:
 
 
 def _is_detached(value: float, rest: NDArray[np.float32]) -> bool:
-    """Say whether a value lies farther from all others than most of them lie from each other."""
+    """Return whether the gap between a value and all others exceeds the 1st to 99th percentile range of the others."""
     low, high = np.percentile(rest, (1, 99)).tolist()
     gap = max(float(rest.min()) - value, value - float(rest.max()))
     return bool(gap > high - low > 0)
 
 
 def _solidity(filled: list[NDArray[np.bool_]]) -> float:
-    """Return the share of neighbours of filled pixels that are filled too, to the right and below."""
+    """Return the share of right and lower neighbours of filled pixels that are filled too."""
     pairs = [(own[:, :-1], own[:, 1:]) for own in filled] + [(own[:-1], own[1:]) for own in filled]
     asked = sum(int(one.sum()) for one, _ in pairs)
     return sum(int((one & other).sum()) for one, other in pairs) / max(asked, 1)

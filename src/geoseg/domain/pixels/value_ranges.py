@@ -1,4 +1,4 @@
-"""Statistics of pixel values, and whether two rasters hold values on the same scale."""
+"""Statistics of pixel values, and comparison of the value scales of two rasters."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 PixelSample = Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]]
-"""Windows of a raster: pixels (B, h, w) and where they are valid (h, w)."""
+"""Windows of a raster: pixels (B, h, w) and validity (h, w)."""
 
 MAX_OUTSIDE = 0.3
 _BYTE = 255.0
-# Resampling overshoots by some per cent.
+# Resampling overshoots by a few per cent.
 _ABOVE_BYTE = 1.1 * _BYTE
 _OTHER_ORDER = 10.0
 _OTHER_DEPTH = 4.0
@@ -27,15 +27,15 @@ class BandValues:
     """Statistics of the values of one band.
 
     Attributes:
-        count: How many values they are of.
-        minimum: Least value.
+        count: Number of values.
+        minimum: Smallest value.
         low: 2nd percentile.
         median: 50th percentile.
         high: 98th percentile.
         maximum: Largest value.
         mean: Arithmetic mean.
         deviation: Standard deviation.
-        is_whole: Whether all are whole numbers.
+        is_whole: Whether all values are integers.
     """
 
     count: int
@@ -50,25 +50,25 @@ class BandValues:
 
     @property
     def magnitude(self) -> float:
-        """The larger absolute value of the two outer percentiles."""
+        """The larger absolute value of the 2nd and 98th percentile."""
         return max(abs(self.low), abs(self.high))
 
     @property
     def range_text(self) -> str:
-        """The two outer percentiles, for a message."""
+        """The 2nd and 98th percentile, for a message."""
         return f"{self.low:,.4g} to {self.high:,.4g}"
 
 
 @dataclass(frozen=True)
 class RasterValues:
-    """Values of a raster, or of several: statistics by band, and the name of the data type."""
+    """Statistics of the values of one or more rasters by band, and the name of their data type."""
 
     bands: tuple[BandValues, ...]
     dtype: str
 
     @property
     def are_bytes(self) -> bool:
-        """Whether all values are whole numbers 0..255, whatever type holds them."""
+        """Whether all values are integers 0..255, in any data type."""
         measured = [band for band in self.bands if band.count]
         return self.dtype == "uint8" or (
             bool(measured) and all(b.is_whole and b.minimum >= 0 and b.maximum <= _BYTE for b in measured)
@@ -76,7 +76,7 @@ class RasterValues:
 
 
 def values_by_band(sample: PixelSample) -> list[NDArray[np.float64]]:
-    """Return the values of each band at valid pixels, without those where the band has none."""
+    """Return the finite values of each band at valid pixels."""
     if not sample:
         return []
     values = np.concatenate([pixels[:, valid] for pixels, valid in sample], axis=1).astype(np.float64)
@@ -106,7 +106,7 @@ def _band_values(values: NDArray[np.float64]) -> BandValues:
 
 
 def assume_values(mean: Sequence[float], deviation: Sequence[float], dtype: str) -> RasterValues:
-    """Return the values that a mean and a standard deviation by band stand for: two deviations around the mean."""
+    """Derive statistics from mean and standard deviation by band; the range is two deviations around the mean."""
     kind = np.dtype(dtype)
     least, most = (np.iinfo(kind).min, np.iinfo(kind).max) if kind.kind in "iu" else (-math.inf, math.inf)
     bands = [
@@ -119,10 +119,10 @@ def assume_values(mean: Sequence[float], deviation: Sequence[float], dtype: str)
 
 
 def is_other_scale(own: RasterValues, trained: RasterValues) -> bool:
-    """Say whether values cannot be in the unit of the training's: another bit depth, 0..1 for 0..255, or the like.
+    """Return whether values have another scale than in training: another bit depth, or 0..1 instead of 0..255.
 
-    Darker or brighter land in the same unit passes: night, snow, water, clouds. Values that fit 8 bits pass for a
-    model of 8 bits, whatever type holds them, and so does a raster of few or equal whole numbers.
+    Darker or brighter scenes on the same scale pass: night, snow, water, clouds. Values that fit 8 bits pass for a
+    model trained on 8 bits, in any data type. A raster of few or equal integers passes too.
     """
     pairs = [(o, t) for o, t in zip(own.bands, trained.bands, strict=True) if o.count and t.magnitude > 0]
     if not pairs:
@@ -139,7 +139,7 @@ def is_other_scale(own: RasterValues, trained: RasterValues) -> bool:
 
 
 def _is_beyond_bytes(pairs: Sequence[tuple[BandValues, BandValues]], trained: RasterValues) -> bool:
-    """Say whether values do not fit the 8 bits of a training; of wider types that held 8 bits, by a multiple."""
+    """Return whether values exceed 8-bit training values; if a wider type held these, only by a multiple."""
     least = 0.0 if trained.dtype == "uint8" else _OTHER_DEPTH
     return any(o.median < 0 or o.high > max(_ABOVE_BYTE, least * t.high) for o, t in pairs)
 
@@ -149,7 +149,7 @@ def _is_fraction_of_bytes(pairs: Sequence[tuple[BandValues, BandValues]]) -> boo
 
 
 def _is_stretched(own: RasterValues, pairs: Sequence[tuple[BandValues, BandValues]]) -> bool:
-    """Say whether values look stretched to 8 bits, where those of the training took more."""
+    """Return whether values look stretched to 8 bits while the training values were not."""
     is_full = any(o.maximum > _BYTE / 2 for o, _ in pairs)
     return own.are_bytes and is_full and any(t.high > _ABOVE_BYTE for _, t in pairs)
 
@@ -160,10 +160,10 @@ def _most(found: Iterable[bool]) -> bool:
 
 
 def share_outside(values: NDArray[np.float64], trained: BandValues) -> float:
-    """Return the share of values outside the 2nd to 98th percentile of the training's, 0..1; 0 of none."""
+    """Return the share of values outside the 2nd to 98th percentile of training, 0..1; 0 without values."""
     if not values.size or not trained.count:
         return 0.0
-    # A constant band has a rounded percentile.
+    # The percentiles of a constant band are subject to rounding.
     slack = 1e-6 * max(1.0, trained.magnitude)
     is_outside = (values < trained.low - slack) | (values > trained.high + slack)
     return float(is_outside.mean())

@@ -131,8 +131,7 @@ def fit(
     """Fit a network to labelled points with partial focal cross-entropy.
 
     The result is the moving average of the weights after the epoch with the best mean IoU on the held-out points
-    (role
-    "check"), or after the last epoch if there are none.
+    (role "check"), or after the last epoch if there are none.
 
     Args:
         start: The initial state.

@@ -154,10 +154,8 @@ def cross_validate(
     """Choose the ridge by the calibrated cross-entropy at points of held-out blocks.
 
     The strongest ridge is tried first; the search stops when the loss rises. Of more than 5,000 points, or 20,000
-    samples
-    in all views, a stratified random subset is used. Fits use every view of their points; held-out points are scored
-    in
-    the original view only.
+    samples in all views, a stratified random subset is used. Fits use every view of their points; held-out points are
+    scored in the original view only.
 
     Args:
         sample: Standardised features of the points, view after view.

@@ -20,8 +20,7 @@ def grow_regions(
     """Grow labels from the points.
 
     A pixel joins the region of a class if one of its eight neighbours is in the region and the teacher is confident
-    of
-    the class there. The pixel of a point always has the class of the point; if points share a pixel, the last one
+    of the class there. The pixel of a point always has the class of the point; if points share a pixel, the last one
     wins.
 
     Args:

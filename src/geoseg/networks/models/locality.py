@@ -23,9 +23,8 @@ def is_local(network: nn.Module) -> bool:
     """Return whether features at a position are the same in windows of different size and surroundings.
 
     A random image is compared with the same image without its first columns, which are brighter and have more
-    contrast.
-    Far from the cut only global attention, pooling, normalisation and the like can cause a difference. The receptive
-    field may exceed the distance if nothing changes (Luo et al., NeurIPS 2016).
+    contrast. Far from the cut only global attention, pooling, normalisation and the like can cause a difference. The
+    receptive field may exceed the distance if nothing changes (Luo et al., NeurIPS 2016).
 
     Args:
         network: Module from images (N, 3, H, W) to a list of feature maps. Its parameters and statistics are replaced

@@ -36,8 +36,7 @@ def init_gabor_filters(convolution: nn.Conv2d) -> None:
     """Fill a first convolution with colour blobs and Gabor filters, drawn from torch's generator.
 
     Half of the filters are Gaussian blobs, half are gratings of random direction, wavelength and phase. Each has
-    random
-    band weights, and the expected norm of Kaiming initialisation (fan out).
+    random band weights, and the expected norm of Kaiming initialisation (fan out).
 
     Args:
         convolution: Weights of shape (O, B, k, k); changed in place.
