@@ -43,7 +43,7 @@ def test_what_the_user_says_of_the_values_comes_first(write_raster) -> None:
     assert ids == [[0, 0, 0, 1]]
     assert "0 = background, 255 = water" in said
     assert read(path, values={"255": "unlabelled", "0": "water"})[0] == [[1, 1, 1, 255]]
-    with pytest.raises(LegendError, match=r"which class a value of the mask is \(0\)"):
+    with pytest.raises(LegendError, match=r"no class is given for values of the mask \(0\)"):
         read(path, values={"255": "water"})
     with pytest.raises(LegendError, match=r"'lake' that is not among .*background, water"):
         read(path, values={"255": "lake", "0": "background"})
@@ -55,7 +55,7 @@ def test_a_legend_states_the_value_of_each_class(write_raster) -> None:
     assert read(write_raster([[0, 255]]), codes=codes)[0] == [[0, 1]]
     assert read(write_raster([[0, 255]], nodata=0), codes=codes)[0] == [[0, 1]]  # also of the nodata value
     with pytest.raises(
-        LegendError, match=r"a value of the mask is \(7\).*expected 0 = background, 255 = water"
+        LegendError, match=r"values of the mask \(7\).*expected 0 = background, 255 = water"
     ):
         read(write_raster([[0, 7]]), codes=codes)
 
@@ -78,13 +78,13 @@ def test_other_masks_of_the_dataset_resolve_the_doubt_about_255(write_raster) ->
 
 def test_a_mask_that_counts_from_1_is_refused_or_warned_of(write_raster, legend) -> None:
     names = legend_from_names(["field", "wood & heath", "water"])
-    with pytest.raises(LegendError, match=r"no class of the legend.*got 1 \(1 pixels\), 2 .*3 \(1 pixels\)"):
+    with pytest.raises(LegendError, match=r"not in the legend.*got 1 \(1 pixels\), 2 .*3 \(1 pixels\)"):
         read(write_raster([[1, 2, 3]]), names, codes=names)
     with pytest.raises(LegendError, match="the mask has no value 0, so its values may count from 1"):
         read(write_raster([[1, 2]]), names, codes=None)
     with pytest.raises(
         LegendError,
-        match=r"0 is the mask's nodata value, and the id of the class 'field'.*0 \(nodata, 2 pix.*0=CLASS,1=CLASS",
+        match=r"0 is both the mask's nodata value and the id of the class 'field'.*0 \(nodata, 2 pix.*0=CLASS,1=CLASS",
     ):
         read(write_raster([[0, 0, 1, 2]], nodata=0), names, codes=names)
     assert "no pixel has the value 0, 'field'" in read(write_raster([[1, 2]]), names, codes=names)[1]
@@ -105,7 +105,7 @@ def test_numbers_that_nothing_explains_are_taken_for_the_maps_with_a_warning(wri
 
     assert ids == [[0, 1, 1]]
     assert (
-        "does not name its classes, so its numbers are taken for the map's own: 0 = background, 1 = water"
+        "does not name its classes, so its values are read as class ids of the map: 0 = background, 1 = water"
         in said
     )
 

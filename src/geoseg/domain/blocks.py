@@ -1,4 +1,4 @@
-"""Holding points out by place: whole blocks of a grid, so that no point is judged by its neighbours.
+"""Spatial blocks for held-out points: whole grid cells are held out, so that neighbours do not inflate scores.
 
 Roberts et al., "Cross-validation strategies for data with temporal, spatial, hierarchical, or phylogenetic structure",
 Ecography 40 (2017).
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from geoseg.domain.points import CHECK, TRAIN, Points
 
 MIN_BLOCKS = 8
-"""Blocks to aim at; smaller blocks are taken where the points lie in fewer."""
+"""Target number of blocks; smaller blocks are used if the points lie in fewer."""
 MIN_BLOCK_PX = 32
-"""Side of the smallest blocks that count as places of their own; a network's features reach about as far."""
+"""Minimum side of independent blocks; about the receptive field of a network's features."""
 _ROUNDING = 1e-9
 _FORBIDDEN = 1e3
 
@@ -29,9 +29,9 @@ class Blocks:
     """Spatial blocks of points.
 
     Attributes:
-        numbers: Number of the block of each point (P,), from 0 in the order of images, rows and columns.
+        numbers: Block number of each point (P,), from 0 in the order of images, rows and columns.
         block_px: Side of the blocks in pixels.
-        patch_px: Side that was asked for.
+        patch_px: Requested side in pixels.
     """
 
     numbers: Numbers
@@ -40,16 +40,16 @@ class Blocks:
 
     @property
     def count(self) -> int:
-        """How many blocks hold points."""
+        """Number of blocks with points."""
         return len(np.unique(self.numbers))
 
     @property
     def are_apart(self) -> bool:
-        """Whether the blocks are large enough to be places of their own."""
+        """Whether the blocks are large enough to be independent."""
         return self.block_px >= min(MIN_BLOCK_PX, self.patch_px)
 
     def describe(self) -> str:
-        """Return how points are held out, in a sentence or three."""
+        """Describe how points are held out, in one to three sentences."""
         said = f"Points are held out by place: {self.count} blocks of {self.block_px} px hold points."
         if self.block_px == self.patch_px:
             return said
@@ -63,7 +63,7 @@ class Blocks:
 
 
 def cell_indices(points: Points, cell_px: int) -> list[tuple[str, int, int]]:
-    """Return image, row and column of the cell of a fixed grid that each point lies in."""
+    """Return for each point image, row and column of its cell in a fixed grid."""
     return [
         (str(image), int((row + 0.5) // cell_px), int((col + 0.5) // cell_px))
         for image, row, col in zip(points.image, points.row, points.col, strict=True)
@@ -71,17 +71,17 @@ def cell_indices(points: Points, cell_px: int) -> list[tuple[str, int, int]]:
 
 
 def cell_numbers(points: Points, cell_px: int) -> Numbers:
-    """Return the number of the cell that each point lies in (P,), from 0 in the order of the grid."""
+    """Return the cell number of each point (P,), from 0 in grid order."""
     cells = cell_indices(points, cell_px)
     numbers = {cell: number for number, cell in enumerate(sorted(set(cells)))}
     return np.array([numbers[cell] for cell in cells], np.int64)
 
 
 def find_blocks(points: Points, patch_px: int) -> Blocks:
-    """Return the blocks to hold out: as large as a patch, or smaller where points lie in too few of them.
+    """Return the blocks of points: as large as a patch, or smaller if points lie in too few of them.
 
-    The side is halved until there are eight blocks, or one for every two points, and until half of the classes, two at
-    least, lie in more than one block. Where no side does, each pixel is a block.
+    The side is halved until there are eight blocks, or one for every two points. Half of the classes, and at least two,
+    must lie in more than one block. If no side suffices, each pixel is a block.
 
     Args:
         points: The points.
@@ -101,7 +101,7 @@ def find_blocks(points: Points, patch_px: int) -> Blocks:
 
 
 def _classes_apart(labels: NDArray[np.integer], blocks: Numbers) -> int:
-    """Return how many classes lie in more than one block."""
+    """Return the number of classes that lie in more than one block."""
     return int((~is_in_one_block(labels, blocks)[np.unique(labels, return_index=True)[1]]).sum())
 
 
@@ -123,20 +123,20 @@ def assign_blocks(
     may_take_all: Sequence[int] = (),
     fixed: NDArray[np.bool_] | None = None,
 ) -> Numbers:
-    """Assign whole blocks to groups, so that each group gets its share of every class as nearly as blocks allow.
+    """Assign whole blocks to groups so that each group gets about its share of every class.
 
-    Greedy, the blocks with the largest part of a class first.
+    The assignment is greedy and starts with the blocks that hold the largest part of a class.
 
     Args:
         labels: Class ids (P,).
-        blocks: Numbers of the points' blocks (P,).
+        blocks: Block numbers (P,).
         shares: Share of each group; they sum to 1.
-        seed: Seed of the order among blocks that are alike.
-        may_take_all: Groups that may get every block of a class; the others leave one to another group if they can.
+        seed: Seed of the order among similar blocks.
+        may_take_all: Groups that may get all blocks of a class; other groups leave one block if possible.
         fixed: Points (P,) whose blocks belong to the first group.
 
     Returns:
-        Number of each point's group (P,).
+        Group number of each point (P,).
     """
     _, block = np.unique(blocks, return_inverse=True)
     parts = _parts_of_classes(labels, block)
@@ -150,7 +150,7 @@ def assign_blocks(
     filled[0] = parts[is_fixed].sum(axis=0)
     for one in order[~is_fixed[order]]:
         takes_all = ((filled + parts[one] > 1 - _ROUNDING) & (parts[one] > 0)).any(axis=1)
-        # The gradient of the squared distance from the shares.
+        # Gradient of the squared distance from the shares.
         cost = (filled - target) @ parts[one] + np.where(is_guarded & takes_all, _FORBIDDEN, 0)
         group[one] = int(cost.argmin())
         filled[group[one]] += parts[one]
@@ -158,7 +158,7 @@ def assign_blocks(
 
 
 def _parts_of_classes(labels: NDArray[np.integer], block: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Return the part of each class's points that lies in each block (blocks, classes)."""
+    """Return the fraction of each class's points in each block (blocks, classes)."""
     _, own = np.unique(labels, return_inverse=True)
     counts = np.zeros((int(block.max(initial=-1)) + 1, int(own.max(initial=-1)) + 1))
     np.add.at(counts, (block, own), 1.0)
@@ -167,18 +167,18 @@ def _parts_of_classes(labels: NDArray[np.integer], block: NDArray[np.intp]) -> N
 
 
 def hold_out(points: Points, share: float, *, patch_px: int, seed: int) -> tuple[Points, Blocks | None]:
-    """Give the role "check" to a share of the training points, block by block.
+    """Assign the role "check" to a share of the training points, block by block.
 
-    A class that lies in one block only stays in training, with the whole block.
+    If a class lies in a single block, the whole block stays in training.
 
     Args:
-        points: The points; those that are "check" already stay so.
-        share: Part of each class's training points to hold out, 0..1, met as nearly as whole blocks allow.
+        points: The points; existing "check" points are kept.
+        share: Fraction of each class's training points to hold out, 0..1, approximated by whole blocks.
         patch_px: Side of a training patch; see :func:`find_blocks`.
-        seed: Seed of the choice; it depends on the points' places, not on their order.
+        seed: Seed of the choice; the result does not depend on the order of the points.
 
     Returns:
-        The points, and the blocks of those that were training points, or None where nothing is held out.
+        The points, and the blocks of the former training points, or None if nothing is held out.
     """
     training = np.flatnonzero((points.role == TRAIN) & (points.weight > 0))
     if not share or not len(training):
@@ -201,13 +201,13 @@ def assign_folds(labels: NDArray[np.integer], blocks: Numbers, *, folds: int, se
 
     Args:
         labels: Class ids (P,).
-        blocks: Numbers of the points' blocks (P,).
-        folds: How many folds there are at most.
+        blocks: Block numbers (P,).
+        folds: Maximum number of folds.
         seed: Seed of the assignment.
 
     Returns:
-        Number of the fold that leaves each point out (P,); -1 for points of classes that lie in one block only: they
-        stay in training in every fold.
+        Number of the fold in which each point is held out (P,); -1 for classes in a single block, which are always in
+        training.
     """
     found = np.full(len(labels), -1, np.int64)
     free = np.flatnonzero(~is_in_one_block(labels, blocks))

@@ -1,4 +1,4 @@
-"""Match the values of a mask with the classes of a legend, and stop where that leaves doubt."""
+"""Match the values of a mask with the classes of a legend; raise an error if the match is ambiguous."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from geoseg.domain.legend import UNLABELLED, Legend, normalise_name
 from geoseg.errors import LegendError
 
 NO_CLASS = ("unlabelled", "unlabeled", "nodata", "none", "ignore")
-"""Names that stand for pixels without a class, unless the legend has a class of that name."""
+"""Names of unlabelled pixels, unless the legend has a class of that name."""
 _SHOWN_AT_MOST = 12
 
 
@@ -21,11 +21,11 @@ class FoundValues:
         where: The file.
         counts: Valid pixels by value; colours are 0xRRGGBB.
         nodata: The declared nodata value; its pixels are not in ``counts``.
-        nodata_px: How many pixels have it.
+        nodata_px: Number of pixels with the nodata value.
         is_rgb: Whether the values are colours.
-        is_grey: Whether they come from red, green and blue bands that are equal.
-        palette: Colour of each value as ``#rrggbb``, where the file has a colour table.
-        names: Class name of each value, where the file names its classes.
+        is_grey: Whether the file has equal red, green and blue bands.
+        palette: Colour of each value as ``#rrggbb``, if the file has a colour table.
+        names: Class name of each value, if the file has class names.
     """
 
     where: object
@@ -43,19 +43,18 @@ class FoundValues:
         return {value: values[key] for value, pair in keys.items() for key in pair if key in values}
 
     def text(self, value: int) -> str:
-        """Return a value as users write it: 255, or #ff0000."""
+        """Return a value in the user's notation: 255, or #ff0000."""
         return f"#{value:06x}" if self.is_rgb else str(value)
 
 
 @dataclass(frozen=True)
 class StatedValues:
-    """What says which value of a mask is which class.
+    """Available information on the class of each mask value.
 
     Attributes:
-        legend: The classes to find, by their ids.
-        codes: The legend file that belongs to the masks; None where there is none, and the masks' numbers can only be
-            taken for the ids of ``legend``.
-        values: What the user said: class name by value, as text.
+        legend: The target classes.
+        codes: The legend file of the masks; None without one, so that mask values can only be ids of ``legend``.
+        values: Class names by value, as text, from the user.
     """
 
     legend: Legend
@@ -65,7 +64,7 @@ class StatedValues:
 
 @dataclass(frozen=True)
 class Matching:
-    """Class ids by value (255: unlabelled), and what was decided, as sentences without the name of the file."""
+    """Class ids by value (255: unlabelled), with a note and a warning that do not name the file."""
 
     ids: Mapping[int, int]
     note: str | None = None
@@ -77,16 +76,16 @@ def match_values(
 ) -> Matching:
     """Return the class of each value of a mask.
 
-    Used is, in this order: what the user said; the ``value`` of the classes in the legend file; class names in the
-    mask file; colours; class names that are numbers; the ids of the legend.
+    Sources in order of priority: the user's mask values; ``value`` of the classes in the legend file; class names in
+    the mask file; colours; class names that are numbers; ids of the legend.
 
     Args:
-        found: What the mask holds.
-        stated: What says which value is which class.
-        others: Gives what the other masks of the dataset hold. They are looked at only in doubt.
+        found: Values of the mask.
+        stated: Available information on the classes.
+        others: Function that returns the values of the dataset's other masks; called only if the match is ambiguous.
 
     Raises:
-        LegendError: A value has no class, or it is not certain which.
+        LegendError: A value has no class, or its class is ambiguous.
     """
     for match in (_by_user, _by_legend_values, _by_names_in_file, _by_colors, _by_numeric_names):
         ids = match(found, stated)
@@ -108,7 +107,7 @@ def parse_mask_values(text: str) -> dict[str, str]:
     """Read class names by value, written ``255=water,0=background`` or ``#ff0000=water``.
 
     Raises:
-        ValueError: It is not of this form.
+        ValueError: The text does not have this form.
     """
     pairs = [part.split("=", 1) for part in text.split(",") if part.strip()]
     if not pairs or any(len(pair) != 2 or not all(side.strip() for side in pair) for pair in pairs):
@@ -117,7 +116,7 @@ def parse_mask_values(text: str) -> dict[str, str]:
 
 
 def named_values(values: Mapping[str, str] | None) -> set[int]:
-    """Return the numbers among values that the user gave a class."""
+    """Return the numeric values to which the user assigned a class."""
     return {int(text) for text in values or {} if _is_number(text)}
 
 
@@ -185,9 +184,9 @@ def _by_ids(
             found, stated, "the colours of the mask are not those of the legend", colors=True
         )
     if any(not 0 <= value < len(legend) and value != UNLABELLED for value in values):
-        raise _ambiguity_error(found, stated, "the mask holds values that are no class of the legend")
+        raise _ambiguity_error(found, stated, "the mask has values that are not in the legend")
     if found.nodata is not None and 0 <= found.nodata < len(legend):
-        what = f"{found.nodata} is the mask's nodata value, and the id of the class {legend.names[found.nodata]!r}"
+        what = f"{found.nodata} is both the mask's nodata value and the id of the class {legend.names[found.nodata]!r}"
         raise _ambiguity_error(found, stated, what)
     is_unclear = UNLABELLED in values and values <= {0, UNLABELLED}
     if is_unclear and not any(set(other.counts) - {0, UNLABELLED} for other in others()):
@@ -205,11 +204,11 @@ def _by_ids(
 
 
 def _named_ids(found: FoundValues, stated: StatedValues, named: Mapping[int, str]) -> dict[int, int]:
-    """Return ids of values whose class names are known; 255 without a name is unlabelled."""
+    """Return class ids of values with known class names; 255 without a name is unlabelled."""
     unknown = [v for v in found.counts if v not in named and (v != UNLABELLED or found.is_rgb)]
     if unknown:
         got = ", ".join(found.text(value) for value in unknown[:_SHOWN_AT_MOST])
-        raise _ambiguity_error(found, stated, f"it is not said which class a value of the mask is ({got})")
+        raise _ambiguity_error(found, stated, f"no class is given for values of the mask ({got})")
     ids = {UNLABELLED: UNLABELLED} if UNLABELLED in found.counts and not found.is_rgb else {}
     for value, name in named.items():
         ids[value] = _id_of(name, stated.legend, found.where)
@@ -231,7 +230,7 @@ def _id_of(name: str, legend: Legend, where: object) -> int:
 
 
 def _describe(ids: Mapping[int, int], found: FoundValues, stated: StatedValues, *, how: str) -> str | None:
-    """Return how values were matched; None where they are the ids anyway."""
+    """Return a note on how values were matched; None if all values equal their ids."""
     if all(value == class_id for value, class_id in ids.items()):
         return None
     names = stated.legend.names
@@ -245,15 +244,15 @@ def _describe(ids: Mapping[int, int], found: FoundValues, stated: StatedValues, 
 def _assumed(ids: Mapping[int, int], legend: Legend) -> str:
     pairs = [f"{value} = {legend.names[k]}" for value, k in sorted(ids.items()) if k != UNLABELLED]
     return (
-        "the mask does not name its classes, so its numbers are taken for the map's own: "
-        f"{', '.join(pairs)}. If they are not, name the mask's legend (--legend) or its values (--mask-values)"
+        "the mask does not name its classes, so its values are read as class ids of the map: "
+        f"{', '.join(pairs)}. If this is wrong, give the mask's legend (--legend) or its values (--mask-values)"
     )
 
 
 def _from_one(legend: Legend) -> str:
     return (
-        f'no pixel has the value 0, {legend.names[0]!r}. If the masks count from 1, say so with a "value" for each '
-        "class in the legend, or --mask-values"
+        f'no pixel has the value 0, {legend.names[0]!r}. If the mask values start at 1, add a "value" to each '
+        "class in the legend, or use --mask-values"
     )
 
 

@@ -1,4 +1,4 @@
-"""Labelled points: one table of them, and how they are drawn from a mask."""
+"""Labelled points: a table of points, and random sampling from masks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Points:
         class_id: uint8, an id of the legend.
         weight: float32, >= 0; 1 counts as one label.
         source: Where the label comes from ("simulated", "field", ...).
-        seed: int64, the seed it was drawn with; -1 when it was not drawn.
+        seed: int64, seed of the draw; -1 if the point was not drawn.
         role: "train" or "check" (held out).
     """
 
@@ -63,25 +63,25 @@ class Points:
         return self.take(self.weight > 0)
 
     def counts(self, classes: int) -> NDArray[np.int64]:
-        """Return how many points each class has, shape (classes,)."""
+        """Return the number of points of each class, shape (classes,)."""
         return np.bincount(self.class_id, minlength=classes).astype(np.int64)
 
     def digest(self) -> str:
-        """Return a SHA-256 of what training sees; it does not depend on the order of the points."""
-        # Adding 0 turns -0.0, which rounding can leave behind, into 0.0.
+        """Return a SHA-256 of the columns used in training, independent of the order of the points."""
+        # Adding 0 turns a -0.0 from rounding into 0.0.
         row, col = np.round(self.row, 6) + 0.0, np.round(self.col, 6) + 0.0
         rows = zip(self.image, row, col, self.class_id, self.weight, self.role, strict=True)
         lines = sorted(f"{i}\t{r:.6f}\t{c:.6f}\t{k}\t{w:.6g}\t{role}" for i, r, c, k, w, role in rows)
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def make_points(  # noqa: PLR0917 -- what a point is, in the order in which one says it
+def make_points(  # noqa: PLR0917 -- the natural order of a point's properties
     image: str | Sequence[str] | NDArray[np.str_],
     row: Sequence[float] | NDArray[np.float64],
     col: Sequence[float] | NDArray[np.float64],
     class_id: Sequence[int] | NDArray[np.uint8],
 ) -> Points:
-    """Build a table from positions and classes; the other columns get their defaults."""
+    """Build a table from positions and classes; the other columns get default values."""
     count = len(row)
     names = np.full(count, image) if isinstance(image, str) else np.asarray(image, dtype=np.str_)
     return Points(
@@ -97,7 +97,7 @@ def make_points(  # noqa: PLR0917 -- what a point is, in the order in which one 
 
 
 def join_points(tables: Sequence[Points]) -> Points:
-    """Return all tables as one, in their order."""
+    """Concatenate tables."""
     if not tables:
         return make_points("", [], [], [])
     return Points(*(np.concatenate([getattr(t, f.name) for t in tables]) for f in fields(Points)))
@@ -105,7 +105,7 @@ def join_points(tables: Sequence[Points]) -> Points:
 
 @dataclass(frozen=True)
 class Shortage:
-    """A place that had fewer labelled pixels of a class than points were asked for."""
+    """A tile, image or dataset with fewer labelled pixels of a class than requested points."""
 
     image: str
     class_id: int
@@ -115,7 +115,7 @@ class Shortage:
 
 @dataclass(frozen=True)
 class Sample:
-    """Points drawn from masks, and where there were fewer pixels than asked for."""
+    """Points drawn from masks, and the shortages."""
 
     points: Points
     shortages: tuple[Shortage, ...]
@@ -123,12 +123,12 @@ class Sample:
 
 @dataclass(frozen=True)
 class Budget:
-    """How many points to draw.
+    """Number of points to draw.
 
     Attributes:
-        per_class: N, the points per class and per tile, image or in total.
-        scope: What N counts for.
-        tile_px: Side of a tile; with another scope it only bounds the memory used.
+        per_class: N, the number of points per class in each scope.
+        scope: Scope of N: each tile, each image, or the total.
+        tile_px: Side of a tile in pixels; with another scope it only limits memory use.
     """
 
     per_class: int
@@ -144,25 +144,25 @@ def sample_points(
     seed: int,
     reach: Mapping[str, NDArray[np.float64]] | None = None,
 ) -> Sample:
-    """Draw points, without replacement, from the labelled pixels of dense masks; uniformly without ``reach``.
+    """Draw points without replacement from the labelled pixels of masks, uniformly unless ``reach`` is given.
 
-    Every pixel draws a random key, from the seed and its image's name alone; in each place the N
-    smallest keys of a class win. So the order of reading plays no part, and the points of a small
-    budget are among those of a larger one with the same seed.
+    Every pixel gets a random key that depends only on the seed and the image name. In each scope, the pixels with the
+    N smallest keys of a class are drawn. So the result does not depend on the reading order. The points of a small
+    budget are a subset of those of a larger one with the same seed.
 
     Args:
-        masks: Class ids (H, W) by image name; 255 is unlabelled. Each is looked up once, in name order.
-        budget: How many points.
+        masks: Class ids (H, W) by image name; 255 is unlabelled. Each is read once, in name order.
+        budget: The number of points.
         classes: C, the number of classes of the legend.
         seed: Seed of the draw, 0 or more.
-        reach: By image name, what each pixel's key, uniform from 0 to 1, is multiplied by (H, W).
+        reach: Factors (H, W) by image name that multiply the keys, which are uniform in 0..1.
 
     Returns:
-        The points at pixel centres, and the shortages: a class that a place has, but in fewer
-        pixels than N, and for "image" and "total" also a class that is not there at all.
+        The points at pixel centres, and the shortages: classes with fewer pixels than N. Absent classes are shortages
+        too, except with the scope "tile".
 
     Raises:
-        LegendError: A mask holds a class id that is neither below C nor 255.
+        LegendError: A mask has a class id other than 0..C-1 and 255.
     """
     per_class, scope = budget.per_class, budget.scope
     draws = []
@@ -179,7 +179,7 @@ def sample_points(
 
 @dataclass(frozen=True)
 class _Draw:
-    """Pixels drawn, shape (P,), the keys they won by, and the pixels found (places, C) in each place."""
+    """Drawn pixels (P,), their keys, and the number of pixels found by place and class (places, C)."""
 
     points: Points
     keys: NDArray[np.float64]
@@ -200,7 +200,7 @@ def _draw_per_tile(
     rows, cols, keys, found = [], [], [], []
     height, width = mask.shape
     for strip in strips(height, width, budget.tile_px):
-        # Full-width rows of keys: a pixel's key does not depend on the size of the tiles.
+        # Keys are drawn in full-width rows, so that the key of a pixel does not depend on the tile size.
         strip_keys = rng.random((strip.height, strip.width))
         if reach is not None:
             strip_keys *= reach[strip.row : strip.row + strip.height]
@@ -224,7 +224,7 @@ def _count(labels: NDArray[np.uint8], classes: int, image: str) -> NDArray[np.in
     foreign = np.flatnonzero(counts[classes:UNLABELLED]) + classes
     if len(foreign):
         raise LegendError(
-            "the mask has a class that the legend lacks",
+            "the mask has a class that is not in the legend",
             where=image,
             expected=f"ids 0..{classes - 1}, or {UNLABELLED} for unlabelled",
             got=", ".join(map(str, foreign)),
@@ -235,7 +235,7 @@ def _count(labels: NDArray[np.uint8], classes: int, image: str) -> NDArray[np.in
 def _smallest_per_class(
     class_id: NDArray[np.uint8], keys: NDArray[np.float64], *, count: int, classes: int
 ) -> NDArray[np.intp]:
-    """Return where the ``count`` smallest keys of each class are, by class and then by key."""
+    """Return the positions of the ``count`` smallest keys of each class, sorted by class and key."""
     chosen = []
     for k in range(classes):
         own = np.flatnonzero(class_id == k)
@@ -255,7 +255,7 @@ def _join_draws(draws: Sequence[_Draw], classes: int) -> _Draw:
 
 
 def _as_one_place(draw: _Draw, place: str, per_class: int) -> _Draw:
-    """Take all places of a draw together: the N smallest keys of each class win once more."""
+    """Merge all places of a draw; keep the N smallest keys of each class."""
     found = draw.found.sum(axis=0)
     chosen = _smallest_per_class(draw.points.class_id, draw.keys, count=per_class, classes=len(found))
     return _Draw(draw.points.take(chosen), draw.keys[chosen], (place,), found[np.newaxis])
@@ -267,7 +267,7 @@ def _drawn_with(points: Points, seed: int) -> Points:
 
 
 def _shortages(draw: _Draw, per_class: int, scope: Scope) -> tuple[Shortage, ...]:
-    # In a tile an absent class is the rule and says nothing; elsewhere the user should know.
+    # An absent class is normal in a tile; elsewhere the user should know.
     least = 1 if scope == "tile" else 0
     return tuple(
         Shortage(place, k, per_class, int(n))

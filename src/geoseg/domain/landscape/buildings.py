@@ -1,4 +1,4 @@
-"""Place buildings along the roads of an invented landscape, and paint them with their yards and gardens."""
+"""Place buildings along the roads of a synthetic landscape, and paint them with their yards and gardens."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _YARDS: tuple[Colour, ...] = ((152, 142, 126), (136, 118, 96), (164, 146, 118))
 
 
 class Part(NamedTuple):
-    """A rectangular part of a building: middle, direction of the ridge (radians) and half sizes, metres."""
+    """A rectangular part of a building: centre, direction of the ridge (radians), and half sizes in metres."""
 
     x: float
     y: float
@@ -47,7 +47,7 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Building:
-    """A building: its parts (the largest first), height of the eaves (m), slope of the roof (radians) and roof."""
+    """A building: parts (largest first), height of the eaves (m), slope (radians), and shape and colour of the roof."""
 
     parts: tuple[Part, ...]
     eaves_m: float
@@ -59,16 +59,16 @@ class Building:
 def place_buildings(
     rng: np.random.Generator, grid: Grid, roads: tuple[Road, ...], *, blocked: NDArray[np.bool_]
 ) -> list[Building]:
-    """Place buildings beside roads, densest around a village, until they cover their share of the scene.
+    """Place buildings along roads, densest around a village, until they cover a target share of the scene.
 
     Args:
         rng: source of randomness.
         grid: pixel grid of the scene.
-        roads: the roads that buildings stand along.
-        blocked: pixels (H, W) that no building may touch; not changed.
+        roads: the roads.
+        blocked: pixels (H, W) that must stay free of buildings; not changed.
 
     Returns:
-        Buildings that keep apart from each other.
+        Buildings that do not touch each other.
     """
     taken = blocked.copy()
     wanted = rng.uniform(0.024, 0.05) * blocked.size
@@ -85,7 +85,7 @@ def place_buildings(
 
 
 def _sites(rng: np.random.Generator, grid: Grid, roads: tuple[Road, ...]) -> list[tuple[float, float, float]]:
-    """List x, y of road edges and the direction away from the road, nearest to the village first."""
+    """Return x, y of road edges and the direction away from the road, nearest to the village first."""
     half = np.array([grid.width, grid.height]) * grid.resolution_m / 2
     middles = np.concatenate([(road.line[1:] + road.line[:-1]) / 2 for road in roads])
     along = np.concatenate([np.diff(road.line, axis=0) for road in roads])
@@ -105,7 +105,7 @@ def _sites(rng: np.random.Generator, grid: Grid, roads: tuple[Road, ...]) -> lis
 
 
 def _design(rng: np.random.Generator, site: tuple[float, float, float]) -> Building:
-    """Design a house, a hall or a shed whose front stands 3 to 9 m behind the edge of the road."""
+    """Draw a house, a hall or a shed, with its front 3 to 9 m from the edge of the road."""
     x, y, away = site
     kind = rng.choice(3, p=(0.68, 0.16, 0.16))
     length, width = rng.uniform(((9, 7), (16, 9), (5, 4))[kind], ((15, 10), (30, 14), (8, 6))[kind])
@@ -127,7 +127,7 @@ def _design(rng: np.random.Generator, site: tuple[float, float, float]) -> Build
 
 
 def _wing(rng: np.random.Generator, main: Part) -> Part:
-    """Add a wing across one end of the main part, so that the two form an L."""
+    """Draw a wing across one end of the main part; the two form an L."""
     half_width = main.half_width * rng.uniform(0.65, 0.95)
     half_length = main.half_width * rng.uniform(1.1, 1.5)
     a = rng.choice([-1, 1]) * (main.half_length - half_width)
@@ -143,7 +143,7 @@ def _wing(rng: np.random.Generator, main: Part) -> Part:
 
 
 def _local(grid: Grid, part: Part, margin_m: float) -> tuple[Box, Field, Field]:
-    """Give the box around a part, and the positions along and across its ridge of the pixels in it, metres."""
+    """Return the bounding box of a part, and the pixel positions along and across its ridge in metres."""
     box = grid.box(part.x, part.y, float(np.hypot(part.half_length, part.half_width)) + 1.5 * margin_m)
     dx, dy = grid.x[:, box[1]] - np.float32(part.x), grid.y[box[0]] - np.float32(part.y)
     cos, sin = np.float32(np.cos(part.angle)), np.float32(np.sin(part.angle))
@@ -157,7 +157,7 @@ def _covers(grid: Grid, part: Part, *, margin_m: float, taken: NDArray[np.bool_]
 
 
 def _occupy(grid: Grid, part: Part, *, margin_m: float, taken: NDArray[np.bool_]) -> int:
-    """Mark a part and a margin around it as taken; give the pixels of the part itself."""
+    """Mark a part with a margin as taken; return the number of pixels of the part."""
     box, a, b = _local(grid, part, margin_m)
     beyond = np.maximum(np.abs(a) - part.half_length, np.abs(b) - part.half_width)
     taken[box] |= beyond < margin_m
@@ -165,7 +165,7 @@ def _occupy(grid: Grid, part: Part, *, margin_m: float, taken: NDArray[np.bool_]
 
 
 def paint_lots(rng: np.random.Generator, canvas: Canvas, buildings: list[Building]) -> NDArray[np.bool_]:
-    """Paint a garden (class field) or a yard (class bare soil) around every building; give the pixels of all."""
+    """Paint a garden (class field) or a yard (class bare soil) around every building; return their pixels."""
     lots = np.zeros(canvas.mask.shape, dtype=bool)
     for building in buildings:
         is_yard = bool(rng.random() < (0.7 if building.parts[0].half_length > 8 else 0.2))
@@ -183,14 +183,14 @@ def paint_lots(rng: np.random.Generator, canvas: Canvas, buildings: list[Buildin
 
 
 def _mottle(rng: np.random.Generator, shape: tuple[int, ...], resolution_m: float) -> Field:
-    """Draw spots of about 2 m and single-pixel grain, relative brightness."""
+    """Draw relative brightness with spots of about 2 m and single-pixel grain."""
     grain = rng.standard_normal(shape, dtype=np.float32)
     spots = ndimage.gaussian_filter(grain, 0.8 / resolution_m)
     return np.asarray(0.04 * grain + 0.16 * (0.8 / resolution_m) * spots, dtype=np.float32)
 
 
 def paint_building(rng: np.random.Generator, canvas: Canvas, building: Building) -> None:
-    """Paint the roofs of all parts of a building; where two meet, the higher one shows."""
+    """Paint the roofs of all parts of a building; where two overlap, the higher one is visible."""
     for part in building.parts:
         box, a, b = _local(canvas.grid, part, 0.5)
         drop = part.half_width - np.abs(b)
@@ -217,7 +217,7 @@ def _roof_light(canvas: Canvas, slope: float, towards: NDArray[np.floating]) -> 
 def _roof_tone(
     rng: np.random.Generator, building: Building, a: Field, *, b: Field, edge_m: NDArray[np.floating]
 ) -> Field:
-    """Give the brightness of a roof: courses of tiles, weathering, ridge and gutter, or the rim of a flat roof."""
+    """Return the brightness of a roof: courses of tiles, weathering, ridge and gutter, or the rim of a flat roof."""
     grain = 0.035 * rng.standard_normal(b.shape, dtype=np.float32)
     if building.slope == 0:
         return np.asarray(1 + grain + np.where(edge_m < 0.45, 0.13, 0.0), dtype=np.float32)
@@ -230,7 +230,7 @@ def _roof_tone(
 
 
 def _add_panels(rng: np.random.Generator, canvas: Canvas, building: Building) -> None:
-    """Put solar panels on one side of some roofs, and roof lights or vents on others."""
+    """Paint solar panels on one side of some roofs, and roof lights or vents on others."""
     main = building.parts[0]
     box, a, b = _local(canvas.grid, main, 0.0)
     if rng.random() < 0.22:

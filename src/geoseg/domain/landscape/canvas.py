@@ -1,4 +1,4 @@
-"""The canvas of an invented landscape: what every pixel is, its colour, its height and its light."""
+"""The canvas of a synthetic landscape: class, colour, height and light of every pixel."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ FIELD, WOODLAND, BUILDING, ROAD, WATER, BARE_SOIL = range(6)
 
 @dataclass(frozen=True)
 class Canvas:
-    """Arrays that the painters fill in place.
+    """Arrays that the paint functions fill in place.
 
     Attributes:
         grid: pixel grid of the scene.
         day: season, light and camera.
         mask: class ids (H, W).
         colour: surface colour under full light (3, H, W), 0..255.
-        surface_m: height of what stands on the ground (H, W), metres.
+        surface_m: height of the surface above ground (H, W), in metres.
         light: direct light on the surface, without cast shadows (H, W), 1 on level ground.
     """
 
@@ -36,7 +36,7 @@ class Canvas:
     def paint(
         self, where: NDArray[np.bool_], colour: Colour, *, tone: NDArray[np.floating], land: int | None = None
     ) -> None:
-        """Paint pixels with one colour, brightened by `tone` (H, W, relative), and set their class if one is given."""
+        """Paint pixels with one colour, scaled by 1 + `tone` (H, W), and set their class if given."""
         index = np.flatnonzero(where)
         factor = 1 + tone.ravel()[index]
         flat = self.colour.reshape(3, -1)
@@ -55,7 +55,7 @@ class Canvas:
 
 
 def blank_canvas(grid: Grid, day: Day) -> Canvas:
-    """Start with level, black, fully lit fields."""
+    """Create a canvas of level, black, fully lit fields."""
     shape = (grid.height, grid.width)
     return Canvas(
         grid,

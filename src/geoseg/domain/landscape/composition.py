@@ -1,4 +1,4 @@
-"""Invent aerial landscapes with dense truth, to show and test land-cover mapping without data."""
+"""Generate synthetic aerial images with dense reference masks, for demos and tests without data."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ MIN_SCENE_PX = 64
 
 @dataclass(frozen=True)
 class Landscape:
-    """An invented aerial image with its truth.
+    """A synthetic aerial image with its reference mask.
 
     Attributes:
         image: red, green, blue (3, H, W).
-        mask: class ids (H, W), every pixel labelled; ids are places in `LANDSCAPE_CLASSES`.
+        mask: class ids (H, W), every pixel labelled; ids are positions in `LANDSCAPE_CLASSES`.
     """
 
     image: NDArray[np.uint8]
@@ -45,24 +45,24 @@ class Landscape:
 def invent_landscape(  # noqa: PLR0917 - shape and resolution read well in this order
     seed: int, height: int, width: int, resolution_m: float = 0.25, *, day: Day | None = None
 ) -> Landscape:
-    """Invent a rural scene seen from above, the same for the same arguments.
+    """Generate an aerial image of a rural scene; equal arguments give equal scenes.
 
-    Shapes and textures have sizes in metres. Classes overlap in colour, as they do in aerial photographs; texture,
-    shape and surroundings tell them apart. A shadow has the class of what it falls on. Gardens, verges and meadows
-    are field; crowns of hedges and single trees are woodland; yards and beaches are bare soil.
+    Shapes and textures have sizes in metres. Classes overlap in colour, as in aerial photographs, but differ in
+    texture, shape and context. A shadow has the class of the surface below. Gardens, verges and meadows are field.
+    Crowns of hedges and single trees are woodland. Yards and beaches are bare soil.
 
     Args:
-        seed: which scene.
+        seed: seed of the scene.
         height: rows, at least 64.
         width: columns, at least 64.
         resolution_m: ground sampling distance in metres; 0.25 to 0.5 looks best.
         day: season, light and camera; None chooses them from the seed.
 
     Returns:
-        The image and its truth. Scenes of 130 m and more have all six classes.
+        The image and its mask. Scenes of 130 m and more have all six classes.
 
     Raises:
-        ValueError: the scene is smaller than 64 px, or the resolution is no length above 0.
+        ValueError: the scene is smaller than 64 px, or the resolution is not a positive number.
     """
     if min(height, width) < MIN_SCENE_PX:
         raise ValueError(
@@ -94,7 +94,7 @@ def _paint(rng: np.random.Generator, canvas: Canvas) -> None:
 
 
 def _paint_roads(rng: np.random.Generator, canvas: Canvas, roads: tuple[Road, ...]) -> None:
-    """Paint verges first and paved roads last, so that these run on across tracks and water."""
+    """Paint verges first and paved roads last, so that paved roads cross tracks and water without gaps."""
     tracks = distance_to_lines(canvas.grid, tuple(road for road in roads if not road.is_paved), 2.0)
     paved = distance_to_lines(canvas.grid, tuple(road for road in roads if road.is_paved), 2.0)
     paint_verges(rng, canvas, tracks)

@@ -1,4 +1,4 @@
-"""Where the roads and the water of an invented landscape run, in metres."""
+"""Geometry of the roads and the water of a synthetic landscape, in metres."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Road:
 
 
 class Segment(NamedTuple):
-    """A straight piece of a line: its start x, y, unit direction, length, and position along the line, metres."""
+    """A straight segment of a line: start x, y, unit direction, length, and start position along the line, in metres."""
 
     x: float
     y: float
@@ -33,7 +33,7 @@ class Segment(NamedTuple):
 
 @dataclass(frozen=True)
 class Corridor:
-    """Pixels near lines: distance to the centre line and position along it, metres; half width of that line."""
+    """Pixels near lines: distance to the centre line, position along it, and half width of that line, in metres."""
 
     distance: Field
     along: Field
@@ -41,7 +41,7 @@ class Corridor:
 
 
 def plan_roads(rng: np.random.Generator, grid: Grid, frame: Frame, *, edges_m: Line) -> tuple[Road, ...]:
-    """Plan a connected network: a main road, roads across it, and tracks along the edges of parcels."""
+    """Plan a connected road network: a main road, roads across it, and tracks along the edges of parcels."""
     reach = grid.half_diagonal_m * 1.5
     s = np.arange(-reach, reach, 6.0)
     roads = [Road(to_xy(frame, s, np.zeros_like(s)), rng.uniform(5.5, 7.5), True)]
@@ -67,14 +67,14 @@ def _crossings(rng: np.random.Generator, grid: Grid) -> Line:
 
 
 def _spread_edges(rng: np.random.Generator, edges_m: Line, grid: Grid) -> Line:
-    """Pick band edges that lie in the scene, some 130 m apart, for tracks to follow."""
+    """Choose edges of bands in the scene for tracks, about one per 130 m."""
     inside = edges_m[(np.abs(edges_m) > 20.0) & (np.abs(edges_m) < 0.42 * grid.extent_m)]
     count = min(len(inside), max(1, round(grid.extent_m / 130.0)))
     return rng.choice(inside, count, replace=False) if len(inside) else inside
 
 
 def distance_to_lines(grid: Grid, roads: tuple[Road, ...], margin_m: float) -> Corridor:
-    """Measure, around each line, the distance to it and the position along it; the relatively nearest line wins."""
+    """Measure the distance to the nearest line, relative to its width, and the position along it."""
     shape = (grid.height, grid.width)
     corridor = Corridor(*(np.full(shape, value, dtype=np.float32) for value in (np.inf, 0.0, 1.0)))
     for road in roads:
@@ -109,7 +109,7 @@ def _near_segment(
 
 
 def plan_water(rng: np.random.Generator, grid: Grid, frame: Frame, *, roads: tuple[Road, ...]) -> Field:
-    """Lay a river, lakes or both; give 0 at the deepest line, 1 at the shore and more on land, shape (H, W)."""
+    """Plan a river with lakes, or lakes only; return 0 at the deepest line, 1 at the shore and more on land, (H, W)."""
     ragged = 0.16 * smooth_noise(rng, grid, 14.0) + 0.07 * smooth_noise(rng, grid, 4.0)
     has_river = bool(rng.random() < 0.55)
     share = rng.uniform(0.015, 0.03) if has_river else rng.uniform(0.05, 0.09)
@@ -148,7 +148,7 @@ def _lakes(rng: np.random.Generator, grid: Grid, roads: tuple[Road, ...], *, sha
 
 
 def _clear_place(rng: np.random.Generator, grid: Grid, roads: tuple[Road, ...]) -> tuple[float, float]:
-    """Pick, among random places in the scene, one far from roads."""
+    """Choose the position farthest from roads among random positions in the scene."""
     half = 0.4 * grid.resolution_m * np.array([grid.width, grid.height])
     places = rng.uniform(-half, half, (14, 2))
     lines = np.concatenate([road.line for road in roads])

@@ -1,4 +1,4 @@
-"""The day an invented landscape is photographed on: season, light, air and camera."""
+"""Acquisition conditions of a synthetic landscape: season, light, atmosphere and camera."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ _WATERS: tuple[Colour, ...] = (
 
 @dataclass(frozen=True)
 class Sun:
-    """Where the sun stands: unit vector towards it (east, south, up)."""
+    """Direction to the sun as a unit vector (east, south, up)."""
 
     east: float
     south: float
     up: float
 
     def light(self, east: Field, south: Field, up: Field) -> Field:
-        """Give the direct light on surfaces of the given unit normals, 1 for level ground, 0 when turned away."""
+        """Return the direct light on surfaces with these unit normals: 1 on level ground, 0 facing away from the sun."""
         facing = east * np.float32(self.east) + south * np.float32(self.south) + up * np.float32(self.up)
         return np.asarray(np.maximum(facing, 0) / np.float32(self.up), dtype=np.float32)
 
 
 @dataclass(frozen=True)
 class Day:
-    """What the scenes of one flight have in common.
+    """Acquisition conditions shared by the scenes of one flight.
 
     Attributes:
         sun: Direction of the light.
         ambient: Share of the light that reaches shadows, by band (red, green, blue).
         gain: Sensitivity of the camera by band.
-        haze: Share of the light that the air adds, 0..1.
+        haze: Fraction of the light added by haze, 0..1.
         gamma: Exponent of the camera's tone curve.
         blur: Standard deviation of the camera's blur in pixels.
         noise: Standard deviation of the camera's noise, in grey values.
-        crop_odds: How frequent each crop is in this season; sums to 1.
+        crop_odds: Probability of each crop in this season; sums to 1.
         water: Colour of deep water.
         asphalt: Colour of paved roads.
     """
@@ -66,7 +66,7 @@ class Day:
 
 
 def choose_day(rng: np.random.Generator) -> Day:
-    """Choose a day from spring to autumn, its sun between south-east and south-west."""
+    """Draw conditions from spring to autumn, with the sun between south-east and south-west."""
     grey = rng.uniform(92, 142)
     odds = np.array(_CROP_ODDS) * rng.gamma(1.2, 1.0, CROPS)
     return Day(
@@ -84,7 +84,7 @@ def choose_day(rng: np.random.Generator) -> Day:
 
 
 def _choose_sun(rng: np.random.Generator) -> Sun:
-    """Choose a sun 33 to 55 degrees high."""
+    """Draw a sun at an elevation of 33 to 55 degrees."""
     azimuth, elevation = np.radians(rng.uniform(115, 245)), np.radians(rng.uniform(33, 55))
     level = np.cos(elevation)
     return Sun(float(level * np.sin(azimuth)), float(-level * np.cos(azimuth)), float(np.sin(elevation)))

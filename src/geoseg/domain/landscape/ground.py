@@ -1,4 +1,4 @@
-"""Paint the parcels of an invented landscape: crops, meadows, bare soil and the floor of woods."""
+"""Paint the parcels of a synthetic landscape: crops, meadows, bare soil and the forest floor."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from geoseg.domain.landscape.noise import Field, Grid, smooth_noise, white_noise
 
 
 class Cover(NamedTuple):
-    """How a parcel looks: plant (or clod) and gap colours, share of gaps, and the strength of its patterns."""
+    """Appearance of a parcel: plant (or soil) and gap colours, share of gaps, and the strength of its patterns."""
 
     colour: Colour
     gap: Colour
@@ -51,7 +51,7 @@ _SOILS = (
 
 @dataclass(frozen=True)
 class LandUse:
-    """Which pixels are wood and which are bare soil, each of shape (H, W)."""
+    """Masks of woodland and bare soil, each of shape (H, W)."""
 
     wood: NDArray[np.bool_]
     soil: NDArray[np.bool_]
@@ -60,7 +60,7 @@ class LandUse:
 def assign_land_use(
     rng: np.random.Generator, parcels: Parcels, grid: Grid, *, free: NDArray[np.bool_]
 ) -> LandUse:
-    """Give parcels to woodland and to bare soil until each has its share of the free land."""
+    """Assign parcels to woodland and bare soil until each covers its target share."""
     areas = np.bincount(parcels.ids[free], minlength=parcels.count) / free.size
     wood = _choose(rng, areas, share=rng.uniform(0.15, 0.27))
     soil = _choose(rng, np.where(wood, 0, areas), share=rng.uniform(0.075, 0.12))
@@ -74,7 +74,7 @@ def assign_land_use(
 
 
 def _choose(rng: np.random.Generator, areas: NDArray[np.float64], *, share: float) -> NDArray[np.bool_]:
-    """Take parcels in random order, skipping those that overshoot, until the share is nearly reached."""
+    """Choose parcels in random order, without those that exceed the share, until it is nearly reached."""
     chosen = np.zeros(len(areas), dtype=bool)
     for number in rng.permutation(len(areas)):
         if 0 < areas[number] <= 1.35 * share - areas[chosen].sum():
@@ -87,7 +87,7 @@ def _choose(rng: np.random.Generator, areas: NDArray[np.float64], *, share: floa
 
 
 def paint_parcels(rng: np.random.Generator, canvas: Canvas, parcels: Parcels, *, use: LandUse) -> None:
-    """Paint every parcel with a cover of its own, then the floor of the woods."""
+    """Paint every parcel with its own cover, then the forest floor."""
     crops = [_vary(rng, _CROPS[n]) for n in rng.choice(len(_CROPS), parcels.count, p=canvas.day.crop_odds)]
     soils = [_vary(rng, _SOILS[n]) for n in rng.choice(len(_SOILS), parcels.count)]
     cover_index = parcels.ids + np.int32(parcels.count) * use.soil
@@ -119,7 +119,7 @@ def _vary(rng: np.random.Generator, cover: Cover) -> Cover:
 def _across(
     rng: np.random.Generator, grid: Grid, parcels: Parcels, *, cover_index: NDArray[np.int32]
 ) -> Field:
-    """Measure the position across the rows of the own parcel, metres; rows waver a little."""
+    """Return the position across the crop rows of each pixel's parcel in metres, with slight waviness."""
     cos, sin = (f(parcels.directions).astype(np.float32)[cover_index] for f in (np.cos, np.sin))
     return np.asarray(grid.y * cos - grid.x * sin + 0.12 * smooth_noise(rng, grid, 12.0), dtype=np.float32)
 
@@ -166,7 +166,7 @@ def _rows(
     cover_index: NDArray[np.int32],
     across: Field,
 ) -> Field:
-    """Give the waves of the rows; rows finer than the pixels can show fade out."""
+    """Return the pattern of the crop rows; rows finer than the resolution fade out."""
     spacing = np.array([rng.uniform(*c.spacing_m) for c in covers])
     visible = ((spacing / grid.resolution_m - 2.0) / 2.0).clip(0, 1)
     strength = _table(list(np.array([c.rows for c in covers]) * visible))
@@ -177,7 +177,7 @@ def _rows(
 def _streaks(
     rng: np.random.Generator, covers: tuple[Cover, ...], *, cover_index: NDArray[np.int32], across: Field
 ) -> Field:
-    """Give the uneven stripes that machines leave along their way."""
+    """Return the irregular stripes that machines leave."""
     profile = ndimage.gaussian_filter1d(rng.standard_normal(8192), 1.2) + 0.5 * np.repeat(
         rng.standard_normal(512), 16
     )
@@ -190,7 +190,7 @@ def _streaks(
 def _tramlines(
     rng: np.random.Generator, covers: tuple[Cover, ...], *, cover_index: NDArray[np.int32], across: Field
 ) -> Field:
-    """Give the paired wheel tracks, 1.8 m apart, that cross some crops every 12 to 24 m."""
+    """Return the tramlines: pairs of wheel tracks 1.8 m apart, every 12 to 24 m in some crops."""
     gap = _table(list(rng.choice([12.0, 15.0, 18.0, 24.0], len(covers))))[cover_index]
     from_pair = np.abs(np.mod(across, gap) - gap / 2)
     wheel = (0.34 - np.abs(from_pair - np.float32(0.9))).clip(0, 0.2) * 5

@@ -1,4 +1,4 @@
-"""How the land of an invented landscape is divided: the frame along the main road, and the parcels."""
+"""Layout of a synthetic landscape: coordinates along the main road, and parcels."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Parcels:
-    """Parcels of land: their ids (H, W) from 0 to count - 1, row direction of each (radians), and band edges (m)."""
+    """Land parcels: ids (H, W) from 0 to count - 1, row direction of each (radians), band edges (m) and margins (H, W)."""
 
     ids: NDArray[np.int32]
     directions: NDArray[np.float64]
@@ -35,12 +35,12 @@ class Parcels:
 
     @property
     def count(self) -> int:
-        """Give the number of parcels."""
+        """The number of parcels."""
         return len(self.directions)
 
 
 def plan_frame(rng: np.random.Generator, grid: Grid) -> Frame:
-    """Choose the course of the main road, through the middle part of the scene."""
+    """Draw the course of the main road, through the central part of the scene."""
     shift = 0.16 * grid.resolution_m * np.array([grid.width, grid.height])
     x, y = rng.uniform(-shift, shift)
     wavelength = rng.uniform(0.9, 2.5) * max(grid.extent_m, 120.0)
@@ -49,7 +49,7 @@ def plan_frame(rng: np.random.Generator, grid: Grid) -> Frame:
 
 
 def frame_coordinates(frame: Frame, grid: Grid) -> tuple[Field, Field]:
-    """Give s and v of every pixel, each of shape (H, W), metres."""
+    """Return s and v of every pixel, each of shape (H, W), in metres."""
     x, y = grid.x - np.float32(frame.x), grid.y - np.float32(frame.y)
     cos, sin = np.float32(np.cos(frame.angle)), np.float32(np.sin(frame.angle))
     s = x * cos + y * sin
@@ -57,7 +57,7 @@ def frame_coordinates(frame: Frame, grid: Grid) -> tuple[Field, Field]:
 
 
 def to_xy(frame: Frame, s: Line, v: Line) -> Line:
-    """Turn positions in the frame into x, y; shape (P, 2), metres."""
+    """Convert frame coordinates to x, y; shape (P, 2), in metres."""
     across = v + _bend(frame, s)
     cos, sin = np.cos(frame.angle), np.sin(frame.angle)
     return np.stack([frame.x + s * cos - across * sin, frame.y + s * sin + across * cos], axis=-1)
@@ -69,7 +69,7 @@ def _bend(frame: Frame, s: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 def divide_parcels(rng: np.random.Generator, grid: Grid, frame: Frame) -> Parcels:
-    """Divide the land into bands along the main road, and each band across into parcels."""
+    """Divide the scene into bands along the main road, and each band into parcels."""
     s, v = frame_coordinates(frame, grid)
     s += 1.0 * smooth_noise(rng, grid, 30.0)
     v += 0.8 * smooth_noise(rng, grid, 30.0)

@@ -1,4 +1,4 @@
-"""Light an invented landscape and look at it from above: cast shadows, haze, drift, blur and noise."""
+"""Render a synthetic landscape from above: cast shadows, haze, brightness drift, blur and noise."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from geoseg.domain.landscape.noise import Field, smooth_noise, white_noise
 
 
 def render(rng: np.random.Generator, canvas: Canvas) -> NDArray[np.uint8]:
-    """Give the image (3, H, W) that a camera takes of the lit canvas."""
+    """Render the image (3, H, W) of the lit canvas."""
     day = canvas.day
     shadow = cast_shadows(canvas.surface_m, day.sun, canvas.grid.resolution_m)
     soft = ndimage.uniform_filter(shadow.astype(np.float32), 3)
@@ -34,9 +34,9 @@ def render(rng: np.random.Generator, canvas: Canvas) -> NDArray[np.uint8]:
 
 
 def cast_shadows(surface_m: Field, sun: Sun, resolution_m: float) -> NDArray[np.bool_]:
-    """Find the pixels that something nearer to the sun keeps from direct light.
+    """Find the pixels in cast shadow.
 
-    The height that the light passes at is found by doubling: after step j it covers the nearest 2**j pixels.
+    The height of the shadow boundary is found by doubling: after step j it includes the nearest 2**j pixels.
 
     Args:
         surface_m: height of the surface (H, W), metres.
@@ -59,7 +59,7 @@ def cast_shadows(surface_m: Field, sun: Sun, resolution_m: float) -> NDArray[np.
 
 
 def _shifted(surface: Field, offset: NDArray[np.float64]) -> Field:
-    """Give the values found `offset` (rows, cols) further on, 0 outside."""
+    """Return the values shifted by `offset` (rows, cols), 0 outside."""
     shifted = np.zeros_like(surface)
     (row_to, row_from), (col_to, col_from) = (
         _overlap(round(float(by)), size) for by, size in zip(offset, surface.shape, strict=True)

@@ -1,4 +1,4 @@
-"""Paint the roads and the water of an invented landscape."""
+"""Paint the roads and the water of a synthetic landscape."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SHALLOW: Colour = (122, 116, 88)
 
 
 def paint_water(rng: np.random.Generator, canvas: Canvas, nearness: Field) -> None:
-    """Paint water darker with depth, ripples on it, and its shores, sandy here and overgrown there."""
+    """Paint water that darkens with depth, its ripples, and its shores, partly sandy and partly overgrown."""
     is_water = nearness < 1
     grid = canvas.grid
     slow = smooth_noise(rng, grid, 30.0)
@@ -29,7 +29,7 @@ def paint_water(rng: np.random.Generator, canvas: Canvas, nearness: Field) -> No
 
 
 def _ripples(rng: np.random.Generator, grid: Grid) -> Field:
-    """Draw short waves of 1.5 to 3 m that come and go."""
+    """Draw short waves of 1.5 to 3 m with varying amplitude."""
     angle, length = rng.uniform(0, np.pi), rng.uniform(1.5, 3.0)
     phase = 2 * np.pi / length * (grid.x * np.cos(angle) + grid.y * np.sin(angle))
     wave = np.sin(phase.astype(np.float32) + 2 * smooth_noise(rng, grid, 4.0))
@@ -38,7 +38,7 @@ def _ripples(rng: np.random.Generator, grid: Grid) -> Field:
 
 
 def paint_tracks(rng: np.random.Generator, canvas: Canvas, corridor: Corridor) -> NDArray[np.bool_]:
-    """Paint unpaved tracks with two wheel lanes and grass between; give their pixels."""
+    """Paint unpaved tracks with two wheel ruts and grass in between; return their pixels."""
     is_track = corridor.distance <= corridor.half_width
     grain = smooth_noise(rng, canvas.grid, 2.0)
     tone = 0.05 * grain + 0.04 * white_noise(rng, canvas.grid)
@@ -50,7 +50,7 @@ def paint_tracks(rng: np.random.Generator, canvas: Canvas, corridor: Corridor) -
 
 
 def paint_paved(rng: np.random.Generator, canvas: Canvas, corridor: Corridor) -> NDArray[np.bool_]:
-    """Paint asphalt with worn lanes, edge wear, and a centre line on the wide roads; give its pixels."""
+    """Paint asphalt with worn lanes, and lane markings on wide roads; return its pixels."""
     distance, half = corridor.distance, corridor.half_width
     is_paved = distance <= half
     slow = smooth_noise(rng, canvas.grid, 14.0)
@@ -67,7 +67,7 @@ def paint_paved(rng: np.random.Generator, canvas: Canvas, corridor: Corridor) ->
 
 
 def _mark_lines(rng: np.random.Generator, canvas: Canvas, corridor: Corridor) -> None:
-    """Mark the centre line in dashes of 3 m every 9 m (or unbroken), covering pixels by its width of 0.15 m."""
+    """Paint the centre line, 3 m dashes every 9 m or solid, and the edge lines; the opacity follows the line width."""
     resolution = canvas.grid.resolution_m
     is_wide = corridor.half_width > 2.7
     dash = 9.0 if rng.random() < 0.3 else 3.0
@@ -79,7 +79,7 @@ def _mark_lines(rng: np.random.Generator, canvas: Canvas, corridor: Corridor) ->
 
 
 def paint_verges(rng: np.random.Generator, canvas: Canvas, corridor: Corridor) -> None:
-    """Paint the grass verge of 1.5 m beside roads."""
+    """Paint the grass verges of 1.5 m along roads."""
     beyond = corridor.distance - corridor.half_width
     verge = (beyond > 0) & (beyond < 1.5) & (canvas.mask != WATER)
     opacity = 0.5 + 0.25 * smooth_noise(rng, canvas.grid, 3.0) - 0.2 * beyond.clip(0, 2)

@@ -1,4 +1,4 @@
-"""Scene grid in metres, and smooth random fields on it."""
+"""Pixel grid of a scene in metres, and smooth random fields."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Field = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Grid:
-    """Pixel grid of a scene whose origin is the middle of the scene; x runs east, y runs south, in metres."""
+    """Pixel grid of a scene; the origin is the centre of the scene, x points east and y south, in metres."""
 
     height: int
     width: int
@@ -21,26 +21,26 @@ class Grid:
 
     @property
     def x(self) -> Field:
-        """Give the eastings of the pixel centres, shape (1, W), metres."""
+        """Eastings of the pixel centres, shape (1, W), in metres."""
         return _centres(self.width, self.resolution_m)[None, :]
 
     @property
     def y(self) -> Field:
-        """Give the southings of the pixel centres, shape (H, 1), metres."""
+        """Southings of the pixel centres, shape (H, 1), in metres."""
         return _centres(self.height, self.resolution_m)[:, None]
 
     @property
     def extent_m(self) -> float:
-        """Give the side of the square that has the area of the scene, metres."""
+        """Side of the square with the area of the scene, in metres."""
         return float(np.sqrt(self.height * self.width)) * self.resolution_m
 
     @property
     def half_diagonal_m(self) -> float:
-        """Give the distance from the middle of the scene to its corners, metres."""
+        """Distance from the centre of the scene to its corners, in metres."""
         return float(np.hypot(self.height, self.width)) * self.resolution_m / 2
 
     def box(self, x: float, y: float, radius_m: float) -> tuple[slice, slice]:
-        """Give the row and column slices of the square around (x, y), cut at the border (possibly empty)."""
+        """Return the row and column slices of the square around (x, y), clipped at the border (possibly empty)."""
         row = y / self.resolution_m + (self.height - 1) / 2
         col = x / self.resolution_m + (self.width - 1) / 2
         reach = radius_m / self.resolution_m
@@ -49,7 +49,7 @@ class Grid:
     def pixel(
         self, x: NDArray[np.floating], y: NDArray[np.floating]
     ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Give the rows and columns nearest to the positions, moved to the border when outside."""
+        """Return the rows and columns nearest to the positions, clipped to the grid."""
         rows = np.rint(y / self.resolution_m + (self.height - 1) / 2).astype(np.intp)
         cols = np.rint(x / self.resolution_m + (self.width - 1) / 2).astype(np.intp)
         return rows.clip(0, self.height - 1), cols.clip(0, self.width - 1)

@@ -1,4 +1,4 @@
-"""Plant and paint the trees of an invented landscape: woods, hedges, gardens and single trees."""
+"""Place and paint the trees of a synthetic landscape: woods, hedges, gardens and single trees."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Trees:
 def plant_trees(
     rng: np.random.Generator, canvas: Canvas, parcels: Parcels, *, lots: NDArray[np.bool_]
 ) -> Trees:
-    """Plant woods densely with gaps, rows along some parcels, and trees in gardens and meadows."""
+    """Place dense woods with gaps, hedges along some parcels, and trees in gardens and meadows."""
     woods = _plant_woods(rng, canvas)
     is_hedged = rng.random(parcels.count) < rng.uniform(0.1, 0.4)
     hedges = _plant_sparsely(rng, canvas, parcels.margin & is_hedged[parcels.ids], spacing_m2=1.6)
@@ -61,7 +61,7 @@ def _plant_woods(rng: np.random.Generator, canvas: Canvas) -> Trees:
 def _plant_sparsely(
     rng: np.random.Generator, canvas: Canvas, where: NDArray[np.bool_], *, spacing_m2: float
 ) -> Trees:
-    """Plant trees at random pixels outside woods, roads, buildings and water, one per `spacing_m2` of ground."""
+    """Place trees at random pixels outside woods, roads, buildings and water, one per `spacing_m2` of ground."""
     grid = canvas.grid
     index = np.flatnonzero(where & ~np.isin(canvas.mask, (WOODLAND, ROAD, BUILDING, WATER)))
     count = rng.poisson(len(index) * grid.resolution_m**2 / spacing_m2)
@@ -93,7 +93,7 @@ def _grow(
 
 
 def paint_trees(rng: np.random.Generator, canvas: Canvas, trees: Trees) -> None:
-    """Paint crowns lit from the sun's side; the highest shows, and roads and roofs stay free."""
+    """Paint sunlit crowns; the highest crown is visible, and roads and roofs are left out."""
     ragged = 0.16 * smooth_noise(rng, canvas.grid, 1.3) + 0.16
     canopy = np.zeros_like(canvas.surface_m)
     owner = np.full(canvas.mask.shape, -1, dtype=np.int32)
@@ -112,7 +112,7 @@ def paint_trees(rng: np.random.Generator, canvas: Canvas, trees: Trees) -> None:
 def _raise_crown(
     grid: Grid, trees: Trees, number: int, *, ragged: Field, canopy: Field, owner: NDArray[np.int32]
 ) -> None:
-    """Raise the canopy to one ragged half ball where that is higher, and note whose it is."""
+    """Raise the canopy to the height of one ragged hemispherical crown, and record its tree."""
     x, y, radius = trees.x[number], trees.y[number], trees.radius[number]
     box = grid.box(float(x), float(y), 1.15 * float(radius))
     dx, dy = (grid.x[0, box[1]] - x) / radius, (grid.y[box[0]] - y) / radius
@@ -126,7 +126,7 @@ def _raise_crown(
 def _crown_light(
     canvas: Canvas, trees: Trees, tree: NDArray[np.int32], *, rows: NDArray[np.intp], cols: NDArray[np.intp]
 ) -> Field:
-    """Light the crowns as half balls; leaves let some light through, so the shaded side is not black."""
+    """Light the crowns as hemispheres; leaves transmit some light, so the shaded side is not black."""
     dx = (canvas.grid.x[0, cols] - trees.x[tree]) / trees.radius[tree]
     dy = (canvas.grid.y[rows, 0] - trees.y[tree]) / trees.radius[tree]
     up = np.sqrt(np.maximum(1 - dx * dx - dy * dy, 0)) + np.float32(0.35)
