@@ -54,9 +54,7 @@ def test_a_legend_states_the_value_of_each_class(write_raster) -> None:
 
     assert read(write_raster([[0, 255]]), codes=codes)[0] == [[0, 1]]
     assert read(write_raster([[0, 255]], nodata=0), codes=codes)[0] == [[0, 1]]  # also of the nodata value
-    with pytest.raises(
-        LegendError, match=r"values of the mask \(7\).*expected 0 = background, 255 = water"
-    ):
+    with pytest.raises(LegendError, match=r"values of the mask \(7\).*expected 0 = background, 255 = water"):
         read(write_raster([[0, 7]]), codes=codes)
 
 

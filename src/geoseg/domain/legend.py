@@ -166,7 +166,7 @@ def _class_from_record(record: object) -> LandClass:
     value = record.get("value")
     for key, number in (("id", record["id"]), ("value", 0 if value is None else value)):
         if not isinstance(number, int) or isinstance(number, bool):
-            raise LegendError(f"the {key} {number!r} of a class is not an integer")
+            raise LegendError(f"the {key} {number!r} of a class is not a whole number")
     return LandClass(record["id"], str(record["name"]), str(record["color"]).lower(), value)
 
 
