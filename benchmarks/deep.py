@@ -29,7 +29,7 @@ from geoseg.networks.fitting.loop import FitPlan, InitialState, fit
 from geoseg.networks.models.deeplab import Architecture, build_network, split_parameters
 from geoseg.networks.models.hypercolumns import build_layer_network, late_parameters
 from geoseg.settings import TrainSettings
-from geoseg.workflows.training.deep import guide
+from geoseg.workflows.training.deep import configure_unlabelled_losses
 
 CLASSES = 6
 SIDE = 1024
@@ -86,7 +86,7 @@ def measure(losses: Sequence[str] | None, *, patch_px: int, batch: int, steps: i
         own = Architecture(**{**vars(architecture), "head": "linear", "scales": (1, 2)})
         network, teacher = build_layer_network(own), build_layer_network(own)
         start = InitialState(network, (late_parameters(network), []), teacher=teacher.to(device))
-        unlabelled_losses = guide(losses, Calibration(1.0, (0.0,) * CLASSES))
+        unlabelled_losses = configure_unlabelled_losses(losses, Calibration(1.0, (0.0,) * CLASSES))
         # The loss at noise means nothing, and its rate keeps the weights where they are.
         plan = FitPlan(
             **{

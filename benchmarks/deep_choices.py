@@ -33,7 +33,7 @@ from geoseg.workflows.training import deep
 from geoseg.workflows.training.recipes import Job, Trained, fit_heads, load_layers
 from geoseg.workflows.training.run_folder import RunFolder
 from geoseg.workflows.training.train import model_record
-from geoseg.workflows.training.training_data import gather
+from geoseg.workflows.training.training_data import load_training_data
 
 CONTEXT_PX = 64
 TEACHER, BOTH = ("self-training",), ("self-training", "cutmix")
@@ -103,7 +103,12 @@ def compute(unit: Unit) -> None:
     )
     with ExitStack() as stack:
         folder = stack.enter_context(RunFolder(settings.output))
-        job = Job(settings, gather(settings, stack, NullProgress(), check_share=0.0), folder, NullProgress())
+        job = Job(
+            settings,
+            load_training_data(settings, stack, NullProgress(), check_share=0.0),
+            folder,
+            NullProgress(),
+        )
         quick = fit_heads(job, load_layers(job))
         found["quick"] = _confusion(job, quick, unit).tolist()
         for name, (changes, affinity) in VARIANTS.items():
@@ -112,7 +117,7 @@ def compute(unit: Unit) -> None:
                 own = Job(
                     settings.model_copy(update=dict(changes)), job.training_data, folder, NullProgress()
                 )
-                found[name] = _confusion(own, deep.tune(own, quick), unit).tolist()
+                found[name] = _confusion(own, deep.fine_tune(own, quick), unit).tolist()
                 unit.result.write_text(json.dumps(found))
     print(unit.result.stem, "done", flush=True)
 

@@ -37,7 +37,7 @@ from geoseg.workflows.inputs import find_inputs, open_rasters
 from geoseg.workflows.sample import sample
 from geoseg.workflows.training.calibration import calibrate
 from geoseg.workflows.training.recipes import Job, load_layers
-from geoseg.workflows.training.training_data import TrainingData, gather
+from geoseg.workflows.training.training_data import TrainingData, load_training_data
 
 LAND_SEED = 1000
 LANDSCAPE_PX = 768
@@ -123,8 +123,8 @@ def _fits(
     with ExitStack() as stack:
         if Path(first).suffix:
             settings = TrainSettings(data=first, points=rest, **own)
-            training_data = gather(settings, stack, NullProgress(), check_share=0)
-            for fold, (fitted, left) in enumerate(_outer_folds(training_data.teaching.points, seed)):
+            training_data = load_training_data(settings, stack, NullProgress(), check_share=0)
+            for fold, (fitted, left) in enumerate(_outer_folds(training_data.fit_data.points, seed)):
                 data = replace(training_data.data, points=fitted)
                 path = options.folder / f"{stem}-{options.recipe}-{seed}-{fold}.npz"
                 part = replace(training_data, data=data)
@@ -151,7 +151,7 @@ def _fits(
                 )
             )
         settings = TrainSettings(data=folder, points=points, bands=(1, 2, 3), **own)
-        training_data = gather(settings, stack, NullProgress(), check_share=0)
+        training_data = load_training_data(settings, stack, NullProgress(), check_share=0)
         path = options.folder / f"{stem}-{options.recipe}-{seed}.npz"
         yield settings, training_data, _kept(path, lambda: _fit_dataset(settings, training_data, stack))
 
@@ -215,13 +215,13 @@ def _fit(
     job = Job(settings, training_data, None, NullProgress())  # type: ignore[arg-type]
     network: nn.Module
     if settings.recipe == "forest":
-        forest = fit_forest(training_data.teaching, job.reader, seed=settings.seed, progress=NullProgress())
+        forest = fit_forest(training_data.fit_data, job.reader, seed=settings.seed, progress=NullProgress())
         network, held, unlabelled = forest.network, forest.held_out, forest.unlabelled
     else:
         network = load_layers(job).network
         reader = replace(job.reader, views=settings.augmentations)
         quick = fit_quick(
-            network, training_data.teaching, reader, seed=settings.seed, progress=NullProgress()
+            network, training_data.fit_data, reader, seed=settings.seed, progress=NullProgress()
         )
         held, unlabelled = quick.validation.held_out, quick.unlabelled
     classes = len(training_data.legend)
@@ -230,7 +230,7 @@ def _fit(
     read = read_logits(network, test[1], test[0], reader=job.reader)
     read = read.take(read.valid)
     none = np.zeros((0, classes)), np.zeros(0, np.int64)
-    counts = np.bincount(training_data.teaching.points.class_id, minlength=classes)
+    counts = np.bincount(training_data.fit_data.points.class_id, minlength=classes)
     places = held.places if held.places is not None else np.arange(len(held.labels))
     return Fitted(
         counts,

@@ -1,4 +1,4 @@
-"""The command ``geoseg``."""
+"""Entry point of the command ``geoseg``."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ import typer
 
 from geoseg.cli import app
 from geoseg.errors import GeoSegError
-from geoseg.workflows.library_faults import library_fault
+from geoseg.workflows.library_errors import translate_error
 from geoseg.workflows.process_tuning import tune_process
 
 STOPPED = 130
-UNFORESEEN = 70
-"""Exit code of a fault of this program (EX_SOFTWARE of sysexits.h)."""
+INTERNAL_ERROR = 70
+"""Exit code of an internal error (EX_SOFTWARE of sysexits.h)."""
 DEBUG = "GEOSEG_DEBUG"
 
 
 def main() -> None:
-    """Run the command line; every fault becomes one line and an exit code. GEOSEG_DEBUG=1 shows the traceback too."""
+    """Run the command line. Print each error as one line with an exit code; GEOSEG_DEBUG=1 adds the traceback."""
     tune_process()
     try:
         with warnings.catch_warnings():
@@ -33,25 +33,25 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         _stop("Stopped.", STOPPED)
     except BrokenPipeError:
-        # Whoever reads the output has had enough; Python would write the rest when it ends.
+        # The reader closed the pipe. Redirect stdout, because Python flushes it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
     except Exception as error:  # noqa: BLE001
-        # Newer versions of typer have a copy of click of their own.
+        # Newer versions of typer contain a copy of click.
         if type(error).__module__.partition(".")[0] in ("typer", "click"):
             _stop_at_usage(error)
         if os.environ.get(DEBUG):
             traceback.print_exc()
-        known = error if isinstance(error, GeoSegError) else library_fault(error)
+        known = error if isinstance(error, GeoSegError) else translate_error(error)
         if known is None:
-            _stop(f"Error: {_report()}", UNFORESEEN)
-        # What libraries say, and error messages quote, may run over several lines.
+            _stop(f"Error: {_report()}", INTERNAL_ERROR)
+        # Quoted messages of libraries may have several lines.
         _stop(f"Error: {' '.join(str(known).split())}", known.exit_code)
     raise SystemExit(code or 0)
 
 
 def _stop_at_usage(error: Any) -> NoReturn:
-    """Show what typer says of arguments that it does not understand, without its words for programmers."""
+    """Show typer's usage error, with type names replaced by plain words."""
     for kind, expected in (("integer", "a whole number"), ("number", "a number"), ("boolean", "yes or no")):
         if f"valid {kind}" in error.message:
             error.message = f"expected {expected}"
@@ -60,7 +60,7 @@ def _stop_at_usage(error: Any) -> NoReturn:
 
 
 def _hide_notes_of_libraries() -> None:
-    """Keep what libraries warn programmers of, and log, from the terminal; filters stay as they are."""
+    """Hide Python warnings and log messages of libraries. Warning filters are not changed."""
     warnings.showwarning = lambda *_args, **_options: None
     logging.lastResort = None
 
@@ -69,8 +69,8 @@ def _report() -> str:
     from geoseg import __version__
 
     return (
-        "this is a fault in GeoSeg-PointAI that nobody foresaw. Please report it with the command, "
-        f"the version ({__version__}) and what the command prints with {DEBUG}=1 before it."
+        "this is a bug in GeoSeg-PointAI. Please report it with the command, the version "
+        f"({__version__}) and the output of the command with {DEBUG}=1 set."
     )
 
 

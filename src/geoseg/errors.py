@@ -1,22 +1,22 @@
-"""The one error tree: every fault that a user can act on."""
+"""Exceptions: GeoSegError and its subclasses, for every error that a user can act on."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-MOST_QUOTED = 10
-"""Errors that one error quotes at most."""
+MAX_QUOTED = 10
+"""Maximum number of errors that a joined error quotes."""
 
 
 class GeoSegError(Exception):
-    """Say what is wrong, where, what was expected, what came and what to do.
+    """An error that a user can act on. The message gives the problem, its location and a remedy.
 
     Args:
-        what: The fault, as one clause without a full stop.
-        where: File, option or place in a file that the fault is in.
-        expected: What would have been right.
-        got: What came instead.
-        hint: What the user can do about it.
+        what: The problem, as one clause without a full stop.
+        where: The file, the position in a file, or the option with the problem.
+        expected: The expected value.
+        got: The actual value.
+        hint: A remedy, as a sentence.
     """
 
     exit_code = 1
@@ -41,18 +41,18 @@ class GeoSegError(Exception):
         return f"{text} {self.hint}" if self.hint else text
 
 
-def join_faults(
-    faults: Sequence[GeoSegError], what: str, *, where: object = None, hint: str | None = None
+def join_errors(
+    errors: Sequence[GeoSegError], what: str, *, where: object = None, hint: str | None = None
 ) -> GeoSegError:
-    """Return one error of the first's kind that quotes all."""
-    texts = list(dict.fromkeys(map(str, faults)))
-    named, more = texts[:MOST_QUOTED], len(texts) - MOST_QUOTED
-    got = "; ".join(text.rstrip(".") for text in named) + (f"; and {more} more" if more > 0 else "")
-    return type(faults[0])(what, where=where, got=got, hint=hint)
+    """Return one error that quotes all errors, with the class of the first."""
+    texts = list(dict.fromkeys(map(str, errors)))
+    quoted, more = texts[:MAX_QUOTED], len(texts) - MAX_QUOTED
+    got = "; ".join(text.rstrip(".") for text in quoted) + (f"; and {more} more" if more > 0 else "")
+    return type(errors[0])(what, where=where, got=got, hint=hint)
 
 
 class GeoSegWarning(UserWarning):
-    """Something that may spoil a result, such as points that were dropped."""
+    """A possible problem of a result, for example dropped points."""
 
 
 class SettingsError(GeoSegError):
@@ -62,13 +62,13 @@ class SettingsError(GeoSegError):
 
 
 class RasterError(GeoSegError):
-    """A raster that is missing, unreadable or unfit for what is asked of it."""
+    """A raster that is missing, unreadable or unsuitable for the operation."""
 
     exit_code = 3
 
 
 class PixelValuesError(RasterError):
-    """Pixel values on another scale than those that a model learnt from."""
+    """Pixel values on a scale other than in the training of the model."""
 
 
 class PointsError(GeoSegError):
@@ -84,34 +84,34 @@ class LegendError(GeoSegError):
 
 
 class DatasetError(GeoSegError):
-    """A folder that does not hold what a dataset needs."""
+    """A dataset folder that is incomplete or invalid."""
 
     exit_code = 6
 
 
 class ModelFileError(GeoSegError):
-    """A model file, checkpoint or weights file that is damaged, foreign or too new."""
+    """A model file, checkpoint or weights file that is damaged, of another format or too new."""
 
     exit_code = 7
 
 
 class OutputError(GeoSegError):
-    """A result that cannot be written: it exists, the place is closed, or the disk is full."""
+    """A result that cannot be written: it exists, access is denied, or the disk is full."""
 
     exit_code = 8
 
 
 class TrainingError(GeoSegError):
-    """A training run that cannot start or go on."""
+    """A training run that cannot start or continue."""
 
     exit_code = 9
 
 
 class ResumeError(TrainingError):
-    """An unfinished training run that cannot be gone on with."""
+    """An unfinished training run that cannot be resumed."""
 
 
 class StoppedError(GeoSegError):
-    """Work stopped by the user; what is done is kept, and the message says where."""
+    """Work stopped by the user. Finished parts are kept; the message gives their location."""
 
     exit_code = 130

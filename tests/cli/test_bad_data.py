@@ -35,7 +35,7 @@ def test_a_raster_that_is_not_there_is_named(geoseg, model, points, cheaply, tmp
     assert_fails(trained, RASTER, f"{nowhere}: no such file")
     assert_fails(geoseg("info", nowhere), RASTER, f"{nowhere}: no such file")
     assert_fails(geoseg("evaluate", nowhere, "--truth", nowhere), RASTER, f"{nowhere}: no such file")
-    assert_fails(geoseg("evaluate", model, nowhere), DATASET, f"{nowhere}: there is no such folder")
+    assert_fails(geoseg("evaluate", model, nowhere), DATASET, f"{nowhere}: no such folder")
     assert files(tmp_path) == set()
 
 
@@ -140,7 +140,7 @@ def test_points_of_another_place_are_refused(geoseg, dataset, points, cheaply, t
 
     outcome = geoseg("train", elsewhere, "--points", points, *cheaply, "-o", tmp_path / "m.geoseg")
 
-    assert_fails(outcome, POINTS, points, "no point can be used", "Dropped 30 of 30 points")
+    assert_fails(outcome, POINTS, points, "no usable point", "Dropped 30 of 30 points")
 
 
 def test_a_class_that_the_legend_lacks_is_named(geoseg, raster, points, cheaply, tmp_path, assert_fails):
@@ -158,7 +158,7 @@ def test_a_class_that_the_legend_lacks_is_named(geoseg, raster, points, cheaply,
 def test_a_point_file_that_is_not_there_is_named(geoseg, raster, cheaply, tmp_path, assert_fails):
     outcome = geoseg("train", raster, "--points", tmp_path / "p.gpkg", *cheaply, "-o", tmp_path / "m.geoseg")
 
-    assert_fails(outcome, POINTS, f"{tmp_path / 'p.gpkg'}: there is no such file")
+    assert_fails(outcome, POINTS, f"{tmp_path / 'p.gpkg'}: no such file")
 
 
 def test_points_are_not_written_to_files_of_another_kind(geoseg, dataset, tmp_path, assert_fails, files):

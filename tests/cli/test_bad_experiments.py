@@ -94,7 +94,7 @@ def test_an_image_that_is_all_nodata_is_named(own_dataset, write_tiff, refused, 
         own_dataset / "images" / f"{name}.tif", np.zeros((3, 96, 96), np.uint8), nodata=0, index=index
     )
 
-    refused(RASTER, f"{image}: the image is all nodata", "Take it off the lists")
+    refused(RASTER, f"{image}: the image is all nodata", "Remove it from the split lists")
 
 
 def test_a_raster_in_place_of_a_folder_is_named(geoseg, own_dataset, tmp_path, assert_fails):
@@ -102,7 +102,7 @@ def test_a_raster_in_place_of_a_folder_is_named(geoseg, own_dataset, tmp_path, a
 
     outcome = geoseg("experiment", raster, "--recipes", "forest", "-o", tmp_path / "results")
 
-    assert_fails(outcome, DATASET, f"{raster}: there is no such folder")
+    assert_fails(outcome, DATASET, f"{raster}: no such folder")
 
 
 def test_results_of_other_settings_stay_and_the_difference_is_named(start, tmp_path, assert_fails, files):
@@ -121,7 +121,7 @@ def test_results_of_other_settings_stay_and_the_difference_is_named(start, tmp_p
         (["--protocol", "centre", "--epochs", "2"], ["they differ in epochs", "got epochs = 2"]),
         (["--protocol", "centre", "--test-split", "train"], ["test_images, test_split", "truth_sha256"]),
     ):
-        assert_fails(start(*more), OUTPUT, f"{folder}: the results here are of other settings", *words)
+        assert_fails(start(*more), OUTPUT, f"{folder}: this folder was created with other settings", *words)
     assert {name: (folder / name).read_bytes() for name in files(folder)} == stored
 
 

@@ -161,7 +161,7 @@ def test_demo_is_told_where_to_write(geoseg, tmp_path):
     assert outcome.code == 8
     assert (
         outcome.err
-        == f"Error: {tmp_path}: results of an earlier demo are here. Use --overwrite to replace them.\n"
+        == f"Error: {tmp_path}: this folder holds results of an earlier demo. Use --overwrite to replace them.\n"
     )
 
 

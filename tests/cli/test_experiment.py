@@ -104,5 +104,5 @@ def test_a_folder_to_sum_up_that_is_none_is_named(geoseg, tmp_path):
     outcome = geoseg("experiment", "--summary-only", "-o", tmp_path / "no")
 
     assert outcome.code == 8
-    assert f"{tmp_path / 'no'}: this is no folder of an experiment" in outcome.err
+    assert f"{tmp_path / 'no'}: this is not an experiment folder" in outcome.err
     assert not (tmp_path / "no").exists()

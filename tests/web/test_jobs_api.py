@@ -194,7 +194,7 @@ def test_a_worker_of_the_service_that_is_killed_is_replaced_and_the_job_finished
     job = finished(server, answer)
     assert (job["state"], job["tries"]) == ("done", 2)
     said = [line["text"] for line in server.logged("job says")]
-    assert any("going on" in text for text in said), said
+    assert any("resuming" in text for text in said), said
 
 
 def _worker_of(server):

@@ -85,7 +85,7 @@ def test_the_comparison_is_one_picture(shown):
 def test_an_earlier_demo_is_not_replaced_unasked(shown):
     before = (shown.folder / "results.json").read_bytes()
 
-    with pytest.raises(OutputError, match=r"results of an earlier demo are here\. Use --overwrite"):
+    with pytest.raises(OutputError, match=r"this folder holds results of an earlier demo\. Use --overwrite"):
         demo(DemoSettings(output=shown.folder, size=256, images=1))
     assert (shown.folder / "results.json").read_bytes() == before
 

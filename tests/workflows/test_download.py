@@ -111,7 +111,7 @@ def test_a_folder_that_is_there_is_only_checked(data, archive):
 def test_another_archive_is_refused(archive, tmp_path):
     with pytest.raises(DatasetError, match="another checksum"):
         landcover_ai(LandCoverSettings(output=tmp_path / "data", archive=archive[0]))
-    with pytest.raises(DatasetError, match="no such archive"):
+    with pytest.raises(DatasetError, match="archive not found"):
         landcover_ai(LandCoverSettings(output=tmp_path / "data", archive=tmp_path / "no.zip"))
     assert not (tmp_path / "data").exists()
     assert archive[0].exists()

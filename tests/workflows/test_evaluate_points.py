@@ -121,7 +121,7 @@ def test_among_other_points_training_points_are_left_out_and_counted(class_map, 
 
     assert scores.accuracy.confusion.tolist() == [[10, 0, 0], [0, 0, 0]]
     assert scores.points.to_record()["training"] == 30
-    assert "30 of the points are training points and are left out; the other 10 are scored" in scores.notes[0]
+    assert "30 of the points are training points and are excluded; the other 10 are scored" in scores.notes[0]
     assert scores.statement is None
 
 
@@ -176,7 +176,7 @@ def test_a_model_and_its_maps_know_their_training_points(model, dataset, points,
     of_images = evaluate(EvaluateSettings(subject=model, data=dataset, split="train"))
     elsewhere = evaluate(EvaluateSettings(subject=model, data=dataset, split="test"))
     assert of_mask.notes == (
-        "The model learnt from 15 points within these masks, so the scores are not those of new places.",
+        "The area of these masks contains 15 training points, so the scores are not those of new places.",
     )
     assert "from 30 points within" in of_images.notes[0]
     assert elsewhere.notes == ()

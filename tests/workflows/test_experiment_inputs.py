@@ -100,7 +100,9 @@ def test_an_image_that_is_all_nodata_is_named_before_anything_runs(own_dataset, 
     """One to train on, one to score on."""
     _fill(own_dataset / "images" / f"{name}.tif", 0)
 
-    with pytest.raises(RasterError, match=rf"{name}\.tif: the image is all nodata\. Take it off the lists"):
+    with pytest.raises(
+        RasterError, match=rf"{name}\.tif: the image is all nodata\. Remove it from the split lists"
+    ):
         experiment(_settings(own_dataset, cheap, tmp_path / "r"))
     assert not (tmp_path / "r").exists()
 
@@ -130,7 +132,7 @@ def test_masks_to_score_by_that_label_nothing_are_named_before_anything_runs(own
         _fill(own_dataset / "masks" / f"{name}.tif", 255)
 
     with pytest.raises(
-        DatasetError, match=r"masks: the masks to score by label nothing; got 255 in north, west"
+        DatasetError, match=r"masks: the test masks have no labelled pixel; got 255 in north, west"
     ):
         experiment(_settings(own_dataset, cheap, tmp_path / "r"))
     assert not (tmp_path / "r").exists()
@@ -155,7 +157,7 @@ def test_training_masks_that_label_nothing_can_be_mended_and_the_experiment_goes
         _fill(own_dataset / "masks" / f"{name}.tif", 255)
     settings = _settings(own_dataset, cheap, tmp_path / "r")
     with pytest.raises(
-        DatasetError, match=r"masks: the masks to train on label nothing; got 255 in east, west"
+        DatasetError, match=r"masks: the training masks have no labelled pixel; got 255 in east, west"
     ):
         experiment(settings)
     assert not (tmp_path / "r").exists()

@@ -51,7 +51,7 @@ def test_a_raster_on_a_server_is_trained_on_and_where_its_features_lie_is_said(
     url = Path(f"http://127.0.0.1:{server.server_address[1]}/east.tif")
     said = quick(url)
     assert cache_size(tmp_path / "kept")[0] == 1
-    assert any(f"are kept in {tmp_path / 'kept'}" in text and "geoseg cache clear" in text for text in said)
+    assert any(f"are cached in {tmp_path / 'kept'}" in text and "geoseg cache clear" in text for text in said)
 
 
 def test_features_of_a_virtual_raster_whose_source_changed_are_read_anew(own_dataset, quick, tmp_path):

@@ -21,6 +21,6 @@ def test_points_that_all_lie_on_nodata_are_named_with_their_file(dataset, classe
         rasters = open_rasters({"east": dataset / "images" / "east.tif"}, None, stack)
         with pytest.raises(
             PointsError,
-            match=r"points\.csv: no point can be used; got Dropped 2 of 2 points: 2 on nodata\.",
+            match=r"points\.csv: no usable point; got Dropped 2 of 2 points: 2 on nodata\.",
         ):
             read_usable_points(path, rasters, legend=classes, options=PointOptions(), progress=NullProgress())

@@ -116,6 +116,6 @@ def test_a_stopped_map_goes_on_with_another_minimum_area(model, patchy, tmp_path
         predict(settings(model, patchy, path, min_area=20), Heard(stop_at=9))
     again = Heard()
     predict(settings(model, patchy, path, min_area=60), again)
-    assert any("going on" in line for line in again.said)
+    assert any("resuming" in line for line in again.said)
     predict(settings(model, patchy, whole, min_area=60))
     assert np.array_equal(read_class_map(path)[0], read_class_map(whole)[0])

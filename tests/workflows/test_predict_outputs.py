@@ -59,7 +59,7 @@ def test_a_style_of_the_users_own_stays_and_is_said(run, tmp_path):
 
     assert (tmp_path / "map.qml").read_text() == "<qgis><!-- mine --></qgis>"
     assert "style" not in result.files
-    assert [text for text in listener.warned if "map.qml is not a style that GeoSeg-PointAI wrote" in text]
+    assert [text for text in listener.warned if "map.qml is not a style from GeoSeg-PointAI" in text]
 
 
 @pytest.mark.parametrize(
@@ -135,9 +135,9 @@ def test_a_map_has_the_name_of_a_geotiff(run, tmp_path, name):
 
 
 def test_several_rasters_need_a_folder_and_so_does_their_confidence(run, raster, tmp_path):
-    with pytest.raises(OutputError, match=r"maps\.tif: the maps go to a folder"):
+    with pytest.raises(OutputError, match=r"maps\.tif: the output for several maps must be a folder"):
         run(tmp_path / "maps.tif", rasters=(raster, raster))
-    with pytest.raises(OutputError, match=r"sure\.tif: the maps go to a folder"):
+    with pytest.raises(OutputError, match=r"sure\.tif: the output for several maps must be a folder"):
         run(f"{tmp_path}/maps/", confidence=tmp_path / "sure.tif")
 
 

@@ -60,7 +60,7 @@ def test_the_file_holds_what_was_drawn(draw, dataset, classes, suffix):
 
 
 def test_every_labelled_pixel_may_be_drawn_and_no_other(draw):
-    with pytest.warns(GeoSegWarning, match="all there are were taken"):
+    with pytest.warns(GeoSegWarning, match="All of them were drawn"):
         points = draw(per_class=9000).points
 
     assert len(points) == 3 * (96 * 96 - 12 * 20)

@@ -82,7 +82,7 @@ def test_masks_that_label_nothing_are_refused(own_dataset, tmp_path):
     for path in (own_dataset / "masks").iterdir():
         with rasterio.open(path, "r+") as mask:
             mask.write(np.full((1, 96, 96), 255, np.uint8))
-    with pytest.raises(PointsError, match=r"no pixel to draw\. All of them are unlabelled"):
+    with pytest.raises(PointsError, match=r"no pixel to draw\. All their pixels are unlabelled"):
         sample(SampleSettings(data=own_dataset, output=tmp_path / "points.gpkg"))
 
 

@@ -95,7 +95,7 @@ def test_a_dark_exposure_is_mapped_with_a_warning_that_names_bands_and_values(re
         return np.where(values == 0, 0, np.maximum(values // 8, 1))
 
     (warning,) = mapped(rewritten(darker, "uint8", nodata=0)).warnings
-    assert "many values lie outside those of the training (band 1: " in warning
+    assert "many values lie outside the range of the training values (band 1: " in warning
     assert "band 3" in warning
 
 

@@ -25,7 +25,7 @@ from geoseg.web.routes import jobs as job_routes
 from geoseg.web.routes import openapi_document as documents
 from geoseg.web.routes.payloads import ProblemAnswer
 from geoseg.web.service import EXTENSION, Service
-from geoseg.workflows.mapping.live import LoadedModel, Sharing, load_into_memory
+from geoseg.workflows.mapping.live import Batching, LoadedModel, load_into_memory
 
 
 def create_app(settings: ServeSettings) -> OpenAPI:
@@ -68,7 +68,7 @@ def service_of(app: OpenAPI) -> Service:
 def _service(settings: ServeSettings) -> Service:
     jobs = JobStore(settings.data)
     metrics = Metrics(jobs.counts)
-    sharing = Sharing(settings.batch, settings.batch_wait_ms / 1000, metrics.watch)
+    sharing = Batching(settings.batch, settings.batch_wait_ms / 1000, metrics.watch)
 
     def load(path: Path) -> LoadedModel:
         return load_into_memory(

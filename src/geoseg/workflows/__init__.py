@@ -1,1 +1,1 @@
-"""One file per verb; each connects the rooms below and computes nothing itself."""
+"""Workflows: one module or sub-package per command. Each connects the packages below it."""

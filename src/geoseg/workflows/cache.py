@@ -1,4 +1,4 @@
-"""Say what the feature cache takes, and empty it."""
+"""Report the size of the feature cache, and empty it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from geoseg.learning.cache_folder import cache_size, clear_cache, default_cache
 
 @dataclass(frozen=True)
 class CacheInfo:
-    """What a folder of kept features takes.
+    """Size of a folder of cached features.
 
     Attributes:
         folder: The folder.
-        files: Files of features in it.
-        bytes: Their size.
+        files: Number of feature files in it.
+        bytes: Their total size.
     """
 
     folder: Path
@@ -25,13 +25,13 @@ class CacheInfo:
 
 
 def cache_info(folder: Path | None = None) -> CacheInfo:
-    """Return what the feature cache takes; None: the folder that trainings use by default."""
+    """Return the size of the feature cache; None is the default folder of training."""
     folder = folder or default_cache()
     return CacheInfo(folder, *cache_size(folder))
 
 
 def cache_clear(folder: Path | None = None) -> CacheInfo:
-    """Remove the kept features, and return what they took.
+    """Remove the cached features, and return their number and size before.
 
     Raises:
         OutputError: A file cannot be removed.
@@ -41,6 +41,6 @@ def cache_clear(folder: Path | None = None) -> CacheInfo:
         clear_cache(found.folder)
     except OSError as error:
         raise OutputError(
-            "kept features cannot be removed", where=found.folder, got=error.strerror
+            "the cached features cannot be removed", where=found.folder, got=error.strerror
         ) from error
     return found

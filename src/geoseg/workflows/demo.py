@@ -1,4 +1,4 @@
-"""The main job from end to end on invented landscapes, with nothing to download."""
+"""Run the whole flow on synthetic landscapes, without a download: sample, train, predict, evaluate."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from geoseg.pictures.panel import Panel
 from geoseg.settings import DemoSettings, EvaluateSettings, PredictSettings, SampleSettings, TrainSettings
 from geoseg.workflows.assessment.evaluate import Evaluation, evaluate
 from geoseg.workflows.figure_files import write_picture
-from geoseg.workflows.library_faults import plain_faults
+from geoseg.workflows.library_errors import translate_library_errors
 from geoseg.workflows.mapping.predict import predict
-from geoseg.workflows.picture import photograph
+from geoseg.workflows.picture import read_display_rgb
 from geoseg.workflows.sample import sample
 from geoseg.workflows.training.train import train
 
 RESOLUTION_M = 0.25
-# Random weights: at higher rates, so few steps make the head worse than it starts.
-RATE = 2e-6
+# The weights are random and the steps few: higher rates would make the head worse than at its start.
+LEARNING_RATE = 2e-6
 
 
 @dataclass(frozen=True)
 class _Scenes:
-    """The invented dataset, the training scene that is shown, and the scene that is held out."""
+    """The synthetic dataset, the training scene in the figure, and the held-out scene."""
 
     data: Path
     shown: str
@@ -51,7 +51,7 @@ class _Scenes:
 
 @dataclass(frozen=True)
 class DemoResult:
-    """The folder with all results, its main figure, the table's cells, and ``results.json``."""
+    """The folder with all results, its main figure, the cells of the table, and the content of ``results.json``."""
 
     folder: Path
     figure: Path
@@ -60,12 +60,12 @@ class DemoResult:
     record: dict[str, Any]
 
 
-@plain_faults
+@translate_library_errors
 def demo(settings: DemoSettings, progress: Progress | None = None) -> DemoResult:
-    """Invent landscapes, draw points, train from them, map a held-out scene, score and draw it.
+    """Generate landscapes, draw points, train from them, map a held-out scene, score and draw it.
 
     Raises:
-        OutputError: Results of an earlier demo are there, or the folder cannot be written.
+        OutputError: The folder holds results of an earlier demo, or cannot be written.
     """
     progress = progress or PythonWarnings()
     folder, results = settings.output, settings.output / "results.json"
@@ -94,7 +94,7 @@ def demo(settings: DemoSettings, progress: Progress | None = None) -> DemoResult
 
 
 def _check_folder(folder: Path, results: Path, *, overwrite: bool) -> None:
-    """Make sure that a folder is empty, or holds an unfinished demo or one that may be replaced."""
+    """Check that a folder is empty, or holds an unfinished demo or one that may be replaced."""
     if not results.exists():
         check_own_folder(folder, (), what="the demo")
         return
@@ -103,18 +103,20 @@ def _check_folder(folder: Path, results: Path, *, overwrite: bool) -> None:
         is_finished = bool(record["landscape_seeds"] and record["runs"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise OutputError(
-            "this folder holds other results, which stay as they are",
+            "this folder holds results of another command, which are not replaced",
             where=results,
             hint="Choose another folder with -o.",
         ) from error
     if is_finished and not overwrite:
         raise OutputError(
-            "results of an earlier demo are here", where=folder, hint="Use --overwrite to replace them."
+            "this folder holds results of an earlier demo",
+            where=folder,
+            hint="Use --overwrite to replace them.",
         )
 
 
 def _run(settings: DemoSettings, scenes: _Scenes, per_class: int, *, progress: Progress) -> dict[str, Any]:
-    """Sample, train, predict and evaluate with one budget; return its entry of ``results.json``."""
+    """Sample, train, predict and evaluate with one budget; return the entry for ``results.json``."""
     started = time.monotonic()
     files = _files(settings.output, per_class)
     progress.say(f"\n{per_class} points per class and image")
@@ -140,8 +142,8 @@ def _run(settings: DemoSettings, scenes: _Scenes, per_class: int, *, progress: P
             epochs=settings.epochs,
             patches=settings.patches,
             patch=64,
-            head_rate=RATE,
-            backbone_rate=RATE,
+            head_rate=LEARNING_RATE,
+            backbone_rate=LEARNING_RATE,
             seed=settings.seed,
             overwrite=True,
         ),
@@ -224,9 +226,9 @@ def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _draw(settings: DemoSettings, scenes: _Scenes, runs: Sequence[dict[str, Any]], *, path: Path) -> None:
-    """Draw a training scene with its points, and the held-out scene with each map and the truth."""
+    """Draw a training scene with its points, and the held-out scene with each map and its mask."""
     legend = landscape_legend()
-    training, held = (photograph(scenes.image(name)) for name in (scenes.shown, scenes.held_out))
+    training, held = (read_display_rgb(scenes.image(name)) for name in (scenes.shown, scenes.held_out))
     files = {run["points_per_class"]: _files(settings.output, run["points_per_class"]) for run in runs}
     shown = {scenes.shown: describe_raster(scenes.image(scenes.shown))}
     points = {n: read_points(f.points, shown, legend=legend).points for n, f in files.items()}

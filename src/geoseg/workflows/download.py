@@ -1,4 +1,4 @@
-"""Fetch a public dataset."""
+"""Download a public dataset."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from geoseg.geodata.datasets.archives import check_empty, unpack
 from geoseg.geodata.datasets.downloads import check_sum, download
 from geoseg.geodata.datasets.landcover_ai import PUBLISHED, Published, Report, prepare
 from geoseg.settings import LandCoverSettings
-from geoseg.workflows.library_faults import plain_faults
+from geoseg.workflows.library_errors import translate_library_errors
 
 
-@plain_faults
+@translate_library_errors
 def landcover_ai(settings: LandCoverSettings, progress: Progress | None = None) -> Report:
-    """Download LandCover.ai v1 or take its zip, unpack it, check it, and add what our commands need.
+    """Download LandCover.ai v1 or use a local zip, unpack it, check it, and add the legend and splits.
 
-    A folder that is unpacked already is only checked.
+    If the folder is unpacked already, only check it.
 
     Raises:
-        DatasetError: The server, the archive or what it holds is not right.
+        DatasetError: The download fails, or the archive or its content differs from the published one.
         OutputError: The folder cannot be written.
     """
     return fetch(settings, PUBLISHED, progress or PythonWarnings())
 
 
 def fetch(settings: LandCoverSettings, published: Published, progress: Progress) -> Report:
-    """Do so for an archive with this checksum and these contents."""
+    """Download, unpack and check an archive with the given checksum and contents."""
     if not (settings.output / "images").is_dir():
         check_empty(settings.output)
         unpack(_archive(settings, published.sha256, progress), settings.output, progress)
@@ -37,7 +37,7 @@ def fetch(settings: LandCoverSettings, published: Published, progress: Progress)
 def _archive(settings: LandCoverSettings, sha256: str, progress: Progress) -> Path:
     if settings.archive is not None:
         if not settings.archive.is_file():
-            raise DatasetError("there is no such archive", where=settings.archive)
+            raise DatasetError("archive not found", where=settings.archive, hint="Check the path.")
         check_sum(settings.archive, sha256, progress)
         return settings.archive
     path = settings.output.parent / "landcover.ai.v1.zip"

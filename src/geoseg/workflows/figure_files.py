@@ -1,4 +1,4 @@
-"""Writing pictures: a figure becomes a file, whole or not at all."""
+"""Write figures to picture files atomically."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Say what a file is: a model, a raster or a dataset folder."""
+"""Describe a model file, a raster or a dataset folder."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from geoseg.geodata.reading.opening import how_to_warp
 from geoseg.geodata.reading.rasters import RasterInfo, describe_any_raster
 from geoseg.learning.architecture import Architecture
 from geoseg.learning.model_record import ModelRecord, read_record
-from geoseg.workflows.library_faults import plain_faults
+from geoseg.workflows.library_errors import translate_library_errors
 
 
-@plain_faults
+@translate_library_errors
 def info(path: Path) -> dict[str, Any]:
-    """Return what is known of a file or folder, as JSON values under ``kind`` and more.
+    """Return a description of a file or folder as JSON values; ``kind`` names its type.
 
     Raises:
         ModelFileError: A .geoseg file cannot be read.
-        RasterError: Any other file is no raster.
+        RasterError: Any other file is not a raster.
     """
     if is_dataset(path):
         return _of_dataset(path)
@@ -56,7 +56,7 @@ def _of_model(path: Path, record: ModelRecord) -> dict[str, Any]:
 
 
 def _network(architecture: Architecture) -> dict[str, Any]:
-    """Return what network a model is; a forest is none."""
+    """Return the backbone and output stride of a model; nothing for a forest."""
     if architecture.head == "forest":
         return {}
     return {"backbone": architecture.backbone, "output_stride": architecture.output_stride}
@@ -82,7 +82,7 @@ def _of_raster(path: Path) -> dict[str, Any]:
 
 
 def _classes(path: Path) -> dict[str, Any]:
-    """Return the classes and colours that a map names, and which model made it; nothing of other rasters."""
+    """Return the classes, colours and model of a class map; nothing for other rasters."""
     legend = read_map_legend(path)
     if legend is None:
         return {}
@@ -96,9 +96,9 @@ def _classes(path: Path) -> dict[str, Any]:
 
 
 def _doubts(raster: RasterInfo) -> list[str]:
-    """Return what keeps a raster's maps from having a place on the ground, if anything does."""
+    """Return a warning if the raster has no complete georeference, so that its maps have none either."""
     if raster.placed_by is not None:
-        return [f"The raster is placed by {raster.placed_by} only. {how_to_warp(raster)}"]
+        return [f"The raster is georeferenced by {raster.placed_by} only. {how_to_warp(raster)}"]
     missing = describe_missing_place(raster)
     return [] if missing is None else [missing]
 

@@ -1,4 +1,4 @@
-"""What several verbs read first: the rasters of a folder or file, the legend, and the points on them."""
+"""Find and read the inputs of a command: rasters, masks, legend and points."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from geoseg.settings.base import PointFileSettings
 
 @dataclass(frozen=True)
 class Inputs:
-    """Rasters by image name, their masks and legend where there are any, and their tiles if the split lists some.
+    """Rasters by image name, with masks, legend and the tiles that the split lists, where present.
 
-    ``mask_values`` is what the user said of the values of the masks: class name by value.
+    ``mask_values`` maps mask values to class names, as the user gave them.
     """
 
     images: Mapping[str, Path]
@@ -46,12 +46,12 @@ class Inputs:
     _readers: dict[Legend, MaskReader] = field(default_factory=dict, repr=False, compare=False)
 
     def read_truth(self, name: str, legend: Legend, info: RasterInfo) -> NDArray[np.uint8]:
-        """Read an image's mask as ids of a legend (H, W); where the split lists tiles, 255 outside them."""
+        """Read the mask of an image as class ids of a legend (H, W); 255 outside the tiles of the split."""
         mask = self._reader(legend).read(self.masks[name], info)
         return keep_tiles(mask, self.tiles[name], where=self.masks[name]) if name in self.tiles else mask
 
     def report_masks(self, progress: Progress) -> None:
-        """Say what was decided about the values of the masks read so far, and warn of what may be wrong."""
+        """Report how the values of the masks read so far were interpreted, with warnings for likely errors."""
         report_masks(self._readers.values(), progress)
 
     def _reader(self, legend: Legend) -> MaskReader:
@@ -66,7 +66,7 @@ class Inputs:
 
 
 def report_masks(readers: Iterable[MaskReader], progress: Progress) -> None:
-    """Say what readers decided about the values of masks, and warn of what may be wrong."""
+    """Report how readers interpreted the values of masks, with warnings for likely errors."""
     for reader in readers:
         for note in reader.described():
             progress.say(note)
@@ -75,17 +75,17 @@ def report_masks(readers: Iterable[MaskReader], progress: Progress) -> None:
 
 
 def check_paths(data: Path, *files: Path | None) -> None:
-    """Make sure that a raster or dataset folder and point files are there, before anything slow begins.
+    """Check that a raster or dataset folder and point files exist, before any slow step.
 
     Raises:
-        RasterError: There is neither a raster nor a folder of this name.
-        PointsError: There is no such point file.
+        RasterError: No raster or folder has this name.
+        PointsError: A point file does not exist.
     """
     if remote_url(data) is None and not data.exists():
         raise RasterError("no such file or folder", where=data, hint="Check the path.")
     for path in files:
         if path is not None and not path.exists():
-            raise PointsError("there is no such file", where=path, hint="Check the path.")
+            raise PointsError("no such file", where=path, hint="Check the path.")
 
 
 def find_inputs(
@@ -96,11 +96,11 @@ def find_inputs(
     masks_needed: bool = False,
     mask_values: Mapping[str, str] | None = None,
 ) -> Inputs:
-    """Find the rasters of a dataset folder (of one split), or the one raster that ``data`` is.
+    """Find the rasters of a dataset folder (all or one split), or take ``data`` as a single raster.
 
     Raises:
-        DatasetError: The folder does not hold what is needed.
-        LegendError: A legend file is not one.
+        DatasetError: The folder lacks images, masks or the split.
+        LegendError: A legend file is not valid.
     """
     own = read_legend(legend) if legend is not None else None
     if data.is_dir() or masks_needed:
@@ -111,7 +111,7 @@ def find_inputs(
 
 @dataclass(frozen=True)
 class Rasters:
-    """Opened rasters and what they are, by image name, and the bands that are read."""
+    """Opened rasters and their descriptions by image name, and the bands to read."""
 
     infos: Mapping[str, RasterInfo]
     sources: Mapping[str, Raster]
@@ -125,11 +125,11 @@ def describe_all(images: Mapping[str, Path]) -> dict[str, RasterInfo]:
 
 
 class NodataChoice(Protocol):
-    """What a user chose about nodata; ``strict_nodata`` None: as at the model's training."""
+    """Nodata options of the user; ``strict_nodata`` None: as in the training of the model."""
 
     @property
     def nodata(self) -> float | None:
-        """A value that stands for no data, in addition to the declared one."""
+        """A nodata value in addition to the declared one."""
 
     @property
     def strict_nodata(self) -> bool | None:
@@ -137,7 +137,7 @@ class NodataChoice(Protocol):
 
 
 def validity_for(settings: NodataChoice, record: ModelRecord) -> Validity:
-    """Return which pixels of a raster a model maps: by the rule of its training, unless another one is asked for."""
+    """Return the validity rule for a raster: the rule of the model's training, unless the user chose another."""
     is_strict = record.strict_nodata if settings.strict_nodata is None else settings.strict_nodata
     return Validity(settings.nodata, is_strict)
 
@@ -152,7 +152,7 @@ def open_rasters(
     """Open every raster until ``stack`` is closed; ``bands`` None takes all.
 
     Raises:
-        RasterError: A raster cannot be read, lacks a band, or they differ in their number of bands.
+        RasterError: A raster cannot be read or lacks a band, or the rasters differ in their number of bands.
     """
     infos = describe_all(images)
     chosen = _choose_bands(bands, infos)
@@ -165,9 +165,9 @@ def open_rasters(
 
 @dataclass(frozen=True)
 class UsablePoints:
-    """The points of a file that can be used, their legend, and those that were dropped.
+    """The usable points of a file, their legend, and the dropped points.
 
-    ``counts`` is how many rows of the file each class has (C,); a polygon is one.
+    ``counts`` is the number of rows of the file per class (C,); a polygon is one row.
     """
 
     points: Points
@@ -184,11 +184,11 @@ def read_usable_points(
     options: PointOptions,
     progress: Progress,
 ) -> UsablePoints:
-    """Read a point file, drop what cannot be used, and say how much that was, which, and what would keep it.
+    """Read a point file, drop unusable points, and report their number, the reasons and the remedies.
 
     Raises:
-        PointsError: The file cannot be read, or none of its points can be used.
-        LegendError: The points have a class that the legend lacks.
+        PointsError: The file cannot be read, or it has no usable point.
+        LegendError: A point has a class that the legend lacks.
     """
     file = read_points(path, rasters.infos, legend=legend, options=options)
     for note in file.notes:
@@ -205,7 +205,7 @@ def read_usable_points(
         hint = " ".join(filter(None, explained))
         if not hint and (reason == NODATA).all():
             hint = "Check the rasters' nodata values, masks and alpha bands."
-        raise PointsError("no point can be used", where=path, got=said.rstrip("."), hint=hint or None)
+        raise PointsError("no usable point", where=path, got=said.rstrip("."), hint=hint or None)
     for warning in [*file.warnings, *([said] if len(dropped) else []), file.misplaced, *explained]:
         if warning:
             progress.warn(warning)
@@ -213,19 +213,19 @@ def read_usable_points(
 
 
 def point_options(settings: PointFileSettings) -> PointOptions:
-    """Return how the point file of a command is read."""
+    """Return the options for reading the point file of a command."""
     return PointOptions(settings.class_column, settings.layer, settings.crs, settings.per_polygon)
 
 
-def _choose_bands(wish: Sequence[int] | None, infos: Mapping[str, RasterInfo]) -> tuple[int, ...]:
-    """Return the wish, or all the bands that there are."""
-    if wish:
-        return tuple(wish)
+def _choose_bands(requested: Sequence[int] | None, infos: Mapping[str, RasterInfo]) -> tuple[int, ...]:
+    """Return the requested bands, or all bands of the rasters."""
+    if requested:
+        return tuple(requested)
     counts = {info.bands: info.path for info in infos.values()}
     if len(counts) > 1:
         raise RasterError(
             "the rasters differ in their number of bands",
             got=", ".join(f"{path}: {count}" for count, path in sorted(counts.items())),
-            hint="Choose bands that all have, such as --bands 1,2,3.",
+            hint="Choose bands that all rasters have, for example --bands 1,2,3.",
         )
     return tuple(range(1, 1 + next(iter(counts))))

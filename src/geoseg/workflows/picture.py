@@ -1,4 +1,4 @@
-"""Draw maps beside their images and the truth."""
+"""Draw images, their maps and their masks in one figure."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from geoseg.pictures.stretch import display_rgb
 from geoseg.settings import PictureSettings
 from geoseg.workflows.figure_files import write_picture
 from geoseg.workflows.inputs import Inputs, find_inputs
-from geoseg.workflows.library_faults import plain_faults
+from geoseg.workflows.library_errors import translate_library_errors
 
 
-@plain_faults
+@translate_library_errors
 def picture(settings: PictureSettings, progress: Progress | None = None) -> Path:
-    """Draw one row for each image of a folder: the image, its map from each folder of maps, the truth.
+    """Draw one row per image of a folder: the image, its map from each folder of maps, and its mask.
 
     Raises:
         DatasetError: The folder of images cannot be used.
-        RasterError: An image has no map in one of the folders, or they do not lie on the same grid.
+        RasterError: An image has no map in one of the folders, or the two lie on different grids.
         LegendError: Neither the folder nor ``settings.legend`` has a legend.
         OutputError: The picture exists or cannot be written.
     """
     progress = progress or PythonWarnings()
     check_output(settings.output, PICTURE, overwrite=settings.overwrite)
     if not settings.data.is_dir():
-        raise DatasetError("there is no such folder", where=settings.data)
+        raise DatasetError("no such folder", where=settings.data, hint="Check the path.")
     inputs = find_inputs(
         settings.data, split=settings.split, legend=settings.legend, mask_values=settings.mask_values
     )
@@ -65,12 +65,14 @@ def _row(name: str, info: RasterInfo, inputs: Inputs, *, settings: PictureSettin
     truth = inputs.read_truth(name, inputs.legend, info) if name in inputs.masks else None
     maps = [_map_panel(folder / f"{name}.tif", info, truth, legend=inputs.legend) for folder in settings.maps]
     last = [Panel("truth", "", truth, None, None)] if truth is not None else []
-    return [Panel(name, "", None, photograph(info.path), None), *maps, *last]
+    return [Panel(name, "", None, read_display_rgb(info.path), None), *maps, *last]
 
 
 def _map_panel(path: Path, info: RasterInfo, truth: NDArray[np.uint8] | None, *, legend: Legend) -> Panel:
     if not path.exists():
-        raise RasterError("an image has no map here", where=path, hint="Predict it with -o FOLDER first.")
+        raise RasterError(
+            "an image has no map in this folder", where=path, hint="Predict it with -o FOLDER first."
+        )
     class_ids, grid, own = read_class_map(path)
     check_same_grid(grid, info)
     class_ids = read_mask(path, legend) if own is None else ids_by_name(own, legend, path)[class_ids]
@@ -80,7 +82,7 @@ def _map_panel(path: Path, info: RasterInfo, truth: NDArray[np.uint8] | None, *,
     return Panel(path.parent.name, f"mIoU {100 * score:.1f} %", class_ids, None, None)
 
 
-def photograph(path: Path) -> NDArray[np.uint8]:
-    """Return an image as it is shown, (H, W, 3)."""
+def read_display_rgb(path: Path) -> NDArray[np.uint8]:
+    """Return an image as RGB for display (H, W, 3)."""
     with open_raster(path) as raster:
         return display_rgb(*raster.read(Window(0, 0, raster.height, raster.width)))

@@ -1,4 +1,4 @@
-"""Speed and memory options of a process that runs nothing but this package: a command, the service, a worker."""
+"""Set speed and memory options of a process that runs only this package: a command, the service, a worker."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import sys
 _ARENAS = 2
 _M_ARENA_MAX = -8  # of glibc's malloc.h
 _OPTIONS = {
-    # torch then asks for huge pages for large tensors. These cost a fraction of the page faults, which take about a
-    # tenth of the time of a network that maps a window. torch reads it when it makes its first tensor.
+    # With this, torch requests huge pages for large tensors. They cause far fewer page faults, which take about
+    # 10 % of the time to map a window. torch reads the variable when it allocates the first tensor.
     "THP_MEM_ALLOC_ENABLE": "1",
-    # For child processes; mallopt does the same for this one.
+    # For child processes. mallopt sets the limit in this one.
     "MALLOC_ARENA_MAX": str(_ARENAS),
-    # GDAL would keep up to 5 % of the machine's memory in blocks that it has read or written, so that memory
-    # seems to grow with the raster. 128 MB hold a row of 512-px blocks of a raster 200,000 px wide.
+    # By default GDAL caches blocks in up to 5 % of the memory, so that memory use grows with the raster.
+    # 128 MB hold a row of 512-px blocks of a raster 200,000 px wide.
     "GDAL_CACHEMAX": "128",
     "GDAL_HTTP_MAX_RETRY": "3",
     "GDAL_HTTP_RETRY_DELAY": "1",
@@ -23,9 +23,10 @@ _OPTIONS = {
 
 
 def tune_process() -> None:
-    """Set options of torch, GDAL and the C library for this process and its children; those already set stay.
+    """Set options of torch, GDAL and the C library for this process and its children. Keep options already set.
 
-    Call it before the first tensor and the first raster. The library never does: the process belongs to the user.
+    Call it before the first tensor and the first raster. Library code never calls it: importing the package must
+    not change the user's process.
     """
     has_arenas = "MALLOC_ARENA_MAX" in os.environ
     for name, value in _OPTIONS.items():
@@ -35,10 +36,9 @@ def tune_process() -> None:
 
 
 def _limit_arenas() -> None:
-    """Let glibc allocate in few arenas.
+    """Limit the number of malloc arenas of glibc.
 
-    It would keep free blocks for each thread. A network whose windows differ in shape would then end up with twice
-    the memory that it needs at once.
+    By default glibc keeps free blocks per thread. With windows of different shapes this doubles the memory use.
     """
     if sys.platform != "linux":
         return

@@ -1,4 +1,4 @@
-"""Draw points from the masks of a dataset and store them."""
+"""Draw points from the masks of a dataset and write them to a file."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from geoseg.geodata.outputs.file_kinds import SAMPLE
 from geoseg.geodata.points.point_files import write_points
 from geoseg.settings import SampleSettings
 from geoseg.workflows.inputs import describe_all, find_inputs
-from geoseg.workflows.library_faults import plain_faults
+from geoseg.workflows.library_errors import translate_library_errors
 
 DEFAULT_TILE_PX = 256
 
 
 @dataclass(frozen=True)
 class SampleResult:
-    """The points drawn, their legend, the file they are in, and where masks had too few pixels."""
+    """The drawn points, their legend, their file, and the shortages of pixels in the masks."""
 
     points: Points
     legend: Legend
@@ -31,14 +31,14 @@ class SampleResult:
     shortages: tuple[Shortage, ...]
 
 
-@plain_faults
+@translate_library_errors
 def sample(settings: SampleSettings, progress: Progress | None = None) -> SampleResult:
-    """Draw N points per class and tile, image or in total from the masks of a folder; write them.
+    """Draw N points per class from the masks of a folder and write them. N counts per tile, per image or in total.
 
     Raises:
         DatasetError: The folder, an image or a mask is missing.
-        LegendError: There is no legend, or a mask has a class that it lacks.
-        RasterError: A mask does not fit its image.
+        LegendError: The folder has no legend, or a mask has a class that the legend lacks.
+        RasterError: A mask and its image differ in size.
         PointsError: The masks have no pixel to draw.
         OutputError: The point file cannot be written.
     """
@@ -83,14 +83,16 @@ def sample(settings: SampleSettings, progress: Progress | None = None) -> Sample
         reach=ComponentKeyFactors(masks, settings.seed, tile_px) if settings.places == "component" else None,
     )
     if not len(drawn.points):
-        # An empty file would be taken for the draw, also when the masks are put right.
+        # A later run would take an empty file for this draw, even with corrected masks.
         raise PointsError(
             "the masks have no pixel to draw",
             where=settings.data / "masks",
-            hint="Lower the margin." if settings.places == "interior" else "All of them are unlabelled.",
+            hint="Lower the margin."
+            if settings.places == "interior"
+            else "All their pixels are unlabelled; check the masks.",
         )
     points = add_errors(drawn.points, masks, annotator, classes=len(inputs.legend), seed=settings.seed)
-    # Once more: meanwhile a file of the user's may have come there.
+    # Check again: the file may have been created in the meantime.
     check_output(settings.output, SAMPLE, overwrite=settings.overwrite)
     write_points(settings.output, points, infos, inputs.legend, overwrite=settings.overwrite)
     for text in _describe_shortages(drawn, inputs.legend):
@@ -99,7 +101,7 @@ def sample(settings: SampleSettings, progress: Progress | None = None) -> Sample
 
 
 def _describe_shortages(drawn: Sample, legend: Legend) -> Sequence[str]:
-    """Return a sentence for each class of which some place had fewer pixels than asked for."""
+    """Return a sentence for each class that had too few pixels in some tile or image."""
     texts = []
     for land_class in legend.classes:
         short = [s for s in drawn.shortages if s.class_id == land_class.id]
@@ -108,6 +110,6 @@ def _describe_shortages(drawn: Sample, legend: Legend) -> Sequence[str]:
             places = "in total" if not short[0].image else f"in {len(short)} place(s)"
             texts.append(
                 f"Class {land_class.name!r} has fewer than {short[0].asked} pixels to label {places} "
-                f"(the fewest: {least}); all there are were taken."
+                f"(minimum {least}). All of them were drawn."
             )
     return texts

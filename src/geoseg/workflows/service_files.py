@@ -1,4 +1,4 @@
-"""Files as the service needs them: checks of uploaded images, files that appear whole, and maps under way."""
+"""File functions for the web service: checks of uploaded images, atomic writes, unfinished maps."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ __all__ = [
     "ImageHeader",
     "ImageTooLargeError",
     "check_image",
-    "identity_of_begun",
     "remove_leftovers",
     "sniff",
     "sniff_file",
+    "unfinished_identity",
     "whole_file",
 ]
 
 
-def identity_of_begun(class_map: Path) -> dict[str, Any] | None:
-    """Return the model and settings that an unfinished map was begun with, or None without any finished strip.
+def unfinished_identity(class_map: Path) -> dict[str, Any] | None:
+    """Return the model and settings of an unfinished map, or None if it has no finished strip.
 
     Raises:
         OutputError: The record cannot be read.

@@ -1,4 +1,4 @@
-"""Check a raster's pixel values before they are used: undeclared nodata, and another scale than at training."""
+"""Check the pixel values of a raster for undeclared nodata and for a scale other than in training."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ from geoseg.geodata.reading.rasters import Raster
 from geoseg.learning.model_record import ModelRecord
 
 WINDOW_PX = 64
-MOST_A_SIDE = 8
-MOST_RASTERS = 32
-_LEAST_MISSING = 0.01
-_NAMED_BANDS = 4
+MAX_WINDOWS_PER_SIDE = 8
+MAX_RASTERS = 32
+_MIN_MISSING = 0.01
+_MAX_BANDS_SHOWN = 4
 
 
-def sample_pixels(source: PixelSource, *, most: int = MOST_A_SIDE) -> PixelSample:
-    """Read up to ``most`` x ``most`` windows of 64 px spread over a raster; the same ones every time.
+def sample_pixels(source: PixelSource, *, most: int = MAX_WINDOWS_PER_SIDE) -> PixelSample:
+    """Read up to ``most`` x ``most`` windows of 64 px spread over a raster. The choice is deterministic.
 
     Raises:
-        RasterError: The file is damaged there.
+        RasterError: The file is damaged.
     """
     return [source.read(window) for window in scatter(source.height, source.width, WINDOW_PX, most=most)]
 
 
 def check_values(source: Raster, record: ModelRecord, *, any_values: bool) -> tuple[str, ...]:
-    """Compare a raster with what a model learnt from; return what may spoil its map, as sentences.
+    """Compare the values of a raster with those of a model's training; return warnings, one sentence each.
 
     Args:
         source: The raster as the model reads it, at any resolution.
         record: The model's record.
-        any_values: Whether values on another scale are warned of, not refused.
+        any_values: Whether values on another scale give a warning instead of an error.
 
     Raises:
         PixelValuesError: The values are on another scale.
@@ -64,7 +64,7 @@ def check_values(source: Raster, record: ModelRecord, *, any_values: bool) -> tu
 
 
 def values_of(record: ModelRecord) -> RasterValues:
-    """Return the values that a model learnt from; of files without them, what the normalisation stands for."""
+    """Return the pixel values of a model's training; older files: values derived from the normalisation."""
     if record.values:
         return RasterValues(record.values, record.dtype)
     count, normalisation = len(record.bands), record.normalisation
@@ -74,17 +74,17 @@ def values_of(record: ModelRecord) -> RasterValues:
 def check_training_values(
     sources: Mapping[str, Raster], images: Iterable[str], bands: Sequence[int], *, any_values: bool
 ) -> tuple[RasterValues, tuple[str, ...]]:
-    """Measure the values of the rasters that are trained on; return them, and what may spoil the model.
+    """Measure the values of the training rasters; return them and warnings.
 
-    Of more than 32 rasters, 32 spread over their list are read.
+    Of more than 32 rasters, read at most 32, spread over their list.
 
     Raises:
         PixelValuesError: Two rasters hold values on different scales.
         RasterError: A file is damaged.
     """
     names = sorted(images)
-    chosen = [sources[name] for name in names[:: math.ceil(len(names) / MOST_RASTERS)]]
-    most = max(2, round(MOST_A_SIDE / math.sqrt(len(chosen))))
+    chosen = [sources[name] for name in names[:: math.ceil(len(names) / MAX_RASTERS)]]
+    most = max(2, round(MAX_WINDOWS_PER_SIDE / math.sqrt(len(chosen))))
     samples = [sample_pixels(source, most=most) for source in chosen]
     notes = list[str]()
     first: RasterValues | None = None
@@ -102,31 +102,31 @@ def check_training_values(
 
 
 def undeclared_nodata(sample: PixelSample, name: str, bands: Sequence[int], *, dtype: str) -> Iterable[str]:
-    """Yield a sentence on each sign that pixels without data count as valid."""
+    """Yield a warning for each sign that pixels without data count as valid."""
     fill, transparent = find_fill(sample), find_alpha(sample)
     if fill is not None:
         value = _exact(fill.value, dtype)
         yield (
             f"{name}: the value {value} fills about {100 * fill.share:.1f} % of the raster in all bands, but is not "
-            f"declared as nodata. If it stands for no data, declare it: --nodata {value}."
+            f"declared as nodata. If it means no data, declare it: --nodata {value}."
         )
     if transparent is not None:
         yield (
             f"{name}: band {bands[-1]} holds two values only, 0 at about {100 * transparent:.1f} % of the pixels, and "
-            f"looks like an alpha band that is not marked as one. If it is: gdal_edit.py -colorinterp_{bands[-1]} alpha {name}"
+            f"looks like an alpha band without that colour interpretation. If it is one, run: gdal_edit.py -colorinterp_{bands[-1]} alpha {name}"
         )
     valid = sum(int(inside.sum()) for _, inside in sample)
     for band, values in zip(bands, values_by_band(sample), strict=False):
         missing = 1 - len(values) / valid if valid else 0.0
-        if missing >= _LEAST_MISSING:
+        if missing >= _MIN_MISSING:
             yield (
-                f"{name}: band {band} has no value at about {100 * missing:.1f} % of the pixels where other bands have "
-                "one; its mean stands there. --strict-nodata leaves these pixels out."
+                f"{name}: band {band} has no value at about {100 * missing:.1f} % of the pixels that have values in other "
+                "bands; its mean is used there. --strict-nodata excludes these pixels."
             )
 
 
 def _exact(value: float, dtype: str) -> str:
-    """Write a value so that it equals the stored one: float32 cannot hold the ends of wide whole numbers."""
+    """Format a value exactly as stored: float32 cannot represent the limits of wide integer types."""
     kind = np.dtype(dtype)
     ends = (np.iinfo(kind).min, np.iinfo(kind).max) if kind.kind in "iu" else ()
     whole = next((end for end in ends if np.float32(end) == np.float32(value)), None)
@@ -146,8 +146,8 @@ def _other_scale(
         where=source.info.path,
         expected=_ranges(trained, bands),
         got=_ranges(own, bands),
-        hint=f"Rescale the raster as the training rasters were, for instance {rescale}, or train on rasters such as "
-        "this one. --any-values uses it as it is.",
+        hint=f"Rescale the raster like the training rasters, for example {rescale}, or train on rasters like "
+        "this one. --any-values uses the values unchanged.",
     )
 
 
@@ -156,15 +156,15 @@ def _as_warning(error: PixelValuesError, name: str) -> str:
 
 
 def _ranges(values: RasterValues, bands: Sequence[int]) -> str:
-    shown = [f"band {b} {v.range_text}" for b, v in zip(bands[:_NAMED_BANDS], values.bands, strict=False)]
-    more = ["..."] if len(bands) > _NAMED_BANDS else []
+    shown = [f"band {b} {v.range_text}" for b, v in zip(bands[:_MAX_BANDS_SHOWN], values.bands, strict=False)]
+    more = ["..."] if len(bands) > _MAX_BANDS_SHOWN else []
     return f"{', '.join(shown + more)} ({values.dtype})"
 
 
 def _differences(
     sample: PixelSample, name: str, trained: RasterValues, *, bands: Sequence[int]
 ) -> Iterable[str]:
-    """Yield a sentence where many values lie outside those of the training."""
+    """Yield a warning if many values lie outside the range of the training values."""
     parts = []
     for band, values, known in zip(bands, values_by_band(sample), trained.bands, strict=False):
         outside = share_outside(values, known)
@@ -175,6 +175,6 @@ def _differences(
             )
     if parts:
         yield (
-            f"{name}: many values lie outside those of the training ({'; '.join(parts)}). The map may be poor: other "
-            "land, season or exposure. Train with points on this raster too."
+            f"{name}: many values lie outside the range of the training values ({'; '.join(parts)}). The map may be poor "
+            "because the landscape, season or exposure differs. Train with points on this raster too."
         )

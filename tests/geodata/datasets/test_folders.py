@@ -73,7 +73,7 @@ def test_a_folder_with_images_is_a_dataset(folder):
 
 
 def test_a_missing_folder_is_refused(tmp_path):
-    with pytest.raises(DatasetError, match=r"nowhere: there is no such folder"):
+    with pytest.raises(DatasetError, match=r"nowhere: no such folder"):
         open_dataset(tmp_path / "nowhere")
 
 

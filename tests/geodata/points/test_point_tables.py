@@ -121,7 +121,7 @@ def test_a_legend_with_a_fault_is_refused_by_its_layer(write_layer):
 
 
 def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(PointsError, match=r"none\.gpkg: there is no such file"):
+    with pytest.raises(PointsError, match=r"none\.gpkg: no such file"):
         read_point_table(tmp_path / "none.gpkg")
 
 

@@ -50,7 +50,7 @@ def test_a_worker_that_is_killed_loses_nothing(
     done = store.get(job.id)
     assert (done.state, done.tries) == ("done", 2)
     said = [line["text"] for line in second.events() if line["event"] == "job says"]
-    assert said == [f"input.tif: going on; {len(found)} of 5 strips are there"]
+    assert said == [f"input.tif: resuming; {len(found)} of 5 strips are finished"]
     results = store.map_path(job.id).parent
     assert {oct(path.stat().st_mode & 0o777) for path in results.iterdir()} == {"0o600"}
     expected = tmp_path / "expected.tif"

@@ -59,7 +59,7 @@ def test_a_map_of_six_pixels_is_scored_as_by_hand(scored):
 
 
 def test_a_mask_and_points_at_once_are_refused(scored, tmp_path):
-    with pytest.raises(SettingsError, match="with a mask or with points, not with both"):
+    with pytest.raises(SettingsError, match="with a mask and points in one run"):
         scored(points=tmp_path / "p.csv", truth=tmp_path / "truth.tif")
 
 

@@ -140,7 +140,9 @@ def test_results_of_other_settings_are_not_mixed(dataset, cheap, folder):
 
 def test_a_broken_result_is_named(dataset, cheap, folder):
     (folder / "runs" / "quick-4-seed0.json").write_text("{")
-    with pytest.raises(OutputError, match=r"quick-4-seed0\.json: this result cannot be read.*done again"):
+    with pytest.raises(
+        OutputError, match=r"quick-4-seed0\.json: this result file cannot be read.*repeat its run"
+    ):
         experiment(_settings(dataset, cheap, folder, protocol=Protocol(scope="total")))
 
 

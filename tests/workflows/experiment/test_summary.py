@@ -113,7 +113,7 @@ def test_a_picture_that_cannot_be_drawn_costs_no_score(folder, dataset):
 
     (text,) = progress.texts
     assert text.startswith("comparison-4.png is left out: ")
-    assert "north.tif: an image has no map here" in text
+    assert "north.tif: an image has no map in this folder" in text
     assert (folder / "summary.md").exists()
 
 
@@ -144,20 +144,20 @@ def test_the_table_tells_the_seconds_of_training_and_of_mapping(bare):
 
 
 def test_a_folder_that_is_no_experiments_is_named(tmp_path):
-    with pytest.raises(OutputError, match=r"this is no folder of an experiment; expected experiment\.json"):
+    with pytest.raises(OutputError, match=r"this is not an experiment folder; expected experiment\.json"):
         summarise(tmp_path, NullProgress())
 
 
 def test_a_folder_without_a_finished_run_is_named(bare):
     shutil.rmtree(bare / "runs")
-    with pytest.raises(OutputError, match=r"bare: no run is finished here; expected runs/\*\.json"):
+    with pytest.raises(OutputError, match=r"bare: this folder has no finished run; expected runs/\*\.json"):
         summarise(bare, NullProgress())
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"protocol": 3, "test_split": "test"}'])
 def test_a_record_that_cannot_be_read_is_named(bare, text):
     (bare / "experiment.json").write_text(text)
-    with pytest.raises(OutputError, match=r"experiment\.json: this is no record of an experiment"):
+    with pytest.raises(OutputError, match=r"experiment\.json: this file is not an experiment record"):
         summarise(bare, NullProgress())
 
 

@@ -55,7 +55,7 @@ def test_nodata_in_nodata_out(map_of, write_tiff, tmp_path):
 def test_a_raster_without_a_valid_pixel_gives_an_empty_map(map_of, write_tiff, tmp_path):
     empty = write_tiff(tmp_path / "empty.tif", np.zeros((3, 40, 50), np.uint8), nodata=0)
 
-    with pytest.warns(GeoSegWarning, match=r"empty\.tif has no valid pixel to map, so .*map\.tif is nodata"):
+    with pytest.warns(GeoSegWarning, match=r"empty\.tif has no valid pixel, so .*map\.tif is all nodata"):
         assert (map_of(empty) == 255).all()
 
 
@@ -74,7 +74,9 @@ def test_what_is_wrong_with_all_rasters_is_said_once(model, raster, tmp_path):
     (tmp_path / "map.tif").write_text("mine")
     rasters = (raster, raster.with_name("gone.tif"))
 
-    with pytest.raises(OutputError, match=r"map\.tif: the maps go to a folder.*such as maps/\.$"):
+    with pytest.raises(
+        OutputError, match=r"map\.tif: the output for several maps must be a folder.*such as maps/\.$"
+    ):
         predict(PredictSettings(model=model, rasters=(raster, raster), output=tmp_path / "map.tif"))
     with pytest.raises(RasterError, match="2 of 2 rasters"):
         predict(PredictSettings(model=model, rasters=(rasters[1], tmp_path), output=tmp_path / "maps"))
@@ -189,7 +191,7 @@ def test_several_rasters_go_to_a_folder_and_keep_their_names(model, dataset, tmp
 def test_two_rasters_of_one_name_are_refused_before_the_work(model, raster, own_dataset, tmp_path):
     rasters = (raster, own_dataset / "images" / "north.tif")
 
-    with pytest.raises(OutputError, match=r"north\.tif: two files of this call would have this name"):
+    with pytest.raises(OutputError, match=r"north\.tif: two outputs would have this name"):
         predict(PredictSettings(model=model, rasters=rasters, output=tmp_path / "maps"))
     assert list((tmp_path / "maps").iterdir()) == []
 
@@ -226,7 +228,7 @@ def test_an_input_is_never_replaced_even_with_overwrite(model, raster, tmp_path,
 def test_map_and_confidence_need_two_names(model, raster, tmp_path):
     path = tmp_path / "map.tif"
 
-    with pytest.raises(OutputError, match="two files of this call"):
+    with pytest.raises(OutputError, match="two outputs would have this name"):
         predict(PredictSettings(model=model, rasters=(raster,), output=path, confidence=path))
 
 

@@ -76,7 +76,7 @@ def test_a_small_raster_is_one_window_for_both(raster):
 def test_a_raster_without_a_valid_pixel_cannot_be_fitted_to(write_tiff, tmp_path):
     path = write_tiff(tmp_path / "empty.tif", np.zeros((3, 40, 40), np.uint8), nodata=0)
     with pytest.raises(
-        RasterError, match=r"empty\.tif: no valid pixel was found to fit int8 to; .*|--precision"
+        RasterError, match=r"empty\.tif: no valid pixel was found for the int8 calibration; .*|--precision"
     ):
         sample_of(path)
 
@@ -99,7 +99,7 @@ def test_a_stopped_map_goes_on_with_the_network_it_was_begun_with_or_is_refused(
     for name in ("quantised_by", "quantised_network"):
         identity.write_text(json.dumps({**begun, name: "another"}))
         with pytest.raises(
-            SettingsError, match=r"another network in int8.*expected another; got .*--overwrite"
+            SettingsError, match=r"different int8 network.*expected another; got .*--overwrite"
         ):
             run(Notes())
     identity.write_text(json.dumps(begun))
@@ -107,7 +107,7 @@ def test_a_stopped_map_goes_on_with_the_network_it_was_begun_with_or_is_refused(
     engine = run(again, backend="auto", precision="auto")
     assert sum(text.startswith("int8: ") for text in first.said) == 1
     assert not any(text.startswith("int8: ") for text in again.said)
-    assert any("going on" in text for text in again.said)
+    assert any("resuming" in text for text in again.said)
     pixels, valid = sample_of(tall).fitted[0]
     on_worker = rebuild_predictor(small, dict(tuple(engine.identity.items())))
     assert on_worker.probabilities(pixels[None], valid[None]).shape == (1, 3, *valid.shape)
@@ -125,7 +125,7 @@ def test_a_map_in_int8_has_nearly_the_classes_of_float32_and_says_how_nearly(mod
     # A raster of 288 x 96 px is one window.
     (said,) = (text for text in notes.said if text.startswith("int8: "))
     share, rest = said.removeprefix("int8: ").split(" ", 1)
-    assert rest == "% of the pixels of a window have the class of float32"
+    assert rest == "% of the pixels in a window have the same class as in float32"
     assert float(share) / 100 == pytest.approx(same, abs=0.1)
 
 

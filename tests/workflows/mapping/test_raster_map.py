@@ -83,7 +83,7 @@ def test_a_stopped_map_goes_on_and_is_the_same_to_the_pixel(model, tall, tmp_pat
     assert np.array_equal(read_class_map(whole)[0], read_class_map(parts)[0])
     assert not (tmp_path / "parts.tif.parts").exists()
     if finished:
-        assert any(f"going on; {finished} of 9 strips are there" in text for text in again.said)
+        assert any(f"resuming; {finished} of 9 strips are finished" in text for text in again.said)
 
 
 def test_the_stop_says_how_far_it_came(model, tall, tmp_path) -> None:
@@ -174,7 +174,7 @@ def test_maps_that_are_made_are_not_made_again_when_the_command_is_repeated(
     again = After(-1)
     results = predict(both, again)
     assert first.stat().st_mtime_ns == written
-    assert any(f"{raster.name}: its map is there" in text for text in again.said)
+    assert any(f"{raster.name}: already mapped" in text for text in again.said)
     assert sum(results[0].pixels.values()) == 96 * 96
     assert [r.class_map.exists() for r in results] == [True, True]
     assert not list((tmp_path / "maps").glob("*.parts"))

@@ -113,5 +113,5 @@ def test_a_model_without_a_prior_has_none_to_exchange(model, dataset, tmp_path):
         pack_model(read_model(model).network.state_dict(), replace(record, calibration=Calibration()))
     )
     raster = dataset / "images" / "north.tif"
-    with pytest.raises(SettingsError, match=r"keeps the odds of its points.*--prior em"):
+    with pytest.raises(SettingsError, match=r"trained without prior correction.*--prior em"):
         predict(_settings(plain, raster, tmp_path / "a.tif", prior="raster"))

@@ -36,7 +36,7 @@ def test_auto_keeps_the_recipe_that_does_better_at_points_left_out_and_says_why(
     assert set(found["scores"]) == {"quick", "forest"}
     scores = {name: Score(**one) for name, one in found["scores"].items()}
     assert record.recipe == found["chosen"] == choose(scores).best
-    kept = "quick before forest" if record.recipe == "quick" else "Keeping forest"
+    kept = "Preferring quick to forest" if record.recipe == "quick" else "Keeping forest"
     assert any(text.startswith(f"{kept}: mean IoU at points of places left out") for text in watcher.said)
     alone = train(settings(recipe=record.recipe, output=tmp_path / "alone.geoseg")).record
     assert alone.calibration == record.calibration
@@ -49,7 +49,7 @@ def test_auto_keeps_quick_where_points_are_too_few_to_compare(settings, dataset,
     record = train(few, watcher).record
 
     assert record.recipe == "quick"
-    assert "Keeping quick: the points are too few to leave any out and compare." in watcher.said
+    assert "Keeping quick: there are too few points to hold some out for a comparison." in watcher.said
 
 
 @pytest.fixture(scope="module")
@@ -82,8 +82,8 @@ def quick_is_ahead(monkeypatch):
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"minutes": 0}, r"the 0 minutes of --minutes are over"),
-        ({"epochs": 10**6}, r"which would take about \d{3,} min more: --minutes \d{3,} makes room for it"),
+        ({"minutes": 0}, r"the time limit \(--minutes 0\) is reached"),
+        ({"epochs": 10**6}, r"which takes about \d{3,} more minutes\. Use --minutes \d{3,} to allow it"),
     ],
 )
 def test_auto_does_not_try_deep_without_time(settings, many, quick_is_ahead, options, reason):
@@ -99,7 +99,7 @@ def test_auto_does_not_try_deep_without_time(settings, many, quick_is_ahead, opt
 def test_auto_does_not_try_deep_where_few_points_would_judge_it(settings, quick_is_ahead):
     watcher = Watcher()
     train(settings(**DEEP), watcher)
-    assert "Not trying deep: fewer than 30 points can be left out to judge it by." in watcher.said
+    assert "Not trying deep: fewer than 30 points can be held out to score it." in watcher.said
 
 
 @pytest.mark.slow
@@ -125,7 +125,7 @@ def test_auto_judges_deep_at_points_of_places_that_taught_neither(settings, many
             (str(i), r // 64, c // 64) for i, r, c in zip(points.image, points.row, points.col, strict=True)
         }
 
-    def tune(job, started, **options):
+    def fine_tune(job, started, **options):
         taught.append(places(job.training_data.data.points))
         return real_tune(job, started, **options)
 
@@ -133,9 +133,9 @@ def test_auto_judges_deep_at_points_of_places_that_taught_neither(settings, many
         judged.append(places(points))
         return real_read(network, points, *more, **options)
 
-    real_tune, real_read = deep.tune, deep.read_logits
+    real_tune, real_read = deep.fine_tune, deep.read_logits
     for module in (auto, deep):
-        monkeypatch.setattr(module, "tune", tune)
+        monkeypatch.setattr(module, "fine_tune", fine_tune)
     monkeypatch.setattr(deep, "read_logits", read_logits)
     record = train(settings(**DEEP, points=many, patch=64, minutes=60)).record
 
@@ -152,11 +152,11 @@ def test_auto_keeps_quick_where_deep_fails(settings, many, deep_is_best, monkeyp
     def fail(*_, **__):
         raise TrainingError("the loss is no longer finite")
 
-    monkeypatch.setattr(auto, "tune", fail)
+    monkeypatch.setattr(auto, "fine_tune", fail)
     watcher = Watcher()
     record = train(settings(**DEEP, points=many, minutes=60), watcher).record
     assert record.recipe == record.training["auto"]["chosen"] == "quick"
-    [said] = [text for text in watcher.said if text.startswith("Keeping quick, since deep failed")]
+    [said] = [text for text in watcher.said if text.startswith("Keeping quick, because deep failed")]
     assert "the loss is no longer finite" in said
 
 

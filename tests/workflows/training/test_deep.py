@@ -60,7 +60,7 @@ def test_deep_with_too_few_points_to_calibrate_by_says_so(settings):
     watcher = Watcher()
     result = train(settings(), watcher)
     assert read_record(result.model).training["temperature_from"] == "quick"
-    assert any(text.startswith("Fewer than 30 points can be left out to calibrate") for text in watcher.said)
+    assert any(text.startswith("Fewer than 30 points can be held out to calibrate") for text in watcher.said)
 
 
 def test_check_points_calibrate_deep_where_there_are_any(settings, points):

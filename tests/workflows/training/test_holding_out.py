@@ -12,7 +12,7 @@ from geoseg.domain.blocks import cell_numbers
 from geoseg.domain.points import CHECK, TRAIN
 from geoseg.errors import PointsError
 from geoseg.settings import TrainSettings
-from geoseg.workflows.training.training_data import gather
+from geoseg.workflows.training.training_data import load_training_data
 
 
 @pytest.fixture
@@ -26,7 +26,9 @@ def gathered(dataset, points, cheap, tmp_path):
             own["points"].write_text("\n".join(["image,row,col,class", *lines]))
         settings, watcher = TrainSettings(**{**cheap, **own, **options}), Watcher()
         with ExitStack() as stack:
-            return gather(settings, stack, watcher, check_share=settings.check_share), watcher.said
+            return load_training_data(
+                settings, stack, watcher, check_share=settings.check_share
+            ), watcher.said
 
     return gather_
 
@@ -59,7 +61,7 @@ def test_points_of_one_place_a_class_all_train_and_are_warned_of(gathered):
 
 def test_points_of_one_class_are_refused_by_every_recipe(gathered):
     with pytest.raises(
-        PointsError, match=r"points\.csv: the points to train on are all of one class.*got 3 of wood"
+        PointsError, match=r"points\.csv: all training points have the same class.*got 3 of wood"
     ):
         gathered(["east,50,50,wood", "east,60,50,wood", "west,50,50,wood"], check_share=0)
 
@@ -68,16 +70,14 @@ def test_classes_of_one_or_two_points_are_warned_of_with_their_numbers(gathered)
     lines = [f"east,{20 + 10 * k},10,field" for k in range(5)]
     _, said = gathered([*lines, "east,50,50,wood", "east,60,50,wood", "west,50,90,water"], check_share=0)
     (told,) = [text for text in said if "few" in text]
-    assert told.startswith("Too few points to learn from: wood 2, water 1.")
+    assert told.startswith("Too few training points: wood 2, water 1.")
 
 
 def test_points_without_weight_are_refused_by_their_file(gathered, tmp_path):
     path = tmp_path / "weightless.csv"
     path.write_text("image,row,col,class,weight\neast,50,5,field,0\nwest,50,90,water,0\n")
 
-    message = (
-        r"weightless\.csv: no point is left to train on.*got 0 of role check and 2 of weight 0\. Correct"
-    )
+    message = r"weightless\.csv: no training point is left.*got 0 points with role check and 2 with weight 0\. Correct"
     with pytest.raises(PointsError, match=message):
         gathered(points=path, check_share=0)
 
@@ -92,7 +92,7 @@ def test_check_points_that_are_training_points_are_refused_or_left_out(gathered,
         gathered(check_points=points)
     training_data, said = gathered(["east,50,5.3,field", "east,50,90,water"], check_points=path)
     assert training_data.data.points.with_role(CHECK).row.tolist() == [60]
-    assert "checks.csv: 1 of 2 check points lie on pixels of training points and are left out." in said
+    assert "checks.csv: 1 of 2 check points lie on pixels of training points and are excluded." in said
 
 
 def test_dropped_check_points_are_listed_with_those_to_train_on(gathered, tmp_path):
@@ -107,4 +107,4 @@ def test_dropped_check_points_are_listed_with_those_to_train_on(gathered, tmp_pa
 
 def test_enough_points_are_not_warned_of(gathered):
     _, said = gathered()
-    assert not any("Too few points" in text for text in said)
+    assert not any("Too few training points" in text for text in said)

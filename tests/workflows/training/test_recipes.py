@@ -75,7 +75,7 @@ def test_bands_that_pretrained_backbones_do_not_know_join_by_their_texture(
     architecture = read_record(result.model).architecture
     assert architecture.has_texture == is_read
     assert architecture.backbone_bands == (min(3, len(options["bands"])) if is_read else architecture.bands)
-    said = [text for text in watcher.said if "join as features of their own" in text]
+    said = [text for text in watcher.said if "are added as separate features" in text]
     assert len(said) == (is_read and (len(options["bands"]) > 3 or "indices" in options))
     assert evaluate(EvaluateSettings(subject=result.model, data=dataset)).accuracy.miou > 0.5
 
@@ -232,7 +232,7 @@ def test_points_without_weight_change_nothing(settings, weighed, tmp_path, recip
 def test_points_that_all_weigh_nothing_are_refused(settings, dataset, tmp_path, recipe):
     rows = "\n".join(f"east,40,{col},{label},0" for col, label in ((10, "field"), (48, "wood")))
     (tmp_path / "none.csv").write_text("image,row,col,class,weight\n" + rows)
-    with pytest.raises(PointsError, match=r"no point is left to train on; expected .* weight above 0"):
+    with pytest.raises(PointsError, match=r"no training point is left; expected .* weight above 0"):
         train(settings(recipe=recipe, points=tmp_path / "none.csv"))
 
 
@@ -292,9 +292,7 @@ def test_without_a_prior_the_odds_stay_those_of_the_points(settings):
     "prior", ["field=1", "field=1,wood=1,lake=1", "field=a,wood=1,water=1", "field=-1,wood=1,water=1"]
 )
 def test_shares_of_other_classes_or_none_are_refused(settings, prior):
-    with pytest.raises(
-        SettingsError, match=r"--prior: the classes' shares cannot be used; expected .*field=0\.2"
-    ):
+    with pytest.raises(SettingsError, match=r"--prior: invalid class proportions; expected .*field=0\.2"):
         train(settings(prior=prior))
 
 
@@ -308,7 +306,7 @@ def test_pfce_says_when_nothing_was_held_out_to_correct_by(settings):
     watcher = Watcher()
     record = train(settings(recipe="pfce", check_share=0), watcher).record
     assert record.calibration.shift is None
-    assert any("no point was held out to calibrate by" in text for text in watcher.said)
+    assert any("no point was held out for calibration" in text for text in watcher.said)
 
 
 def test_the_prior_changes_the_odds_and_nothing_else(settings, dataset, tmp_path):

@@ -22,7 +22,7 @@ from geoseg.networks.models.model_file import read_record
 from geoseg.settings import SampleSettings, TrainSettings
 from geoseg.workflows.sample import sample
 from geoseg.workflows.training.train import train
-from geoseg.workflows.training.training_data import gather
+from geoseg.workflows.training.training_data import load_training_data
 
 
 class Watcher:
@@ -119,13 +119,15 @@ def test_ctrl_c_ends_a_run_with_the_checkpoint_named(halted):
     checkpoint = path.with_suffix(".run") / "checkpoint.pt"
 
     assert said.startswith(f"{path}: stopped; the last checkpoint is {checkpoint}. Run the same command with")
-    assert said.endswith("--resume to go on.")
+    assert said.endswith("--resume to continue.")
     assert checkpoint.exists()
     assert names(path.parent) == {"m.run"}
 
 
 def test_a_run_that_is_stopped_and_resumed_ends_with_the_same_weights(settings, unbroken, stopped, tmp_path):
-    with pytest.raises(OutputError, match=r"an unfinished training run is here.*--resume.*--overwrite"):
+    with pytest.raises(
+        OutputError, match=r"this folder has an unfinished training run.*--resume.*--overwrite"
+    ):
         train(settings(**TWO_EPOCHS))
     watcher = Watcher()
 
@@ -142,7 +144,7 @@ def test_a_run_that_is_stopped_and_resumed_ends_with_the_same_weights(settings, 
 
 
 def test_a_run_is_not_resumed_with_other_settings_or_with_none(settings, stopped, tmp_path):
-    differing = r"the checkpoint is of another run; they differ in gamma, head_rate; "
+    differing = r"the checkpoint has other settings; they differ in gamma, head_rate; "
 
     with pytest.raises(TrainingError, match=differing + r"expected gamma = 2\.0; got gamma = 0\.0"):
         train(settings(**TWO_EPOCHS, gamma=0, head_rate=1, resume=True))
@@ -161,7 +163,7 @@ def test_a_run_is_not_resumed_with_a_raster_that_changed(settings, dataset, tmp_
 
     os.utime(images / "east.tif", ns=(before.st_atime_ns, before.st_mtime_ns + 1))
     with pytest.raises(
-        ResumeError, match=r"images/east\.tif: the raster changed since this training began.*--ov"
+        ResumeError, match=r"images/east\.tif: the raster changed after the start of this training.*--ov"
     ):
         train(resumed)
     os.utime(images / "east.tif", ns=(before.st_atime_ns, before.st_mtime_ns))
@@ -174,7 +176,7 @@ def test_a_run_is_not_resumed_with_other_rasters(settings, stopped, tmp_path):
     record.unlink()
     del begun["rasters"]["west"]
     record.write_text(json.dumps(begun))
-    with pytest.raises(ResumeError, match="began with other rasters; they differ in west"):
+    with pytest.raises(ResumeError, match="the checkpoint has other rasters; they differ in west"):
         train(settings(**TWO_EPOCHS, resume=True))
     assert stopped.exists()
 
@@ -194,7 +196,7 @@ def test_a_damaged_or_hostile_checkpoint_is_refused_and_not_run(settings, stoppe
 
 
 def test_ctrl_c_before_the_first_epoch_ends_says_that_nothing_was_kept(settings, tmp_path):
-    with pytest.raises(StoppedError, match="before there was anything to go on from"):
+    with pytest.raises(StoppedError, match="before the first checkpoint"):
         train(settings(), Watcher(stop_at=1))
     assert names(tmp_path) == {"m.run"}
     assert "checkpoint.pt" not in names(tmp_path / "m.run")
@@ -267,7 +269,7 @@ def test_points_of_any_format_train_to_the_same_weights(settings, dataset, train
 def gathered(settings, watcher=None):
     """Return what a training would train on, without the training."""
     with ExitStack() as stack:
-        return gather(settings, stack, watcher or Watcher(), check_share=settings.check_share)
+        return load_training_data(settings, stack, watcher or Watcher(), check_share=settings.check_share)
 
 
 def write_some(points, path: Path, dataset: Path, classes, *, check: int = 0) -> Path:
@@ -311,7 +313,7 @@ def test_a_file_of_check_points_is_used_to_check_only(settings, dataset, points,
 def test_points_that_are_all_held_out_leave_nothing_to_train_on(settings, dataset, points, classes, tmp_path):
     path = write_some(points, tmp_path / "roles.gpkg", dataset, classes, check=30)
 
-    with pytest.raises(PointsError, match="no point is left to train on"):
+    with pytest.raises(PointsError, match="no training point is left"):
         train(settings(points=path))
 
 
@@ -390,7 +392,7 @@ def test_a_disk_that_fills_up_leaves_nothing_half_written(settings, full_disk, t
 
 
 def test_overwrite_starts_an_unfinished_run_anew(settings, stopped):
-    with pytest.raises(StoppedError, match="before there was anything to go on from"):
+    with pytest.raises(StoppedError, match="before the first checkpoint"):
         train(settings(**TWO_EPOCHS, overwrite=True), Watcher(stop_at=1))
     assert names(stopped.parent) == {"run.json", "tensorboard"}
     assert len(list((stopped.parent / "tensorboard").iterdir())) == 1

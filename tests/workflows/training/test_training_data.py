@@ -11,7 +11,7 @@ import rasterio
 from geoseg.domain.ports import NullProgress
 from geoseg.errors import PointsError
 from geoseg.settings import TrainSettings
-from geoseg.workflows.training.training_data import gather
+from geoseg.workflows.training.training_data import load_training_data
 
 
 class Warned(NullProgress):
@@ -25,7 +25,7 @@ class Warned(NullProgress):
 def _gathered(data, tmp_path, progress=None):
     settings = TrainSettings(data=data, output=tmp_path / "m.geoseg", recipe="full", patch=64)
     with ExitStack() as stack:
-        return gather(settings, stack, progress or NullProgress(), check_share=0.0).data.points
+        return load_training_data(settings, stack, progress or NullProgress(), check_share=0.0).data.points
 
 
 def _empty(data, name, rows):
@@ -73,5 +73,5 @@ def test_images_without_a_valid_label_are_refused(own_dataset, tmp_path):
     for name in ("east", "west"):
         _empty(own_dataset, name, rows=96)
 
-    with pytest.raises(PointsError, match=r"--recipe full: no label can be used; got Dropped 4488 of 4488"):
+    with pytest.raises(PointsError, match=r"--recipe full: no usable label; got Dropped 4488 of 4488"):
         _gathered(own_dataset, tmp_path)

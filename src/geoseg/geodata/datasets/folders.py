@@ -77,7 +77,7 @@ def open_dataset(
 
 def _images(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
-        raise DatasetError("there is no such folder", where=folder)
+        raise DatasetError("no such folder", where=folder)
     images = _rasters(folder / "images")
     if not images:
         raise DatasetError(

@@ -162,7 +162,7 @@ def read_points(
     explained = _explain_outside(dropped, len(table), rasters)
     if not used.any():
         said = describe_dropped(dropped.counts(), len(table))
-        raise PointsError("no point can be used", where=path, hint=f"{said} {explained}".rstrip())
+        raise PointsError("no usable point", where=path, hint=f"{said} {explained}".rstrip())
     points = Points(places.image, places.row, places.col, matched.class_id, *_optional_columns(table))
     outside = replace(points, image=table.texts("image")).take(np.isin(fault, OUTSIDE))
     learnt = (

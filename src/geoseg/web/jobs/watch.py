@@ -9,7 +9,7 @@ from collections.abc import Callable
 from geoseg.errors import OutputError
 from geoseg.web.jobs.records import Job, Stage
 from geoseg.web.jobs.store import JobStore
-from geoseg.workflows.service_files import identity_of_begun
+from geoseg.workflows.service_files import unfinished_identity
 
 LOG = logging.getLogger("geoseg.worker")
 WRITE_EVERY_S = 1.0
@@ -78,7 +78,7 @@ class JobProgress:
 
     def _note_model(self) -> None:
         """Keep the hash of the model that the strips are made with: its file may be another one by now."""
-        begun = identity_of_begun(self._store.map_path(self.job.id))
+        begun = unfinished_identity(self._store.map_path(self.job.id))
         if begun is not None:
             self.job = self.job.model_copy(update={"model_sha256": begun.get("model_sha256")})
 

@@ -29,7 +29,7 @@ from geoseg.web.service import service
 from geoseg.workflows.mapping.live import (
     ImageMap,
     LoadedModel,
-    Reading,
+    ReadOptions,
     as_confidence_geotiff,
     as_confidence_png,
     as_geojson,
@@ -160,7 +160,7 @@ def _found(query: PredictQuery, *, needs_crs: bool = False) -> Iterator[Found]:
         _check_bands(image, live)
         stack.enter_context(pixels_taken(image.header.pixels))
         with _stage("predict"):
-            reading = Reading(query.nodata, query.strict_nodata, query.any_values)
+            reading = ReadOptions(query.nodata, query.strict_nodata, query.any_values)
             deadline = Deadline(limits.timeout_s)
             found = map_image(
                 image.path,

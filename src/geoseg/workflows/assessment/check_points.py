@@ -1,4 +1,4 @@
-"""The points that a map or a model is compared with: read, compared with the map, and told from training points."""
+"""Read check points, compare them with a map, and separate them from training points."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ NOT_AN_ACCURACY = "training points: not an accuracy"
 
 @dataclass(frozen=True)
 class CheckPoints:
-    """The points to compare with.
+    """Points to compare a map with.
 
     Attributes:
-        points: Those on the rasters.
-        outside: Those that belong to the rasters and lie outside them.
-        step: What their coordinates are multiples of, in metres.
-        misplaced: Where those outside and the rasters lie; empty where few are outside.
+        points: Points on the rasters.
+        outside: Points that belong to the rasters but lie outside them.
+        step: Rounding step of the coordinates, in metres.
+        misplaced: Message with the extents of the outside points and the rasters; empty if few points are outside.
     """
 
     points: Points
@@ -53,15 +53,15 @@ class CheckPoints:
 
 @dataclass(frozen=True)
 class PointScores:
-    """Points compared with a map.
+    """Result of a comparison of points with a map.
 
     Attributes:
         matrices: Confusion matrix (C, C + 1) by image; the last column counts points that the map does not cover.
         outside: Confusion matrix of the points outside every image.
-        training: How many points are training points.
-        has_training: Whether these are scored.
-        on_nodata: How many scored points lie where the map is nodata.
-        misplaced: Where the points outside and the rasters lie; empty where few are outside.
+        training: Number of training points among the points.
+        has_training: Whether training points are scored.
+        on_nodata: Number of scored points on nodata of the map.
+        misplaced: Message with the extents of the outside points and the rasters; empty if few points are outside.
     """
 
     matrices: Mapping[str, NDArray[np.int64]]
@@ -73,24 +73,24 @@ class PointScores:
 
     @property
     def scored(self) -> int:
-        """How many points are scored."""
+        """Number of scored points."""
         return int(sum(matrix.sum() for matrix in self.matrices.values()) + self.outside.sum())
 
     @property
     def statement(self) -> str | None:
-        """What the scores are instead of an accuracy; None where they are one."""
+        """Reason that the scores are not an accuracy; None if they are one."""
         return NOT_AN_ACCURACY if self.has_training else None
 
     @property
     def notes(self) -> list[str]:
-        """What must be known about the points, one sentence each."""
+        """Remarks on the points, one sentence each."""
         notes = []
         if self.has_training:
             of = f"{self.training:,} of the {self.scored:,} points"
-            notes.append(f"{NOT_AN_ACCURACY} ({of} are points that the model learnt from).")
+            notes.append(f"{NOT_AN_ACCURACY} ({of} were used to train the model).")
         elif self.training:
             notes.append(
-                f"{self.training:,} of the points are training points and are left out; the other {self.scored:,} are scored."
+                f"{self.training:,} of the points are training points and are excluded; the other {self.scored:,} are scored."
             )
         if uncovered := self.on_nodata + int(self.outside.sum()):
             notes.append(
@@ -114,13 +114,13 @@ class PointScores:
 def read_check_points(
     settings: EvaluateSettings, rasters: Mapping[str, RasterInfo], legend: Legend, *, progress: Progress
 ) -> CheckPoints:
-    """Read the points to compare with, those of the role that counts.
+    """Read the points with the requested role.
 
-    Points on nodata stay: what the map does not cover counts as an error.
+    Keep points on nodata: a point that the map does not cover counts as an error.
 
     Raises:
-        PointsError: The file cannot be read, or none of its points can be used.
-        LegendError: The points have a class that the legend lacks.
+        PointsError: The file cannot be read, or it has no usable point.
+        LegendError: A point has a class that the legend lacks.
     """
     assert settings.points is not None
     file = read_points(settings.points, rasters, legend=legend, options=point_options(settings))
@@ -162,9 +162,9 @@ def score_points(
     classes: int,
     allow_training: bool,
 ) -> PointScores:
-    """Compare points with the classes that the map has at them (P,), 255 where it has none.
+    """Compare points with the mapped classes at the points (P,); 255 means nodata.
 
-    Training points are left out if covered points remain without them, unless they are allowed.
+    Exclude training points unless they are allowed. If no other covered point remains, keep them.
     """
     points = check.points
     has_others = bool((~is_training & (mapped != UNLABELLED)).any())
@@ -188,21 +188,21 @@ def score_points(
 def find_training_points(
     check: CheckPoints, places: TrainingPlaces | None, rasters: Mapping[str, RasterInfo]
 ) -> NDArray[np.bool_]:
-    """Return for each point (P,) whether the model learnt from it; False where that is not known."""
+    """Return for each point (P,) whether it is a training point of the model; False if unknown."""
     if places is None:
         return np.zeros(len(check.points), np.bool_)
     return is_training_point(check.points, places, rasters, rounding_m=check.step)
 
 
 def pixels(points: Points) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return row and column of the pixel that each point lies in."""
+    """Return the row and column of the pixel under each point."""
     rows = np.floor(points.row + 0.5).astype(np.intp)
     return rows, np.floor(points.col + 0.5).astype(np.intp)
 
 
 @dataclass(frozen=True)
 class _Everywhere:
-    """A raster that is valid everywhere; a PixelSource."""
+    """A PixelSource without nodata."""
 
     height: int
     width: int

@@ -32,22 +32,22 @@ from geoseg.workflows.assessment.check_points import (
     score_points,
 )
 from geoseg.workflows.inputs import point_options, report_masks
-from geoseg.workflows.library_faults import plain_faults
+from geoseg.workflows.library_errors import translate_library_errors
 
 RASTER_SUFFIXES = {".tif", ".tiff", ".png", ".vrt", ".img"}
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores over everything compared, and of each image by name.
+    """Scores in total and per image.
 
     Attributes:
-        accuracy: The scores.
+        accuracy: The scores over all images.
         legend: The classes.
         images: The scores of each image by name.
-        points: What is known of the points, where the map was compared with points.
-        notes: What must be known to judge the scores, one sentence each.
-        warnings: What was warned of, one sentence each; the notes are among them.
+        points: Counts and matrices of the points; None after a comparison with masks.
+        notes: Remarks that qualify the scores, one sentence each.
+        warnings: All warnings, one sentence each, including the notes.
     """
 
     accuracy: Accuracy
@@ -59,7 +59,7 @@ class Evaluation:
 
     @property
     def statement(self) -> str | None:
-        """What the scores are instead of an accuracy; None where they are one."""
+        """Reason that the scores are not an accuracy; None if they are one."""
         return None if self.points is None else self.points.statement
 
     def to_record(self) -> dict[str, Any]:
@@ -77,33 +77,32 @@ class Evaluation:
 
 
 class TrainingPointsError(PointsError):
-    """A map was scored at the points that its model learnt from; ``evaluation`` holds what came of it."""
+    """A map was scored at the training points of its model; ``evaluation`` holds the scores."""
 
     def __init__(self, evaluation: Evaluation, settings: EvaluateSettings) -> None:
         super().__init__(
             str(evaluation.statement),
             where=settings.points,
-            expected="points that the model did not learn from",
+            expected="points that were not used for training",
             got=f"{evaluation.points.training:,} training points" if evaluation.points else None,
-            hint="Score check points, or allow it (--allow-training-points).",
+            hint="Use check points, or allow training points with --allow-training-points.",
         )
         self.evaluation = evaluation
 
 
-@plain_faults
+@translate_library_errors
 def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Evaluation:
     """Compare a class map with a mask or points, or a model with the masks or points of its rasters.
 
-    One confusion matrix is summed over all images; truth 255 is not counted. A labelled pixel or point that
-    the map does not cover counts as missed. Points that the model learnt from are left out; where no others remain, the
-    scores are not an accuracy.
+    Sum one confusion matrix over all images. Ignore mask value 255. A labelled pixel or point that the map does not
+    cover counts as an error. Exclude training points; if no others remain, the scores are not an accuracy.
 
     Raises:
-        SettingsError: It is not said what to compare with.
-        RasterError: A map and its mask do not lie on the same grid.
-        LegendError: The legend lacks a class, or there is none.
-        PointsError: No point can be used.
-        TrainingPointsError: The points are those that the model learnt from, and that is not allowed.
+        SettingsError: Neither a mask nor points are given.
+        RasterError: A map and its mask lie on different grids.
+        LegendError: The legend lacks a class, or no legend is found.
+        PointsError: The file has no usable point.
+        TrainingPointsError: All usable points are training points, and these are not allowed.
     """
     progress = WarningRecorder(progress or PythonWarnings())
     if settings.picture is not None:
@@ -121,9 +120,9 @@ def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Ev
     is_refused = (
         compared.points is not None and compared.points.has_training and not settings.allow_training_points
     )
-    # The error says what the first note would.
-    unsaid = notes[:1] if is_refused else []
-    for note in notes[len(unsaid) :]:
+    # The error message repeats the first note.
+    in_error = notes[:1] if is_refused else []
+    for note in notes[len(in_error) :]:
         progress.warn(note)
     scores = {image: accuracy(matrix) for image, matrix in compared.matrices.items()}
     total = accuracy(np.sum(matrices, axis=0))
@@ -132,8 +131,8 @@ def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Ev
         compared.legend,
         scores,
         compared.points,
-        (*compared.told, *notes),
-        (*unsaid, *progress.warnings),
+        (*compared.reported, *notes),
+        (*in_error, *progress.warnings),
     )
     if settings.picture is not None:
         _draw(evaluation, settings)
@@ -143,7 +142,7 @@ def evaluate(settings: EvaluateSettings, progress: Progress | None = None) -> Ev
 
 
 def _draw(evaluation: Evaluation, settings: EvaluateSettings) -> None:
-    # matplotlib is loaded only when a picture is asked for.
+    # Import matplotlib only when a picture is requested.
     from geoseg.pictures.matrix import confusion_figure
     from geoseg.workflows.figure_files import write_picture
 
@@ -154,37 +153,39 @@ def _draw(evaluation: Evaluation, settings: EvaluateSettings) -> None:
 
 
 @dataclass(frozen=True)
-class _Compared:
-    """What a comparison gave: confusion matrices by image, and what must be known of them; ``told`` is said already."""
+class _Comparison:
+    """Confusion matrices by image, with notes on them; notes in ``reported`` have been shown already."""
 
     legend: Legend
     matrices: Mapping[str, NDArray[np.int64]]
     points: PointScores | None = None
     notes: tuple[str, ...] = ()
-    told: tuple[str, ...] = ()
+    reported: tuple[str, ...] = ()
 
 
-def _of_model(settings: EvaluateSettings, progress: Progress) -> _Compared:
-    # torch is loaded only when a model is scored.
+def _of_model(settings: EvaluateSettings, progress: Progress) -> _Comparison:
+    # Import torch only to score a model.
     from geoseg.workflows.assessment.evaluate_model import compare_model
 
     scores = compare_model(settings, progress)
-    return _Compared(scores.legend, scores.matrices, scores.points, _learnt_here(scores.learnt_from))
+    return _Comparison(
+        scores.legend, scores.matrices, scores.points, _training_area_note(scores.training_points)
+    )
 
 
-def _of_map(settings: EvaluateSettings, progress: Progress) -> _Compared:
+def _of_map(settings: EvaluateSettings, progress: Progress) -> _Comparison:
     if settings.truth is not None and settings.points is not None:
         raise SettingsError(
-            "a map is compared with a mask or with points, not with both",
+            "a map cannot be compared with a mask and points in one run",
             expected="--truth MASK or --points FILE",
-            hint="Evaluate it twice.",
+            hint="Run evaluate twice.",
         )
     given = read_legend(settings.legend) if settings.legend else None
     class_ids, info, own = read_class_map(settings.subject)
     legend = own or given
     if legend is None:
         raise LegendError(
-            "this map names no classes", where=settings.subject, hint="Name a legend with --legend."
+            "this map has no class names", where=settings.subject, hint="Give a legend with --legend."
         )
     if own is None:
         class_ids = read_mask(settings.subject, legend)
@@ -192,7 +193,7 @@ def _of_map(settings: EvaluateSettings, progress: Progress) -> _Compared:
         return _map_with_mask(settings, class_ids, info, legend=legend, progress=progress)
     if settings.points is not None:
         return _map_with_points(settings, class_ids, info, legend=legend, progress=progress)
-    raise SettingsError("there is nothing to compare the map with", expected="--truth MASK or --points FILE")
+    raise SettingsError("no reference data for the map", expected="--truth MASK or --points FILE")
 
 
 def _map_with_mask(
@@ -202,7 +203,7 @@ def _map_with_mask(
     *,
     legend: Legend,
     progress: Progress,
-) -> _Compared:
+) -> _Comparison:
     assert settings.truth is not None
     codes = read_legend(settings.legend) if settings.legend else legend_beside(settings.truth)
     masks = MaskReader(legend, codes=codes, values=settings.mask_values)
@@ -210,9 +211,9 @@ def _map_with_mask(
     report_masks([masks], progress)
     _, places = read_origin(settings.subject)
     matrix = confusion_matrix(truth, class_ids, len(legend))
-    notes = _learnt_here(count_places(places) if places else 0)
-    told = (*masks.described(), *masks.warnings)
-    return _Compared(legend, {settings.subject.stem: matrix}, None, notes, told)
+    notes = _training_area_note(count_places(places) if places else 0)
+    reported = (*masks.described(), *masks.warnings)
+    return _Comparison(legend, {settings.subject.stem: matrix}, None, notes, reported)
 
 
 def _map_with_points(
@@ -222,8 +223,8 @@ def _map_with_points(
     *,
     legend: Legend,
     progress: Progress,
-) -> _Compared:
-    # Where the user names a legend, it is that of the points: the map's own names stay.
+) -> _Comparison:
+    # A legend from the user applies to the points; the map keeps its own class names.
     codes = read_legend(settings.legend) if settings.legend else legend
     rasters = dict.fromkeys(_image_names(settings, info), info)
     check = read_check_points(settings, rasters, codes, progress=progress)
@@ -238,23 +239,23 @@ def _map_with_points(
         allow_training=settings.allow_training_points,
     )
     of_map = np.sum(list(points.matrices.values()), axis=0)
-    return _Compared(legend, {settings.subject.stem: of_map}, points)
+    return _Comparison(legend, {settings.subject.stem: of_map}, points)
 
 
-def _learnt_here(places: int) -> tuple[str, ...]:
-    """Return the note that a map was scored where its model learnt."""
+def _training_area_note(places: int) -> tuple[str, ...]:
+    """Return a note if the scored area contains training points of the model."""
     if not places:
         return ()
     return (
-        f"The model learnt from {places:,} points within these masks, so the scores are not those of new places.",
+        f"The area of these masks contains {places:,} training points, so the scores are not those of new places.",
     )
 
 
 def _image_names(settings: EvaluateSettings, info: RasterInfo) -> list[str]:
-    """Return the names that points may know a map by.
+    """Return the image names in the points that may refer to a map.
 
-    Points name the raster that they were drawn on, not its map. Where the map has a CRS their places
-    say which of them lie on it; else all must be of one raster.
+    Points name the raster that they were drawn on, not its map. If the map has a CRS, the coordinates decide which
+    points lie on it. Otherwise all points must name one raster.
     """
     assert settings.points is not None
     named = set(read_point_table(settings.points, point_options(settings)).texts("image").tolist()) - {""}

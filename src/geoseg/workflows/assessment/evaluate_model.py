@@ -1,4 +1,4 @@
-"""Score a model: predict the rasters of a dataset, or one raster, and compare strip by strip."""
+"""Score a model: predict one raster or those of a dataset, and compare them strip by strip."""
 
 from __future__ import annotations
 
@@ -34,29 +34,29 @@ from geoseg.workflows.value_check import check_values
 
 @dataclass(frozen=True)
 class ModelScores:
-    """A model compared with masks or points.
+    """Result of a comparison of a model with masks or points.
 
     Attributes:
-        legend: The model's.
+        legend: The legend of the model.
         matrices: Confusion matrix (C, C + 1) by image.
-        points: What is known of the points, if it was compared with points.
-        learnt_from: How many points the model learnt from on the images that were compared with masks.
+        points: Counts and matrices of the points; None after a comparison with masks.
+        training_points: Number of training points on the images that were compared with masks.
     """
 
     legend: Legend
     matrices: Mapping[str, NDArray[np.int64]]
     points: PointScores | None
-    learnt_from: int
+    training_points: int
 
 
 def compare_model(settings: EvaluateSettings, progress: Progress) -> ModelScores:
-    """Predict the rasters, and compare with their masks or with points.
+    """Predict the rasters, and compare them with their masks or with points.
 
     Raises:
-        SettingsError: It is not said what to compare with.
-        LegendError: The dataset's legend is not the model's.
-        RasterError: A raster cannot be read, lacks a band, or holds values on another scale than the training's.
-        PointsError: No point can be used.
+        SettingsError: Neither masks nor points are given.
+        LegendError: The legends of the dataset and the model differ.
+        RasterError: A raster cannot be read, lacks a band, or its values are on a scale other than in training.
+        PointsError: The file has no usable point.
     """
     model = read_model(settings.subject, settings.output_stride)
     legend = model.record.legend
@@ -102,9 +102,9 @@ def compare_model(settings: EvaluateSettings, progress: Progress) -> ModelScores
 
 
 def _inputs(settings: EvaluateSettings) -> Inputs:
-    """Find what a model is evaluated on."""
+    """Find the rasters to evaluate a model on."""
     if settings.data is None:
-        raise SettingsError("there is nothing to evaluate the model on", expected="evaluate MODEL DATA")
+        raise SettingsError("no raster or dataset to evaluate the model on", expected="evaluate MODEL DATA")
     if settings.truth is not None:
         raise SettingsError(
             "a mask is compared with a class map, not with a model",
@@ -112,9 +112,7 @@ def _inputs(settings: EvaluateSettings) -> Inputs:
             hint="Predict the raster and evaluate its map, or give a folder of images/ and masks/.",
         )
     if settings.points is None and settings.data.is_file():
-        raise SettingsError(
-            "there is nothing to compare the model's map with", where=settings.data, expected="--points FILE"
-        )
+        raise SettingsError("no reference data for the model", where=settings.data, expected="--points FILE")
     split = settings.split if settings.data.is_dir() else None
     needs_masks = settings.points is None
     return find_inputs(
@@ -127,14 +125,14 @@ def _inputs(settings: EvaluateSettings) -> Inputs:
 
 
 def _check_legend(given: Legend | None, own: Legend, settings: EvaluateSettings) -> None:
-    """Make sure that a dataset has the classes of the model, in any order.
+    """Check that a dataset has the same classes as the model, in any order.
 
     Raises:
-        LegendError: One has a class that the other lacks.
+        LegendError: A class is missing in one of them.
     """
     if given is not None and set(map(normalise_name, given.names)) != set(map(normalise_name, own.names)):
         raise LegendError(
-            "the dataset's legend is not the model's",
+            "the dataset and the model have different legends",
             where=settings.data,
             expected=", ".join(own.names),
             got=", ".join(given.names),
@@ -156,7 +154,7 @@ def _against_mask(strips: Iterable[Strip], mask: NDArray[np.uint8], classes: int
 
 
 def _classes_at(strips: Iterable[Strip], points: Points) -> NDArray[np.uint8]:
-    """Return the mapped class of each point (P,), 255 for none."""
+    """Return the mapped class at each point (P,); 255 for nodata."""
     mapped = np.full(len(points), UNLABELLED, np.uint8)
     rows, cols = pixels(points)
     for strip in strips:

@@ -1,4 +1,4 @@
-"""The data of an experiment: found, read through and hashed before anything runs."""
+"""Find, check and hash the data of an experiment before the first run."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ _STRIP_PX = 256
 
 @dataclass(frozen=True)
 class ExperimentData:
-    """What an experiment trains on and scores on, its legend, and the SHA-256 of the labels of both."""
+    """Training and test data of an experiment, their legend, and the SHA-256 of their masks."""
 
-    trained_on: Inputs
-    tested: Inputs
+    train: Inputs
+    test: Inputs
     legend: Legend
     train_truth_sha256: str
     truth_sha256: str
 
 
 def read_data(settings: ExperimentSettings, progress: Progress) -> ExperimentData:
-    """Find both splits, and read their masks and as much of their images as tells that they can be used.
+    """Find both splits, read their masks, and read each image up to its first valid pixels.
 
     Raises:
-        DatasetError: The folder, a list, an image or a mask is missing, or the masks of a split label nothing.
-        RasterError: An image is all nodata, or an image or a mask cannot be read, or they are not of one size.
-        LegendError: There is no legend, or a mask has a class that it lacks.
+        DatasetError: The folder, a list, an image or a mask is missing, or all masks of a split are unlabelled.
+        RasterError: An image or mask cannot be read, they differ in size, or an image is all nodata.
+        LegendError: The folder has no legend, or a mask has a class that the legend lacks.
     """
-    tested = _find(settings, settings.test_split)
-    if tested.legend is None:
+    test = _find(settings, settings.test_split)
+    if test.legend is None:
         raise LegendError("this folder has no legend", where=settings.data, expected="legend.json")
-    trained_on = _find(settings, settings.train_split)
+    train = _find(settings, settings.train_split)
     masks = settings.data / "masks"
-    progress.start("Reading masks", len(tested.images) + len(trained_on.images))
-    truth = _digest(tested, tested.legend, masks, what="score by", progress=progress)
-    train_truth = _digest(trained_on, tested.legend, masks, what="train on", progress=progress)
-    trained_on.report_masks(progress)
-    tested.report_masks(progress)
-    _check_images([*trained_on.images.values(), *tested.images.values()], settings.training)
-    return ExperimentData(trained_on, tested, tested.legend, train_truth, truth)
+    progress.start("Reading masks", len(test.images) + len(train.images))
+    truth = _digest(test, test.legend, masks, split="test", progress=progress)
+    train_truth = _digest(train, test.legend, masks, split="training", progress=progress)
+    train.report_masks(progress)
+    test.report_masks(progress)
+    _check_images([*train.images.values(), *test.images.values()], settings.training)
+    return ExperimentData(train, test, test.legend, train_truth, truth)
 
 
 def _find(settings: ExperimentSettings, split: str) -> Inputs:
@@ -57,22 +57,23 @@ def _find(settings: ExperimentSettings, split: str) -> Inputs:
     )
 
 
-def _digest(inputs: Inputs, legend: Legend, where: Path, *, what: str, progress: Progress) -> str:
-    """Read all masks of a split, make sure that they label something, and return their SHA-256."""
-    found, labelled = sha256(), 0
+def _digest(inputs: Inputs, legend: Legend, where: Path, *, split: str, progress: Progress) -> str:
+    """Read all masks of a split, check that they have a labelled pixel, and return their SHA-256."""
+    digest, labelled = sha256(), 0
     for name, path in inputs.images.items():
         truth = inputs.read_truth(name, legend, describe_raster(path))
         labelled += int((truth != UNLABELLED).sum())
-        found.update(truth.tobytes())
+        digest.update(truth.tobytes())
         progress.advance()
     if not labelled:
         got = f"255 in {', '.join(inputs.images)}"
-        raise DatasetError(f"the masks to {what} label nothing", where=where, got=got)
-    return found.hexdigest()
+        hint = "Label some pixels, or list other images in the split."
+        raise DatasetError(f"the {split} masks have no labelled pixel", where=where, got=got, hint=hint)
+    return digest.hexdigest()
 
 
 def _check_images(images: Sequence[Path], training: TrainingOptions) -> None:
-    """Make sure that no image is all nodata; of others only the first strips are read."""
+    """Check that no image is all nodata. Reading stops at the first strip with a valid pixel."""
     validity = Validity(training.nodata, training.strict_nodata)
     for path in images:
         with open_raster(path, bands=training.bands, validity=validity) as raster:
@@ -81,5 +82,5 @@ def _check_images(images: Sequence[Path], training: TrainingOptions) -> None:
                 raise RasterError(
                     "the image is all nodata",
                     where=path,
-                    hint="Take it off the lists, or mend its nodata value.",
+                    hint="Remove it from the split lists, or correct its nodata value.",
                 )

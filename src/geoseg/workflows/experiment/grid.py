@@ -1,4 +1,4 @@
-"""The grid of an experiment: its runs, and how long those that are left take."""
+"""List the runs of an experiment, and estimate the remaining time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from geoseg.settings import ExperimentSettings
 
 @dataclass(frozen=True)
 class Run:
-    """One cell of the grid; full supervision has no budget."""
+    """One combination of recipe, budget and seed; full supervision has no budget."""
 
     recipe: str
     per_class: int | None
@@ -21,17 +21,17 @@ class Run:
 
     @property
     def name(self) -> str:
-        """Name of its files."""
+        """Stem of the file names of the run."""
         return self.recipe if self.per_class is None else f"{self.recipe}-{self.per_class}-seed{self.seed}"
 
     def describe(self) -> str:
-        """Return what it is, for people."""
+        """Return a readable description."""
         budget = "all labels" if self.per_class is None else f"{self.per_class} points per class"
         return f"{self.recipe}, {budget}, seed {self.seed}"
 
 
 def runs(settings: ExperimentSettings) -> list[Run]:
-    """Return the runs of the grid; every recipe meets the same draws."""
+    """Return all runs of the grid; all recipes use the same draws of points."""
     grid = []
     for recipe in settings.recipes:
         if recipe == "full":
@@ -42,11 +42,11 @@ def runs(settings: ExperimentSettings) -> list[Run]:
 
 
 def time_left(left: Sequence[Run], results: Sequence[Mapping[str, Any]]) -> str:
-    """Return how long some runs take, by the mean of the finished runs of their recipes; "" where there are none.
+    """Return the estimated time of the remaining runs, from the mean of finished runs by recipe; "" if unknown.
 
     Args:
-        left: The runs that are not finished.
-        results: Of the runs that are.
+        left: The unfinished runs.
+        results: The results of the finished runs.
     """
     seconds = dict[str, list[float]]()
     for result in results:

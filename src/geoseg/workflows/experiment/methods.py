@@ -1,4 +1,4 @@
-"""The methods that an experiment compares, one function each: from common settings to a method's own."""
+"""Methods that an experiment compares: one function each adapts the common settings."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ def pfce(settings: TrainSettings) -> TrainSettings:
 
 
 def quick(settings: TrainSettings) -> TrainSettings:
-    """A linear head on layers of the frozen backbone."""
+    """A linear head on features of the frozen backbone."""
     return settings.model_copy(update={"recipe": "quick"})
 
 
 def deep(settings: TrainSettings) -> TrainSettings:
-    """The network of quick, fine-tuned by its map of the pixels without labels."""
+    """The network of quick, fine-tuned with pseudo-labels at unlabelled pixels."""
     return settings.model_copy(update={"recipe": "deep"})
 
 
 def full(settings: TrainSettings) -> TrainSettings:
-    """DeepLabV3 with all labels of the masks."""
+    """DeepLabV3 trained on the complete masks."""
     return settings.model_copy(update={"recipe": "full"})
 
 
 METHODS: Mapping[str, Callable[[TrainSettings], TrainSettings]] = {
     method.__name__.replace("_", "-"): method for method in (forest, partial_ce, pfce, quick, deep, full)
 }
-"""Every method by its name; one more is a function above and its place here."""
+"""Methods by name. To add one, write a function above and list it here."""

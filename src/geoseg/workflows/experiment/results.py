@@ -1,4 +1,4 @@
-"""The result files of an experiment: read, and grouped by recipe and budget."""
+"""Read the result files of an experiment, and group them by recipe and budget."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NEEDED = ("recipe", "per_class", "seed", "drawn_sha256", "seconds", "iou", "ima
 
 @dataclass(frozen=True)
 class Group:
-    """The results of one recipe and budget, one for each draw of the points, in the order of the seeds."""
+    """The results of one recipe and budget: one per draw of points, in the order of the seeds."""
 
     recipe: str
     per_class: int | None
@@ -27,7 +27,7 @@ class Group:
 
     @property
     def confusions(self) -> list[dict[str, NDArray[np.int64]]]:
-        """Confusion matrices (C, C + 1) by image name, of each result."""
+        """Confusion matrices (C, C + 1) by image name, one dictionary per result."""
         return [{n: _matrix(i) for n, i in r["images"].items()} for r in self.results]
 
 
@@ -43,8 +43,8 @@ def read_results(folder: Path) -> list[dict[str, Any]]:
             result = dict(json.loads(path.read_text(encoding="utf-8")))
             _ = [result[name] for name in _NEEDED]
         except (OSError, ValueError, KeyError, TypeError) as error:
-            hint = "Remove it, and its run is done again."
-            raise OutputError("this result cannot be read", where=path, hint=hint) from error
+            hint = "Remove the file to repeat its run."
+            raise OutputError("this result file cannot be read", where=path, hint=hint) from error
         results.append(result)
     return results
 

@@ -22,31 +22,31 @@ from geoseg.settings import ExperimentSettings, PredictSettings, SampleSettings,
 from geoseg.workflows.experiment.data import read_data
 from geoseg.workflows.experiment.grid import Run, runs, time_left
 from geoseg.workflows.experiment.methods import METHODS
-from geoseg.workflows.experiment.record import keep_record
+from geoseg.workflows.experiment.record import ensure_record
 from geoseg.workflows.experiment.results import read_results
 from geoseg.workflows.experiment.summary import Summary, check_background, summarise
 from geoseg.workflows.inputs import Inputs, check_paths
-from geoseg.workflows.library_faults import plain_faults
+from geoseg.workflows.library_errors import translate_library_errors
 from geoseg.workflows.mapping.predict import predict
 from geoseg.workflows.sample import sample
 from geoseg.workflows.training.run_folder import RunFolder
 from geoseg.workflows.training.train import train
 
 
-@plain_faults
+@translate_library_errors
 def experiment(settings: ExperimentSettings, progress: Progress | None = None) -> Summary:
-    """Run every recipe with every budget and draw of points that has no result yet, and sum up.
+    """Run every combination of recipe, budget and draw of points without a result, then write the summary.
 
-    ``points/`` holds the point files, ``runs/`` one result file for each run, ``maps/`` the maps of the
-    test images, ``work/`` what an unfinished run needs to go on. The summary needs the result files alone.
+    ``points/`` holds the point files, ``runs/`` one result file per run and ``maps/`` the maps of the test images.
+    ``work/`` holds the checkpoints of unfinished runs. The summary needs only the result files.
 
     Raises:
-        OutputError: The folder holds results of other settings; the difference is named. Or a result cannot be read.
-        DatasetError: The folder, a list, an image or a mask is missing, or the masks of a split label nothing.
-        RasterError: An image is all nodata, or an image or a mask cannot be read, or they are not of one size.
-        PointsError: The masks have no pixel that the protocol would draw.
-        LegendError: There is no legend, or a mask has a class that it lacks.
-        SettingsError: There is no such recipe, or no such class to leave out.
+        OutputError: The folder was created with other settings, or a result cannot be read.
+        DatasetError: The folder, a list, an image or a mask is missing, or all masks of a split are unlabelled.
+        RasterError: An image or mask cannot be read, they differ in size, or an image is all nodata.
+        PointsError: The masks have no pixel that the protocol can draw.
+        LegendError: The folder has no legend, or a mask has a class that the legend lacks.
+        SettingsError: A recipe or the background class does not exist.
     """
     progress = progress or PythonWarnings()
     _check_recipes(settings)
@@ -56,15 +56,15 @@ def experiment(settings: ExperimentSettings, progress: Progress | None = None) -
         check_weights(settings.training.weights, settings.training.backbone)
     data = read_data(settings, progress)
     check_background(settings.background, data.legend.names)
-    keep_record(settings, data)
-    for place, run in enumerate(grid, start=1):
+    ensure_record(settings, data)
+    for number, run in enumerate(grid, start=1):
         path = _result(run, settings)
         is_done = path.exists()
         state = "done already" if is_done else _time_left(grid, settings)
-        progress.say(f"Run {place}/{len(grid)}: {run.describe()}{f'; {state}' if state else ''}")
+        progress.say(f"Run {number}/{len(grid)}: {run.describe()}{f'; {state}' if state else ''}")
         if not is_done:
-            images = len(data.trained_on.images)
-            write_json(path, _carry_out(run, settings, data.tested, images=images, progress=progress))
+            images = len(data.train.images)
+            write_json(path, _execute(run, settings, data.test, images=images, progress=progress))
             if not settings.keep_models:
                 shutil.rmtree(_model(run, settings).parent, ignore_errors=True)
     return summarise(settings.output, progress, data=settings.data, background=settings.background)
@@ -91,34 +91,34 @@ def _model(run: Run, settings: ExperimentSettings) -> Path:
     return settings.output / "work" / run.name / "model.geoseg"
 
 
-def _trained(wanted: TrainSettings, progress: Progress) -> Mapping[str, Any]:
-    """Train, or go on; return the record of the training."""
-    model = wanted.output
+def _train_or_resume(train_settings: TrainSettings, progress: Progress) -> Mapping[str, Any]:
+    """Train or resume a training; return its record."""
+    model = train_settings.output
     if model.exists():
-        # A model without a result is of a run that was stopped while it mapped.
+        # The run was stopped after training, while it mapped the test images.
         return read_record(model).training
     try:
-        return train(wanted, progress).record.training
+        return train(train_settings, progress).record.training
     except (ModelFileError, ResumeError) as error:
         if not RunFolder(model).checkpoint.exists():
             raise
-        progress.warn(f"{error} This run is begun anew.")
-        return train(wanted.model_copy(update={"resume": False}), progress).record.training
+        progress.warn(f"{error} This run starts from the beginning.")
+        return train(train_settings.model_copy(update={"resume": False}), progress).record.training
 
 
-def _carry_out(
-    run: Run, settings: ExperimentSettings, tested: Inputs, *, images: int, progress: Progress
+def _execute(
+    run: Run, settings: ExperimentSettings, test: Inputs, *, images: int, progress: Progress
 ) -> dict[str, Any]:
-    """Draw points unless they are drawn, train, map the test images, score; return the result.
+    """Draw the points or reuse a draw, train, map the test images and score them; return the result.
 
     Args:
-        run: What to do.
-        settings: Of the experiment.
-        tested: What to score on.
-        images: How many there are to train on.
-        progress: Told of every step.
+        run: The run.
+        settings: Settings of the experiment.
+        test: The test data.
+        images: Number of training images.
+        progress: Receives every step.
     """
-    assert tested.legend is not None
+    assert test.legend is not None
     points = None if run.per_class is None else _points(run, settings, progress)
     model = _model(run, settings)
     model.parent.mkdir(parents=True, exist_ok=True)
@@ -129,22 +129,23 @@ def _carry_out(
         "split": settings.train_split,
         "mask_values": settings.mask_values,
         "seed": run.seed,
-        # Every run reads for itself, so that their seconds can be compared.
+        # Without a cache, so that the times of the runs are comparable.
         "keep_features": False,
         "resume": True,
         "overwrite": True,
     }
-    wanted = METHODS[run.recipe](TrainSettings(**{**common, "recipe": "full" if points is None else "pfce"}))
-    training = _trained(wanted, progress)
+    adapt = METHODS[run.recipe]
+    train_settings = adapt(TrainSettings(**{**common, "recipe": "full" if points is None else "pfce"}))
+    training = _train_or_resume(train_settings, progress)
     started = time.monotonic()
     maps = settings.output / "maps" / run.name
-    # A folder that is there says that one raster goes into a folder too.
+    # With an existing folder as output, predict writes into it even for a single raster.
     maps.mkdir(parents=True, exist_ok=True)
     device, precision = settings.training.device, settings.training.precision
     predict(
         PredictSettings(
             model=model,
-            rasters=tuple(tested.images.values()),
+            rasters=tuple(test.images.values()),
             output=maps,
             nodata=settings.training.nodata,
             any_values=settings.training.any_values,
@@ -155,8 +156,8 @@ def _carry_out(
         progress,
     )
     mapped = time.monotonic() - started
-    confusions = {name: _compare(maps / f"{name}.tif", name, tested) for name in tested.images}
-    names = tested.legend.names
+    confusions = {name: _compare(maps / f"{name}.tif", name, test) for name in test.images}
+    names = test.legend.names
     kept = (
         "points_sha256",
         "drawn_sha256",
@@ -201,9 +202,9 @@ def _points(run: Run, settings: ExperimentSettings, progress: Progress) -> Path:
     return path
 
 
-def _compare(path: Path, name: str, tested: Inputs) -> NDArray[np.int64]:
-    """Return the confusion matrix (C, C + 1) of a map of a test image."""
-    assert tested.legend is not None
+def _compare(path: Path, name: str, test: Inputs) -> NDArray[np.int64]:
+    """Return the confusion matrix (C, C + 1) of the map of a test image."""
+    assert test.legend is not None
     class_ids, info, _ = read_class_map(path)
-    truth = tested.read_truth(name, tested.legend, info)
-    return confusion_matrix(truth, class_ids, len(tested.legend))
+    truth = test.read_truth(name, test.legend, info)
+    return confusion_matrix(truth, class_ids, len(test.legend))

@@ -1,4 +1,4 @@
-"""Sum up an experiment from its result files: a table, JSON, figures."""
+"""Summarise an experiment from its result files: a table, JSON and figures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from geoseg.geodata.outputs.atomic_files import write_json, write_text
 from geoseg.workflows.experiment.record import read_record
 from geoseg.workflows.experiment.results import Group, group_results, read_results
 from geoseg.workflows.experiment.summary_figures import draw_comparisons, draw_figures
-from geoseg.workflows.library_faults import plain_faults
+from geoseg.workflows.library_errors import translate_library_errors
 
 HEADER = (
     "recipe",
@@ -40,19 +40,19 @@ PUBLISHED = (
     {"per_class": 50, "final_loss": 0.3868, "miou": 0.7631},
 )
 _NOTE = (
-    "Scores are of one confusion matrix over all test images. ± is the standard deviation over draws of the points; "
-    "the interval is a bootstrap over the test images, as if each were a place by itself. The final loss is each recipe's "
-    "own, of its last epoch where it has epochs: pfCE for pfce, cross-entropy for the others; only equal recipes compare."
+    "Scores come from one confusion matrix over all test images. ± is the standard deviation over draws of the points. "
+    "The interval is a bootstrap over the test images, which treats them as independent. The final loss is that of the "
+    "last epoch: pfCE for pfce, cross-entropy for the others. Compare it only between runs of the same recipe."
 )
 _NOTE_PUBLISHED = (
-    " The rows 'as published' are of DeepLabV3 (ResNet50) on "
-    "LandCover.ai; their split, seeds, number of images and whether the budget is per image or in total are not known."
+    " The rows 'as published' are for DeepLabV3 (ResNet50) on LandCover.ai. Their split, seeds, number of images and "
+    "budget scope (per image or in total) are not known."
 )
 
 
 @dataclass(frozen=True)
 class Summary:
-    """The folder of an experiment, its table, how to read it, and its record as in ``summary.json``."""
+    """The folder of an experiment, its table with an explanatory note, and the content of ``summary.json``."""
 
     folder: Path
     header: Sequence[str]
@@ -61,27 +61,27 @@ class Summary:
     record: Mapping[str, Any]
 
 
-@plain_faults
+@translate_library_errors
 def summarise(
     folder: Path, progress: Progress, *, data: Path | None = None, background: str | None = None
 ) -> Summary:
-    """Write ``summary.md``, ``summary.json`` and the figures of an experiment from its folder of results.
+    """Write ``summary.md``, ``summary.json`` and the figures of an experiment from its result files.
 
     Args:
-        folder: Holds ``experiment.json`` and ``runs/``; all else may be missing.
-        progress: Told of the pictures drawn and of those that cannot be.
-        data: The dataset, for pictures of the maps in ``maps/`` beside it.
-        background: Class left out of the second mean IoU; None: that of the command that began the folder, else
-            "background" if there is one.
+        folder: Folder with ``experiment.json`` and ``runs/``; other files are optional.
+        progress: Receives the pictures drawn and the warnings.
+        data: The dataset, for pictures that compare its images with the maps in ``maps/``.
+        background: Class excluded from the second mean IoU. None uses the class in ``experiment.json``, else
+            "background" if the legend has it.
 
     Raises:
-        OutputError: The folder is no experiment's, holds no result, or a file of it cannot be read.
-        SettingsError: There is no such class to leave out.
+        OutputError: The folder is not an experiment folder, has no result, or a file cannot be read.
+        SettingsError: The legend lacks the background class.
     """
     record = read_record(folder)
     groups = group_results(read_results(folder))
     if not groups:
-        raise OutputError("no run is finished here", where=folder, expected="runs/*.json")
+        raise OutputError("this folder has no finished run", where=folder, expected="runs/*.json")
     names = [land_class["name"] for land_class in record["legend"]]
     check_background(background, names)
     left_out = background or record.get("background") or "background"
@@ -104,20 +104,18 @@ def summarise(
 
 
 def published_for(names: Sequence[str]) -> Sequence[Mapping[str, Any]]:
-    """Return the published figures for results with these classes: those of LandCover.ai, and of other data none."""
+    """Return the published scores if the classes are those of LandCover.ai, else nothing."""
     return PUBLISHED if tuple(names) == LEGEND.names else ()
 
 
 def check_background(background: str | None, names: Sequence[str]) -> None:
-    """Make sure that the class to leave out is there.
+    """Check that the background class exists.
 
     Raises:
-        SettingsError: It is not.
+        SettingsError: The legend lacks it.
     """
     if background is not None and background not in names:
-        raise SettingsError(
-            "there is no such class", where="--background", expected=", ".join(names), got=background
-        )
+        raise SettingsError("no such class", where="--background", expected=", ".join(names), got=background)
 
 
 def _entry(group: Group, background: int | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The figures of an experiment's summary: scores against points, curves, and maps beside one another."""
+"""Draw the figures of an experiment's summary: scores by budget, training curves and map comparisons."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from geoseg.workflows.picture import picture
 def draw_figures(
     folder: Path, entries: Sequence[Mapping[str, Any]], groups: Sequence[Group], *, names: Sequence[str]
 ) -> None:
-    """Draw ``miou.png``, ``classes.png`` and, of the first draw of points, ``curves-*.png``.
+    """Draw ``miou.png``, ``classes.png`` and, for the first draw of points, ``curves-*.png``.
 
     Args:
-        folder: Where to.
+        folder: Output folder.
         entries: The entries of the summary.
-        groups: The results that they sum up.
-        names: Of the classes.
+        groups: The results behind the entries.
+        names: The class names.
     """
     budgets = [e for e in entries if e["per_class"] is not None]
     ceiling = next((e["miou"] for e in entries if e["per_class"] is None), None)
@@ -48,16 +48,16 @@ def draw_figures(
 def draw_comparisons(
     folder: Path, groups: Sequence[Group], *, data: Path | None, split: str, progress: Progress
 ) -> None:
-    """Draw the test images, their maps by every method from the first draw of points, and the truth.
+    """Draw the test images, their maps by every method from the first draw of points, and their masks.
 
-    Where the dataset or maps are not there, say so and leave out what cannot be drawn.
+    If the dataset or maps are missing, warn and skip the pictures that need them.
 
     Args:
-        folder: Holds ``maps/``; the pictures go into it.
-        groups: What is finished. A folder of maps without a result is of a run that is not.
+        folder: Folder with ``maps/``; the pictures are written into it.
+        groups: The finished results. Maps of unfinished runs are ignored.
         data: The dataset.
-        split: The images that were mapped.
-        progress: Told of what is left out.
+        split: The split of the mapped images.
+        progress: Receives a warning for each skipped picture.
     """
     budgets = sorted({g.per_class for g in groups if g.per_class is not None})
     maps = {n: _maps_of_first_draw(folder, groups, n) for n in budgets}
@@ -88,7 +88,7 @@ def _compare(settings: PictureSettings, progress: Progress) -> None:
     try:
         picture(settings, progress)
     except (DatasetError, LegendError, RasterError) as error:
-        # The scores stand without their pictures.
+        # A failed picture must not discard the scores.
         progress.warn(f"{settings.output.name} is left out: {error}")
 
 

@@ -1,4 +1,4 @@
-"""Strips of maps spread over processes or machines, by Dask."""
+"""Distribute the strips of maps over processes or machines with Dask."""
 
 from __future__ import annotations
 
@@ -21,106 +21,108 @@ from geoseg.errors import ModelFileError, SettingsError
 from geoseg.networks.models.model_file import read_model
 from geoseg.settings import PredictSettings
 from geoseg.workflows.mapping.engines import rebuild_predictor
-from geoseg.workflows.mapping.raster_map import MapJob, make_strips, missing_ranges
+from geoseg.workflows.mapping.raster_map import MapJob, missing_ranges, predict_and_store_strips
 from geoseg.workflows.process_tuning import tune_process
 
 PACKAGE = "geoseg-pointai"
-CHUNKS_A_WORKER = 4
-MOST_STRIPS = 8
+CHUNKS_PER_WORKER = 4
+MAX_STRIPS_PER_CHUNK = 8
 RETRIES = 2
-CONNECT_S = 20
+CONNECT_TIMEOUT_S = 20
 
 
-def spread_strips(works: Sequence[MapJob], *, progress: Progress) -> None:
-    """Make the missing strips of all maps on workers; each keeps the strips it finishes.
+def predict_on_workers(jobs: Sequence[MapJob], *, progress: Progress) -> None:
+    """Predict the missing strips of all maps on workers. Each worker stores the strips that it finishes.
 
-    The workers write to the folder of the map, which they must see under the same path. A range of strips that fails is
-    tried again elsewhere; what fails for good is left, and tried once more where the maps are put together.
+    The workers write to the folder of the map and need access to it under the same path. Dask retries a failed range
+    of strips on another worker. Strips that still fail are left to the final step, which predicts them locally.
 
     Raises:
-        SettingsError: Dask is not installed, no worker is there, or one has another version of this package.
-        OutputError: An unfinished map of other settings is there.
+        SettingsError: Dask is not installed, no worker is available, or a worker has another version of this package.
+        OutputError: The output has an unfinished map with other settings.
     """
     if find_spec("distributed") is None:
         raise SettingsError(
-            "spreading work needs Dask", where="--processes", hint="pip install geoseg-pointai[cluster]"
+            "distributed prediction needs Dask",
+            where="--processes",
+            hint="pip install geoseg-pointai[cluster]",
         )
     from distributed import as_completed
 
-    settings = works[0].settings
+    settings = jobs[0].settings
     with _connected(settings) as client:
-        with suppress(TimeoutError):  # what follows says that there is none
-            client.wait_for_workers(1, timeout=CONNECT_S)
+        with suppress(TimeoutError):  # _check_versions reports missing workers
+            client.wait_for_workers(1, timeout=CONNECT_TIMEOUT_S)
         _check_versions(client)
         workers = len(client.scheduler_info(n_workers=-1)["workers"])
         threads = max(1, (os.cpu_count() or 1) // settings.processes) if settings.scheduler is None else None
         futures = {
-            client.submit(make_on_worker, work, part, threads=threads, pure=False, retries=RETRIES): (
-                work,
+            client.submit(predict_on_worker, job, part, threads=threads, pure=False, retries=RETRIES): (
+                job,
                 part,
             )
-            for work in works
-            if work.made() is None
-            for part in _chunks(work, workers)
+            for job in jobs
+            if job.made() is None
+            for part in _chunks(job, workers)
         }
         progress.start("Predicting strips on workers", sum(len(part) for _, part in futures.values()))
         for future in as_completed(list(futures)):
-            work, part = futures[future]
+            job, part = futures[future]
             error = future.exception()
             if error is not None:
                 named = f"strips {part.start} to {part.stop - 1}"
-                progress.warn(f"{work.task.info.path}: {named} failed on workers: {error}")
+                progress.warn(f"{job.task.info.path}: {named} failed on workers: {error}")
                 continue
             progress.advance(len(part), f"on {future.result()}")
 
 
-def make_on_worker(work: MapJob, part: range, *, threads: int | None) -> str:
-    """Make a range of strips in this process; return the name of its machine and its number.
+def predict_on_worker(job: MapJob, part: range, *, threads: int | None) -> str:
+    """Predict a range of strips in this process; return its host name and process id.
 
     Args:
-        work: The map.
-        part: Numbers of the strips.
-        threads: Threads to compute with; None leaves it.
+        job: The map.
+        part: Indices of the strips.
+        threads: Number of torch threads; None keeps the current setting.
     """
     tune_process()
     if threads is not None:
         torch.set_num_threads(threads)
-    settings = work.settings
-    identity = tuple(work.engine.identity.items())
+    settings = job.settings
+    identity = tuple(job.engine.identity.items())
     predictor = _predictor(settings.model, settings.output_stride, identity)
-    with work.open() as source:
-        for missing in missing_ranges(work.store.finished(), part):
-            make_strips(work, missing, predictor, source=source, progress=NullProgress())
+    with job.open() as source:
+        for missing in missing_ranges(job.store.finished(), part):
+            predict_and_store_strips(job, missing, predictor, source=source, progress=NullProgress())
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
 @lru_cache(maxsize=1)
 def _predictor(path: Path, output_stride: Any, identity: tuple[tuple[str, Any], ...]) -> Predictor:
-    """Read the model, and quantise it if need be, once a process.
+    """Read and, for int8, quantise the model, once per process.
 
     Raises:
-        ModelFileError: It is not the model that the map was begun with.
+        ModelFileError: The map was started with another model.
     """
     model, wanted = read_model(path, output_stride), dict(identity)
     if model.sha256 != wanted["model_sha256"]:
         raise ModelFileError(
-            "this is not the model that the map was begun with",
+            "the map was started with another model",
             where=path,
             expected=f"SHA-256 {wanted['model_sha256']}",
             got=model.sha256,
-            hint="Was it trained anew meanwhile? Start the map anew with --overwrite.",
+            hint="If the model was trained again, restart the map with --overwrite.",
         )
     return rebuild_predictor(model, wanted)
 
 
-def _chunks(work: MapJob, workers: int) -> list[range]:
-    """Cut the missing strips into ranges; each costs one strip more than it has, so they are not too short."""
-    work.begin()
-    with work.open() as source:
-        count = count_strips(source, work.engine.plan)
-    missing = list(missing_ranges(work.store.finished(), range(count)))
+def _chunks(job: MapJob, workers: int) -> list[range]:
+    """Split the missing strips into ranges. Each range costs an extra strip, so ranges are not too short."""
+    job.begin()
+    with job.open() as source:
+        count = count_strips(source, job.engine.plan)
+    missing = list(missing_ranges(job.store.finished(), range(count)))
     total = sum(map(len, missing))
-    length = min(MOST_STRIPS, max(1, total // (CHUNKS_A_WORKER * max(1, workers))))
+    length = min(MAX_STRIPS_PER_CHUNK, max(1, total // (CHUNKS_PER_WORKER * max(1, workers))))
     return [
         range(first, min(first + length, part.stop))
         for part in missing
@@ -142,10 +144,10 @@ def _connected(settings: PredictSettings) -> Iterator[Any]:
             yield client
         return
     try:
-        client = Client(settings.scheduler, timeout=CONNECT_S)
+        client = Client(settings.scheduler, timeout=CONNECT_TIMEOUT_S)
     except (OSError, ValueError) as error:
         raise SettingsError(
-            "no scheduler answers there",
+            "no Dask scheduler responds at this address",
             where="--scheduler",
             expected="the address of a Dask scheduler, such as tcp://host:8786",
             got=settings.scheduler,
@@ -163,7 +165,7 @@ def _check_versions(client: Any) -> None:
             "a worker does not have this package",
             where="--scheduler",
             expected=f"{PACKAGE} {__version__} on every machine",
-            hint="Install it where the workers run, and start them again.",
+            hint="Install it on the machines of the workers, and restart the workers.",
         ) from error
     if not found:
         raise SettingsError(

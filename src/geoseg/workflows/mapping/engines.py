@@ -1,4 +1,4 @@
-"""Choose how rasters are mapped: device, precision and backend; where that is left open, as the map was begun."""
+"""Choose device, precision and backend for mapping. Options left to "auto" follow an unfinished map."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _AnyBackend = Backend | Literal["auto"]
 
 
 class _Choice(NamedTuple):
-    """What computes, and what must be alike for the same pixels."""
+    """A predictor, and the settings that determine its pixel values."""
 
     predictor: Predictor
     identity: Mapping[str, Any]
@@ -53,24 +53,24 @@ class _Choice(NamedTuple):
 def build_engine(
     settings: PredictSettings, model: Model, tasks: Sequence[MapTask], *, plan: WindowPlan, progress: Progress
 ) -> tuple[Engine, Predictor]:
-    """Return how rasters are mapped, and the model ready to do it.
+    """Return the engine for a model, and its predictor.
 
     Raises:
-        SettingsError: Device, precision, backend and model do not go together, or something is not installed.
-        RasterError: The first raster, which int8 is fitted to, cannot be read.
-        OutputError: What an unfinished map is of cannot be read.
+        SettingsError: Device, precision, backend and model are incompatible, or a package is not installed.
+        RasterError: The first raster, on which int8 is calibrated, cannot be read.
+        OutputError: The record of an unfinished map cannot be read.
     """
-    begun, device = _begun(tasks), choose_device(settings.device)
-    backend = _pinned_backend(settings, begun)
-    wish = _pinned_precision(settings, begun, backend)
+    unfinished, device = _unfinished_identity(tasks), choose_device(settings.device)
+    backend = _pinned_backend(settings, unfinished)
+    requested = _pinned_precision(settings, unfinished, backend)
     side_px = plan.core_px + 2 * plan.context_px
     validity = validity_for(settings, model.record)
-    if wish == "int8":
+    if requested == "int8":
         check_int8(model, backend, device)
-        quantised, sample = _quantised(settings, model, tasks[0], begun=begun)
+        quantised, sample = _quantised(settings, model, tasks[0], unfinished=unfinished)
         choice = _choose_int8(model, backend, quantised, sample=sample, side_px=side_px, progress=progress)
     else:
-        precision = choose_precision(wish, device)
+        precision = choose_precision(requested, device)
         choice = _choose(
             model, backend, device=device, precision=precision, side_px=side_px, progress=progress
         )
@@ -94,10 +94,10 @@ def build_engine(
 
 
 def rebuild_predictor(model: Model, identity: Mapping[str, Any]) -> Predictor:
-    """Return the model ready to give the pixels that an engine's identity stands for.
+    """Return a predictor that gives the same pixel values as the engine with this identity.
 
     Raises:
-        SettingsError: This machine cannot.
+        SettingsError: This machine gives other values.
     """
     if identity["precision"] == "int8":
         network = quantise_again(model, identity).network
@@ -146,13 +146,13 @@ def _choose_int8(
 
 
 def _quantised(
-    settings: PredictSettings, model: Model, task: MapTask, *, begun: Mapping[str, Any]
+    settings: PredictSettings, model: Model, task: MapTask, *, unfinished: Mapping[str, Any]
 ) -> tuple[Quantised, Sample | None]:
-    """Quantise as an unfinished map of this model was, without a sample, or by a sample of the raster."""
-    is_of_model = begun.get("precision") == "int8" and begun.get("model_sha256") == model.sha256
-    is_new_allowed = settings.overwrite and begun.get("quantised_by") != quantiser_versions()
+    """Quantise a model with the ranges of its unfinished map, or else with a sample of the raster."""
+    is_of_model = unfinished.get("precision") == "int8" and unfinished.get("model_sha256") == model.sha256
+    is_new_allowed = settings.overwrite and unfinished.get("quantised_by") != quantiser_versions()
     if is_of_model and not is_new_allowed:
-        return quantise_again(model, begun), None
+        return quantise_again(model, unfinished), None
     record = model.record
     resolution_m = record.resolution_m if settings.resample else None
     validity = validity_for(settings, record)
@@ -163,27 +163,27 @@ def _quantised(
     return quantise_for(model, sample), sample
 
 
-def _begun(tasks: Sequence[MapTask]) -> dict[str, Any]:
-    """Return what the first unfinished map of these was begun with; empty without any."""
+def _unfinished_identity(tasks: Sequence[MapTask]) -> dict[str, Any]:
+    """Return the identity of the first unfinished map; empty if there is none."""
     found = (StripStore(task.files["class_map"]).identity() for task in tasks)
     return next((identity for identity in found if identity is not None), {})
 
 
-def _pinned_backend(settings: PredictSettings, begun: Mapping[str, Any]) -> _AnyBackend:
-    """Return the backend that a map was begun with, where the user leaves the choice."""
-    pinned: Any = begun.get("backend")
+def _pinned_backend(settings: PredictSettings, unfinished: Mapping[str, Any]) -> _AnyBackend:
+    """Return the backend of the unfinished map if the user chose "auto"."""
+    pinned: Any = unfinished.get("backend")
     if settings.backend == "auto" and pinned in get_args(Backend):
         return cast(Backend, pinned)
     return settings.backend
 
 
 def _pinned_precision(
-    settings: PredictSettings, begun: Mapping[str, Any], backend: _AnyBackend
+    settings: PredictSettings, unfinished: Mapping[str, Any], backend: _AnyBackend
 ) -> MapPrecision:
-    """Return the precision that a map was begun in, where the user leaves the choice."""
-    pinned: Any = begun.get("precision")
+    """Return the precision of the unfinished map if the user chose "auto"."""
+    pinned: Any = unfinished.get("precision")
     if settings.precision != "auto" or pinned not in get_args(MapPrecision):
         return settings.precision
-    # Begun in int8 by another backend: that one is then refused by its name, not for what it lacks.
-    is_foreign = pinned == "int8" and begun.get("backend") != backend
+    # An int8 map of another backend: the store then reports the different backend, not a missing feature of it.
+    is_foreign = pinned == "int8" and unfinished.get("backend") != backend
     return "auto" if is_foreign else cast(MapPrecision, pinned)

@@ -1,4 +1,4 @@
-"""Export a model for other programs."""
+"""Export a model to ONNX for other programs."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from geoseg.geodata.outputs.file_kinds import MADE_BY, ONNX
 from geoseg.networks.models.model_file import ModelRecord, read_model
 from geoseg.networks.prediction.exporting import export_onnx
 from geoseg.settings import ExportSettings
-from geoseg.workflows.library_faults import plain_faults
+from geoseg.workflows.library_errors import translate_library_errors
 
 
-@plain_faults
+@translate_library_errors
 def export(settings: ExportSettings) -> Path:
     """Write a model as ONNX, with the metadata that the QGIS plugin Deepness reads.
 
     Raises:
-        ModelFileError: The model file cannot be used, is of a forest, or reads indices.
-        SettingsError: The packages that write ONNX are not installed, or the tile does not fit.
+        ModelFileError: The model file cannot be read, or the model is a forest or uses spectral indices.
+        SettingsError: The ONNX packages are not installed, or the tile size is not a multiple of 32.
         OutputError: The file exists or cannot be written.
     """
     check_apart([settings.output], [settings.model])
@@ -31,12 +31,14 @@ def export(settings: ExportSettings) -> Path:
     model = read_model(settings.model)
     if model.record.normalisation.indices:
         raise ModelFileError(
-            "a model that reads indices cannot be exported: other programs would not compute them",
+            "a model with spectral indices cannot be exported, because other programs do not compute them",
             where=settings.model,
             hint="Train one without --indices.",
         )
     if settings.tile % 32:
-        raise SettingsError("no such tile", where="--tile", expected="a multiple of 32", got=settings.tile)
+        raise SettingsError(
+            "invalid tile size", where="--tile", expected="a multiple of 32", got=settings.tile
+        )
     content = _with_metadata(export_onnx(model, tile_px=settings.tile), metadata(model.record, settings.tile))
     with whole_file(settings.output, ONNX, overwrite=settings.overwrite) as partial:
         partial.write_bytes(content)
@@ -44,7 +46,7 @@ def export(settings: ExportSettings) -> Path:
 
 
 def metadata(record: ModelRecord, tile_px: int) -> dict[str, Any]:
-    """Return what Deepness reads: it divides integers by their largest value before it standardises."""
+    """Return metadata for Deepness, which divides integers by their maximum before it standardises."""
     largest = float(np.iinfo(record.dtype).max) if np.dtype(record.dtype).kind in "ui" else 1.0
     context = record.context_px or record.architecture.patch_px // 2
     values: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Models that stay in memory and map images at once, for a service."""
+"""Keep models in memory and map images with them, for the web service."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ _PROOF_PX = 64
 
 
 @dataclass(frozen=True)
-class Sharing:
-    """How windows share passes of the network.
+class Batching:
+    """Batching of windows from several requests.
 
     Attributes:
-        most: Windows in a pass at most.
-        wait_s: How long a window waits for others.
-        watch: Told of every pass.
+        most: Maximum number of windows per batch.
+        wait_s: Maximum time in seconds that a window waits for others.
+        watch: Receives every batch.
     """
 
     most: int = 1
@@ -57,10 +57,10 @@ class LoadedModel:
     """A model in memory.
 
     Attributes:
-        record: What its file says of it.
-        sha256: Of its file.
-        plan: How images are cut.
-        batcher: Computes for all threads.
+        record: The record in the model file.
+        sha256: SHA-256 of the model file.
+        plan: The division of images into windows.
+        batcher: Runs the network for all threads.
         computing: Device, precision and backend.
     """
 
@@ -71,24 +71,24 @@ class LoadedModel:
     computing: dict[str, str]
 
     def close(self) -> None:
-        """Answer what waits, then stop its thread."""
+        """Finish the waiting windows, then stop the thread of the batcher."""
         self.batcher.close()
 
 
 @dataclass(frozen=True)
 class ImageMap:
-    """What became of an image.
+    """The map of an image.
 
     Attributes:
-        class_ids: Class (H, W), uint8; 255 where the image is not valid.
-        predicted_ids: Most probable class likewise, before small regions were merged.
+        class_ids: Class id (H, W), uint8; 255 where the image is not valid.
+        predicted_ids: Most probable class (H, W), uint8, before small regions are merged.
         unit: The minimum mapping unit.
-        confidence: Probability of the most probable class in steps of 1/254 (H, W), uint8; 255 for none. A pixel that was
-            merged into a neighbour keeps it in the map; in a map for polygons it has none.
-        info: The image's grid.
+        confidence: Probability of the most probable class in steps of 1/254 (H, W), uint8; 255 is nodata. Merged pixels
+            keep their value in the map and are nodata in a map for polygons.
+        info: The grid of the image.
         legend: The classes.
-        areas: What each class covers: id, name, pixels, hectares, share.
-        warnings: What may spoil the map, as sentences.
+        areas: Area of each class: id, name, pixels, hectares, share.
+        warnings: Possible problems of the map, one sentence each.
     """
 
     class_ids: NDArray[np.uint8]
@@ -102,19 +102,19 @@ class ImageMap:
 
     @property
     def mean_confidence(self) -> float | None:
-        """Mean over the mapped pixels, 0..1; None where nothing is mapped."""
+        """Mean confidence of the mapped pixels, 0..1; None if no pixel is mapped."""
         mapped = self.class_ids != UNLABELLED
         return float(self.confidence[mapped].mean() / STEPS) if mapped.any() else None
 
 
 def load_into_memory(
-    path: Path, *, device: str, precision: MapPrecision, backend: str, sharing: Sharing
+    path: Path, *, device: str, precision: MapPrecision, backend: str, sharing: Batching
 ) -> LoadedModel:
-    """Read a model and let it answer once, so that what cannot compute is found out here.
+    """Read a model and predict one empty window, so that runtime errors appear here and not in a request.
 
     Raises:
         ModelFileError: The file cannot be used.
-        SettingsError: Device, precision and backend do not go together.
+        SettingsError: Device, precision and backend are incompatible.
     """
     model = read_model(path)
     plan = plan_for(model.record, None)
@@ -139,22 +139,22 @@ def load_into_memory(
 
 
 def check_live_bands(path: Path, live: LoadedModel) -> None:
-    """Make sure that an image has the bands that a model was trained on.
+    """Check that an image has the bands that a model was trained on.
 
     Raises:
-        RasterError: It has not.
+        RasterError: The image lacks a band.
     """
     check_bands(describe_raster(path), live.record, path)
 
 
 @dataclass(frozen=True)
-class Reading:
-    """How an image is read.
+class ReadOptions:
+    """Options for reading an image.
 
     Attributes:
-        nodata: A pixel value that stands for no data, in addition to the one that the image declares.
-        strict_nodata: Whether nodata in one of the bands makes a pixel invalid; None: as at the model's training.
-        any_values: Whether values on another scale than the training's are mapped too.
+        nodata: A nodata value in addition to the one that the image declares.
+        strict_nodata: Whether nodata in one band makes a pixel invalid; None: as in the training of the model.
+        any_values: Whether values on a scale other than in training are accepted.
     """
 
     nodata: float | None = None
@@ -162,7 +162,7 @@ class Reading:
     any_values: bool = False
 
 
-AS_TRAINED = Reading()
+AS_TRAINED = ReadOptions()
 
 
 def map_image(
@@ -170,23 +170,23 @@ def map_image(
     live: LoadedModel,
     *,
     tta: bool = False,
-    reading: Reading = AS_TRAINED,
+    reading: ReadOptions = AS_TRAINED,
     min_area: float | None = None,
     progress: Progress | None = None,
 ) -> ImageMap:
-    """Map an image whole, in memory, by the engine that maps rasters.
+    """Map a whole image in memory, with the same engine as rasters on disk.
 
     Args:
         path: The image.
         live: The model.
-        tta: Whether to take the mean over windows turned and flipped in every way.
-        reading: How to read the image.
-        min_area: Minimum mapping unit in square metres; None or 0 merges nothing in the map.
-        progress: Advanced once a window; what it raises ends the work.
+        tta: Whether to use test-time augmentation: the mean over all rotations and flips of a window.
+        reading: Options for reading the image.
+        min_area: Minimum mapping unit in square metres; None or 0 merges no regions in the map.
+        progress: Advances by one per window. An exception that it raises stops the mapping.
 
     Raises:
-        PixelValuesError: The image's values are on another scale than the training's.
-        RasterError: The image is damaged, has no such bands, or no known ground area while ``min_area`` is given.
+        PixelValuesError: The values are on a scale other than in training.
+        RasterError: The image is damaged or lacks a band, or ``min_area`` is given and its pixel area is unknown.
     """
     progress, record = progress or NullProgress(), live.record
     predictor = AugmentedPredictor(live.batcher) if tta else live.batcher
@@ -222,7 +222,7 @@ def _areas(class_ids: NDArray[np.uint8], info: RasterInfo, windows: list[Window]
 
 
 def for_polygons(found: ImageMap) -> ImageMap:
-    """Return a map as its polygons show it: with small regions merged, and no confidence where they were."""
+    """Return the map for polygons: small regions merged, merged pixels without confidence."""
     class_ids = found.class_ids if found.unit.is_of_map else sieved(found.class_ids, found.unit.min_px)
     is_merged = class_ids != found.predicted_ids
     return replace(found, class_ids=class_ids, confidence=np.where(is_merged, UNLABELLED, found.confidence))
@@ -234,23 +234,23 @@ def as_png(found: ImageMap) -> bytes:
 
 
 def as_ids_png(found: ImageMap) -> bytes:
-    """Return a map as grey PNG of class ids; 255 is nodata."""
+    """Return a map as greyscale PNG of class ids; 255 is nodata."""
     return ids_png(found.class_ids)
 
 
 def as_confidence_png(found: ImageMap) -> bytes:
-    """Return the confidence as grey PNG, in steps of 1/254; 255 is nodata."""
+    """Return the confidence as greyscale PNG, in steps of 1/254; 255 is nodata."""
     return confidence_png(found.confidence)
 
 
 def count_polygons(found: ImageMap) -> int:
-    """Return how many polygons a map has: regions of 4-connected pixels of one class. Cheap."""
+    """Return the number of polygons of a map: regions of 4-connected pixels of one class."""
     present = np.unique(found.class_ids[found.class_ids != UNLABELLED])
     return sum(int(ndimage.label(found.class_ids == class_id)[1]) for class_id in present)
 
 
 def as_geojson(found: ImageMap) -> str:
-    """Return the polygons of a map, as ``for_polygons`` gives it, in longitude and latitude.
+    """Return the polygons of a map from ``for_polygons`` as GeoJSON, in longitude and latitude.
 
     Raises:
         RasterError: The image has no CRS.
@@ -259,13 +259,13 @@ def as_geojson(found: ImageMap) -> str:
 
 
 def as_geotiff(found: ImageMap, folder: Path) -> bytes:
-    """Return a map as Cloud Optimized GeoTIFF, made in a folder that is the caller's to remove."""
+    """Return a map as Cloud Optimized GeoTIFF. The caller removes ``folder``, which holds the file."""
     path = folder / "map.tif"
     return _written(path, class_map_writer(path, found.info, found.legend, overwrite=True), found.class_ids)
 
 
 def as_confidence_geotiff(found: ImageMap, folder: Path) -> bytes:
-    """Return the confidence likewise, in steps of 1/254."""
+    """Return the confidence as Cloud Optimized GeoTIFF, in steps of 1/254."""
     path = folder / "confidence.tif"
     return _written(path, confidence_writer(path, found.info, overwrite=True), found.confidence)
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from geoseg.domain.legend import UNLABELLED
 from geoseg.domain.mapping.prediction import WindowPlan, plan_windows
 from geoseg.domain.ports import Predictor, Progress, PythonWarnings, WarningRecorder
-from geoseg.errors import GeoSegError, OutputError, PixelValuesError, RasterError, StoppedError, join_faults
+from geoseg.errors import GeoSegError, OutputError, PixelValuesError, RasterError, StoppedError, join_errors
 from geoseg.geodata.areas_of_interest import check_area
 from geoseg.geodata.outputs.atomic_files import check_apart, check_output
 from geoseg.geodata.outputs.class_maps import origin_tags
@@ -33,8 +33,8 @@ from geoseg.geodata.reading.rasters import describe_raster, files_behind, open_r
 from geoseg.networks.models.model_file import ModelRecord, read_model
 from geoseg.settings import PredictSettings
 from geoseg.workflows.inputs import validity_for
-from geoseg.workflows.library_faults import plain_faults
-from geoseg.workflows.mapping.distribution import spread_strips
+from geoseg.workflows.library_errors import translate_library_errors
+from geoseg.workflows.mapping.distribution import predict_on_workers
 from geoseg.workflows.mapping.engines import build_engine
 from geoseg.workflows.mapping.raster_map import MapJob, MapTask, map_raster, pixels_by_class
 from geoseg.workflows.mapping.raster_prior import check_prior, estimate_raster_prior, with_raster_prior
@@ -63,16 +63,16 @@ _STYLED = {"style": "class_map", "confidence_style": "confidence"}
 
 @dataclass(frozen=True)
 class Prediction:
-    """One raster's results.
+    """The results for one raster.
 
     Attributes:
         raster: The raster.
         class_map: Its class map.
-        confidence: Its confidence raster, if it was asked for.
-        pixels: Pixels of each class by id (255: nodata).
-        areas: What each class covers: id, name, pixels, hectares, share.
-        files: Every file written, by role.
-        warnings: What may spoil the map, one sentence each.
+        confidence: Its confidence raster, if requested.
+        pixels: Number of pixels by class id (255: nodata).
+        areas: Area of each class: id, name, pixels, hectares, share.
+        files: All files written, by role.
+        warnings: Possible problems of the map, one sentence each.
     """
 
     raster: Path
@@ -84,20 +84,19 @@ class Prediction:
     warnings: tuple[str, ...] = ()
 
 
-@plain_faults
+@translate_library_errors
 def predict(settings: PredictSettings, progress: Progress | None = None) -> list[Prediction]:
-    """Predict the class map of one raster or several and write each as a cloud-optimised GeoTIFF.
+    """Predict the class maps of rasters and write each as a Cloud Optimized GeoTIFF.
 
-    All inputs and outputs are checked before the first raster is predicted. A map that was stopped, by a kill or
-    a full disk even, goes on from its finished strips when the call is repeated, and maps that are made are not made
-    again. Of several rasters one that breaks midway does not keep the others from being mapped.
+    All inputs and outputs are checked before the first prediction. A repeated call resumes an interrupted map, even
+    after a kill or a full disk, and skips finished maps. If one raster fails, the others are still mapped.
 
     Raises:
         ModelFileError: The model file cannot be used.
-        RasterError: A raster cannot be read, lacks a band that the model was trained on, or holds values on another
+        RasterError: A raster cannot be read, lacks a band that the model was trained on, or has values on another
             scale.
-        OutputError: A result exists already or cannot be written, or an unfinished map of other settings is there.
-        SettingsError: A backend, a precision, or a worker's version of this package does not fit.
+        OutputError: A result exists or cannot be written, or the output has an unfinished map with other settings.
+        SettingsError: The backend or precision is not available, or a worker has another version of this package.
         StoppedError: The user stopped it; finished strips are kept.
     """
     progress = progress or PythonWarnings()
@@ -108,67 +107,67 @@ def predict(settings: PredictSettings, progress: Progress | None = None) -> list
     plan = plan_for(model.record, settings.window, settings.batch)
     engine, predictor = build_engine(settings, model, tasks, plan=plan, progress=progress)
     record = model.record
-    del model  # The predictor has weights of its own.
-    # Each with its own raster alone: a work is sent to workers many times.
-    works = [
+    del model  # The predictor holds its own copy of the weights.
+    # Dask sends each job many times, so it contains only its own raster.
+    jobs = [
         MapJob(task, engine, settings.model_copy(update={"rasters": (task.info.path,)})) for task in tasks
     ]
     if settings.prior == "raster":
-        works = [_with_own_prior(work, predictor, record, progress=progress) for work in works]
+        jobs = [_with_own_prior(job, predictor, record, progress=progress) for job in jobs]
     if settings.processes > 1 or settings.scheduler is not None:
-        spread_strips(works, progress=progress)
+        predict_on_workers(jobs, progress=progress)
     made, failed = list[Prediction](), list[GeoSegError]()
-    for work in works:
-        # Only here: workers have no use for it.
-        work = replace(work, task=replace(work.task, origin=_origin(work, record)))
+    for job in jobs:
+        # Added here because workers do not need it.
+        job = replace(job, task=replace(job.task, origin=_origin(job, record)))
         try:
-            records = map_raster(work, with_raster_prior(predictor, work.engine.identity), progress)
+            records = map_raster(job, with_raster_prior(predictor, job.engine.identity), progress)
         except StoppedError:
             raise
         except GeoSegError as error:
-            if len(works) == 1:
+            if len(jobs) == 1:
                 raise
             progress.warn(str(error))
             failed.append(error)
             continue
-        made.append(_prediction(work.task, records, progress))
+        made.append(_prediction(job.task, records, progress))
     if failed:
-        raise join_faults(
+        raise join_errors(
             failed,
-            f"{len(failed)} of {len(tasks)} rasters could not be mapped, the others are",
+            f"{len(failed)} of {len(tasks)} rasters could not be mapped; the others are mapped",
             where=settings.output,
-            hint="Mend what is named and repeat the command (with --overwrite if that raster was changed): "
-            "maps that are made are not made again.",
+            hint="Fix these problems and repeat the command (with --overwrite if a raster was changed). "
+            "Finished maps are kept.",
         )
-    for work in works:
-        work.store.clear()
+    for job in jobs:
+        job.store.clear()
     return made
 
 
-def _origin(work: MapJob, record: ModelRecord) -> dict[str, str]:
-    """Return the tags that say which model made a map, and which of its training points lie there."""
-    places, info = record.training_places, work.task.info
+def _origin(job: MapJob, record: ModelRecord) -> dict[str, str]:
+    """Return map tags that name the model and its training points on the raster."""
+    places, info = record.training_places, job.task.info
     model = {
-        "file": work.settings.model.name,
+        "file": job.settings.model.name,
         "recipe": record.recipe,
-        "sha256": work.engine.identity["model_sha256"],
+        "sha256": job.engine.identity["model_sha256"],
     }
     return origin_tags(model, None if places is None else places_on(places, info, info.path.stem))
 
 
-def _with_own_prior(work: MapJob, predictor: Predictor, record: ModelRecord, *, progress: Progress) -> MapJob:
-    """Return the work with the odds of its raster: those it was begun with, or new ones."""
-    odds = (StripStore(work.task.files["class_map"]).identity() or {}).get("odds")
-    if odds is None or work.settings.overwrite:
-        with work.open() as source:
+def _with_own_prior(job: MapJob, predictor: Predictor, record: ModelRecord, *, progress: Progress) -> MapJob:
+    """Return the job with the class prior of its raster: from the unfinished map, or newly estimated."""
+    odds = (StripStore(job.task.files["class_map"]).identity() or {}).get("odds")
+    if odds is None or job.settings.overwrite:
+        with job.open() as source:
             odds = estimate_raster_prior(
-                source, predictor, record, context_px=work.engine.plan.context_px, progress=progress
+                source, predictor, record, context_px=job.engine.plan.context_px, progress=progress
             )
-    return replace(work, engine=replace(work.engine, identity={**work.engine.identity, "odds": odds}))
+    return replace(job, engine=replace(job.engine, identity={**job.engine.identity, "odds": odds}))
 
 
 def plan_for(record: ModelRecord, window: int | None, batch: int = 1) -> WindowPlan:
-    """Plan windows for a model: its measured context, or half a patch where none is known."""
+    """Plan the windows for a model with its measured context, or half a patch if the context is unknown."""
     architecture = record.architecture
     context = record.context_px or architecture.patch_px // 2
     return plan_windows(window, context, batch=batch, enlarge=architecture.enlarge)
@@ -178,8 +177,8 @@ def _prediction(task: MapTask, records: list[dict[str, Any]], progress: Progress
     pixels, noted = pixels_by_class(records), WarningRecorder(progress)
     if not any(count for class_id, count in pixels.items() if class_id != UNLABELLED):
         noted.warn(
-            f"{task.info.path} has no valid pixel to map, so {task.files['class_map']} is nodata everywhere. Check its nodata "
-            "value, mask and alpha band, and the area if one was given."
+            f"{task.info.path} has no valid pixel, so {task.files['class_map']} is all nodata. Check the nodata value, mask "
+            "and alpha band of the raster, and the area of interest."
         )
     return Prediction(
         raster=task.info.path,
@@ -193,7 +192,7 @@ def _prediction(task: MapTask, records: list[dict[str, Any]], progress: Progress
 
 
 def _tasks(settings: PredictSettings, record: ModelRecord, progress: Progress) -> list[MapTask]:
-    """Check all that goes in and comes out."""
+    """Check all inputs and outputs, and return one task per raster."""
     tasks = _of_each(settings.rasters, lambda raster: _task(raster, settings, record, progress=progress))
     _check_names(tasks)
     if settings.area is not None:
@@ -202,7 +201,7 @@ def _tasks(settings: PredictSettings, record: ModelRecord, progress: Progress) -
 
 
 def _of_each(items: Sequence[_Item], check: Callable[[_Item], MapTask]) -> list[MapTask]:
-    """Return what a check gives for each raster; the error names all rasters that fail it."""
+    """Return the task of each raster from a check; raise one error for all rasters that fail."""
     passed, failed = list[MapTask](), list[GeoSegError]()
     for item in items:
         try:
@@ -210,9 +209,9 @@ def _of_each(items: Sequence[_Item], check: Callable[[_Item], MapTask]) -> list[
         except GeoSegError as error:
             failed.append(error)
     if failed:
-        is_one_fault = len(set(map(str, failed))) == 1
-        what = f"{len(failed)} of {len(items)} rasters cannot be mapped, and none was"
-        raise failed[0] if is_one_fault else join_faults(failed, what)
+        is_same_error = len(set(map(str, failed))) == 1
+        what = f"{len(failed)} of {len(items)} rasters cannot be mapped; no raster was mapped"
+        raise failed[0] if is_same_error else join_errors(failed, what)
     return passed
 
 
@@ -232,7 +231,7 @@ def _check_values(info: RasterInfo, settings: PredictSettings, record: ModelReco
     except PixelValuesError:
         raise
     except RasterError:
-        return ()  # The raster is damaged. Mapping names the place, and the other rasters are mapped.
+        return ()  # A damaged raster. The prediction reports the location, and maps the other rasters.
 
 
 def _task(raster: Path, settings: PredictSettings, record: ModelRecord, *, progress: Progress) -> MapTask:
@@ -241,16 +240,16 @@ def _task(raster: Path, settings: PredictSettings, record: ModelRecord, *, progr
     check_bands(info, record, settings.model)
     if settings.resample and record.resolution_m is None:
         raise RasterError(
-            "the model's ground resolution is not known",
+            "the model has no ground resolution",
             where=settings.model,
             expected="a model trained on georeferenced rasters",
             hint="Leave out --resample.",
         )
     if settings.min_area and info.crs is None:
         raise RasterError(
-            "areas are not known on a raster without a CRS", where=raster, hint="Leave out --min-area."
+            "a raster without a CRS has no known pixel area", where=raster, hint="Leave out --min-area."
         )
-    mapping_unit(settings.min_area, info)  # Raises before the work, not after it.
+    mapping_unit(settings.min_area, info)  # Raises an error before the prediction, not after it.
     files = _files(raster, settings)
     check_apart(files.values(), [settings.model, settings.area, *settings.rasters, *files_behind(raster)])
     store = StripStore(files["class_map"])
@@ -269,21 +268,21 @@ def _task(raster: Path, settings: PredictSettings, record: ModelRecord, *, progr
 
 
 def _styles(files: Mapping[str, Path], settings: PredictSettings, progress: Progress) -> dict[str, Path]:
-    """Return the style files to write by role; a style of the user's own stays."""
+    """Return the style files to write by role, without those that would replace a user's own style."""
     if not settings.style and "style" not in settings.also:
         return {}
     wanted = {role: files[of].with_suffix(".qml") for role, of in _STYLED.items() if of in files}
     own = {role for role, path in wanted.items() if path.exists() and not STYLE.recognises(path)}
     for role in own:
         progress.warn(
-            f"{wanted[role]} is not a style that GeoSeg-PointAI wrote and stays as it is; "
-            f"QGIS will show {files[_STYLED[role]].name} with it."
+            f"{wanted[role]} is not a style from GeoSeg-PointAI and is not replaced. "
+            f"QGIS will use it for {files[_STYLED[role]].name}."
         )
     return {role: path for role, path in wanted.items() if role not in own}
 
 
 def _files(raster: Path, settings: PredictSettings) -> dict[str, Path]:
-    """Return the files to make by role, without styles."""
+    """Return the output files by role, without styles."""
     is_folder = len(settings.rasters) > 1 or settings.into_folder or settings.output.is_dir()
     if is_folder:
         _check_folders(settings)
@@ -297,33 +296,33 @@ def _files(raster: Path, settings: PredictSettings) -> dict[str, Path]:
 
 
 def _check_folders(settings: PredictSettings) -> None:
-    """Refuse the name of a file where a folder is needed for the maps of several rasters."""
+    """Check that the outputs for several rasters are folders, not files."""
     for folder in (settings.output, settings.confidence):
         if folder is not None and not folder.is_dir() and folder.suffix.lower() in CLASS_MAP.endings:
             raise OutputError(
-                "the maps go to a folder, and this is the name of a file",
+                "the output for several maps must be a folder, but this is a file name",
                 where=folder,
                 expected="a folder, such as maps/",
             )
 
 
 def _check_names(tasks: list[MapTask]) -> None:
-    """Refuse two results of one name."""
+    """Check that all outputs have different paths."""
     outputs = Counter(path.resolve() for task in tasks for path in task.files.values())
     for path, times in outputs.items():
         if times > 1:
             raise OutputError(
-                "two files of this call would have this name",
+                "two outputs would have this name",
                 where=path,
-                hint="Choose another output, or predict rasters of the same name apart.",
+                hint="Choose another output, or predict rasters with the same name in separate commands.",
             )
 
 
 def check_bands(info: RasterInfo, record: ModelRecord, where: Path) -> None:
-    """Make sure that a raster has the bands the model was trained on.
+    """Check that a raster has the bands that the model was trained on.
 
     Raises:
-        RasterError: It has fewer.
+        RasterError: The raster lacks a band.
     """
     if info.bands >= max(record.bands):
         return
@@ -340,12 +339,12 @@ def check_bands(info: RasterInfo, record: ModelRecord, where: Path) -> None:
 
 
 def warn_of_resolution(info: RasterInfo, record: ModelRecord, progress: Progress) -> None:
-    """Say so when the ground resolution differs from the training rasters' by more than a factor of 2."""
+    """Warn if the ground resolution differs from that of the training rasters by more than a factor of 2."""
     if info.resolution_m is None or record.resolution_m is None:
         return
     factor = info.resolution_m / record.resolution_m
     if max(factor, 1 / factor) > RESOLUTION_TOLERANCE:
         progress.warn(
-            f"{info.path} has pixels of {info.resolution_m:.3g} m, the model was trained at "
-            f"{record.resolution_m:.3g} m; the map may be poor. --resample computes at the model's resolution."
+            f"{info.path} has pixels of {info.resolution_m:.3g} m, but the model was trained at "
+            f"{record.resolution_m:.3g} m. The map may be poor. --resample predicts at the model's resolution."
         )

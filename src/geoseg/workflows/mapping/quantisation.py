@@ -1,4 +1,4 @@
-"""A model in int8, fitted to the raster that it is to map."""
+"""Quantise a model to int8 with a calibration sample from the raster to map."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ from geoseg.networks.prediction.quantisation import (
 from geoseg.networks.prediction.torch_predictor import TorchPredictor
 
 WINDOW_PX = 256
-MOST_A_SIDE = 5
-LEAST_VALID = 0.5
-LEAST_SAME = 0.95
-CHECKED = 3  # one window in so many is kept for the comparison with float32
+MAX_WINDOWS_PER_SIDE = 5
+MIN_VALID_SHARE = 0.5
+MIN_AGREEMENT = 0.95
+COMPARED_EVERY = 3  # One window in three is held out for the comparison with float32.
 
 
 @dataclass(frozen=True)
 class Quantised:
-    """A network in int8.
+    """An int8 network.
 
     Attributes:
-        network: ONNX.
-        ranges: What it was quantised by.
+        network: The network as ONNX.
+        ranges: The activation ranges used for quantisation.
     """
 
     network: bytes
@@ -49,7 +49,7 @@ class Quantised:
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """What makes it again, and tells whether it is the same; JSON values."""
+        """Versions, hash and ranges to reproduce the network and to verify it; JSON values."""
         return {
             "quantised_by": quantiser_versions(),
             "quantised_network": sha256(self.network).hexdigest(),
@@ -59,45 +59,45 @@ class Quantised:
 
 @dataclass(frozen=True)
 class Sample:
-    """Windows of a raster: those that a network is fitted to, and those that it is compared on."""
+    """Windows of a raster: ``fitted`` for the activation ranges, ``compared`` for the comparison with float32."""
 
     fitted: Sequence[WindowPixels]
     compared: Sequence[WindowPixels]
 
 
 def read_sample(source: Raster) -> Sample:
-    """Read windows spread evenly over a raster; the same ones every time.
+    """Read windows spread evenly over a raster. The choice is deterministic.
 
     Raises:
-        RasterError: It has no valid pixel there.
+        RasterError: The windows have no valid pixel.
     """
-    windows = spread(source.height, source.width, WINDOW_PX, most=MOST_A_SIDE, step=ALIGNMENT_PX)
+    windows = spread(source.height, source.width, WINDOW_PX, most=MAX_WINDOWS_PER_SIDE, step=ALIGNMENT_PX)
     read = [found for found in map(source.read, windows) if found[1].any()]
-    full = [found for found in read if found[1].mean() >= LEAST_VALID] or read
+    full = [found for found in read if found[1].mean() >= MIN_VALID_SHARE] or read
     if not full:
         raise RasterError(
-            "no valid pixel was found to fit int8 to",
+            "no valid pixel was found for the int8 calibration",
             where=source.info.path,
-            hint="Name a raster with more pixels first, or leave out --precision int8.",
+            hint="Put a raster with more valid pixels first, or leave out --precision int8.",
         )
-    if len(full) < CHECKED:
+    if len(full) < COMPARED_EVERY:
         return Sample(full, full)
-    compared = stratified_choice(np.zeros(len(full)), len(full) // CHECKED)
+    compared = stratified_choice(np.zeros(len(full)), len(full) // COMPARED_EVERY)
     return Sample([w for n, w in enumerate(full) if n not in compared], [full[n] for n in compared])
 
 
 def quantise_for(model: Model, sample: Sample) -> Quantised:
-    """Quantise a model by what its activations are on a sample."""
+    """Quantise a model by its activation ranges on a sample."""
     network = export_onnx(model)
     ranges = measure_ranges(model, network, sample.fitted)
     return Quantised(quantise(network, ranges), ranges)
 
 
 def quantise_again(model: Model, identity: Mapping[str, Any]) -> Quantised:
-    """Quantise a model as it was for an identity, without a raster.
+    """Quantise a model with the ranges in an identity, without a raster.
 
     Raises:
-        SettingsError: Another network comes out, because other versions make it.
+        SettingsError: The result differs, because the versions of the packages differ.
     """
     ranges = tuple((str(name), float(low), float(high)) for name, low, high in identity["quantised_ranges"])
     expected, got = identity["quantised_by"], quantiser_versions()
@@ -107,19 +107,19 @@ def quantise_again(model: Model, identity: Mapping[str, Any]) -> Quantised:
         if expected == got:
             return made
     raise SettingsError(
-        "this machine makes another network in int8 than the map was begun with",
+        "this machine produces a different int8 network from the one that the map was started with",
         where="--precision",
         expected=expected,
         got=got,
-        hint="Use the same versions on every machine, or --overwrite to start anew.",
+        hint="Use the same versions on every machine, or restart the map with --overwrite.",
     )
 
 
 def report(model: Model, predictor: Predictor, sample: Sample, *, progress: Progress) -> None:
-    """Say which share of the pixels of a sample have the same class in int8 as in float32; warn if they are few."""
+    """Report the share of sample pixels with the same class in int8 and float32; warn if it is under 95 %."""
     share = class_agreement(TorchPredictor(model, "cpu", "float32"), predictor, sample.compared)
     count = len(sample.compared)
     where = "a window" if count == 1 else f"{count} windows"
-    apart = "" if sample.compared is sample.fitted else " that it was not fitted to"
-    say = progress.say if share >= LEAST_SAME else progress.warn
-    say(f"int8: {100 * share:.1f} % of the pixels of {where}{apart} have the class of float32")
+    held_out = "" if sample.compared is sample.fitted else " outside the calibration sample"
+    say = progress.say if share >= MIN_AGREEMENT else progress.warn
+    say(f"int8: {100 * share:.1f} % of the pixels in {where}{held_out} have the same class as in float32")

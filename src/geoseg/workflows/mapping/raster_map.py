@@ -1,4 +1,4 @@
-"""The map of one raster: finished strips first, then every file that is made of them."""
+"""Map one raster: predict its strips, then write the output files from them."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ from geoseg.settings import PredictSettings
 
 
 @dataclass(frozen=True)
-class MadeStrip:
-    """A strip as files show it.
+class OutputStrip:
+    """A strip in the form that is written to the files.
 
     Attributes:
         of_map: For the class map, the confidence and the probabilities.
@@ -50,7 +50,7 @@ class MadeStrip:
     of_polygons: Strip
 
 
-Write = Callable[[MadeStrip], None]
+Write = Callable[[OutputStrip], None]
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,10 @@ class MapTask:
 
     Attributes:
         info: The raster.
-        files: The files to make of it by role; "class_map" is always among them.
-        replaces: Whether files that are there may be replaced.
-        origin: Tags of the class map that say which model made it.
-        warnings: What may spoil the map, one sentence each.
+        files: The output files by role; always includes "class_map".
+        replaces: Whether existing files may be replaced.
+        origin: Tags of the class map that name its model.
+        warnings: Possible problems of the map, one sentence each.
     """
 
     info: RasterInfo
@@ -74,16 +74,16 @@ class MapTask:
 
 @dataclass(frozen=True)
 class Engine:
-    """How rasters are mapped, and what the maps say of it.
+    """Settings for mapping that are the same for all rasters of a command.
 
     Attributes:
-        plan: How rasters are cut.
+        plan: The division of rasters into windows.
         legend: The classes.
-        bands: Bands that the model takes.
-        resolution_m: Ground resolution that it computes at; None: the raster's own.
-        validity: Which pixels of a raster are valid.
-        identity: What makes two runs of it give the same pixels; JSON values.
-        description: What a STAC item says of the model.
+        bands: The input bands of the model.
+        resolution_m: Ground resolution of the prediction; None: that of the raster.
+        validity: The rule for valid pixels.
+        identity: Settings that determine the pixel values; JSON values.
+        description: Properties of the model for a STAC item.
     """
 
     plan: WindowPlan
@@ -97,7 +97,7 @@ class Engine:
 
 @dataclass(frozen=True)
 class MapJob:
-    """One raster's map: what is to be made, how, and what the user asked for."""
+    """The map of one raster: its task, engine and settings."""
 
     task: MapTask
     engine: Engine
@@ -105,11 +105,11 @@ class MapJob:
 
     @property
     def store(self) -> StripStore:
-        """Where its finished strips are kept."""
+        """The store of its finished strips."""
         return StripStore(self.task.files["class_map"], self.identity)
 
     def open(self) -> Raster:
-        """Open its raster as the model takes it."""
+        """Open its raster with the bands and resolution of the model."""
         return self._opened(self.engine.resolution_m)
 
     def open_unresampled(self) -> Raster:
@@ -124,7 +124,7 @@ class MapJob:
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """What must be alike for strips to be of this map, as it was when it was first asked for; JSON values."""
+        """Inputs and settings that determine the strips of this map, read at first access; JSON values."""
         path, area = self.task.info.path, self.settings.area
         return {
             "raster": remote_url(path) or str(path.resolve()),
@@ -138,7 +138,7 @@ class MapJob:
 
     @property
     def outcome(self) -> dict[str, Any]:
-        """What must be alike for the files of two commands to be alike; JSON values."""
+        """Inputs and settings that determine the output files of this map; JSON values."""
         has_polygons = "polygons" in self.task.files
         return {
             **self.identity,
@@ -150,159 +150,159 @@ class MapJob:
         """Prepare the store.
 
         Raises:
-            OutputError: Strips of other settings are there.
+            OutputError: The store has strips with other settings.
         """
         self.store.begin(overwrite=self.settings.overwrite)
 
     def made(self) -> list[dict[str, Any]] | None:
-        """Return what each class covers if an earlier try of the command made all files of this map, or None."""
+        """Return the class areas if an earlier run finished all files of this map, else None."""
         areas = self.store.made(self.outcome)
         return areas if all(path.exists() for path in self.task.files.values()) else None
 
 
-def map_raster(work: MapJob, predictor: Predictor, progress: Progress) -> list[dict[str, Any]]:
-    """Predict the strips that are missing, then write every file; return the classes' areas.
-
-    The store is left saying that the map is made.
+def map_raster(job: MapJob, predictor: Predictor, progress: Progress) -> list[dict[str, Any]]:
+    """Predict the missing strips, then write all files; return the class areas. Mark the map as finished in its store.
 
     Raises:
-        RasterError: The raster breaks midway.
-        OutputError: Something cannot be written, or an unfinished map of other settings is there.
+        RasterError: The raster is damaged.
+        OutputError: A file cannot be written, or the output has an unfinished map with other settings.
         StoppedError: The user stopped it; finished strips are kept.
     """
-    store = work.store
-    earlier = work.made()
+    store = job.store
+    earlier = job.made()
     if earlier is not None:
-        progress.say(f"{work.task.info.path.name}: its map is there, made by an earlier try of this command")
+        progress.say(f"{job.task.info.path.name}: already mapped by an earlier run of this command")
         return earlier
     with ExitStack() as stack:
-        source = stack.enter_context(work.open())
-        work.begin()
+        source = stack.enter_context(job.open())
+        job.begin()
         stack.callback(store.clear_if_empty)
         try:
-            _fill(work, source, predictor, progress=progress)
-            records = _write_files(work, source, progress)
+            _fill(job, source, predictor, progress=progress)
+            records = _write_files(job, source, progress)
         except KeyboardInterrupt as error:
             done = len(store.finished())
             if not done:
                 raise
             raise StoppedError(
-                f"stopped; {done} of {count_strips(source, work.engine.plan)} strips of this raster are finished",
-                where=work.task.info.path,
-                hint="Repeat the command to go on.",
+                f"stopped; {done} of {count_strips(source, job.engine.plan)} strips of this raster are finished",
+                where=job.task.info.path,
+                hint="Repeat the command to resume.",
             ) from error
-        store.finish(work.outcome, records)
+        store.finish(job.outcome, records)
     return records
 
 
 def missing_ranges(finished: set[int], within: range) -> Iterator[range]:
-    """Yield the unbroken ranges of strips that are not finished."""
+    """Yield the contiguous ranges of unfinished strips."""
     edges = [within.start - 1, *sorted(k for k in finished if k in within), within.stop]
     for before, after in pairwise(edges):
         if after - before > 1:
             yield range(before + 1, after)
 
 
-def make_strips(
-    work: MapJob, part: range, predictor: Predictor, *, source: Raster, progress: Progress
+def predict_and_store_strips(
+    job: MapJob, part: range, predictor: Predictor, *, source: Raster, progress: Progress
 ) -> None:
-    """Predict the strips of a range and keep each when it is finished."""
-    area = read_area(work.settings.area, source.info) if work.settings.area else None
+    """Predict the strips of a range and store each one."""
+    area = read_area(job.settings.area, source.info) if job.settings.area else None
     strips = predict_strips(
         source,
         predictor,
-        work.engine.plan,
+        job.engine.plan,
         progress=progress,
         strips=part,
-        has_probabilities="probabilities" in work.task.files,
+        has_probabilities="probabilities" in job.task.files,
     )
     with closing(strips):
         for strip in strips:
-            work.store.write(strip if area is None else strip.masked(area.inside(strip.window)))
+            job.store.write(strip if area is None else strip.masked(area.inside(strip.window)))
 
 
-def _fill(work: MapJob, source: Raster, predictor: Predictor, *, progress: Progress) -> None:
-    plan, name = work.engine.plan, work.task.info.path.name
+def _fill(job: MapJob, source: Raster, predictor: Predictor, *, progress: Progress) -> None:
+    plan, name = job.engine.plan, job.task.info.path.name
     count = count_strips(source, plan)
-    missing = list(missing_ranges(work.store.finished(), range(count)))
+    missing = list(missing_ranges(job.store.finished(), range(count)))
     left = sum(map(len, missing))
     if left < count:
-        progress.say(f"{name}: going on; {count - left} of {count} strips are there")
+        progress.say(f"{name}: resuming; {count - left} of {count} strips are finished")
     progress.start(f"Predicting {name}", sum(count_windows(source, plan, part) for part in missing))
     for part in missing:
-        make_strips(work, part, predictor, source=source, progress=progress)
+        predict_and_store_strips(job, part, predictor, source=source, progress=progress)
 
 
-def _write_files(work: MapJob, source: Raster, progress: Progress) -> list[dict[str, Any]]:
-    count = count_strips(source, work.engine.plan)
-    for path in work.task.files.values():
-        if work.store.has_claimed(path):
+def _write_files(job: MapJob, source: Raster, progress: Progress) -> list[dict[str, Any]]:
+    count = count_strips(source, job.engine.plan)
+    for path in job.task.files.values():
+        if job.store.has_claimed(path):
             remove_leftovers(path)
-    work.store.claim(work.task.files.values())
-    progress.start(f"Writing {work.task.files['class_map'].name}", count)
-    areas, unit = ClassAreas(), mapping_unit(work.settings.min_area, source.info)
-    if unit.min_px > 1 and (unit.is_of_map or "polygons" in work.task.files):
-        progress.say(f"{work.task.files['class_map'].name}: {unit.describe()}")
+    job.store.claim(job.task.files.values())
+    progress.start(f"Writing {job.task.files['class_map'].name}", count)
+    areas, unit = ClassAreas(), mapping_unit(job.settings.min_area, source.info)
+    if unit.min_px > 1 and (unit.is_of_map or "polygons" in job.task.files):
+        progress.say(f"{job.task.files['class_map'].name}: {unit.describe()}")
     with ExitStack() as stack:
-        is_resampled = work.engine.resolution_m is not None
-        mask = stack.enter_context(work.open_unresampled()) if is_resampled else None
-        writes = [stack.enter_context(writer) for writer in _writers(work, source.info, mask)]
-        for made in _made_strips(work, unit, count):
+        is_resampled = job.engine.resolution_m is not None
+        mask = stack.enter_context(job.open_unresampled()) if is_resampled else None
+        writes = [stack.enter_context(writer) for writer in _writers(job, source.info, mask)]
+        for made in _output_strips(job, unit, count):
             areas.add(made.of_map.class_ids, pixel_areas_m2(source.info, made.of_map.window))
             for write in writes:
                 write(made)
             progress.advance()
-    records = areas.to_records(work.engine.legend)
-    _write_tables(work, records)
+    records = areas.to_records(job.engine.legend)
+    _write_tables(job, records)
     return records
 
 
-def _made_strips(work: MapJob, unit: MappingUnit, count: int) -> Iterator[MadeStrip]:
-    """Yield the finished strips as they are written: small regions are merged in the map, in polygons, or in neither."""
-    if unit.min_px == 1 or not (unit.is_of_map or "polygons" in work.task.files):
-        yield from (MadeStrip(strip, strip) for strip in work.store.strips(count))
+def _output_strips(job: MapJob, unit: MappingUnit, count: int) -> Iterator[OutputStrip]:
+    """Yield the finished strips for writing, with small regions merged in the map, in polygons, or in neither."""
+    if unit.min_px == 1 or not (unit.is_of_map or "polygons" in job.task.files):
+        yield from (OutputStrip(strip, strip) for strip in job.store.strips(count))
         return
-    # The strips are read twice: merging needs the class ids of rows further south.
-    merged = sieve_blocks(work.store.class_ids(count), unit.min_px)
-    for strip, class_ids in zip(work.store.strips(count), merged, strict=True):
-        yield MadeStrip(
+    # The strips are read twice, because merging needs the class ids of the strips below.
+    merged = sieve_blocks(job.store.class_ids(count), unit.min_px)
+    for strip, class_ids in zip(job.store.strips(count), merged, strict=True):
+        yield OutputStrip(
             of_map=replace(strip, class_ids=class_ids) if unit.is_of_map else strip,
             of_polygons=strip.merged(class_ids),
         )
 
 
-def _writers(work: MapJob, grid: RasterInfo, mask: Raster | None) -> Iterator[AbstractContextManager[Write]]:
-    """Yield what writes each file as the strips come; a file appears when its context ends well."""
-    files, engine = work.task.files, work.engine
+def _writers(job: MapJob, grid: RasterInfo, mask: Raster | None) -> Iterator[AbstractContextManager[Write]]:
+    """Yield a writer for each file. The file appears when its context exits without an error."""
+    files, engine = job.task.files, job.engine
     legend = engine.legend
-    like = work.task.info if mask is not None else None
-    options: dict[str, Any] = {"overwrite": work.task.replaces, "like": like, "mask": mask}
-    yield _of_band(
-        class_map_writer(files["class_map"], grid, legend, **options, origin=work.task.origin), "class_ids"
+    like = job.task.info if mask is not None else None
+    options: dict[str, Any] = {"overwrite": job.task.replaces, "like": like, "mask": mask}
+    yield _band_writer(
+        class_map_writer(files["class_map"], grid, legend, **options, origin=job.task.origin), "class_ids"
     )
     if "confidence" in files:
-        yield _of_band(confidence_writer(files["confidence"], grid, **options), "confidence")
+        yield _band_writer(confidence_writer(files["confidence"], grid, **options), "confidence")
     if "probabilities" in files:
-        yield _of_band(probabilities_writer(files["probabilities"], grid, legend, **options), "probabilities")
+        yield _band_writer(
+            probabilities_writer(files["probabilities"], grid, legend, **options), "probabilities"
+        )
     if "polygons" in files:
-        yield _of_polygons(files["polygons"], grid, work)
+        yield _polygon_writer(files["polygons"], grid, job)
 
 
 @contextmanager
-def _of_band(writer: AbstractContextManager[BandWriter], name: str) -> Iterator[Write]:
+def _band_writer(writer: AbstractContextManager[BandWriter], name: str) -> Iterator[Write]:
     with writer as band:
         yield lambda made: band.write(made.of_map.window, getattr(made.of_map, name))
 
 
 @contextmanager
-def _of_polygons(path: Path, grid: RasterInfo, work: MapJob) -> Iterator[Write]:
-    simplify_m, overwrite = work.settings.simplify, work.task.replaces
-    with polygon_writer(path, grid, work.engine.legend, overwrite=overwrite, simplify_m=simplify_m) as writer:
+def _polygon_writer(path: Path, grid: RasterInfo, job: MapJob) -> Iterator[Write]:
+    simplify_m, overwrite = job.settings.simplify, job.task.replaces
+    with polygon_writer(path, grid, job.engine.legend, overwrite=overwrite, simplify_m=simplify_m) as writer:
         yield lambda made: writer.write(made.of_polygons)
 
 
-def _write_tables(work: MapJob, records: list[dict[str, Any]]) -> None:
-    files, legend, overwrite = work.task.files, work.engine.legend, work.task.replaces
+def _write_tables(job: MapJob, records: list[dict[str, Any]]) -> None:
+    files, legend, overwrite = job.task.files, job.engine.legend, job.task.replaces
     if "areas" in files:
         write_json(files["areas"], {"classes": records}, AREA_JSON, overwrite=overwrite)
         write_text(files["areas_csv"], _csv(records), AREA_CSV, overwrite=overwrite)
@@ -312,7 +312,7 @@ def _write_tables(work: MapJob, records: list[dict[str, Any]]) -> None:
         write_text(files["confidence_style"], confidence_style(), STYLE)
     if "stac" in files:
         described = {role: path for role, path in files.items() if role != "stac"}
-        item = stac_item(work.task.info, legend, described, model=work.engine.description)
+        item = stac_item(job.task.info, legend, described, model=job.engine.description)
         write_json(files["stac"], item, STAC, overwrite=overwrite)
 
 
@@ -325,5 +325,5 @@ def _csv(records: list[dict[str, Any]]) -> str:
 
 
 def pixels_by_class(records: list[dict[str, Any]]) -> dict[int, int]:
-    """Return the pixels of each class id that the map has; 255 is nodata."""
+    """Return the number of pixels of each class id in the map; 255 is nodata."""
     return {record["id"]: record["pixels"] for record in records if np.any(record["pixels"])}

@@ -1,4 +1,4 @@
-"""The prior of one raster: the classes' shares on it, estimated before it is mapped, on request."""
+"""Estimate the class prior of a single raster before it is mapped (--prior raster)."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from geoseg.learning.class_prior import estimate_shares, keep_classes, prior_shi
 from geoseg.networks.models.model_file import ModelRecord
 
 CELL_PX = 128
-MOST_CELLS = 100
-PIXELS_A_CELL = 100
-LEAST_PIXELS = 2_000
+MAX_CELLS = 100
+PIXELS_PER_CELL = 100
+MIN_PIXELS = 2_000
 _MIN_PROBABILITY = 1e-30
 SEED = 0
 
 
 def check_prior(record: ModelRecord, where: object) -> None:
-    """Make sure that a model's prior can be exchanged.
+    """Check that the class prior of a model can be replaced.
 
     Raises:
-        SettingsError: It keeps the odds of its points.
+        SettingsError: The model was trained without prior correction.
     """
     if record.calibration.shift is None or "point_shares" not in record.training.get("prior", {}):
         raise SettingsError(
-            "this model keeps the odds of its points, so there is no prior to exchange",
+            "this model was trained without prior correction, so its prior cannot be replaced",
             where=where,
             expected="a model trained with --prior em",
             hint="Leave out --prior raster.",
@@ -43,27 +43,27 @@ def check_prior(record: ModelRecord, where: object) -> None:
 def estimate_raster_prior(
     source: Raster, predictor: Predictor, record: ModelRecord, *, context_px: int, progress: Progress
 ) -> str:
-    """Return the logarithms of the factors that a model's odds change by on a raster, apart by spaces.
+    """Return the log odds correction of each class for a raster, separated by spaces.
 
-    The shares come from random pixels of up to 100 cells of the raster, by the expectation maximisation and with the
-    strength of the training. They hang on the raster as a whole, so a part of it mapped alone gets others.
+    The class proportions are estimated by expectation maximisation on random pixels of up to 100 cells, with the
+    strength from the training. They depend on the whole raster; a part of it, mapped alone, gets other values.
 
     Args:
-        source: The raster as the model takes it.
+        source: The raster, opened with the bands and resolution of the model.
         predictor: The model, with the prior of its training.
-        record: Its record.
-        context_px: What it needs to see around a pixel.
-        progress: Told what was found.
+        record: The record of the model.
+        context_px: Context of the model around a pixel.
+        progress: Receives the estimated proportions.
     """
     prior = record.training["prior"]
     point_shares, shift = np.array(prior["point_shares"]), np.array(record.calibration.shift)
-    land = _land(source, predictor, context_px)
-    if not len(land):
-        progress.warn(f"{source.info.path.name} has no valid pixel; the prior of the training stays.")
+    probabilities = _sample_probabilities(source, predictor, context_px)
+    if not len(probabilities):
+        progress.warn(f"{source.info.path.name} has no valid pixel; the prior of the training is used.")
         return " ".join("0" for _ in shift)
-    undone = land * np.exp(-shift)
+    undone = probabilities * np.exp(-shift)
     undone /= undone.sum(axis=1, keepdims=True)
-    # Models of earlier versions have no weight and no trust.
+    # Models of earlier versions have no point_weight and no trust.
     shares = estimate_shares(undone, point_shares, point_weight=prior.get("point_weight", 0.0))
     trust = np.array(prior.get("trust", (shift != 0) * 1.0))
     new = prior_shift(point_shares, shares, trust=trust, strength=prior["strength"])
@@ -72,13 +72,13 @@ def estimate_raster_prior(
     progress.say(f"Classes on {source.info.path.name}: {named}.")
     if not prior["strength"]:
         progress.warn(
-            "The training found no gain in correcting class proportions, so --prior raster changes nothing."
+            "The correction of class proportions did not improve the training, so --prior raster has no effect."
         )
     return " ".join(f"{odds:.6f}" for odds in new - shift)
 
 
 def with_raster_prior(predictor: Predictor, identity: Mapping[str, Any]) -> Predictor:
-    """Return the predictor with the odds that the identity of a map names, if it names any."""
+    """Return the predictor with the odds correction in the identity of a map, if there is one."""
     odds = identity.get("odds")
     return (
         predictor
@@ -87,13 +87,13 @@ def with_raster_prior(predictor: Predictor, identity: Mapping[str, Any]) -> Pred
     )
 
 
-def _land(source: Raster, predictor: Predictor, context_px: int) -> NDArray[np.float64]:
-    """Return the probabilities of random valid pixels (U, C); every valid pixel is equally likely."""
+def _sample_probabilities(source: Raster, predictor: Predictor, context_px: int) -> NDArray[np.float64]:
+    """Return the class probabilities (U, C) of U random valid pixels, drawn with equal probability."""
     rng = np.random.default_rng(SEED)
     cells = list(grid(source.height, source.width, CELL_PX))
-    chosen = np.sort(rng.choice(len(cells), min(MOST_CELLS, len(cells)), replace=False))
+    chosen = np.sort(rng.choice(len(cells), min(MAX_CELLS, len(cells)), replace=False))
     area = sum(cells[k].height * cells[k].width for k in chosen)
-    density = min(1.0, max(PIXELS_A_CELL / CELL_PX**2, LEAST_PIXELS / area))
+    density = min(1.0, max(PIXELS_PER_CELL / CELL_PX**2, MIN_PIXELS / area))
     found = [np.zeros((0, predictor.classes))]
     for cell in (cells[k] for k in chosen):
         pixels, valid = source.read(cell.padded(context_px))

@@ -1,4 +1,4 @@
-"""The recipe that chooses among recipes, by points that they were not fitted to, and by the time there is."""
+"""The auto recipe: choose among recipes by their scores at held-out points and by the available time."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from geoseg.errors import TrainingError
 from geoseg.learning.recipe_choice import Choice, Score, choose, score
 from geoseg.networks.features.point_features import subsample_points
 from geoseg.workflows.training.deep import (
-    LEAST_JUDGING,
-    HeldOutTrial,
+    MIN_VALIDATION_POINTS,
+    TrialFit,
     deep,
-    judging_fold,
+    estimate_fine_tuning_s,
+    fine_tune,
+    fit_trial,
     recalibrate,
-    try_on_part,
-    tune,
-    tuning_seconds,
+    validation_fold,
 )
 from geoseg.workflows.training.recipes import (
     Job,
@@ -37,50 +37,50 @@ _MINUTE = 60
 
 
 def auto(job: Job) -> Trained:
-    """Try quick, forest and, where there is time, deep; keep the one that does best at points left out.
+    """Try quick, forest and, if time allows, deep; keep the one with the best score at held-out points.
 
-    The first two are compared by cross-validation over places. Within the standard error quick is kept, which has the
-    better record (docs/results.md). Where quick is kept, deep is tried on four fifths of the places, judged at the
-    others, and trained on all where it scores higher.
+    Compare quick and forest by cross-validation over blocks. Within the standard error keep quick, which has the
+    better results in docs/results.md. If quick is kept, fit deep on four fifths of the blocks and score it at the
+    others. If deep scores higher, train it on all points.
     """
     settings, say = job.settings, job.progress.say
     if settings.resume and job.folder.checkpoint.exists():
-        # Of the recipes tried here only deep leaves a checkpoint, once it was chosen.
+        # A checkpoint means that deep was chosen: no other recipe tried here writes one.
         return _with_findings(deep(job), job.folder.read_findings())
     started, layers = time.monotonic(), load_layers(job)
     job.folder.begin(identity(job), resume=False, overwrite=settings.overwrite or settings.resume)
     say("Trying quick.")
     quick = fit_heads(job, layers)
     say("Trying forest.")
-    tried = {one.recipe: one for one in (quick, *_try_forest(job))}
-    scores = {name: score(one.held_out) for name, one in tried.items() if one.held_out is not None}
+    tried = {trained.recipe: trained for trained in (quick, *_try_forest(job))}
+    scores = {name: score(t.held_out) for name, t in tried.items() if t.held_out is not None}
     if len(scores) < 2:
-        say("Keeping quick: the points are too few to leave any out and compare.")
+        say("Keeping quick: there are too few points to hold some out for a comparison.")
         return quick
     choice = choose(scores)
     found: dict[str, Any] = {"as_well": choice.as_well, "scores": _plain(scores)}
-    said = f"{_describe('places left out', scores)}{_reason(choice)}"
+    summary = f"{_describe('held-out blocks', scores)}{_reason(choice)}"
     if choice.best != "quick":
-        say(f"Keeping {choice.best}: {said}")
+        say(f"Keeping {choice.best}: {summary}")
         return _with_findings(tried[choice.best], found)
-    say(f"quick before forest: {said}")
+    say(f"Preferring quick to forest: {summary}")
     try:
         compared = _try_deep(job, quick, layers, spent_s=time.monotonic() - started)
-        and_deep = {**found, **compared.describe()}
+        with_deep = {**found, **compared.describe()}
         if not compared.is_gain:
             say("Keeping quick.")
-            return _with_findings(quick, and_deep)
-        say("Keeping deep, now on all points.")
-        job.folder.write_findings(and_deep)
-        tuned = tune(job, quick, after_epoch=job.folder.after_epoch)
-        return _with_findings(recalibrate(job, tuned, layers, trial=compared.trial), and_deep)
+            return _with_findings(quick, with_deep)
+        say("Keeping deep, and training it on all points.")
+        job.folder.write_findings(with_deep)
+        tuned = fine_tune(job, quick, after_epoch=job.folder.after_epoch)
+        return _with_findings(recalibrate(job, tuned, layers, trial=compared.trial), with_deep)
     except (TrainingError, torch.OutOfMemoryError) as error:
-        job.progress.warn(f"Keeping quick, since deep failed: {error}")
+        job.progress.warn(f"Keeping quick, because deep failed: {error}")
         return _with_findings(quick, found)
 
 
 def _try_forest(job: Job) -> tuple[Trained, ...]:
-    """Return a forest, or nothing where the points are too few for one."""
+    """Return a forest, or nothing if there are too few points for one."""
     try:
         return (fit_trees(job),)
     except TrainingError as error:
@@ -90,56 +90,56 @@ def _try_forest(job: Job) -> tuple[Trained, ...]:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Whether deep does better than quick, as far as it was tried.
+    """Comparison of deep with quick.
 
     Attributes:
-        minutes: What the trial and deep on all points take.
-        scores: Those of quick and deep; empty where deep was not tried.
-        trial: The logits that the scores are of.
+        minutes: Estimated time of the trial and of deep on all points.
+        scores: Scores of quick and deep; empty if deep was not tried.
+        trial: The logits behind the scores.
     """
 
     minutes: float
     scores: Mapping[str, Score]
-    trial: HeldOutTrial | None
+    trial: TrialFit | None
 
     @property
     def is_gain(self) -> bool:
-        """Whether deep is better."""
+        """Whether deep scores higher."""
         return bool(self.scores) and choose(self.scores).leader == "deep"
 
     def describe(self) -> dict[str, Any]:
-        """Return what the training record says of it."""
+        """Return the entry for the training record."""
         own = {"deep": {"minutes": round(self.minutes, 1), "scores": _plain(self.scores)}}
         return {**own, "as_well": choose(self.scores).as_well} if self.is_gain else own
 
 
 def _try_deep(job: Job, quick: Trained, layers: Layers, *, spent_s: float) -> Comparison:
-    """Compare deep with quick at some of the places, where the time suffices for this and for deep on all points."""
-    points, settings = subsample_points(job.training_data.teaching.points), job.settings
-    if judging_fold(points, patch_px=settings.patch, seed=settings.seed) is None:
+    """Compare deep with quick at held-out blocks, if the time allows this and a training of deep on all points."""
+    points, settings = subsample_points(job.training_data.fit_data.points), job.settings
+    if validation_fold(points, patch_px=settings.patch, seed=settings.seed) is None:
         job.progress.say(
-            f"Not trying deep: fewer than {LEAST_JUDGING} points can be left out to judge it by."
+            f"Not trying deep: fewer than {MIN_VALIDATION_POINTS} points can be held out to score it."
         )
         return Comparison(0.0, {}, None)
     spent = spent_s / _MINUTE
     if spent >= settings.minutes:
-        job.progress.say(f"Not trying deep: the {settings.minutes:g} minutes of --minutes are over.")
+        job.progress.say(f"Not trying deep: the time limit (--minutes {settings.minutes:g}) is reached.")
         return Comparison(0.0, {}, None)
-    # Without features kept, quick reads its own once more.
+    # Without a feature cache, quick computes its features again.
     again = 0.0 if settings.keep_features else spent
-    needed = again + 2 * tuning_seconds(job, quick) / _MINUTE
+    needed = again + 2 * estimate_fine_tuning_s(job, quick) / _MINUTE
     if spent + needed > settings.minutes:
         job.progress.say(
-            f"Not trying deep, which would take about {math.ceil(needed)} min more: "
-            f"--minutes {math.ceil(spent + needed)} makes room for it."
+            f"Not trying deep, which takes about {math.ceil(needed)} more minutes. "
+            f"Use --minutes {math.ceil(spent + needed)} to allow it."
         )
         return Comparison(needed, {}, None)
-    job.progress.say(f"Trying deep (about {math.ceil(needed)} min, if it is kept).")
-    found = try_on_part(job, layers)
+    job.progress.say(f"Trying deep (about {math.ceil(needed)} min, including the training on all points).")
+    found = fit_trial(job, layers)
     assert found is not None
     scores = {"quick": score(found.quick), "deep": score(found.deep)}
     leader = choose(scores).leader
-    job.progress.say(f"{leader} leads: {_describe('this part', scores)}")
+    job.progress.say(f"{leader} scores higher: {_describe('these blocks', scores)}")
     return Comparison(needed, scores, found)
 
 
@@ -148,16 +148,19 @@ def _with_findings(trained: Trained, found: Mapping[str, Any]) -> Trained:
 
 
 def _plain(scores: Mapping[str, Score]) -> dict[str, dict[str, float]]:
-    return {name: asdict(one) for name, one in scores.items()}
+    return {name: asdict(value) for name, value in scores.items()}
 
 
 def _describe(where: str, scores: Mapping[str, Score]) -> str:
-    said = ", ".join(f"{name} {100 * s.miou:.1f} ± {100 * s.error:.1f} %" for name, s in scores.items())
-    return f"mean IoU at points of {where}, all classes weighted equally: {said}."
+    values = ", ".join(f"{name} {100 * s.miou:.1f} ± {100 * s.error:.1f} %" for name, s in scores.items())
+    return f"mean IoU at points of {where}, with equal class weights: {values}."
 
 
 def _reason(choice: Choice) -> str:
-    """Say why a recipe is chosen that another one leads, or which other would do as well."""
+    """Return the reason for a choice against the highest score, or the recipes that score equally well."""
     if choice.best != choice.leader:
-        return f" {choice.leader} leads by less than the standard error, and {choice.best} has done better elsewhere."
-    return "".join(f" --recipe {name} would do as well." for name in choice.as_well)
+        return (
+            f" {choice.leader} scores higher by less than the standard error, and {choice.best} was better on "
+            "benchmark data."
+        )
+    return "".join(f" --recipe {name} scores equally well." for name in choice.as_well)

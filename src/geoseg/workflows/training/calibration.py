@@ -35,17 +35,17 @@ def calibrate(
     unlabelled: Floats | None,
     progress: Progress,
 ) -> tuple[Calibration, dict[str, Any]]:
-    """Calibrate a model's confidence, and correct its prior as the settings ask for it.
+    """Calibrate the confidence of a model, and correct its class prior according to the settings.
 
     Args:
-        settings: ``prior`` says where the shares come from.
-        training_data: Points, legend, and the shares that were stated.
-        held_out: Logits at points that the model was not fitted to; without any, nothing is corrected.
-        unlabelled: Logits (U, C) at random pixels of the land.
-        progress: Told what was done.
+        settings: ``prior`` is the source of the class proportions.
+        training_data: Points, legend, and class proportions given by the user.
+        held_out: Logits at held-out points; without them, neither is corrected.
+        unlabelled: Logits (U, C) at U random pixels of the rasters.
+        progress: Receives a description of the correction.
 
     Returns:
-        The calibration, and what the training record says of it.
+        The calibration, and its entry for the training record.
     """
     held_out = None if held_out is None else held_out.with_positive_weight()
     temperature = 1.0 if held_out is None or not len(held_out.labels) else fit_temperature(held_out)
@@ -56,7 +56,7 @@ def calibrate(
         progress.say(f"Class proportions are not corrected ({reason or 'no point has a weight'}).")
         return Calibration(temperature), {"source": "none"}
     point_shares = normalise(weights)
-    land = _land_shares(training_data, held_out, unlabelled, temperature, point_shares)
+    land = _class_proportions(training_data, held_out, unlabelled, temperature, point_shares)
     calibration, report = correct_prior(
         held_out,
         temperature,
@@ -73,19 +73,19 @@ def calibrate(
     if report.weakened:
         names = ", ".join(training_data.legend.names[k] for k in report.weakened)
         progress.warn(
-            f"The correction would have removed most of {names} from the map, so it was weakened for that."
+            f"The correction was reduced for {names}, because it would have removed most of it from the map."
         )
     return calibration, {"source": settings.prior, "estimated_shares": estimated, **asdict(report)}
 
 
-def _land_shares(  # noqa: PLR0917 -- all that an estimate rests on
+def _class_proportions(  # noqa: PLR0917
     training_data: TrainingData,
     held_out: HeldOut,
     unlabelled: Floats,
     temperature: float,
     point_shares: NDArray[np.float64],
 ) -> ClassProportions:
-    """Return the class proportions as stated, or as far as held-out points support what unlabelled pixels say."""
+    """Return the given class proportions, or an estimate from unlabelled pixels, weighted by held-out points."""
     if training_data.shares is not None:
         return ClassProportions(training_data.shares)
     weight = estimate_point_weight(held_out, unlabelled, temperature)
@@ -94,13 +94,13 @@ def _land_shares(  # noqa: PLR0917 -- all that an estimate rests on
 
 
 def _reason(settings: TrainSettings, held_out: HeldOut | None, unlabelled: Floats | None) -> str:
-    """Return why nothing is corrected, or ""."""
+    """Return the reason for no correction, or ""."""
     if held_out is None or not len(held_out.labels):
-        return "no point was held out to calibrate by"
+        return "no point was held out for calibration"
     if settings.prior == "none":
-        return "as asked"
+        return "--prior none"
     if unlabelled is None or not len(unlabelled):
-        return "no valid pixel was found to estimate shares on"
+        return "no valid pixel was found to estimate them"
     return ""
 
 
@@ -112,9 +112,9 @@ def _describe(report: PriorReport, legend: Legend, estimated: tuple[float, ...])
     if report.strength:
         return f"Class proportions: {shares}. Odds corrected at strength {report.strength}."
     if report.point_weight == 1:
-        return "Class proportions are not corrected: those of the points agree with the land, as far as they can tell."
+        return "Class proportions are not corrected: those of the points agree with the estimate for the rasters."
     gain, error = (100 * part for part in report.gain.miou)
     return (
-        f"Class proportions: {shares}. They are not corrected: at validation points a correction shows no gain (mean "
-        f"IoU {gain:+.1f} ± {error:.1f} %)."
+        f"Class proportions: {shares}. They are not corrected: a correction does not improve the mean IoU at "
+        f"validation points ({gain:+.1f} ± {error:.1f} %)."
     )

@@ -1,4 +1,4 @@
-"""The classes' shares on the land where the user states them, or counted on a random sample of points."""
+"""Read class proportions from the option --prior, or count them in a random sample of points."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from geoseg.settings import TrainSettings
 from geoseg.workflows.inputs import Rasters, point_options, read_usable_points
 
 
-def stated_shares(
+def given_proportions(
     settings: TrainSettings, rasters: Rasters, legend: Legend, *, progress: Progress
 ) -> NDArray[np.float64] | None:
-    """Return shares (C,) that sum to 1, or None where they are to be estimated or not to be used.
+    """Return class proportions (C,) that sum to 1, or None if they are estimated or not used.
 
     Raises:
-        SettingsError: The shares stated are not of this legend's classes.
-        PointsError: The random sample cannot be read.
+        SettingsError: The proportions are invalid, or their classes differ from the legend.
+        PointsError: The file of the random sample cannot be read.
     """
     if settings.prior in ("em", "none"):
         return None
@@ -36,16 +36,16 @@ def stated_shares(
     given = {name.strip(): _number(text) for name, _, text in parts}
     if given.keys() != set(legend.names) or min(given.values()) < 0 or sum(given.values()) <= 0:
         raise SettingsError(
-            "the classes' shares cannot be used",
+            "invalid class proportions",
             where="--prior",
-            expected=f"a share for each class, such as {','.join(f'{n}=0.2' for n in legend.names)}",
+            expected=f"a proportion for each class, such as {','.join(f'{n}=0.2' for n in legend.names)}",
             got=settings.prior,
         )
     return normalise(np.array([given[name] for name in legend.names]))
 
 
 def normalise(amounts: NDArray[Any]) -> NDArray[np.float64]:
-    """Return amounts as shares of their sum."""
+    """Divide amounts by their sum."""
     shares: NDArray[np.float64] = amounts / amounts.sum()
     return shares
 

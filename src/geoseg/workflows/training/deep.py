@@ -1,4 +1,4 @@
-"""The deep recipe: a network that starts as the quick recipe's and learns from the pixels without labels too."""
+"""The deep recipe: fine-fine_tune the network of the quick recipe, with losses on unlabelled pixels too."""
 
 from __future__ import annotations
 
@@ -34,101 +34,105 @@ from geoseg.workflows.training.recipes import (
     load_layers,
 )
 
-# As in the ablation of docs/results.md: some minutes on two cores.
+# From the ablation in docs/results.md; takes some minutes on two cores.
 SCHEDULE = Schedule(epochs=12, patches=24, batch=4, head_rate=1e-4, backbone_rate=1e-4)
 STRONG_COLOR = 0.6
 CONFIDENT_FRACTION = 0.7
 AFFINITY = 0.1
 """Weight of the pairwise term, as published."""
-LEAST_JUDGING = 30
-"""Points left out below which they cannot tell two fits apart, nor calibrate one."""
+MIN_VALIDATION_POINTS = 30
+"""Minimum number of held-out points to compare two fits or to calibrate one."""
 
 
 def deep(job: Job) -> Trained:
-    """Fit as the quick recipe does, then fine-tune the late stages of its backbone.
+    """Fit as in the quick recipe, then fine-fine_tune the late stages of the backbone.
 
-    Its map at the start is quick's to the bit. All points teach; only those that are held out already choose the
-    epoch. The confidence is calibrated anew, since the weights have changed.
+    At the start its map equals that of quick exactly. All points except existing check points are used for training;
+    check points choose the epoch. The temperature is fitted again, because the weights have changed.
     """
     settings, layers = job.settings, load_layers(job)
     checkpoint = job.folder.begin(identity(job), resume=settings.resume, overwrite=settings.overwrite)
-    trained = tune(job, fit_heads(job, layers), checkpoint, after_epoch=job.folder.after_epoch)
+    trained = fine_tune(job, fit_heads(job, layers), checkpoint, after_epoch=job.folder.after_epoch)
     return recalibrate(job, trained, layers)
 
 
-def recalibrate(job: Job, trained: Trained, layers: Layers, *, trial: HeldOutTrial | None = None) -> Trained:
-    """Fit the temperature of a fine-tuned network; the shift for the class prior stays.
+def recalibrate(job: Job, trained: Trained, layers: Layers, *, trial: TrialFit | None = None) -> Trained:
+    """Fit the temperature of a fine-tuned network. Keep its shift for the class prior.
 
-    The points are those of role check; else those that a trial leaves out, which a network trained alike did not see.
+    Use the points of role check. If there are none, use the held-out points of a trial: a network trained in the same
+    way on the other points.
 
     Args:
         job: The job.
-        trained: What :func:`tune` gave; a network that was not fine-tuned is returned as it is.
+        trained: The result of :func:`fine_tune`; a network that was not fine-tuned is returned unchanged.
         layers: The network before heads are fitted.
-        trial: A trial that was made already; None makes one.
+        trial: An existing trial; None fits one.
     """
     if trained.recipe != "deep":
         return trained
     checks = job.training_data.data.points.with_role(CHECK).with_positive_weight()
     if len(checks):
         return with_temperature(trained, _logits_at(checks, trained, job))
-    trial = trial or try_on_part(job, layers)
+    trial = trial or fit_trial(job, layers)
     if trial is None:
         job.progress.warn(
-            f"Fewer than {LEAST_JUDGING} points can be left out to calibrate deep, so its confidence is that of quick."
+            f"Fewer than {MIN_VALIDATION_POINTS} points can be held out to calibrate deep, so it keeps the temperature of quick."
         )
         return replace(trained, training={**trained.training, "temperature_from": "quick"})
     return with_temperature(trained, trial.deep)
 
 
 @dataclass(frozen=True)
-class HeldOutTrial:
-    """Logits of quick and deep, fitted to part of the places, at the points of the others."""
+class TrialFit:
+    """Logits of quick and deep at held-out blocks, both fitted to the other blocks."""
 
     quick: HeldOut
     deep: HeldOut
 
 
-def try_on_part(job: Job, layers: Layers) -> HeldOutTrial | None:
-    """Fit quick and deep to the points of about four fifths of the places, and read their logits at the others.
+def fit_trial(job: Job, layers: Layers) -> TrialFit | None:
+    """Fit quick and deep to the points of about four fifths of the blocks, and return their logits at the others.
 
     Args:
-        job: The job; its points are divided. They are read in as many views as all points are.
-        layers: The network before heads are fitted; it stays as it is.
+        job: The job, whose points are split. The number of augmented views is the same as for all points.
+        layers: The network before heads are fitted; it is not changed.
 
     Returns:
-        The logits, or None where fewer than 30 points can be left out.
+        The logits, or None if fewer than 30 points can be held out.
     """
     data, settings = job.training_data.data, job.settings
-    points = subsample_points(job.training_data.teaching.points)
-    fold = judging_fold(points, patch_px=settings.patch, seed=settings.seed)
+    points = subsample_points(job.training_data.fit_data.points)
+    fold = validation_fold(points, patch_px=settings.patch, seed=settings.seed)
     if fold is None:
         return None
     fitted, left = (points.take(part) for part in fold)
-    views = limit_views(settings.augmentations, len(job.training_data.teaching.points))
+    views = limit_views(settings.augmentations, len(job.training_data.fit_data.points))
     apart = replace(
         job,
         settings=settings.model_copy(update={"views": views}),
         training_data=replace(job.training_data, data=replace(data, points=fitted)),
     )
     absent = absent_classes(data.points, data.classes) if settings.absent_classes else None
-    job.progress.say(f"Fine-tuning on part of the places, to judge by {len(left)} points of the others.")
+    job.progress.say(f"Fine-tuning on some of the blocks, to score it at {len(left)} points of the others.")
     own = layers._replace(network=copy.deepcopy(layers.network))
     started = fit_heads(replace(apart, progress=NullProgress()), own)
-    tuned = tune(apart, started, absent=absent)
-    return HeldOutTrial(_logits_at(left, started, job), _logits_at(left, tuned, job))
+    tuned = fine_tune(apart, started, absent=absent)
+    return TrialFit(_logits_at(left, started, job), _logits_at(left, tuned, job))
 
 
-def judging_fold(points: Points, *, patch_px: int, seed: int) -> Fold | None:
-    """Return which points to fit to and which to judge by: of the folds that leave enough out, the one of most classes."""
+def validation_fold(points: Points, *, patch_px: int, seed: int) -> Fold | None:
+    """Return the indices of training and validation points.
+
+    Of the folds with enough validation points, take the one with the most classes in them.
+    """
     labels = points.class_id.astype(np.int64)
     folds = spatial_folds(labels, find_blocks(points, patch_px).numbers, seed=seed) or ()
-    usable = [(fitted, left) for fitted, left in folds if len(left) >= LEAST_JUDGING]
+    usable = [(fitted, left) for fitted, left in folds if len(left) >= MIN_VALIDATION_POINTS]
     return max(usable, key=lambda fold: len(np.unique(labels[fold[1]])), default=None)
 
 
 def with_temperature(trained: Trained, held_out: HeldOut) -> Trained:
-    """Return a network with the temperature that fits these logits of it best."""
+    """Return a network with the temperature that fits its held-out logits best."""
     calibration = replace(trained.calibration, temperature=fit_temperature(held_out))
     known = {"temperature_from": "held-out points", "points_calibrating": len(held_out.labels)}
     return replace(trained, calibration=calibration, training={**trained.training, **known})
@@ -142,7 +146,7 @@ def _logits_at(points: Points, trained: Trained, job: Job) -> HeldOut:
     return HeldOut(read.values.numpy(), read.label.numpy(), read.weight.numpy(), places)
 
 
-def tune(
+def fine_tune(
     job: Job,
     started: Trained,
     checkpoint: Checkpoint | None = None,
@@ -150,18 +154,18 @@ def tune(
     absent: Mapping[str, tuple[bool, ...]] | None = None,
     after_epoch: Callable[[EpochRecord, Callable[[], bytes]], None] | None = None,
 ) -> Trained:
-    """Do what :func:`deep` does once the quick recipe is through.
+    """Fine-fine_tune the result of the quick recipe.
 
     Args:
-        job: The job; its points teach.
-        started: What :func:`fit_heads` gave; it stays as it is.
-        checkpoint: Where to go on from.
-        absent: Which classes are absent in each image; None: those without a point, where the settings say so.
+        job: The job, with the training points.
+        started: The result of :func:`fit_heads`; it is not changed.
+        checkpoint: The checkpoint to resume from.
+        absent: Flags of absent classes (C,) by image; None: with ``absent_classes`` in the settings, classes without
+            a point.
         after_epoch: As in :func:`fit`.
 
     Returns:
-        The fine-tuned network, with the calibration of the start, which no longer fits it; what it started from where
-        the loss rose.
+        The fine-tuned network, still with the calibration of ``started``. If the loss rose, ``started`` itself.
     """
     start, plan = _prepare(job, started)
     if absent is not None and plan.unlabelled_losses is not None:
@@ -173,14 +177,14 @@ def tune(
         progress=job.progress,
         after_epoch=after_epoch,
     )
-    # One epoch has too few patches to tell: its loss goes up and down by a tenth and more.
+    # The loss of a single epoch varies by 10 % and more, so compare the halves.
     losses = [record.loss for record in fitted.history]
     half = -(-len(losses) // 2)
     first, last = fmean(losses[:half]), fmean(losses[-half:])
     if last > first:
         job.progress.warn(
-            f"The loss rose from {first:.3f} to {last:.3f}, so the network stays as quick made it. "
-            "Weights that are pretrained, or a lower --backbone-rate, may help."
+            f"The loss rose from {first:.3f} to {last:.3f}, so the result of quick is kept. "
+            "Pretrained weights or a lower --backbone-rate may help."
         )
         failed = {**started.training, "epoch": 0, "history": describe_epochs(fitted.history)}
         return replace(started, training=failed, history=fitted.history)
@@ -200,12 +204,12 @@ def tune(
     )
 
 
-def tuning_seconds(job: Job, started: Trained) -> float:
-    """Return about how long :func:`tune` takes: two steps are made, of which the second is measured."""
+def estimate_fine_tuning_s(job: Job, started: Trained) -> float:
+    """Return the estimated duration of :func:`fine_tune` in seconds, from the second of two measured steps."""
     start, plan = _prepare(job, started)
     trial = fit(
         start,
-        job.training_data.teaching,
+        job.training_data.fit_data,
         replace(plan, epochs=2, patches=plan.batch),
         progress=NullProgress(),
     )
@@ -213,11 +217,11 @@ def tuning_seconds(job: Job, started: Trained) -> float:
 
 
 def _prepare(job: Job, started: Trained) -> tuple[InitialState, FitPlan]:
-    """Return what to tune, tensors of its own, and how."""
+    """Return the start of the fine-tuning, with a copy of the tensors, and its plan."""
     settings = job.settings
     own = {name: tensor.clone() for name, tensor in started.state.items()}
     network = build_from_tensors(started.architecture, own).to(torch.device(job.device))
-    unlabelled_losses = guide(settings.losses, started.calibration)
+    unlabelled_losses = configure_unlabelled_losses(settings.losses, started.calibration)
     if settings.absent_classes:
         unlabelled_losses = replace(
             unlabelled_losses,
@@ -229,7 +233,10 @@ def _prepare(job: Job, started: Trained) -> tuple[InitialState, FitPlan]:
 
 
 def absent_classes(points: Points, classes: int) -> dict[str, tuple[bool, ...]]:
-    """Return which classes have no point in each image that has points: that they are absent there is for others to say."""
+    """Return for each image with points whether each class (C,) has no point there.
+
+    A missing point does not prove that the class is absent; the caller decides.
+    """
     found = {}
     for image in np.unique(points.image):
         own = points.take(points.image == image)
@@ -237,12 +244,12 @@ def absent_classes(points: Points, classes: int) -> dict[str, tuple[bool, ...]]:
     return found
 
 
-def guide(losses: Collection[str], calibration: Calibration) -> UnlabelledLosses:
-    """Return the losses on unlabelled pixels of these names.
+def configure_unlabelled_losses(losses: Collection[str], calibration: Calibration) -> UnlabelledLosses:
+    """Return the configuration of the losses on unlabelled pixels.
 
     Args:
-        losses: Their names, as in the settings.
-        calibration: What turns the network's logits into probabilities of the land.
+        losses: Names of the losses, as in the settings.
+        calibration: Converts the logits of the network to calibrated probabilities.
     """
     has_teacher = not {"self-training", "mean-teacher"}.isdisjoint(losses)
     return UnlabelledLosses(

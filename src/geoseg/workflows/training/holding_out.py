@@ -1,4 +1,4 @@
-"""What users and the training record are told of the points that are held out."""
+"""Report on the held-out points, to users and in the training record."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from geoseg.domain.ports import Progress
 
 
 def report_blocks(blocks: Blocks | None, progress: Progress) -> None:
-    """Say by which blocks points are held out, and warn where the blocks are no places of their own."""
+    """Report the blocks of the held-out points, with a warning if the blocks are not separate places."""
     if blocks is None:
         progress.warn(
-            "No point is held out, because the points of each class lie in one place: the weights of the last epoch are "
-            "kept, and confidence is not calibrated. Add points of each class in other places, or name a file with "
-            "--check-points."
+            "No point is held out, because the points of each class lie in one place. The model uses the weights of the "
+            "last epoch, and its confidence is not calibrated. Add points of each class in other places, or give a "
+            "file with --check-points."
         )
     elif blocks.are_apart:
         progress.say(blocks.describe())
@@ -23,7 +23,7 @@ def report_blocks(blocks: Blocks | None, progress: Progress) -> None:
 
 
 def describe_blocks(blocks: Blocks | None) -> dict[str, Any]:
-    """Return what the training record says of the blocks."""
+    """Return the entry of the blocks for the training record."""
     if blocks is None:
         return {}
     return {"held_out_blocks": {"side_px": blocks.block_px, "count": blocks.count}}

@@ -1,4 +1,4 @@
-"""The recipes: ways from points to a trained network, one function each."""
+"""Recipes that train a network from points, one function each."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ from geoseg.workflows.training.holding_out import describe_blocks, report_blocks
 from geoseg.workflows.training.run_folder import RunFolder
 from geoseg.workflows.training.training_data import TrainingData
 
-# The prior is corrected when all is fitted.
-NOT_OF_THE_RUN = {
+# Settings that do not affect the fit; the prior is corrected afterwards.
+NOT_IN_IDENTITY = {
     *("resume", "overwrite", "output", "device", "processes", "prior", "data", "points", "mask_values"),
     *("cache", "keep_features", "cache_gib", "minutes"),
 }
@@ -53,7 +53,7 @@ NOT_OF_THE_RUN = {
 
 @dataclass(frozen=True)
 class Schedule:
-    """What a recipe fits by where the settings leave it open; as in :class:`FitPlan`."""
+    """Defaults of a recipe for unset options; fields as in :class:`FitPlan`."""
 
     epochs: int
     patches: int
@@ -67,7 +67,7 @@ PFCE_SCHEDULE = Schedule(epochs=25, patches=0, batch=8, head_rate=1e-4, backbone
 
 @dataclass(frozen=True)
 class Job:
-    """What a recipe is given; ``fabric`` is the processes that share the work, where there are several."""
+    """Input of a recipe; ``fabric`` connects the processes of a distributed training."""
 
     settings: TrainSettings
     training_data: TrainingData
@@ -77,17 +77,17 @@ class Job:
 
     @property
     def device(self) -> str:
-        """Where to compute."""
+        """Device to train on."""
         return choose_device(self.settings.device)
 
     @property
     def precision(self) -> Literal["float32", "bf16"]:
-        """In what to compute."""
+        """Floating-point precision."""
         return choose_precision(self.settings.precision, self.device)
 
     @property
     def architecture(self) -> Architecture:
-        """DeepLabV3 as the settings ask for it."""
+        """DeepLabV3 according to the settings."""
         return Architecture(
             backbone=self.settings.backbone,
             bands=self.training_data.data.normalisation.channels,
@@ -100,26 +100,26 @@ class Job:
 
     @property
     def reader(self) -> Reader:
-        """How cells are read with context around them."""
+        """Reader of grid cells with context."""
         patch = self.settings.patch
-        # On a CPU large batches only leave the cache.
+        # On a CPU larger batches do not fit the cache and are slower.
         batch = 1 if self.device == "cpu" else self.settings.batch or PFCE_SCHEDULE.batch
         return Reader(patch, context_around(patch), batch, self.device, self.precision == "bf16")
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a recipe gives: a network's state, how it is calibrated, and its story.
+    """Result of a recipe: network weights, calibration and training history.
 
     Attributes:
         recipe: Name of the recipe.
-        state: The network's tensors.
-        architecture: The network.
-        calibration: What turns its logits into probabilities.
-        summary: What became of it, in a few words.
-        training: What the record says beside settings and points; JSON values.
-        history: The epochs, where there are any.
-        held_out: Logits at points left out in cross-validation, where there was one.
+        state: State dictionary of the network.
+        architecture: Architecture of the network.
+        calibration: Converts the logits to probabilities.
+        summary: One-line summary.
+        training: Entries for the training record, in addition to settings and points; JSON values.
+        history: The epochs; empty for recipes without epochs.
+        held_out: Logits at held-out points of the cross-validation; None without one.
     """
 
     recipe: str
@@ -133,7 +133,7 @@ class Trained:
 
 
 def pfce(job: Job) -> Trained:
-    """Fine-tune DeepLabV3 with partial focal cross-entropy at the points; held-out points choose the epoch."""
+    """Fine-fine_tune DeepLabV3 with partial focal cross-entropy at the points; held-out points choose the epoch."""
     settings, data = job.settings, job.training_data.data
     plan = fit_plan(job, PFCE_SCHEDULE)
     torch.manual_seed(settings.seed)
@@ -175,7 +175,7 @@ def pfce(job: Job) -> Trained:
 
 
 def full(job: Job) -> Trained:
-    """Fine-tune DeepLabV3 as :func:`pfce` does, with cross-entropy at all labels of the masks: the ceiling."""
+    """Fine-fine_tune DeepLabV3 as in :func:`pfce`, with cross-entropy on the complete masks (full supervision)."""
     settings = job.settings.model_copy(update={"gamma": 0.0, "prior": "none"})
     trained = pfce(replace(job, settings=settings))
     own = {"settings": settings.model_dump(mode="json")}
@@ -183,14 +183,14 @@ def full(job: Job) -> Trained:
 
 
 def quick(job: Job) -> Trained:
-    """Fit a linear head to several layers of a frozen backbone, read at the points."""
+    """Fit a linear head to hypercolumns of a frozen backbone at the points."""
     settings, layers = job.settings, load_layers(job)
     job.folder.begin(identity(job), resume=False, overwrite=settings.overwrite or settings.resume)
     return fit_heads(job, layers)
 
 
 class Layers(NamedTuple):
-    """A network of layers whose backbone is as it was pretrained, and whose heads are not fitted yet."""
+    """A hypercolumn network with the pretrained backbone, before its heads are fitted."""
 
     network: LayerNetwork
     architecture: Architecture
@@ -198,7 +198,7 @@ class Layers(NamedTuple):
 
 
 def load_layers(job: Job) -> Layers:
-    """Build the network that :func:`quick` fits, and load its weights."""
+    """Build the network of :func:`quick`, and load its weights."""
     settings = job.settings
     scales = (1, 2)[: settings.scales]
     has_texture = settings.texture
@@ -208,8 +208,8 @@ def load_layers(job: Job) -> Layers:
     architecture = replace(job.architecture, head="linear", scales=scales, has_texture=has_texture)
     if has_texture and architecture.backbone_bands < architecture.bands:
         job.progress.say(
-            f"The backbone takes {architecture.backbone_bands} bands; colour and texture of all {architecture.bands}, indices "
-            "included, join as features of their own (--no-texture: the backbone takes all)."
+            f"The backbone reads {architecture.backbone_bands} bands. Colour and texture of all {architecture.bands} bands and "
+            "indices are added as separate features. With --no-texture the backbone reads all of them."
         )
     torch.manual_seed(settings.seed)
     network = build_layer_network(architecture)
@@ -218,8 +218,8 @@ def load_layers(job: Job) -> Layers:
 
 
 def fit_heads(job: Job, layers: Layers) -> Trained:
-    """Do what :func:`quick` does once the weights are loaded and the folder has begun."""
-    settings, data = job.settings, job.training_data.teaching
+    """Fit the heads of :func:`quick`. The weights must be loaded and the run folder prepared."""
+    settings, data = job.settings, job.training_data.fit_data
     network, architecture, report = layers
     network.to(torch.device(job.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
     cache = _feature_cache(job, network, architecture) if settings.keep_features else None
@@ -232,7 +232,7 @@ def fit_heads(job: Job, layers: Layers) -> Trained:
         progress=job.progress,
     )
     if cache is not None:
-        _tell_of_cache(cache, job.progress)
+        _report_cache(cache, job.progress)
     validation = fitted.validation
     report_blocks(fitted.blocks, job.progress)
     calibration, prior = calibrate(
@@ -249,7 +249,7 @@ def fit_heads(job: Job, layers: Layers) -> Trained:
         network.state_dict(),
         architecture,
         calibration,
-        f"loss {fitted.loss:.4f}" + (f", {left_out:.4f} at points left out" if left_out else ""),
+        f"loss {fitted.loss:.4f}" + (f", {left_out:.4f} at held-out points" if left_out else ""),
         {
             "final_loss": fitted.loss,
             "points_used": len(subsample_points(data.points)),
@@ -272,8 +272,8 @@ def forest(job: Job) -> Trained:
 
 
 def fit_trees(job: Job) -> Trained:
-    """Do what :func:`forest` does once the folder has begun."""
-    settings, data = job.settings, job.training_data.teaching
+    """Fit the trees of :func:`forest`. The run folder must be prepared."""
+    settings, data = job.settings, job.training_data.fit_data
     fitted = fit_forest(data, job.reader, seed=settings.seed, progress=job.progress)
     calibration, prior = calibrate(
         settings, job.training_data, fitted.held_out, unlabelled=fitted.unlabelled, progress=job.progress
@@ -296,7 +296,7 @@ def fit_trees(job: Job) -> Trained:
 
 
 def _feature_cache(job: Job, network: LayerNetwork, architecture: Architecture) -> FeatureCache:
-    """Return the features kept of these rasters as this network reads them."""
+    """Return the feature cache for this network and these rasters."""
     settings, training_data = job.settings, job.training_data
     read = digest(
         network.backbone, replace(architecture, classes=1), job.reader, training_data.data.normalisation
@@ -312,18 +312,18 @@ def _feature_cache(job: Job, network: LayerNetwork, architecture: Architecture) 
     )
 
 
-def _tell_of_cache(cache: FeatureCache, progress: Progress) -> None:
-    """Say where features are kept, where there are any."""
+def _report_cache(cache: FeatureCache, progress: Progress) -> None:
+    """Report the folder and size of the feature cache, unless it is empty."""
     used = cache.size_bytes()
     if used:
         progress.say(
-            f"Features of the points are kept in {cache.folder} for the next training: {used / MIB:,.0f} MiB, "
-            f"{cache.limit_bytes / GIB:g} GiB at most. Remove them with: geoseg cache clear"
+            f"Features at the points are cached in {cache.folder} for the next training: {used / MIB:,.0f} MiB, "
+            f"at most {cache.limit_bytes / GIB:g} GiB. To remove them, run: geoseg cache clear"
         )
 
 
 def _load(job: Job, network: nn.Module, architecture: Architecture) -> WeightsReport:
-    """Load the weights, and give what has none a gentle start."""
+    """Load the weights, and initialise layers without weights so that they change little at the start."""
     settings = job.settings
     if architecture.backbone in BACKBONES or settings.weights == "none":
         report = load_weights(network, settings.weights, settings.backbone)
@@ -366,7 +366,7 @@ def describe_epochs(history: Sequence[EpochRecord]) -> list[dict[str, Any]]:
 
 
 def fit_plan(job: Job, schedule: Schedule) -> FitPlan:
-    """Return how the settings ask to fit; what they leave open is as the recipe's schedule says."""
+    """Return the plan of a fit from the settings, with the schedule of the recipe for unset options."""
     settings = job.settings
     return FitPlan(
         epochs=settings.epochs or schedule.epochs,
@@ -383,11 +383,8 @@ def fit_plan(job: Job, schedule: Schedule) -> FitPlan:
 
 
 def identity(job: Job) -> dict[str, Any]:
-    """Return what makes a run the same run: settings, precision, rasters, and the points as training sees them.
-
-    Where the points lie does not count.
-    """
-    chosen = job.settings.model_dump(mode="json", exclude=NOT_OF_THE_RUN)
+    """Return the settings, precision, rasters and points that identify a run. The path of the point file is excluded."""
+    chosen = job.settings.model_dump(mode="json", exclude=NOT_IN_IDENTITY)
     infos = job.training_data.rasters.infos
     return {
         **chosen,

@@ -1,4 +1,4 @@
-"""The folder beside a model file that holds a training run: its settings, log and last checkpoint."""
+"""The folder of a training run, next to its model file: settings, log and last checkpoint."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _CONTENTS = ("run.json", "auto.json", "log.jsonl", "checkpoint.pt", "curves.png"
 
 
 class RunFolder:
-    """Keeps what a run needs to be resumed and read later; ``model.geoseg`` has ``model.run/``.
+    """Files to resume and inspect a training run; ``model.run/`` for ``model.geoseg``.
 
     Args:
         model: The model file.
-        is_read_only: Whether another process writes here; this one only reads what it goes on from.
+        is_read_only: Whether this process only reads the checkpoint and another one writes to the folder.
 
     Raises:
-        OutputError: The folder holds files that are not of a run.
+        OutputError: The folder holds files that do not belong to a run.
     """
 
     def __init__(self, model: Path, *, is_read_only: bool = False) -> None:
@@ -48,20 +48,20 @@ class RunFolder:
         self._board: SummaryWriter | None = None
         self._is_read_only = is_read_only
         self.earlier_s = 0.0
-        """Seconds that the epochs of earlier tries took."""
+        """Seconds of the epochs before the run was resumed."""
 
     def begin(self, identity: Mapping[str, Any], *, resume: bool, overwrite: bool) -> Checkpoint | None:
-        """Prepare the folder and return the checkpoint to go on from, if there is one and it is wanted.
+        """Prepare the folder. With ``resume``, return the checkpoint if there is one.
 
         Args:
-            identity: What must be alike for a resumed run to be the same run; JSON values, with the identities of the
-                ``rasters`` by image name.
-            resume: Whether to go on from the last checkpoint.
+            identity: Settings that must be equal to resume a run; JSON values, with the identities of the ``rasters`` by
+                image name.
+            resume: Whether to resume from the last checkpoint.
             overwrite: Whether an unfinished run may be replaced.
 
         Raises:
-            OutputError: An unfinished run is there and neither ``resume`` nor ``overwrite`` is set.
-            ResumeError: The checkpoint is of a run with other settings, points or rasters.
+            OutputError: The folder has an unfinished run, and neither ``resume`` nor ``overwrite`` is set.
+            ResumeError: The checkpoint belongs to other settings, points or rasters.
             ModelFileError: The checkpoint is damaged.
         """
         checkpoint = self._resumed(identity) if resume and self.checkpoint.exists() else None
@@ -88,19 +88,19 @@ class RunFolder:
         self._board.flush()
 
     def write_findings(self, found: Mapping[str, Any]) -> None:
-        """Store why a recipe was chosen, for a run that goes on later; JSON values."""
+        """Store the scores behind the choice of a recipe, for a resumed run; JSON values."""
         write_json(self._findings, dict(found))
 
     def read_findings(self) -> dict[str, Any]:
-        """Return what :func:`write_findings` stored.
+        """Return the content written by :func:`write_findings`.
 
         Raises:
-            ModelFileError: It is not there, or damaged.
+            ModelFileError: The file is missing or damaged.
         """
-        return self._read_json(self._findings, "why the recipe was chosen")
+        return self._read_json(self._findings, "the record of the recipe choice")
 
     def finish(self) -> None:
-        """Remove the checkpoint of a run whose model is written."""
+        """Remove the checkpoint after the model is written."""
         self.checkpoint.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
@@ -114,42 +114,42 @@ class RunFolder:
 
     def _resumed(self, identity: Mapping[str, Any]) -> Checkpoint:
         stored = self._read_json(self._identity, "the settings of the unfinished run")
-        now = json.loads(json.dumps(identity))
-        # Runs of earlier versions do not say what their rasters were.
-        rasters, rasters_now = stored.pop("rasters", now["rasters"]), now.pop("rasters")
-        differing = sorted(k for k in stored.keys() | now.keys() if stored.get(k) != now.get(k))
+        current = json.loads(json.dumps(identity))
+        # Runs of earlier versions have no record of their rasters.
+        stored_rasters, rasters = stored.pop("rasters", current["rasters"]), current.pop("rasters")
+        differing = sorted(k for k in stored.keys() | current.keys() if stored.get(k) != current.get(k))
         if differing:
             first = differing[0]
             raise ResumeError(
-                f"the checkpoint is of another run; they differ in {', '.join(differing)}",
+                f"the checkpoint has other settings; they differ in {', '.join(differing)}",
                 where=self.checkpoint,
                 expected=f"{first} = {stored.get(first)}",
-                got=f"{first} = {now.get(first)}",
-                hint="Give the settings it was begun with, or use --overwrite to start anew.",
+                got=f"{first} = {current.get(first)}",
+                hint="Use the settings of the checkpoint, or --overwrite to restart the training.",
             )
         if not self._is_read_only:  # Other machines may have copies of the rasters.
-            self._check_rasters(rasters, rasters_now)
+            self._check_rasters(stored_rasters, rasters)
         return unpack_checkpoint(self.checkpoint.read_bytes(), self.checkpoint)
 
-    def _check_rasters(self, before: Mapping[str, Identity], now: Mapping[str, Identity]) -> None:
-        """Refuse rasters that are not those that the run began with.
+    def _check_rasters(self, stored: Mapping[str, Identity], current: Mapping[str, Identity]) -> None:
+        """Check that the rasters are the same as at the start of the run.
 
         Raises:
             ResumeError: A raster changed, was added or is missing.
         """
-        differing = sorted(before.keys() ^ now.keys())
+        differing = sorted(stored.keys() ^ current.keys())
         if differing:
             raise ResumeError(
-                f"the training began with other rasters; they differ in {', '.join(differing)}",
+                f"the checkpoint has other rasters; they differ in {', '.join(differing)}",
                 where=self.checkpoint,
-                hint="Give the rasters it was begun with, or use --overwrite to start anew.",
+                hint="Use the rasters of the checkpoint, or --overwrite to restart the training.",
             )
-        changed = (first_changed_file(before[name], now[name]) for name in now)
+        changed = (first_changed_file(stored[name], current[name]) for name in current)
         if file := next(filter(None, changed), None):
             raise ResumeError(
-                "the raster changed since this training began, and the checkpoint is of the raster as it was",
+                "the raster changed after the start of this training",
                 where=file,
-                hint="Restore the file with its path and modification time, or use --overwrite to start anew.",
+                hint="Restore the file with its path and modification time, or use --overwrite to restart the training.",
             )
 
     @staticmethod
@@ -161,15 +161,15 @@ class RunFolder:
                 f"{what} cannot be read",
                 where=path,
                 got=error,
-                hint="Use --overwrite to start anew.",
+                hint="Use --overwrite to restart the training.",
             ) from error
 
     def _clear(self, *, may: bool) -> None:
         if self.checkpoint.exists() and not may:
             raise OutputError(
-                "an unfinished training run is here",
+                "this folder has an unfinished training run",
                 where=self.path,
-                hint="Use --resume to go on with it, or --overwrite to start anew.",
+                hint="Use --resume to resume it, or --overwrite to restart the training.",
             )
         for old in (
             self.checkpoint,

@@ -30,30 +30,30 @@ from geoseg.pictures.curves import training_curves
 from geoseg.settings import TrainSettings
 from geoseg.workflows.figure_files import write_picture
 from geoseg.workflows.inputs import check_paths
-from geoseg.workflows.library_faults import plain_faults
+from geoseg.workflows.library_errors import translate_library_errors
 from geoseg.workflows.training.auto import auto
 from geoseg.workflows.training.deep import deep
 from geoseg.workflows.training.recipes import Job, Trained, forest, full, pfce, quick
 from geoseg.workflows.training.run_folder import RunFolder
-from geoseg.workflows.training.training_data import TrainingData, gather
+from geoseg.workflows.training.training_data import TrainingData, load_training_data
 
 RECIPES = {"auto": auto, "pfce": pfce, "quick": quick, "deep": deep, "forest": forest, "full": full}
 SHARED_RECIPES = ("pfce", "full")
-"""Those whose work several processes can share."""
+"""Recipes that can run in several processes."""
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What a training gave.
+    """Result of a training.
 
     Attributes:
         model: The model file.
-        record: Its record.
-        summary: What became of it, in a few words.
-        curves: The training curves' picture, if there is one.
-        rank: Number of this process among those that shared the work; the first, 0, wrote the files.
-        warnings: What may spoil the model, one sentence each.
-        dropped: Points of the file that could not be used, with the reasons; None where there is no point file.
+        record: The record in the model file.
+        summary: One-line summary.
+        curves: The picture of the training curves, if there is one.
+        rank: Rank of this process in a distributed training; rank 0 writes the files.
+        warnings: Possible problems of the model, one sentence each.
+        dropped: Unusable points of the file with reasons; None without a point file.
     """
 
     model: Path
@@ -65,22 +65,21 @@ class TrainResult:
     dropped: DroppedPoints | None = None
 
 
-@plain_faults
+@translate_library_errors
 def train(settings: TrainSettings, progress: Progress | None = None) -> TrainResult:
     """Train a network on labelled points and write the model file.
 
-    Beside ``model.geoseg`` a folder ``model.run`` holds the settings and, where the recipe has epochs,
-    the log (JSONL and TensorBoard), the training curves and, until the model is written, the last
-    checkpoint.
+    The folder ``model.run``, next to ``model.geoseg``, holds the settings. For recipes with epochs it also holds the log
+    (JSONL and TensorBoard), the training curves and, until the model is written, the last checkpoint.
 
-    With several processes, the call returns in each of them when the files are there.
+    With several processes, the call returns in each of them after the files are written.
 
     Raises:
         PointsError: The point file cannot be read or used.
         RasterError: A raster cannot be read.
-        SettingsError: The device or the weights are not to be had, or the recipe has no use for several processes.
+        SettingsError: The device or the weights are not available, or the recipe cannot run in several processes.
         ModelFileError: The weights file or the checkpoint cannot be used.
-        TrainingError: Training cannot start or go on.
+        TrainingError: Training cannot start or continue.
         OutputError: The model file exists or cannot be written.
         StoppedError: The user stopped it; the last checkpoint is kept.
     """
@@ -98,9 +97,9 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
     progress = WarningRecorder((progress or PythonWarnings()) if rank == 0 else NullProgress())
     with ExitStack() as stack:
         folder = stack.enter_context(RunFolder(settings.output, is_read_only=rank > 0))
-        # What chooses by cross-validation holds nothing out.
+        # Only pfce needs check points; the other recipes use cross-validation.
         check_share = settings.check_share if settings.recipe == "pfce" else 0.0
-        training_data = gather(settings, stack, progress, check_share=check_share)
+        training_data = load_training_data(settings, stack, progress, check_share=check_share)
         if rank == 0 and settings.dropped is not None and training_data.dropped is not None:
             write_dropped(settings.dropped, training_data.dropped, overwrite=settings.overwrite)
         try:
@@ -134,16 +133,16 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
 
 
 def _is_shared(settings: TrainSettings) -> bool:
-    """Say whether several processes share the work.
+    """Return whether the training runs in several processes.
 
     Raises:
-        SettingsError: The recipe runs in one process.
+        SettingsError: The recipe runs in one process only.
     """
     if settings.processes == 1 and not is_distributed():
         return False
     if settings.recipe not in SHARED_RECIPES:
         raise SettingsError(
-            f"the recipe {settings.recipe} runs in one process",
+            f"the recipe {settings.recipe} runs in one process only",
             where="--processes",
             expected=f"1, or a recipe of {', '.join(SHARED_RECIPES)}",
         )
@@ -151,13 +150,13 @@ def _is_shared(settings: TrainSettings) -> bool:
 
 
 def _join(settings: TrainSettings) -> Fabric:
-    """Start or join the processes that share the work."""
+    """Start or join the processes of a distributed training."""
     device = choose_device(settings.device)
     return launch_fabric(device, choose_precision(settings.precision, device), settings.processes)
 
 
 def _wait(fabric: Fabric | None) -> None:
-    """Wait until all processes are here."""
+    """Wait for all processes."""
     if fabric is None:
         return
     try:
@@ -167,7 +166,7 @@ def _wait(fabric: Fabric | None) -> None:
 
 
 def _inputs(settings: TrainSettings) -> list[Path | None]:
-    """Return the files that a training may read, as the settings name them."""
+    """Return the input files in the settings of a training."""
     named = [settings.data, settings.points, settings.check_points, settings.legend]
     return [*named, Path(settings.weights), Path(settings.prior)]
 
@@ -193,8 +192,8 @@ def _training_record(
 
 
 def _places(training_data: TrainingData, trained: Trained) -> dict[str, Any]:
-    """Return where the points lie that the model learnt from, and those that chose its epoch."""
-    learnt = training_data.data.points if trained.history else training_data.teaching.points
+    """Return the locations of the training points and of the points that chose the epoch."""
+    learnt = training_data.data.points if trained.history else training_data.fit_data.points
     return places_of(learnt, training_data.rasters.infos, training_data.data.points.digest()).to_record()
 
 
@@ -211,7 +210,7 @@ def model_record(
     training: dict[str, Any],
     context_px: int,
 ) -> ModelRecord:
-    """Return the record of a model file; ``training`` is what it says of how the model was trained."""
+    """Return the record of a model file; ``training`` is its part about the training."""
     resolutions = [i.resolution_m for i in training_data.rasters.infos.values() if i.resolution_m is not None]
     return ModelRecord(
         recipe=trained.recipe,
@@ -231,9 +230,9 @@ def model_record(
 
 def _interrupted(folder: RunFolder, settings: TrainSettings) -> StoppedError:
     if not folder.checkpoint.exists():
-        return StoppedError("stopped before there was anything to go on from", where=settings.output)
+        return StoppedError("stopped before the first checkpoint", where=settings.output)
     return StoppedError(
         f"stopped; the last checkpoint is {folder.checkpoint}",
         where=settings.output,
-        hint="Run the same command with --resume to go on.",
+        hint="Run the same command with --resume to continue.",
     )

@@ -1,4 +1,4 @@
-"""What a training is made from: rasters, points on them, and the statistics of their pixels."""
+"""Load the data of a training: rasters, points on them, and pixel statistics."""
 
 from __future__ import annotations
 
@@ -34,30 +34,30 @@ from geoseg.workflows.inputs import (
     point_options,
     read_usable_points,
 )
-from geoseg.workflows.training.class_proportions import stated_shares
+from geoseg.workflows.training.class_proportions import given_proportions
 from geoseg.workflows.training.holding_out import report_blocks
 from geoseg.workflows.value_check import check_training_values
 
 NORMALISATION_WINDOWS = 256
-LEAST_OF_A_CLASS = 3
-"""Training points of a class below which nothing is learnt of how it varies."""
-_EVERY_PX = 2
-_MOST_LABELS = 4_000_000
+MIN_POINTS_PER_CLASS = 3
+"""With fewer training points, the variation within a class is unknown."""
+_MIN_BLOCK_PX = 2
+_MAX_MASK_POINTS = 4_000_000
 _STRIP_PX = 256
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What there is to train on.
+    """Data of a training.
 
     Attributes:
         rasters: The rasters.
         legend: The classes.
         data: Rasters, points and normalisation.
-        shares: Class proportions of the land (C,), where they are known.
-        values: Statistics of the values of the rasters that hold points.
-        blocks: The blocks that points were held out by, where they were held out here.
-        dropped: Points of the files that could not be used; None where all labels of masks are.
+        shares: Class proportions (C,) given by the user, or None.
+        values: Statistics of the pixel values of the rasters with points.
+        blocks: The blocks used to hold out points, or None.
+        dropped: Unusable points of the files; None if the points come from masks.
     """
 
     rasters: Rasters
@@ -69,15 +69,15 @@ class TrainingData:
     dropped: DroppedPoints | None = None
 
     @property
-    def teaching(self) -> FitData:
-        """The data with those points alone that are fitted to: of role train, with a weight."""
+    def fit_data(self) -> FitData:
+        """The data with the points to fit to: role train and a weight above 0."""
         return replace(self.data, points=self.data.points.with_role(TRAIN).with_positive_weight())
 
 
-def gather(
+def load_training_data(
     settings: TrainSettings, stack: ExitStack, progress: Progress, *, check_share: float
 ) -> TrainingData:
-    """Open the rasters, read the points, and hold out a share of them by place unless some are held out already."""
+    """Open the rasters, read the points, and hold out a share of them by blocks unless check points exist."""
     is_full = settings.points is None
     split = settings.split if settings.data.is_dir() else None
     inputs = find_inputs(
@@ -91,7 +91,7 @@ def gather(
     rasters = open_rasters(inputs.images, settings.bands, stack, validity=validity)
     dropped = rows = None
     if settings.points is None:
-        points, legend = _all_labels(inputs, rasters, progress)
+        points, legend = _points_from_masks(inputs, rasters, progress)
         inputs.report_masks(progress)
     else:
         usable = read_usable_points(
@@ -116,8 +116,8 @@ def gather(
         if dropped is not None:
             dropped = dropped.with_other_file(usable.dropped)
         points = points.with_role(TRAIN)
-        apart = _apart_from(points, usable.points, where=settings.check_points, progress=progress)
-        points = join_points([points, replace(apart, role=np.full(len(apart), CHECK))])
+        checks = _independent_checks(points, usable.points, where=settings.check_points, progress=progress)
+        points = join_points([points, replace(checks, role=np.full(len(checks), CHECK))])
     elif check_share and not len(points.with_role(CHECK)):
         points, blocks = hold_out(points, check_share, patch_px=settings.patch, seed=settings.seed)
         report_blocks(blocks, progress)
@@ -132,33 +132,33 @@ def gather(
         progress.warn(note)
     indices = _positions(settings.indices, rasters.bands)
     normalisation = _normalisation(rasters.sources, points, settings.patch, indices=indices)
-    shares = stated_shares(settings, rasters, legend, progress=progress)
+    shares = given_proportions(settings, rasters, legend, progress=progress)
     data = FitData(rasters.sources, points, normalisation, len(legend))
     return TrainingData(rasters, legend, data, shares, values, blocks, dropped)
 
 
-def _apart_from(taught: Points, checks: Points, *, where: Path, progress: Progress) -> Points:
-    """Return the check points whose pixel has no training point; one that has would check nothing.
+def _independent_checks(training: Points, checks: Points, *, where: Path, progress: Progress) -> Points:
+    """Return the check points on pixels without a training point.
 
     Raises:
-        PointsError: There is no such check point.
+        PointsError: All check points lie on pixels of training points.
     """
-    taken = set(_pixels(taught))
-    apart = np.array([pixel not in taken for pixel in _pixels(checks)], np.bool_)
-    shared = int((~apart).sum())
-    if not apart.any():
+    trained_pixels = set(_pixels(training))
+    is_independent = np.array([pixel not in trained_pixels for pixel in _pixels(checks)], np.bool_)
+    shared = int((~is_independent).sum())
+    if not is_independent.any():
         raise PointsError(
-            "all check points are training points, so they check nothing",
+            "all check points are training points",
             where=where,
             expected="points on other pixels",
             got=f"{shared} on pixels of training points",
-            hint="Name points that are not trained on, in other places.",
+            hint="Give points in other places that are not used for training.",
         )
     if shared:
         progress.warn(
-            f"{where.name}: {shared} of {len(checks)} check points lie on pixels of training points and are left out."
+            f"{where.name}: {shared} of {len(checks)} check points lie on pixels of training points and are excluded."
         )
-    return checks.take(apart)
+    return checks.take(is_independent)
 
 
 def _pixels(points: Points) -> list[tuple[str, int, int]]:
@@ -167,44 +167,43 @@ def _pixels(points: Points) -> list[tuple[str, int, int]]:
     return list(zip(points.image.tolist(), rows, cols, strict=True))
 
 
-def _all_labels(inputs: Inputs, rasters: Rasters, progress: Progress) -> tuple[Points, Legend]:
-    """Return points on a quarter of the labelled pixels of the masks, or on fewer: about four million at most.
+def _points_from_masks(inputs: Inputs, rasters: Rasters, progress: Progress) -> tuple[Points, Legend]:
+    """Return points on a quarter of the labelled pixels of the masks, at most about four million.
 
-    Each small square of pixels gives one pixel at random.
-
-    Labels on nodata are dropped and counted, as points are.
+    Each small square of pixels gives one random pixel. Drop and count labels on nodata, as for points.
     """
     if inputs.legend is None:
-        raise LegendError("this folder has no legend", where="--recipe full", hint="Name one with --legend.")
+        raise LegendError("this folder has no legend", where="--recipe full", hint="Give one with --legend.")
     legend = inputs.legend
     labelled = sum(
         int((inputs.read_truth(n, legend, info) != UNLABELLED).sum()) for n, info in rasters.infos.items()
     )
-    every = max(_EVERY_PX, math.ceil(math.sqrt(labelled / _MOST_LABELS)))
-    parts, asked = [], 0
-    rng = np.random.default_rng(every)
+    block_px = max(_MIN_BLOCK_PX, math.ceil(math.sqrt(labelled / _MAX_MASK_POINTS)))
+    parts, drawn = [], 0
+    rng = np.random.default_rng(block_px)
     for name, info in rasters.infos.items():
         mask = inputs.read_truth(name, legend, info)
-        row, col = _labels_of_squares(mask, every, rng)
-        asked += len(row)
+        row, col = _sample_blocks(mask, block_px, rng)
+        drawn += len(row)
         is_valid = _valid(rasters.sources[name])[row, col]
         row, col = row[is_valid], col[is_valid]
         parts.append(make_points(name, row.astype(np.float64), col.astype(np.float64), mask[row, col]))
     points = join_points(parts)
-    if len(points) < asked:
-        said = describe_dropped({"on nodata": asked - len(points)}, asked)
+    if len(points) < drawn:
+        dropped = describe_dropped({"on nodata": drawn - len(points)}, drawn)
         if not len(points):
-            raise PointsError("no label can be used", where="--recipe full", got=said.rstrip("."))
-        progress.warn(said)
+            hint = "Check the nodata values, masks and alpha bands of the rasters."
+            raise PointsError("no usable label", where="--recipe full", got=dropped.rstrip("."), hint=hint)
+        progress.warn(dropped)
     return points, legend
 
 
-def _labels_of_squares(
+def _sample_blocks(
     mask: NDArray[np.uint8], side: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return row and column of a random pixel of each square of a mask (H, W), where that has a label.
+    """Draw a random pixel in each square of a mask (H, W); return row and column of the labelled ones.
 
-    Squares that the edge cuts off give one in proportion to their area.
+    Squares cut off by the edge give a pixel with a probability proportional to their area.
     """
     height, width = mask.shape
     found = []
@@ -221,27 +220,27 @@ def _labels_of_squares(
 
 
 def _valid(raster: Raster) -> NDArray[np.bool_]:
-    """Return where a raster is valid, (H, W), without its pixels in memory all at once."""
+    """Return the valid mask (H, W) of a raster. Read its pixels strip by strip."""
     windows = strips(raster.height, raster.width, _STRIP_PX)
     return np.concatenate([raster.read(window)[1] for window in windows])
 
 
 def _describe(points: Points, legend: Legend, where: object) -> str:
     counts = points.counts(len(legend))
-    taught = points.with_role(TRAIN).with_positive_weight().counts(len(legend))
-    without = [n for n, c in zip(legend.names, taught, strict=True) if not c]
+    training = points.with_role(TRAIN).with_positive_weight().counts(len(legend))
+    without = [n for n, c in zip(legend.names, training, strict=True) if not c]
     if len(without) == len(legend):
         checks = len(points.with_role(CHECK))
         raise PointsError(
-            "no point is left to train on",
+            "no training point is left",
             where=where,
-            expected="points of role train and of a weight above 0",
-            got=f"{checks} of role check and {len(points) - checks} of weight 0",
+            expected="points with role train and a weight above 0",
+            got=f"{checks} points with role check and {len(points) - checks} with weight 0",
             hint="Correct the columns role and weight, or add points.",
         )
     text = ", ".join(f"{n} {c}" for n, c in zip(legend.names, counts, strict=True))
     held, images = len(points.with_role(CHECK)), len(np.unique(points.image))
-    note = f" No point of {', '.join(without)}: the map will not show it." if without else ""
+    note = f" No point of {', '.join(without)}: the map will not contain it." if without else ""
     held_out = f", {held} of them held out" if held else ""
     return f"{len(points)} points on {images} raster(s){held_out} ({text}).{note}"
 
@@ -249,79 +248,79 @@ def _describe(points: Points, legend: Legend, where: object) -> str:
 def _check_enough(
     points: Points, legend: Legend, rows: Sequence[int] | None, *, where: object, progress: Progress
 ) -> None:
-    """Refuse points of one class, and warn of classes with too few points to learn from.
+    """Check that the training points have two classes or more, and warn of classes with too few points.
 
     Args:
-        points: Points, those to train on among them.
+        points: All points, including check points.
         legend: The classes.
-        rows: Rows of the point file by class (C,): the pixels of one polygon are much like one point.
+        rows: Number of rows of the point file by class (C,). The pixels of one polygon count as one row.
         where: The file, for the error.
-        progress: Told of the warning.
+        progress: Receives the warning.
 
     Raises:
-        PointsError: The points to train on are all of one class.
+        PointsError: All training points have the same class.
     """
     counts = points.with_role(TRAIN).with_positive_weight().counts(len(legend))
     named = [(name, int(count)) for name, count in zip(legend.names, counts, strict=True) if count]
     if len(named) == 1:
         [(name, count)] = named
         raise PointsError(
-            "the points to train on are all of one class, so the map would show nothing else",
+            "all training points have the same class",
             where=where,
             expected="points of two classes or more",
             got=f"{count} of {name}",
-            hint="Add points of what is not this class, such as a class background.",
+            hint="Add points of other classes, for example of a class background.",
         )
     counts = counts if rows is None else np.minimum(counts, rows)
     few = [
         f"{name} {count}"
         for name, count in zip(legend.names, counts, strict=True)
-        if 0 < count < LEAST_OF_A_CLASS
+        if 0 < count < MIN_POINTS_PER_CLASS
     ]
     if few:
         progress.warn(
-            f"Too few points to learn from: {', '.join(few)}. The map of these classes will be unreliable, and their errors "
-            "cannot be estimated. Aim at 10 or more points of each class, in several parts of the raster."
+            f"Too few training points: {', '.join(few)}. The map of these classes will be unreliable, and their errors "
+            "cannot be estimated. Use at least 10 points per class, in several parts of the raster."
         )
 
 
 def _positions(indices: Sequence[Pair], bands: Sequence[int]) -> tuple[Pair, ...]:
-    """Return the indices, given as bands of the raster, as positions among the bands that are used."""
+    """Convert spectral indices from band numbers of the raster to positions among the used bands."""
     missing = sorted({band for pair in indices for band in pair} - set(bands))
     if missing:
         raise SettingsError(
-            "an index needs a band that is not used",
+            "a spectral index needs a band that is not used",
             where="--indices",
-            expected=f"of the bands {', '.join(map(str, bands))}",
+            expected=f"bands among {', '.join(map(str, bands))}",
             got=", ".join(map(str, missing)),
-            hint="Name all bands that are used with --bands, those of the indices too.",
+            hint="List all used bands with --bands, including those of the indices.",
         )
-    return tuple((bands.index(one), bands.index(other)) for one, other in indices)
+    return tuple((bands.index(first), bands.index(second)) for first, second in indices)
 
 
 def _normalisation(
     sources: Mapping[str, Raster], points: Points, patch_px: int, *, indices: Sequence[Pair]
 ) -> Normalisation:
-    """Measure band statistics over windows of the rasters that hold points, at most 256 of them, chosen at random.
+    """Measure band statistics over at most 256 random windows of the rasters with points.
 
-    They do not change when points are added, nor do the features that a frozen network reads. Land without a valid
-    pixel in these windows is measured around the points.
+    The statistics do not depend on the points, so cached features of a frozen network remain valid when points are
+    added. If these windows have no valid pixel, measure windows around the points.
     """
-    land = [
+    windows = [
         (name, window)
         for name in sorted({str(image) for image in points.image})
         for window in grid(sources[name].height, sources[name].width, patch_px)
     ]
     cells = [(cell.image, cell.window) for cell in plan_grid_patches(points, patch_px)]
     try:
-        return _measure(sources, land, indices)
+        return _measure(sources, windows, indices)
     except ValueError:
         pass
     try:
         return _measure(sources, cells, indices)
     except ValueError as error:
         raise RasterError(
-            "not one pixel around the labels is valid",
+            "no pixel around the points is valid",
             where=", ".join(sources[name].info.path.name for name in sorted({name for name, _ in cells})),
             expected="images that are not all nodata",
         ) from error
@@ -330,7 +329,7 @@ def _normalisation(
 def _measure(
     sources: Mapping[str, Raster], windows: Sequence[tuple[str, Window]], indices: Sequence[Pair]
 ) -> Normalisation:
-    # The seed is fixed: the features of a frozen network, which are kept on disk, depend on the normalisation.
+    # The seed is fixed because cached features of a frozen network depend on the normalisation.
     chosen = stratified_choice([name for name, _ in windows], NORMALISATION_WINDOWS)
     samples = (sources[name].read(window) for name, window in (windows[k] for k in chosen))
     return measure_normalisation(samples, indices)

@@ -93,7 +93,7 @@ def find_files(path: Path) -> list[Path]:
         PointsError: There is no such file, or the folder holds none.
     """
     if not path.exists():
-        raise PointsError("there is no such file", where=path)
+        raise PointsError("no such file", where=path)
     if path.is_file() or path.suffix.lower() == ".gdb":
         return [path]
     found = sorted(p for p in path.rglob("*") if p.suffix.lower() in _FORMATS and "__MACOSX" not in p.parts)

@@ -1,4 +1,4 @@
-"""Exceptions of libraries in plain words: the net below the checks that know the file and the cause."""
+"""Translate exceptions of libraries to GeoSegErrors, where no earlier check found the file and the cause."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from geoseg.errors import (
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-_LONGEST = 200
+_MAX_LENGTH = 200
 _NO_MEMORY = re.compile(r"out of memory|not enough memory|can't allocate|bad_alloc", re.IGNORECASE)
 _MEMORY_HINT = "Close other programs, or use smaller windows (--window) or batches (--batch)."
 
-# By the package that an exception comes from: no library is imported only to ask.
+# Keyed by package name, so that no library is imported for the lookup.
 _BY_PACKAGE: dict[str, tuple[type[GeoSegError], str]] = {
     "rasterio": (RasterError, "a raster cannot be read or written"),
     "pyogrio": (PointsError, "a file of points or polygons cannot be read or written"),
@@ -47,11 +47,11 @@ _BY_NUMBER: dict[int, tuple[type[GeoSegError], str, str]] = {
     errno.ENOSPC: (OutputError, "the disk is full", "Free some space or choose another place."),
     errno.EDQUOT: (OutputError, "the disk quota is used up", "Free some space or choose another place."),
     errno.EFBIG: (OutputError, "the file is too large for this disk", "Choose another place."),
-    errno.EROFS: (OutputError, "this disk may only be read", "Choose another place."),
-    errno.EACCES: (OutputError, "this file or folder may not be used", "Check its permissions."),
-    errno.EPERM: (OutputError, "this file or folder may not be used", "Check its permissions."),
-    errno.ENOENT: (GeoSegError, "there is no such file or folder", "Was it moved or deleted meanwhile?"),
-    errno.ENAMETOOLONG: (OutputError, "this name is too long", "Choose a shorter one."),
+    errno.EROFS: (OutputError, "this disk is read-only", "Choose another place."),
+    errno.EACCES: (OutputError, "access to this file or folder is denied", "Check its permissions."),
+    errno.EPERM: (OutputError, "access to this file or folder is denied", "Check its permissions."),
+    errno.ENOENT: (GeoSegError, "no such file or folder", "Check whether it was moved or deleted."),
+    errno.ENAMETOOLONG: (OutputError, "this file name is too long", "Choose a shorter one."),
     errno.EMFILE: (
         GeoSegError,
         "too many files are open",
@@ -61,56 +61,54 @@ _BY_NUMBER: dict[int, tuple[type[GeoSegError], str, str]] = {
 }
 
 
-def library_fault(error: BaseException) -> GeoSegError | None:
-    """Return what a library raised as an error of this program, or None where it says nothing of data or machine."""
+def translate_error(error: BaseException) -> GeoSegError | None:
+    """Return the GeoSegError for an exception of a library, or None for a programming error."""
     if isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and _NO_MEMORY.search(plain(error))
+        isinstance(error, RuntimeError) and _NO_MEMORY.search(first_line(error))
     ):
         return GeoSegError("there is not enough memory", hint=_MEMORY_HINT)
     for kind in type(error).__mro__:
         package = kind.__module__.partition(".")[0]
         if package in _BY_PACKAGE:
             fault, what = _BY_PACKAGE[package]
-            return fault(what, where=getattr(error, "filename", None), got=plain(error))
+            return fault(what, where=getattr(error, "filename", None), got=first_line(error))
     if isinstance(error, OSError):
         return _of_system(error)
     if isinstance(error, UnicodeError):
-        return DatasetError(
-            "a text file has another encoding than was expected", expected="UTF-8", hint="Save it as UTF-8."
-        )
+        return DatasetError("a text file has the wrong encoding", expected="UTF-8", hint="Save it as UTF-8.")
     return None
 
 
-def plain_faults(work: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Let a function raise exceptions of libraries as errors of this program."""
+def translate_library_errors(work: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Decorate a function to raise exceptions of libraries as GeoSegErrors."""
 
     @wraps(work)
-    def told(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+    def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> _R:
         try:
             return work(*args, **kwargs)
         except GeoSegError:
             raise
         except Exception as error:
-            known = library_fault(error)
+            known = translate_error(error)
             if known is None:
                 raise
             raise known from error
 
-    return told
+    return wrapper
 
 
-def plain(error: BaseException) -> str:
-    """Return the first line of what an exception says, without the words of Python."""
+def first_line(error: BaseException) -> str:
+    """Return the first line of an exception's message, without Python type names."""
     with suppress(Exception):  # some exceptions cannot be written as text
         lines = str(error).strip().splitlines()
         text = re.sub(r"\bnp\.\w+\(([^()]*)\)", r"\1", lines[0] if lines else "no reason")
         text = re.sub(r"^(\[Errno -?\d+\]|\w*(Exception|Error):) ", "", text)
-        return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."
+        return text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]} ..."
     return "no reason"
 
 
 def _of_system(error: OSError) -> GeoSegError:
     number = error.errno or 0
     kind, what, hint = _BY_NUMBER.get(number, (GeoSegError, "a file or a connection cannot be used", None))
-    got = None if number in _BY_NUMBER else error.strerror or plain(error)
+    got = None if number in _BY_NUMBER else error.strerror or first_line(error)
     return kind(what, where=error.filename, got=got, hint=hint)

@@ -1,4 +1,4 @@
-"""No exception of a library reaches the user as Python: each becomes one plain line."""
+"""No exception of a library reaches the user as Python: each becomes one line."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ import torch
 
 from geoseg import __main__ as door
 from geoseg.errors import GeoSegError, OutputError
-from geoseg.workflows.library_faults import library_fault, plain, plain_faults
+from geoseg.workflows.library_errors import first_line, translate_error, translate_library_errors
 
 MODULES = [
     "rasterio.errors",
@@ -91,9 +91,9 @@ def test_every_exception_of_a_library_is_one_plain_line(geoseg, monkeypatch, kin
     assert outcome.err.startswith("Error: ")
     assert outcome.err.count("\n") == 1
     assert not PYTHON.search(outcome.err), outcome.err
-    assert 0 < outcome.code < door.UNFORESEEN
+    assert 0 < outcome.code < door.INTERNAL_ERROR
     with pytest.raises(GeoSegError):
-        plain_faults(fail)()
+        translate_library_errors(fail)()
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_an_unforeseen_fault_is_one_line_that_says_what_to_report(geoseg, monkey
     monkeypatch.setattr(door, "app", fail)
     outcome = geoseg("info", "a.tif")
 
-    assert outcome.code == door.UNFORESEEN
+    assert outcome.code == door.INTERNAL_ERROR
     assert outcome.err.count("\n") == 1
     assert "Please report it" in outcome.err
     assert "GEOSEG_DEBUG=1" in outcome.err
@@ -114,7 +114,7 @@ def test_an_unforeseen_fault_is_one_line_that_says_what_to_report(geoseg, monkey
     monkeypatch.setenv("GEOSEG_DEBUG", "1")
     assert "Traceback" in geoseg("info", "a.tif").err
     with pytest.raises(kind):
-        plain_faults(fail)()
+        translate_library_errors(fail)()
 
 
 def test_what_real_libraries_raise_is_known(tmp_path):
@@ -123,7 +123,7 @@ def test_what_real_libraries_raise_is_known(tmp_path):
 
     def tell(work):
         with pytest.raises(GeoSegError) as told:
-            plain_faults(work)()
+            translate_library_errors(work)()
         assert not PYTHON.search(str(told.value)), str(told.value)
         return str(told.value)
 
@@ -146,7 +146,7 @@ def test_what_real_libraries_raise_is_known(tmp_path):
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO])
 def test_a_fault_of_the_disk_names_the_file_and_what_to_do(number):
-    told = library_fault(OSError(number, os.strerror(number), "/maps/a.tif"))
+    told = translate_error(OSError(number, os.strerror(number), "/maps/a.tif"))
 
     assert told is not None
     assert str(told.where) == "/maps/a.tif"
@@ -156,10 +156,10 @@ def test_a_fault_of_the_disk_names_the_file_and_what_to_do(number):
 
 def test_numbers_are_shown_without_their_types():
     assert (
-        plain(ValueError(f"no class {np.str_('wood')!r}, only {np.float32(2)!r}\nmore"))
+        first_line(ValueError(f"no class {np.str_('wood')!r}, only {np.float32(2)!r}\nmore"))
         == "no class 'wood', only 2.0"
     )
-    assert len(plain(ValueError("x" * 999))) < 250
+    assert len(first_line(ValueError("x" * 999))) < 250
 
 
 def test_the_terminal_shows_no_notes_of_libraries(geoseg, monkeypatch):
