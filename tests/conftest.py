@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from geoseg.domain.legend import LandClass, Legend
 from geoseg.geodata.datasets.legend_files import write_legend
-from geoseg.geodata.reading.opening import plain_files_welcome
+from geoseg.geodata.reading.opening import ignore_missing_georeference
 
 # Examples may be slow on a busy machine; a test is about what is true, never about speed.
 hypothesis.settings.register_profile("geoseg", deadline=None)
@@ -137,7 +137,7 @@ def _write_tiff(
     options = {**ground, "photometric": "MINISBLACK", **creation}
     path.parent.mkdir(parents=True, exist_ok=True)
     with (
-        plain_files_welcome(),
+        ignore_missing_georeference(),
         rasterio.open(
             path, "w", driver="GTiff", count=count, height=height, width=width, dtype=bands.dtype, **options
         ) as dataset,

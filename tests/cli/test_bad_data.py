@@ -55,7 +55,7 @@ def test_a_truncated_tiff_is_found_out_and_no_map_is_left(
 
     outcome = geoseg("predict", model, cut_short, *made)
 
-    assert_fails(outcome, RASTER, f"{cut_short}: the file is damaged or cut short", "download it again")
+    assert_fails(outcome, RASTER, f"{cut_short}: the file is damaged or truncated", "download it again")
     assert files(tmp_path) == {"cut.tif"}
 
 
@@ -69,7 +69,7 @@ def test_a_truncated_tiff_cannot_be_trained_on(geoseg, cut_short, cheaply, tmp_p
 
     outcome = geoseg("train", cut_short, "--points", points, *cheaply, "-o", tmp_path / "m.geoseg")
 
-    assert_fails(outcome, RASTER, f"{cut_short}: the file is damaged or cut short")
+    assert_fails(outcome, RASTER, f"{cut_short}: the file is damaged or truncated")
     assert files(tmp_path) == {"cut.tif", "points.csv"}
 
 

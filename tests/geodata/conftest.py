@@ -12,7 +12,7 @@ from affine import Affine
 from numpy.typing import ArrayLike
 
 from geoseg.domain.legend import Legend, legend_from_names
-from geoseg.geodata.reading.opening import plain_files_welcome
+from geoseg.geodata.reading.opening import ignore_missing_georeference
 
 UTM = "EPSG:32617"
 UTM_TRANSFORM = Affine(1, 0, 500000, 0, -1, 4000000)
@@ -43,7 +43,7 @@ def write_raster(tmp_path: Path) -> WriteRaster:
         path = tmp_path / name
         with (
             rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
-            plain_files_welcome(),
+            ignore_missing_georeference(),
             rasterio.open(
                 path, "w", driver="GTiff", height=height, width=width, count=count, dtype=dtype, **options
             ) as dataset,

@@ -32,14 +32,14 @@ def read_whole(path: Path) -> None:
 
 
 def test_pixels_that_end_early_are_refused(early):
-    with pytest.raises(RasterError, match="damaged or cut short"):
+    with pytest.raises(RasterError, match="damaged or truncated"):
         read_whole(early)
 
 
 def test_pixels_that_end_early_are_refused_in_a_vrt(early):
     vrt = early.with_suffix(".vrt")
     vrt.write_text(VRT)
-    with pytest.raises(RasterError, match="damaged or cut short"):
+    with pytest.raises(RasterError, match="damaged or truncated"):
         read_whole(vrt)
 
 
@@ -55,4 +55,4 @@ def test_pixels_that_end_early_are_refused_in_a_thread(early):
     thread = threading.Thread(target=read)
     thread.start()
     thread.join()
-    assert faults == ["the file is damaged or cut short in rows 0 to 15, columns 0 to 15"]
+    assert faults == ["the file is damaged or truncated in rows 0 to 15, columns 0 to 15"]

@@ -22,7 +22,7 @@ NUMBERED = legend_from_names(["1", "2", "3"])
 def read(path: Path, legend: Legend = WATER, *, codes: Legend | None = WATER, **options: object):
     """Return the class ids of a mask, and all that was said of it."""
     reader = MaskReader(legend, codes=codes, **options)
-    return reader.read(path).tolist(), " ".join([*reader.described(), *reader.warnings])
+    return reader.read(path).tolist(), " ".join([*reader.describe_values(), *reader.warnings])
 
 
 def test_a_mask_of_0_and_255_is_refused_with_its_values_and_the_legend(write_raster) -> None:

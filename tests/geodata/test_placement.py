@@ -10,8 +10,8 @@ from rasterio.control import GroundControlPoint
 from rasterio.rpc import RPC
 
 from geoseg.errors import RasterError
-from geoseg.geodata.reading.grids import describe_missing_place
-from geoseg.geodata.reading.opening import plain_files_welcome
+from geoseg.geodata.reading.grids import describe_missing_georeference
+from geoseg.geodata.reading.opening import ignore_missing_georeference
 from geoseg.geodata.reading.rasters import describe_any_raster, describe_raster, open_raster
 
 RPCS = RPC(
@@ -36,7 +36,7 @@ def by_rpcs(write_raster):
 @pytest.fixture
 def by_geolocation(write_raster):
     path = write_raster(np.ones((4, 4)), "swath.tif", crs=None, transform=None)
-    with plain_files_welcome(), rasterio.open(path, "r+") as dataset:
+    with ignore_missing_georeference(), rasterio.open(path, "r+") as dataset:
         dataset.update_tags(ns="GEOLOCATION", X_DATASET="lon.tif", Y_DATASET="lat.tif")
     return path
 
@@ -55,28 +55,28 @@ def test_a_raster_without_a_grid_on_the_ground_is_refused_with_the_command_to_wa
 ):
     path = request.getfixturevalue(fixture)
 
-    with pytest.raises(RasterError, match=f"placed by {what} only") as fault:
+    with pytest.raises(RasterError, match=f"georeferenced by {what} only") as fault:
         read(path)
 
     assert command in fault.value.hint
-    assert describe_any_raster(path).placed_by == what
+    assert describe_any_raster(path).georeferenced_by == what
 
 
 def test_ground_control_points_beside_a_geotransform_do_no_harm(write_raster):
-    assert describe_raster(write_raster(np.ones((4, 4)), rpcs=RPCS)).placed_by is None
+    assert describe_raster(write_raster(np.ones((4, 4)), rpcs=RPCS)).georeferenced_by is None
 
 
 @pytest.mark.parametrize(
     ("place", "said"),
     [
         ({}, None),
-        ({"crs": None}, "raster.tif has no CRS: its maps have none either, and no areas."),
+        ({"crs": None}, "raster.tif has no CRS: its maps have no CRS and no areas either."),
         ({"transform": None}, "raster.tif has a CRS but no geotransform"),
         ({"crs": None, "transform": None}, "raster.tif has no CRS and no geotransform"),
     ],
 )
 def test_what_a_raster_lacks_to_have_a_place_is_said(write_raster, place, said):
-    found = describe_missing_place(describe_raster(write_raster(np.ones((4, 4)), **place)))
+    found = describe_missing_georeference(describe_raster(write_raster(np.ones((4, 4)), **place)))
 
     assert found == said or (said is not None and found.startswith(said))
 

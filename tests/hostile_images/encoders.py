@@ -9,12 +9,12 @@ import numpy as np
 from PIL import Image
 from rasterio.io import MemoryFile
 
-from geoseg.geodata.reading.opening import plain_files_welcome
+from geoseg.geodata.reading.opening import ignore_missing_georeference
 
 
 def geotiff(bands: np.ndarray, **options: Any) -> bytes:
     count, height, width = bands.shape
-    with MemoryFile() as memory, plain_files_welcome():
+    with MemoryFile() as memory, ignore_missing_georeference():
         profile = {"driver": "GTiff", "count": count, "height": height, "width": width, "dtype": bands.dtype}
         with memory.open(**profile, **options) as dataset:
             dataset.write(bands)

@@ -20,8 +20,8 @@ from shapely.errors import GEOSException
 from geoseg.domain.windows import Window
 from geoseg.errors import RasterError
 from geoseg.geodata.points.misplacement import explain_misplaced
-from geoseg.geodata.reading.crs import crs_name, full_turn, way_between
-from geoseg.geodata.reading.grids import RasterInfo, moved
+from geoseg.geodata.reading.crs import crs_name, transformer_between, x_period
+from geoseg.geodata.reading.grids import RasterInfo, apply_affine
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,9 @@ def read_area(path: Path, info: RasterInfo) -> Area:
     inverse = ~info.affine
     placed = _repeated(_in_crs_of(info, found, crs, path=path), info)
     with np.errstate(all="ignore"):
-        placed = shapely.transform(placed, lambda xy: np.column_stack(moved(inverse, xy[:, 0], xy[:, 1])))
+        placed = shapely.transform(
+            placed, lambda xy: np.column_stack(apply_affine(inverse, xy[:, 0], xy[:, 1]))
+        )
     raster = shapely.box(0, 0, info.width, info.height)
     polygons = _polygons(placed)
     polygons = polygons[shapely.intersects(polygons, raster)]
@@ -163,7 +165,7 @@ def _in_crs_of(
 ) -> NDArray[np.object_]:
     """Return the polygons in the CRS of a raster, without those that its projection does not reach."""
     try:
-        way = None if crs is None or info.crs is None else way_between(crs, info.crs)
+        way = None if crs is None or info.crs is None else transformer_between(crs, info.crs)
     except ProjError as error:
         raise RasterError(
             "there is no way from the CRS of the polygons to that of the raster",
@@ -185,7 +187,7 @@ def _in_crs_of(
 
 def _repeated(polygons: NDArray[np.object_], info: RasterInfo) -> NDArray[np.object_]:
     """Return polygons, and copies of them a turn further to both sides where the raster's CRS has turns."""
-    turn = None if info.crs is None else full_turn(info.crs)
+    turn = None if info.crs is None else x_period(info.crs)
     if turn is None:
         return polygons
     shifts = [np.array([n * turn, 0.0]) for n in (0, -1, 1)]

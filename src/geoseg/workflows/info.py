@@ -9,8 +9,8 @@ from geoseg.geodata.datasets.folders import is_dataset, open_dataset
 from geoseg.geodata.outputs.class_maps import read_map_legend, read_origin
 from geoseg.geodata.points.training_places import count_places
 from geoseg.geodata.reading.crs import crs_name
-from geoseg.geodata.reading.grids import describe_missing_place
-from geoseg.geodata.reading.opening import how_to_warp
+from geoseg.geodata.reading.grids import describe_missing_georeference
+from geoseg.geodata.reading.opening import warp_hint
 from geoseg.geodata.reading.rasters import RasterInfo, describe_any_raster
 from geoseg.learning.architecture import Architecture
 from geoseg.learning.model_record import ModelRecord, read_record
@@ -97,9 +97,9 @@ def _classes(path: Path) -> dict[str, Any]:
 
 def _doubts(raster: RasterInfo) -> list[str]:
     """Return a warning if the raster has no complete georeference, so that its maps have none either."""
-    if raster.placed_by is not None:
-        return [f"The raster is georeferenced by {raster.placed_by} only. {how_to_warp(raster)}"]
-    missing = describe_missing_place(raster)
+    if raster.georeferenced_by is not None:
+        return [f"The raster is georeferenced by {raster.georeferenced_by} only. {warp_hint(raster)}"]
+    missing = describe_missing_georeference(raster)
     return [] if missing is None else [missing]
 
 

@@ -68,7 +68,7 @@ class Inputs:
 def report_masks(readers: Iterable[MaskReader], progress: Progress) -> None:
     """Report how readers interpreted the values of masks, with warnings for likely errors."""
     for reader in readers:
-        for note in reader.described():
+        for note in reader.describe_values():
             progress.say(note)
         for warning in reader.warnings:
             progress.warn(warning)

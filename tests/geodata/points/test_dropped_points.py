@@ -188,6 +188,6 @@ def test_the_band_that_keeps_points_from_being_used_is_named(write_raster):
 
     said = describe_bands_without_data(on_band_2, {"a": info}, (1, 2, 3))
 
-    assert said.startswith("Where 2 of them lie, only band 2 has no data (its nodata value is 0)")
+    assert said.startswith("At 2 of them, only band 2 has no data (its nodata value is 0)")
     assert describe_bands_without_data(make_points("a", [3], [0], [0]), {"a": info}, (1, 2, 3)) == ""
     assert describe_bands_without_data(make_points("a", [], [], []), {"a": info}, (1, 2, 3)) == ""

@@ -14,7 +14,7 @@ import pytest
 
 from geoseg.errors import RasterError
 from geoseg.geodata.reading.identity import first_changed_file, raster_identity
-from geoseg.geodata.reading.rasters import describe_raster, files_behind
+from geoseg.geodata.reading.rasters import describe_raster, local_files
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -58,7 +58,7 @@ def test_a_virtual_raster_stands_for_its_sources_down_to_the_last(write_raster, 
     path = write_raster([[1, 2]], "a.tif")
     inner = write_vrt(tmp_path / "inner.vrt", "a.tif")
     outer = write_vrt(tmp_path / "outer.vrt", "inner.vrt")
-    assert files_behind(outer) == [path, inner, outer]
+    assert local_files(outer) == [path, inner, outer]
     before = raster_identity(outer)
     for changed in (path, inner, outer):
         touch(changed)
@@ -78,9 +78,7 @@ def test_a_mask_beside_a_raster_belongs_to_it(write_raster, tmp_path: Path) -> N
 def test_a_source_that_moved_is_named(tmp_path: Path, name: str) -> None:
     write_vrt(tmp_path / "gone.vrt", "moved/a.tif")
     write_vrt(tmp_path / "deep.vrt", "gone.vrt")
-    with pytest.raises(
-        RasterError, match=r"files that this virtual raster is made of are missing.*moved/a\.tif"
-    ):
+    with pytest.raises(RasterError, match=r"source files of this virtual raster are missing.*moved/a\.tif"):
         describe_raster(tmp_path / name)
 
 

@@ -66,7 +66,7 @@ def test_a_mask_must_lie_over_its_image(write_raster, legend) -> None:
     assert read_mask(same, legend, info).shape == (2, 2)
     with pytest.raises(RasterError, match=r"wide\.tif: wrong size"):
         read_mask(write_raster([[0, 1, 2], [0, 1, 2]], "wide.tif"), legend, info)
-    with pytest.raises(RasterError, match="another CRS"):
+    with pytest.raises(RasterError, match="wrong CRS"):
         read_mask(write_raster([[0, 1], [2, 0]], "crs.tif", crs="EPSG:32618"), legend, info)
 
 

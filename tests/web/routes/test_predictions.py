@@ -9,13 +9,13 @@ import pytest
 import rasterio
 from PIL import Image
 
-from geoseg.geodata.reading.opening import plain_files_welcome
+from geoseg.geodata.reading.opening import ignore_missing_georeference
 
 COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 
 
 def ids_of(path):
-    with plain_files_welcome(), rasterio.open(path) as dataset:
+    with ignore_missing_georeference(), rasterio.open(path) as dataset:
         return dataset.read(1)
 
 

@@ -184,7 +184,7 @@ def test_a_mask_that_does_not_lie_on_the_map_is_refused(scored, write_tiff, tmp_
     shifted = write_tiff(tmp_path / "shifted.tif", TRUTH, index=0.002)
     larger = write_tiff(tmp_path / "larger.tif", np.zeros((2, 4), np.uint8))
 
-    with pytest.raises(RasterError, match=r"shifted\.tif: another place or pixel size; .*up to 2 px away"):
+    with pytest.raises(RasterError, match=r"shifted\.tif: wrong position or pixel size; .*up to 2 px away"):
         scored(truth=shifted)
     with pytest.raises(RasterError, match=r"larger\.tif: wrong size; expected 2 x 3 px; got 2 x 4 px"):
         scored(truth=larger)

@@ -22,7 +22,7 @@ from geoseg.errors import RasterError
 from geoseg.geodata.outputs.atomic_files import whole_file
 from geoseg.geodata.outputs.file_kinds import RESULT_TAG, FileKind
 from geoseg.geodata.reading.grids import IDENTITY, RasterInfo
-from geoseg.geodata.reading.opening import plain_files_welcome
+from geoseg.geodata.reading.opening import ignore_missing_georeference
 
 _BLOCK_PX = 512
 _SMALLEST_BLOCK_PX = 128
@@ -144,7 +144,7 @@ def _stored(path: Path, info: RasterInfo, style: BandStyle) -> Iterator[BandWrit
 
 def _created(path: Path, info: RasterInfo, bands: int) -> DatasetWriter:
     place = {"transform": info.affine} if info.transform != IDENTITY else {}
-    with plain_files_welcome():
+    with ignore_missing_georeference():
         return rasterio.open(
             path,
             "w",
@@ -233,7 +233,7 @@ def _nearest(source: DatasetReader, window: Window, between: Affine) -> NDArray[
 
 
 def _reopened(path: Path) -> DatasetReader:
-    with plain_files_welcome():
+    with ignore_missing_georeference():
         return rasterio.open(path)
 
 

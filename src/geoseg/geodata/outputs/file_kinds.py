@@ -14,7 +14,7 @@ from typing import Any
 
 import rasterio
 
-from geoseg.geodata.reading.opening import plain_files_welcome
+from geoseg.geodata.reading.opening import ignore_missing_georeference
 
 MADE_BY = "GeoSeg-PointAI"
 """What style files, pictures and ONNX files say of who made them."""
@@ -53,7 +53,7 @@ def _raster(name: str, is_older: Callable[[rasterio.DatasetReader], bool]) -> Fi
     """Return a kind of GeoTIFF; ``is_older`` recognises files that lack the tag."""
 
     def is_own(path: Path) -> bool:
-        with plain_files_welcome(), rasterio.open(path) as dataset:
+        with ignore_missing_georeference(), rasterio.open(path) as dataset:
             result = dataset.tags().get(RESULT_TAG)
             return is_older(dataset) if result is None else bool(result == name)
 

@@ -23,7 +23,7 @@ from geoseg.domain.mapping.prediction import STEPS, Strip
 from geoseg.geodata.outputs.atomic_files import whole_file
 from geoseg.geodata.outputs.file_kinds import POLYGONS
 from geoseg.geodata.outputs.styles import write_polygon_style
-from geoseg.geodata.reading.grids import RasterInfo, moved
+from geoseg.geodata.reading.grids import RasterInfo, apply_affine
 from geoseg.geodata.reading.pixel_areas import pixel_areas_m2
 
 LAYER = "classes"
@@ -157,7 +157,7 @@ def polygon_table(
     """Return regions as polygons in the CRS of their raster: class id, class, pixels, square metres, mean confidence."""
     affine = info.affine
     outlines = np.array([region.outline() for region in regions], dtype=object)
-    placed = shapely.transform(outlines, lambda xy: np.column_stack(moved(affine, xy[:, 0], xy[:, 1])))
+    placed = shapely.transform(outlines, lambda xy: np.column_stack(apply_affine(affine, xy[:, 0], xy[:, 1])))
     if simplify_m:
         # Metres in the units of the CRS.
         step = simplify_m * math.hypot(affine.a, affine.d) / (info.resolution_m or 1)

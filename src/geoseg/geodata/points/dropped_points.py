@@ -19,7 +19,7 @@ from pyproj.exceptions import ProjError
 from geoseg.geodata.outputs.atomic_files import check_apart, check_output, whole_file
 from geoseg.geodata.outputs.file_kinds import DROPPED
 from geoseg.geodata.points.point_tables import PointTable
-from geoseg.geodata.reading.crs import way_between
+from geoseg.geodata.reading.crs import transformer_between
 
 LAYER = "dropped"
 
@@ -74,7 +74,7 @@ def _brought(
     if source is None or target is None:
         return nowhere, nowhere
     try:
-        way = way_between(source, target)
+        way = transformer_between(source, target)
     except ProjError:
         return nowhere, nowhere
     return (x, y) if way is None else way.transform(x, y)

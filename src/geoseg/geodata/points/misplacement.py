@@ -12,7 +12,7 @@ from pyproj.exceptions import CRSError, ProjError
 
 from geoseg.errors import PointsError
 from geoseg.geodata.points.point_places import is_on, to_pixels
-from geoseg.geodata.reading.crs import crs_name, way_between
+from geoseg.geodata.reading.crs import crs_name, transformer_between
 from geoseg.geodata.reading.grids import RasterInfo
 
 _Floats = NDArray[np.float64]
@@ -98,7 +98,7 @@ def _near_utm_zones(crs: str) -> list[str]:
 
 def _is_same(crs: str, other: str) -> bool:
     try:
-        return way_between(crs, other) is None
+        return transformer_between(crs, other) is None
     except ProjError:
         return False
 
@@ -134,7 +134,7 @@ def _in_crs(
 ) -> tuple[float, float, float, float] | None:
     """Return bounds in another CRS; None where they are the same or there is no way."""
     try:
-        way = way_between(source, target)
+        way = transformer_between(source, target)
         there = None if way is None else way.transform_bounds(*bounds)
     except (ProjError, CRSError):
         return None

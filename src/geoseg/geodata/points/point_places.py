@@ -13,7 +13,7 @@ from pyproj.exceptions import ProjError
 from geoseg.domain.points import Points
 from geoseg.errors import PointsError
 from geoseg.geodata.points.point_tables import GEOJSON_SUFFIXES, LON_LAT, PointTable
-from geoseg.geodata.reading.crs import crs_name, full_turn, to_same_orientation, way_between
+from geoseg.geodata.reading.crs import crs_name, transformer_between, wrap_x, x_period
 from geoseg.geodata.reading.rasters import RasterInfo
 
 _RASTER_HINT = "Give the raster its CRS (gdal_edit.py -a_srs EPSG:<code> RASTER)."
@@ -163,7 +163,7 @@ def _one_sided(table: PointTable, what: str, hint: str) -> PointsError:
 def _way(raster: RasterInfo, crs: str) -> Transformer | None:
     """Return the way from a raster's CRS to another, x before y; None if they are the same."""
     try:
-        return way_between(str(raster.crs), crs)
+        return transformer_between(str(raster.crs), crs)
     except ProjError as error:
         raise PointsError(
             "there is no way from the CRS of the points to that of the raster",
@@ -183,7 +183,7 @@ def to_map(raster: RasterInfo, row: _Floats, col: _Floats, *, crs: str | None) -
     if way is not None:
         x, y = way.transform(x, y)
     # A raster in 0 to 360 degrees has places that GeoJSON gives as negative.
-    return (to_same_orientation(x, -180, 360) if crs == LON_LAT and (np.abs(x) > 180).any() else x), y
+    return (wrap_x(x, -180, 360) if crs == LON_LAT and (np.abs(x) > 180).any() else x), y
 
 
 def to_pixels(raster: RasterInfo, x: _Floats, y: _Floats, *, crs: str | None) -> _Pair:
@@ -203,8 +203,8 @@ def to_pixels(raster: RasterInfo, x: _Floats, y: _Floats, *, crs: str | None) ->
     # Where a projection does not reach, PROJ says infinity; such a point lies on no raster.
     reached = np.isfinite(x) & np.isfinite(y)
     x, y = np.where(reached, x, np.nan), np.where(reached, y, np.nan)
-    turn = None if raster.crs is None else full_turn(raster.crs)
-    return raster.xy_to_rowcol(to_same_orientation(x, raster.bounds[0], turn), y)
+    turn = None if raster.crs is None else x_period(raster.crs)
+    return raster.xy_to_rowcol(wrap_x(x, raster.bounds[0], turn), y)
 
 
 def is_on(raster: RasterInfo, row: _Floats, col: _Floats) -> _Bools:

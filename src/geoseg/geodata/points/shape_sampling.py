@@ -123,8 +123,8 @@ def _in_pixels(shapes: NDArray[np.object_], raster: RasterInfo, crs: str | None)
         row, col = to_pixels(raster, xy[:, 0], xy[:, 1], crs=crs)
         return np.stack([col, row], axis=1)
 
-    moved: NDArray[np.object_] = shapely.transform(shapes, transform)
-    return moved
+    transformed: NDArray[np.object_] = shapely.transform(shapes, transform)
+    return transformed
 
 
 def _pixels_of(shape: BaseGeometry, raster: RasterInfo, *, count: int, rng: np.random.Generator) -> _Pixels:

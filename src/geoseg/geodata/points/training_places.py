@@ -54,9 +54,9 @@ def places_on(places: TrainingPlaces, info: RasterInfo, image: str) -> TrainingP
     """Return the places that lie on a raster; those in pixels under the name of a map's own."""
     inside = np.zeros(len(places.lon_lat), np.bool_)
     if info.crs is not None and len(inside):
-        moved = _warped(_LON_LAT, CRS.from_wkt(info.crs), places.lon_lat)
-        if moved is not None:
-            row, col = info.xy_to_rowcol(moved[:, 0], moved[:, 1])
+        transformed = _transform(_LON_LAT, CRS.from_wkt(info.crs), places.lon_lat)
+        if transformed is not None:
+            row, col = info.xy_to_rowcol(transformed[:, 0], transformed[:, 1])
             inside = (row >= -1) & (row < info.height) & (col >= -1) & (col < info.width)
     own = places.pixels.get(image)
     return replace(places, lon_lat=places.lon_lat[inside], pixels={} if own is None else {OF_THIS_MAP: own})
@@ -134,13 +134,13 @@ def _degrees(info: RasterInfo, points: Points) -> _Floats | None:
     if info.crs is None:
         return None
     x, y = info.rowcol_to_xy(points.row, points.col)
-    return _warped(CRS.from_wkt(info.crs), _LON_LAT, np.column_stack([x, y]))
+    return _transform(CRS.from_wkt(info.crs), _LON_LAT, np.column_stack([x, y]))
 
 
-def _warped(source: CRS, target: CRS, places: _Floats) -> _Floats | None:
+def _transform(source: CRS, target: CRS, places: _Floats) -> _Floats | None:
     try:
         x, y = warp_points(source, target, places[:, 0].tolist(), places[:, 1].tolist())
     except (RasterioError, CPLE_BaseError):
         return None
-    moved = np.column_stack([x, y]).astype(np.float64)
-    return moved if np.isfinite(moved).all() else None
+    transformed = np.column_stack([x, y]).astype(np.float64)
+    return transformed if np.isfinite(transformed).all() else None

@@ -1,4 +1,4 @@
-"""Which bands have no data where points lie on pixels that are not valid."""
+"""Find the bands without data at points on invalid pixels."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from geoseg.domain.windows import Window
 from geoseg.geodata.reading.grids import RasterInfo
 from geoseg.geodata.reading.rasters import Raster, open_raster
 
-_MOST_LOOKED_AT = 2_000
+_MAX_SAMPLED = 2_000
 
 
 def describe_bands_without_data(
     points: Points, rasters: Mapping[str, RasterInfo], bands: Sequence[int]
 ) -> str:
-    """Return a sentence on the bands that alone keep points from being used; an empty text if there are none.
+    """Return a sentence on bands that make points unusable although other bands have data; "" if there are none.
 
     Args:
-        points: Points on pixels that are not valid.
+        points: Points on invalid pixels.
         rasters: The rasters by image name.
-        bands: The bands that are used, from 1.
+        bands: The used bands, 1-based.
     """
     if len(bands) < 2 or not len(points):
         return ""
-    looked_at = points.take(np.unique(np.linspace(0, len(points) - 1, _MOST_LOOKED_AT).astype(np.intp)))
-    looked_at = looked_at if len(points) > _MOST_LOOKED_AT else points
+    sample = points.take(np.unique(np.linspace(0, len(points) - 1, _MAX_SAMPLED).astype(np.intp)))
+    sample = sample if len(points) > _MAX_SAMPLED else points
     without = Counter[tuple[int, ...]]()
-    for image in np.unique(looked_at.image).tolist():
-        own = looked_at.on_image(image)
+    for image in np.unique(sample.image).tolist():
+        own = sample.on_image(image)
         without.update(_bands_without_data(own, rasters[image], bands))
     without.pop(tuple(bands), None)
     if not without:
         return ""
     found, count = without.most_common(1)[0]
-    nodata = rasters[str(looked_at.image[0])].nodata
+    nodata = rasters[str(sample.image[0])].nodata
     value = "" if nodata is None else f" (its nodata value is {nodata:g})"
     named = f"band {found[0]} has" if len(found) == 1 else f"bands {', '.join(map(str, found))} have"
-    whole = f"{count:,} of them" if looked_at is points else f"{count / len(looked_at):.0%} of them"
+    whole = f"{count:,} of them" if sample is points else f"{count / len(sample):.0%} of them"
     return (
-        f"Where {whole} lie{'s' if count == 1 else ''}, only {named} no data{value}: "
-        "without it, or if the value were not declared as nodata, they would be kept."
+        f"At {whole}, only {named} no data{value}. "
+        "Leave out these bands, or remove the nodata declaration, to keep the points."
     )
 
 

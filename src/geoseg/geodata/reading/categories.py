@@ -1,4 +1,4 @@
-"""Name the classes of a raster in the files that GDAL and QGIS read: a tag, and a sidecar."""
+"""Read and write class names of a raster for GDAL and QGIS: a dataset tag and a PAM sidecar."""
 
 from __future__ import annotations
 
@@ -34,13 +34,12 @@ def color_table(legend: Legend) -> dict[int, tuple[int, int, int, int]]:
 
 
 def class_names(dataset: DatasetReader, path: Path) -> dict[int, str]:
-    """Return the class name of each value where the file names its classes, else nothing.
+    """Return the class name of each value; empty if the file has no class names.
 
-    Read are our own tag, and the category names or the raster attribute table that GDAL and QGIS keep in
-    ``.aux.xml`` or in a VRT.
+    Sources are the tag of this package, and the category names or raster attribute table in ``.aux.xml`` or a VRT.
 
     Raises:
-        LegendError: Our own tag is damaged.
+        LegendError: The tag is damaged.
     """
     tag = dataset.tags().get(CLASS_NAMES_TAG)
     if tag is not None:
@@ -62,7 +61,7 @@ def _names_of_tag(tag: str, where: object) -> dict[int, str]:
 
 
 def _names_of_xml(path: Path) -> dict[int, str]:
-    """Return the category names of the first band, else the names of its raster attribute table."""
+    """Return the category names of the first band, or else the names in its raster attribute table."""
     try:
         root = ET.fromstring(path.read_bytes())
     except (OSError, ET.ParseError):
@@ -93,9 +92,10 @@ def _names_of_table(table: ET.Element) -> dict[int, str]:
 def legend_of_names(
     names: Mapping[int, str], colors: Mapping[int, tuple[int, int, int, int]] | None
 ) -> tuple[Legend | None, NDArray[np.uint8]]:
-    """Return the legend of named values, and the class id of each value 0..255 (255 where it has no name).
+    """Return a legend from value names, and the class id of each value 0..255 (255 for values without a name).
 
-    Classes are numbered in the order of their values; values of one name are one class. Without names there is no legend.
+    Class ids follow the order of the values. Values with the same name form one class. Without names the legend is
+    None.
     """
     table = np.full(UNLABELLED + 1, UNLABELLED, np.uint8)
     by_name: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""Coordinate reference systems: their names in messages, the ways between them, and where they repeat."""
+"""Coordinate reference systems: names for messages, transformations, and the period of x around the Earth."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError, ProjError
 
-_LONGEST_NAME = 60
+_MAX_NAME_LENGTH = 60
 _CYLINDRICAL = (
     "mercator",
     "equidistant cylindrical",
@@ -25,10 +25,10 @@ Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def crs_name(crs: object) -> str:
-    """Return the name and code of a CRS, such as "WGS 84 / UTM zone 17N (EPSG:32617)", for messages.
+    """Return the name and code of a CRS for messages, such as "WGS 84 / UTM zone 17N (EPSG:32617)".
 
     Args:
-        crs: A CRS object, WKT, a PROJ string or a code; what is none is named by its first words.
+        crs: A CRS object, WKT, a PROJ string or a code. An invalid text is returned shortened.
     """
     if not crs:
         return "none"
@@ -41,15 +41,17 @@ def crs_name(crs: object) -> str:
     return f"{name} ({':'.join(authority)})" if authority else name
 
 
-def way_between(source: str, target: str) -> Transformer | None:
-    """Return the way from one CRS to another, x before y; None if they are the same, as two local ones may be.
+def transformer_between(source: str, target: str) -> Transformer | None:
+    """Return the transformer from one CRS to another, in x, y order; None if they are the same.
+
+    Two local CRS are the same if name and units are equal.
 
     Raises:
-        ProjError: There is no way, or one of them is no CRS.
+        ProjError: There is no transformation, or one of them is not a CRS.
     """
     first, second = CRS.from_user_input(source), CRS.from_user_input(target)
     if first.is_engineering and second.is_engineering:
-        # PROJ takes any two sites for one and the same.
+        # PROJ treats any two local CRS as equal.
         if _local_key(first) == _local_key(second):
             return None
         raise ProjError(f"{first.name} and {second.name} are local")
@@ -59,8 +61,8 @@ def way_between(source: str, target: str) -> Transformer | None:
 
 
 @lru_cache(maxsize=16)
-def full_turn(crs: str) -> float | None:
-    """Return after how much x the Earth repeats itself: 360 in degrees, 40,075,017 in Web Mercator; None where it does not."""
+def x_period(crs: str) -> float | None:
+    """Return the period of x: 360 in degrees, 40,075,017 in Web Mercator; None if x is not periodic."""
     found = CRS.from_user_input(crs)
     if found.is_geographic:
         radians = float(found.axis_info[0].unit_conversion_factor)
@@ -68,22 +70,22 @@ def full_turn(crs: str) -> float | None:
     method = "" if found.coordinate_operation is None else found.coordinate_operation.method_name.lower()
     if not any(word in method for word in _CYLINDRICAL) or any(word in method for word in _NOT_CYLINDRICAL):
         return None
-    return _measured_turn(found)
+    return _measured_period(found)
 
 
-def to_same_orientation(x: NDArray[np.float64], left: float, turn: float | None) -> NDArray[np.float64]:
-    """Return x moved by whole turns to where it is at least ``left`` and less than a turn further."""
+def wrap_x(x: NDArray[np.float64], left: float, turn: float | None) -> NDArray[np.float64]:
+    """Shift x by whole periods to the range from ``left`` to ``left`` + ``turn``."""
     return x if turn is None else x - turn * np.floor((x - left) / turn)
 
 
 def _local_key(crs: CRS) -> tuple[str, list[float]]:
-    """Return what tells local CRS apart. Formats lose their datum and the names of their axes."""
+    """Return name and units, which distinguish local CRS. File formats lose their datum and axis names."""
     name = crs.name.strip().lower()
     units = [axis.unit_conversion_factor for axis in crs.axis_info[:2]]
     return ("" if name in _NAMELESS else name), units
 
 
-def _measured_turn(crs: CRS) -> float | None:
+def _measured_period(crs: CRS) -> float | None:
     base = crs.geodetic_crs
     if base is None:
         return None
@@ -92,7 +94,7 @@ def _measured_turn(crs: CRS) -> float | None:
         x, _ = Transformer.from_crs(base, crs, always_xy=True).transform(steps, 0 * steps)
     except ProjError:
         return None
-    # The median: between two of the places may lie the edge of the map.
+    # Use the median, because the edge of the map may lie between two of the longitudes.
     a_turn = 2 * math.pi / float(base.axis_info[0].unit_conversion_factor)
     turn = abs(float(np.median(np.diff(x)))) * a_turn
     return turn if math.isfinite(turn) and turn > 0 else None
@@ -100,4 +102,4 @@ def _measured_turn(crs: CRS) -> float | None:
 
 def _shortened(text: str) -> str:
     text = " ".join(text.split()) or "unnamed"
-    return text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 3] + "..."
+    return text if len(text) <= _MAX_NAME_LENGTH else text[: _MAX_NAME_LENGTH - 3] + "..."

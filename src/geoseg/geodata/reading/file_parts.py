@@ -1,4 +1,4 @@
-"""Refuse images whose files have so many parts, or such texts, that opening them takes minutes or gigabytes."""
+"""Reject image files with too many parts or too large texts, which take minutes or gigabytes to open."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import BinaryIO, NoReturn
 from geoseg.errors import RasterError
 from geoseg.geodata.reading.image_formats import ImageKind
 
-_MOST_DIRECTORIES = 1000
-# GDAL's time grows with the square of the items: a second for this much.
-_MOST_METADATA_BYTES = 256 * 1024
-_MOST_PARTS = 1000
-_PARTS_A_BYTE = 1 / 1024
-# libpng unpacks up to 8 MB of each and keeps them.
-_MOST_PACKED_TEXTS = 16
+_MAX_DIRECTORIES = 1000
+# The time of GDAL grows with the square of the size: about a second for this limit.
+_MAX_METADATA_BYTES = 256 * 1024
+_MAX_PARTS = 1000
+_PARTS_PER_BYTE = 1 / 1024
+# libpng unpacks up to 8 MB of each and keeps it in memory.
+_MAX_PACKED_TEXTS = 16
 _PACKED_TEXTS = {b"zTXt", b"iTXt", b"iCCP"}
 
 _SUB_DIRECTORIES, _METADATA = 330, 42112
@@ -28,7 +28,7 @@ _JPEG_WITHOUT_LENGTH = {0x01, *range(0xD0, 0xDA)}
 
 @dataclass(frozen=True)
 class _Entry:
-    """An entry of a TIFF's directory: what is behind ``count`` values of ``type``, and where its value field is."""
+    """An entry of a TIFF directory: ``count`` values of ``type``; ``field_at`` is the offset of its value field."""
 
     tag: int
     type: int
@@ -38,26 +38,26 @@ class _Entry:
 
 @dataclass(frozen=True)
 class _Layout:
-    """How numbers are written in a TIFF: byte order, and formats of a directory's size, an offset and an entry."""
+    """Number formats of a TIFF: byte order, struct codes of a directory size and of an offset."""
 
     order: str
     size: str
     offset: str
 
     def read(self, file: BinaryIO, at: int, code: str) -> tuple[int, ...]:
-        """Read numbers at a place; struct.error where the file ends."""
+        """Read numbers at an offset; raise struct.error at the end of the file."""
         file.seek(at)
         whole = struct.Struct(self.order + code)
         return whole.unpack(file.read(whole.size))
 
 
 def check_parts(path: Path, kind: ImageKind) -> None:
-    """Refuse a file of too many directories, chunks or segments, or of too long or too many packed texts.
+    """Reject a file with too many directories, chunks or segments, or with too much text.
 
-    What is damaged is left to be found by who decodes it.
+    Damage is not checked here; the decoder reports it.
 
     Raises:
-        RasterError: It is such a file.
+        RasterError: The file exceeds a limit.
     """
     check = {"tif": _check_tiff, "png": _check_png, "jpg": _check_jpeg}[kind]
     with path.open("rb") as file:
@@ -79,27 +79,27 @@ def _check_tiff(file: BinaryIO, path: Path) -> None:
         if at == 0 or at in seen:
             continue
         seen.add(at)
-        if len(seen) > _MOST_DIRECTORIES:
-            _refuse(path, f"more than {_MOST_DIRECTORIES:,} directories")
+        if len(seen) > _MAX_DIRECTORIES:
+            _reject(path, f"more than {_MAX_DIRECTORIES:,} directories")
         waiting += _following(file, layout, at, path=path)
 
 
 def _following(file: BinaryIO, layout: _Layout, at: int, *, path: Path) -> list[int]:
-    """Return where the directories are that a directory leads to."""
+    """Return the offsets of the next directory and the sub-directories of a directory."""
     found = list[int]()
     try:
         for entry in _entries(file, layout, at):
-            if entry.tag == _METADATA and entry.count > _MOST_METADATA_BYTES:
-                _refuse(path, f"{entry.count:,} bytes of metadata")
+            if entry.tag == _METADATA and entry.count > _MAX_METADATA_BYTES:
+                _reject(path, f"{entry.count:,} bytes of metadata")
             if entry.tag == _SUB_DIRECTORIES:
-                if entry.count > _MOST_DIRECTORIES:
-                    _refuse(path, f"{entry.count:,} directories in one")
+                if entry.count > _MAX_DIRECTORIES:
+                    _reject(path, f"{entry.count:,} directories in one")
                 found += _offsets(file, layout, entry)
         (count,) = layout.read(file, at, layout.size)
         link = at + struct.calcsize(layout.size) + count * _entry_bytes(layout)
         found += layout.read(file, link, layout.offset)
     except (struct.error, OSError, ValueError):
-        pass  # it ends here, or points past what a file can be
+        pass  # the file ends here, or an offset is out of range
     return found
 
 
@@ -111,7 +111,7 @@ def _entries(file: BinaryIO, layout: _Layout, at: int) -> Iterator[_Entry]:
     (count,) = layout.read(file, at, layout.size)
     start = at + struct.calcsize(layout.size)
     width = struct.calcsize(layout.offset)
-    # A directory of BigTIFF may say any number; libtiff takes no more.
+    # BigTIFF allows any number of entries; libtiff reads at most this many.
     for place in range(start, start + min(count, 65_535) * _entry_bytes(layout), _entry_bytes(layout)):
         tag, kind, values = layout.read(file, place, "HH" + layout.offset)
         yield _Entry(tag, kind, values, place + 4 + width)
@@ -126,33 +126,35 @@ def _offsets(file: BinaryIO, layout: _Layout, entry: _Entry) -> tuple[int, ...]:
 
 
 def _check_png(file: BinaryIO, path: Path) -> None:
-    most = _most_parts(path)
+    most = _max_parts(path)
     file.seek(8)
     parts = packed = 0
     while len(header := file.read(8)) == 8:
         length, kind = struct.unpack(">I4s", header)
         parts, packed = parts + 1, packed + (kind in _PACKED_TEXTS)
-        if parts > most or packed > _MOST_PACKED_TEXTS:
-            _refuse(path, f"more than {parts - 1:,} chunks, {packed:,} of packed text")
+        if parts > most or packed > _MAX_PACKED_TEXTS:
+            _reject(path, f"more than {parts - 1:,} chunks, {packed:,} of packed text")
         file.seek(length + 4, 1)
 
 
 def _check_jpeg(file: BinaryIO, path: Path) -> None:
-    most, parts = _most_parts(path), 0
+    most, parts = _max_parts(path), 0
     file.seek(2)
     while len(marker := file.read(2)) == 2 and marker[0] == 0xFF and marker[1] != _JPEG_SCAN:
         parts += 1
         if parts > most:
-            _refuse(path, f"more than {most:,} segments")
+            _reject(path, f"more than {most:,} segments")
         if marker[1] == 0xFF:
             file.seek(-1, 1)
         elif marker[1] not in _JPEG_WITHOUT_LENGTH:
             file.seek(max(2, int.from_bytes(file.read(2), "big")) - 2, 1)
 
 
-def _most_parts(path: Path) -> int:
-    return _MOST_PARTS + int(path.stat().st_size * _PARTS_A_BYTE)
+def _max_parts(path: Path) -> int:
+    return _MAX_PARTS + int(path.stat().st_size * _PARTS_PER_BYTE)
 
 
-def _refuse(path: Path, got: str) -> NoReturn:
-    raise RasterError("the image's file is made of too many parts", where=path, got=got)
+def _reject(path: Path, got: str) -> NoReturn:
+    raise RasterError(
+        "the image file has too many parts", where=path, got=got, hint="Write it again with GDAL."
+    )

@@ -1,4 +1,4 @@
-"""Grids of pixels on the ground: what a raster is, and whether two rasters lie on the same grid."""
+"""Describe the pixel grid of a raster on the ground, and compare the grids of rasters."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from rasterio.warp import transform as warp_points
 from geoseg.errors import RasterError
 from geoseg.geodata.reading.crs import crs_name
 
-_Places = tuple[NDArray[np.float64], NDArray[np.float64]]
+_Coords = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
 _GRID_TOLERANCE_PX = 1e-3
 _CRS_TOLERANCE_PX = 1e-2
-_TRUE_TO_SCALE = 0.01
+_SCALE_TOLERANCE = 0.01
 _WGS84_RADIUS_M, _WGS84_E2 = 6378137.0, 0.00669437999014
 
 
 @dataclass(frozen=True)
 class RasterInfo:
-    """What a raster is, without its pixels.
+    """Description of a raster without its pixels.
 
     Attributes:
         path: The file.
         height: Rows of pixels.
         width: Columns of pixels.
         bands: Bands of data, without an alpha band; a palette counts as red, green and blue.
-        dtype: NumPy name of the type that holds every band.
+        dtype: NumPy name of the common type of all bands.
         crs: Coordinate reference system as WKT; None without one.
         transform: Affine a, b, c, d, e, f from pixel corners (col, row) to x, y.
         resolution_m: Ground size of a pixel in metres, at the centre of the raster; None without a CRS.
-        nodata: Value that stands for no data, if the file names one.
-        placed_by: What places the pixels where no transform does, so that the raster must be warped first: "ground
-            control points", "RPCs" or "a geolocation array"; None for every other raster.
+        nodata: The nodata value, if the file declares one.
+        georeferenced_by: Georeference without a transform, so that the raster must be warped first: "ground control points",
+            "RPCs" or "a geolocation array"; None for all other rasters.
     """
 
     path: Path
@@ -54,64 +54,64 @@ class RasterInfo:
     transform: tuple[float, float, float, float, float, float]
     resolution_m: float | None
     nodata: float | None
-    placed_by: str | None = None
+    georeferenced_by: str | None = None
 
     @property
     def affine(self) -> Affine:
-        """The transform, as something to multiply with."""
+        """The transform as an Affine object."""
         return Affine(*self.transform)
 
     @property
     def is_georeferenced(self) -> bool:
-        """Whether the pixels have places: a CRS, or a transform of their own."""
+        """Whether the raster has a CRS or a geotransform."""
         return self.crs is not None or self.transform != IDENTITY
 
     @property
     def bounds(self) -> tuple[float, float, float, float]:
         """Left, bottom, right and top of the raster in its CRS."""
-        x, y = moved(self.affine, *_corners(self))
+        x, y = apply_affine(self.affine, *_corners(self))
         return float(x.min()), float(y.min()), float(x.max()), float(y.max())
 
-    def xy_to_rowcol(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> _Places:
-        """Return rows and columns of map coordinates in the raster's CRS; any shape.
+    def xy_to_rowcol(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> _Coords:
+        """Convert map coordinates in the CRS of the raster to rows and columns; any shape.
 
-        (0, 0) is the centre of the first pixel. Rounded to 6 decimals, so that a point on a pixel's
-        centre is there exactly.
+        (0, 0) is the centre of the first pixel. The result is rounded to 6 decimals, so that a point at a pixel centre
+        has exact whole numbers.
         """
-        col, row = moved(~self.affine, np.asarray(x, np.float64), np.asarray(y, np.float64))
+        col, row = apply_affine(~self.affine, np.asarray(x, np.float64), np.asarray(y, np.float64))
         return np.round(row - 0.5, 6), np.round(col - 0.5, 6)
 
-    def rowcol_to_xy(self, row: NDArray[np.float64], col: NDArray[np.float64]) -> _Places:
-        """Return map coordinates, in the raster's CRS, of rows and columns counted from pixel centres."""
-        return moved(self.affine, np.asarray(col, np.float64) + 0.5, np.asarray(row, np.float64) + 0.5)
+    def rowcol_to_xy(self, row: NDArray[np.float64], col: NDArray[np.float64]) -> _Coords:
+        """Convert rows and columns, counted from pixel centres, to map coordinates in the CRS of the raster."""
+        return apply_affine(self.affine, np.asarray(col, np.float64) + 0.5, np.asarray(row, np.float64) + 0.5)
 
 
-def describe_missing_place(info: RasterInfo) -> str | None:
-    """Return a sentence on what a raster lacks to have a place on the ground; None if it lacks nothing."""
+def describe_missing_georeference(info: RasterInfo) -> str | None:
+    """Return a warning if a raster has no CRS or no geotransform, else None."""
     name, has_transform = info.path.name, info.transform != IDENTITY
     if info.crs is not None and has_transform:
         return None
     hint = f"If you know it, declare it: gdal_edit.py -a_srs EPSG:<code> {name}"
     if info.crs is not None:
-        return f"{name} has a CRS but no geotransform: its maps lie at the origin of the CRS, not where the land is."
+        return f"{name} has a CRS but no geotransform: its maps lie at the origin of the CRS, not at their true position."
     if has_transform:
-        return f"{name} has no CRS: its maps have none either, and no areas. {hint}"
-    return f"{name} has no CRS and no geotransform: its maps have no place on the ground, and no areas."
+        return f"{name} has no CRS: its maps have no CRS and no areas either. {hint}"
+    return f"{name} has no CRS and no geotransform: its maps are not georeferenced and have no areas."
 
 
-def moved(affine: Affine, x: NDArray[np.float64], y: NDArray[np.float64]) -> _Places:
-    """Return ``affine`` applied to places x, y of any shape."""
+def apply_affine(affine: Affine, x: NDArray[np.float64], y: NDArray[np.float64]) -> _Coords:
+    """Apply ``affine`` to coordinates x, y of any shape."""
     return affine.a * x + affine.b * y + affine.c, affine.d * x + affine.e * y + affine.f
 
 
 def ground_steps_m(info: RasterInfo) -> tuple[float, float] | None:
-    """Return the ground length in metres of one step down a row and one along a column, at the centre.
+    """Return the ground size in metres of a pixel at the centre, along rows and along columns.
 
-    A projection that is true to scale within 1 % counts in its own units; others (degrees, Web
-    Mercator far from the equator) are measured on the WGS 84 ellipsoid.
+    If the scale error of a projection is within 1 %, use its own units. Otherwise (degrees, Web Mercator far from the
+    equator) measure on the WGS 84 ellipsoid.
 
     Returns:
-        Metres per row and metres per column; None without a CRS, or where they cannot be told.
+        Metres per row and metres per column; None without a CRS, or if they cannot be determined.
     """
     if info.crs is None:
         return None
@@ -120,26 +120,26 @@ def ground_steps_m(info: RasterInfo) -> tuple[float, float] | None:
     measured = _measured_steps(info, crs)
     if measured is None or nominal is None:
         return measured or nominal
-    faithful = all(abs(m / n - 1) <= _TRUE_TO_SCALE for m, n in zip(measured, nominal, strict=True))
-    return nominal if faithful else measured
+    is_true_to_scale = all(abs(m / n - 1) <= _SCALE_TOLERANCE for m, n in zip(measured, nominal, strict=True))
+    return nominal if is_true_to_scale else measured
 
 
 def with_resolution(info: RasterInfo) -> RasterInfo:
-    """Return ``info`` with its ground resolution worked out: the geometric mean of its two steps."""
+    """Return ``info`` with its ground resolution: the geometric mean of the pixel's two sides."""
     steps = ground_steps_m(info)
-    # Twelve digits: the product of a square pixel's sides must give that side back.
+    # Round to 12 digits, so that a square pixel gets exactly its side.
     return replace(info, resolution_m=float(f"{math.sqrt(steps[0] * steps[1]):.12g}") if steps else None)
 
 
 def resampled_grid(info: RasterInfo, resolution_m: float) -> tuple[RasterInfo, float, float]:
-    """Lay a grid of square pixels of another ground size over a raster, with the same first corner.
+    """Return a grid of square pixels of another ground size over a raster, with the same upper left corner.
 
     Args:
         info: The raster.
         resolution_m: Ground size of the new pixels in metres, > 0.
 
     Returns:
-        The new grid, and how many of the raster's rows and columns one of its pixels spans.
+        The new grid, and the number of source rows and source columns per pixel.
 
     Raises:
         RasterError: The raster has no CRS, or the size is not a positive number.
@@ -151,11 +151,11 @@ def resampled_grid(info: RasterInfo, resolution_m: float) -> tuple[RasterInfo, f
             where=info.path,
             expected="a coordinate reference system",
             got="none",
-            hint="Give the file its CRS (gdal_edit.py -a_srs EPSG:...), or leave out the resampling.",
+            hint="Assign a CRS (gdal_edit.py -a_srs EPSG:...), or leave out the resampling.",
         )
     if not (math.isfinite(resolution_m) and resolution_m > 0):
         raise RasterError(
-            "no such ground resolution", where=info.path, expected="metres, > 0", got=resolution_m
+            "invalid ground resolution", where=info.path, expected="metres, > 0", got=resolution_m
         )
     rows, cols = resolution_m / steps[0], resolution_m / steps[1]
     grid = replace(
@@ -169,26 +169,26 @@ def resampled_grid(info: RasterInfo, resolution_m: float) -> tuple[RasterInfo, f
 
 
 def check_same_grid(info: RasterInfo, like: RasterInfo) -> None:
-    """Refuse a raster that does not lie pixel on pixel over another.
+    """Check that two rasters have the same pixel grid.
 
-    Places are compared only where both rasters have them.
+    Compare positions only if both rasters are georeferenced.
 
     Raises:
-        RasterError: Another size, another CRS, or a transform off by more than 1/1000 pixel.
+        RasterError: The size or CRS differs, or the transforms differ by more than 1/1000 pixel.
     """
     size, like_size = f"{info.height} x {info.width} px", f"{like.height} x {like.width} px"
-    hint = f"It must lie pixel on pixel over {like.path}."
+    hint = f"It must have the same pixel grid as {like.path}."
     if size != like_size:
         raise RasterError("wrong size", where=info.path, expected=like_size, got=size, hint=hint)
     if not (info.is_georeferenced and like.is_georeferenced):
         return
     if info.crs and like.crs and not same_crs(info.crs, like):
         names = [crs_name(crs) for crs in (like.crs, info.crs)]
-        raise RasterError("another CRS", where=info.path, expected=names[0], got=names[1], hint=hint)
+        raise RasterError("wrong CRS", where=info.path, expected=names[0], got=names[1], hint=hint)
     shift = _shift_px(~like.affine @ info.affine, info)
     if not shift <= _GRID_TOLERANCE_PX:
         raise RasterError(
-            "another place or pixel size",
+            "wrong position or pixel size",
             where=info.path,
             expected=f"transform {like.transform}",
             got=f"{info.transform}, up to {shift:.3g} px away",
@@ -197,21 +197,21 @@ def check_same_grid(info: RasterInfo, like: RasterInfo) -> None:
 
 
 def same_crs(crs: str, like: RasterInfo) -> bool:
-    """Tell whether a CRS (WKT) puts the corners of ``like`` where its own CRS does, to 1/100 pixel."""
+    """Return whether a CRS (WKT) gives the corners of ``like`` the same position as its own CRS, to 1/100 pixel."""
     if like.crs is None:
         return False
     own, other = CRS.from_wkt(like.crs), CRS.from_wkt(crs)
     if own == other:
         return True
-    elsewhere = _warped(own, other, moved(like.affine, *_corners(like)))
+    elsewhere = _transform(own, other, apply_affine(like.affine, *_corners(like)))
     if elsewhere is None:
         return False
-    cols, rows = moved(~like.affine, *elsewhere)
+    cols, rows = apply_affine(~like.affine, *elsewhere)
     was_cols, was_rows = _corners(like)
     return bool(np.hypot(cols - was_cols, rows - was_rows).max() <= _CRS_TOLERANCE_PX)
 
 
-def _corners(info: RasterInfo) -> _Places:
+def _corners(info: RasterInfo) -> _Coords:
     cols = np.array([0, info.width, 0, info.width], np.float64)
     rows = np.array([0, 0, info.height, info.height], np.float64)
     return cols, rows
@@ -219,7 +219,7 @@ def _corners(info: RasterInfo) -> _Places:
 
 def _shift_px(between: Affine, info: RasterInfo) -> float:
     cols, rows = _corners(info)
-    moved_cols, moved_rows = moved(between, cols, rows)
+    moved_cols, moved_rows = apply_affine(between, cols, rows)
     return float(np.hypot(moved_cols - cols, moved_rows - rows).max())
 
 
@@ -229,7 +229,7 @@ def _nominal_steps(transform: Affine, crs: CRS) -> tuple[float, float] | None:
     try:
         metres = crs.linear_units_factor[1]
     except (RasterioError, CRSError):
-        return None  # a CRS without a length unit, such as a geocentric or local one
+        return None  # a CRS without a length unit, such as a local one
     return math.hypot(transform.b, transform.e) * metres, math.hypot(transform.a, transform.d) * metres
 
 
@@ -237,7 +237,7 @@ def _measured_steps(info: RasterInfo, crs: CRS) -> tuple[float, float] | None:
     middle_col, middle_row = info.width / 2, info.height / 2
     cols = middle_col + np.array([0, 0, -0.5, 0.5])
     rows = middle_row + np.array([-0.5, 0.5, 0, 0])
-    degrees = _warped(crs, CRS.from_epsg(4326), moved(info.affine, cols, rows))
+    degrees = _transform(crs, CRS.from_epsg(4326), apply_affine(info.affine, cols, rows))
     if degrees is None:
         return None
     lon, lat = degrees
@@ -246,7 +246,7 @@ def _measured_steps(info: RasterInfo, crs: CRS) -> tuple[float, float] | None:
 
 
 def _ellipsoid_m(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> float:
-    """Return the distance in metres of two near places, from the radii of curvature at their middle."""
+    """Return the distance in metres of two close positions, from the radii of curvature at their midpoint."""
     middle = math.radians(float(lat.mean()))
     root = math.sqrt(1 - _WGS84_E2 * math.sin(middle) ** 2)
     north = math.radians(float(lat[1] - lat[0])) * _WGS84_RADIUS_M * (1 - _WGS84_E2) / root**3
@@ -255,10 +255,10 @@ def _ellipsoid_m(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> float:
     return math.hypot(north, east)
 
 
-def _warped(source: CRS, target: CRS, places: _Places) -> _Places | None:
+def _transform(source: CRS, target: CRS, places: _Coords) -> _Coords | None:
     try:
         out_x, out_y = warp_points(source, target, list(places[0]), list(places[1]))
     except (RasterioError, CPLE_BaseError):
-        return None  # a local CRS has no way to others; the callers have an answer for that
+        return None  # a local CRS has no transformation to others; the callers handle this
     out = np.array([out_x, out_y], np.float64)
     return (out[0], out[1]) if np.isfinite(out).all() else None

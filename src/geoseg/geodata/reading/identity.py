@@ -1,4 +1,4 @@
-"""The identity of a raster: what tells it and its present content from others."""
+"""Identify a raster and the current state of its files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.request import Request, build_opener
 
 from geoseg.geodata.reading.opening import remote_url
-from geoseg.geodata.reading.sources import files_behind, sources_behind
+from geoseg.geodata.reading.sources import local_files, source_names
 
 Identity = list[list[str | int | None]]
 
@@ -15,28 +15,27 @@ _TIMEOUT_S = 30
 
 
 def raster_identity(path: Path) -> Identity:
-    """Return an entry for every file that a raster's pixels come from, in a fixed order; JSON values.
+    """Return an entry for each file that a raster reads pixels from, in a fixed order; JSON values.
 
-    For files of this machine these are path, size and time of the last change in nanoseconds; for files read over
-    HTTP address, ETag, Last-Modified and length, None where the server does not tell. A virtual raster (VRT) stands
-    for its sources too, down to the last.
+    A local file gives path, size and modification time in nanoseconds. A file read over HTTP gives URL, ETag,
+    Last-Modified and length, None for each missing header. A virtual raster (VRT) includes its sources, recursively.
 
     Raises:
         RasterError: The raster cannot be opened.
     """
-    names = sources_behind(path)
+    names = source_names(path)
     urls = sorted({url for url in map(_url_of, names) if url is not None})
-    files = [(str(file.resolve()), file.stat()) for file in files_behind(path, names)]
+    files = [(str(file.resolve()), file.stat()) for file in local_files(path, names)]
     local: Identity = [[name, state.st_size, state.st_mtime_ns] for name, state in files]
     return [*local, *(_of_url(url) for url in urls)]
 
 
 def first_changed_file(before: Identity, now: Identity) -> str | None:
-    """Return the path or address of the first file in which two identities of a raster differ, or None.
+    """Return the path or URL of the first file that differs between two identities of a raster, or None.
 
-    Files that changed or are gone come first, then those that were added.
+    Changed and missing files come first, then added ones.
     """
-    differing = [one for one in before if one not in now] + [one for one in now if one not in before]
+    differing = [file for file in before if file not in now] + [file for file in now if file not in before]
     return str(differing[0][0]) if differing else None
 
 
@@ -46,7 +45,7 @@ def _url_of(name: str) -> str | None:
 
 def _of_url(url: str) -> list[str | int | None]:
     try:
-        # An opener of its own: the shared one keeps the proxies of the first call in the process.
+        # The shared opener would keep the proxies of the first call in the process, so build a new one.
         with build_opener().open(Request(url, method="HEAD"), timeout=_TIMEOUT_S) as answer:
             head = answer.headers
     except (OSError, HTTPException):

@@ -1,4 +1,4 @@
-"""Check images of strangers by their headers, before anything of them is decoded."""
+"""Check the headers of uploaded images before decoding."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from geoseg.errors import RasterError
 from geoseg.geodata.reading.file_parts import check_parts
 from geoseg.geodata.reading.grids import IDENTITY
 from geoseg.geodata.reading.image_formats import ImageKind, driver_of, sniff, sniff_file
-from geoseg.geodata.reading.opening import plain_files_welcome
+from geoseg.geodata.reading.opening import ignore_missing_georeference
 
 __all__ = ["ForeignImageError", "ImageHeader", "ImageKind", "ImageTooLargeError", "check_image", "sniff"]
 
-_MOST_BLOCK_BYTES = 256 * 2**20
-# Domains of a GeoTIFF's metadata that name other files, which GDAL would open.
+_MAX_BLOCK_BYTES = 256 * 2**20
+# Metadata domains of a GeoTIFF that refer to other files, which GDAL would open.
 _NAMING_DOMAINS = {"OVERVIEWS", "PROXYOVERVIEWREQUEST"}
-# Grid files that a CRS asks PROJ for; "null" stands for none.
+# PROJ grid files in a CRS; "null" means none.
 _GRID_FILES = re.compile(r"grids=(?!@null\b)|PARAMETERFILE", re.IGNORECASE)
 _IHDR = struct.Struct(">8sI4sIIBBBBB")
 
@@ -37,21 +37,21 @@ class ForeignImageError(RasterError):
 
 
 class ImageTooLargeError(RasterError):
-    """An image with more pixels or bands than are allowed, or that can only be decoded in too large pieces."""
+    """An image with too many pixels or bands, or with too large blocks."""
 
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What an image's header says.
+    """Content of an image header.
 
     Attributes:
         kind: "tif", "png" or "jpg".
-        height: Rows of pixels as they are stored.
-        width: Columns of pixels likewise.
-        bands: Bands as they are stored, an alpha band among them; a palette counts as one.
-        dtype: NumPy name of the type that holds every band.
+        height: Rows of stored pixels.
+        width: Columns of stored pixels.
+        bands: Stored bands, including an alpha band; a palette counts as one.
+        dtype: NumPy name of the common type of all bands.
         crs: Coordinate reference system as WKT; None without one.
-        is_georeferenced: Whether the pixels have places: a CRS, or a transform of their own.
+        is_georeferenced: Whether the image has a CRS or a geotransform.
     """
 
     kind: ImageKind
@@ -74,17 +74,17 @@ class ImageHeader:
 
 
 def check_image(path: Path, *, max_pixels: int, max_bands: int) -> ImageHeader:
-    """Return what an image's header says if it may be read; nothing is decoded, and no other file is heeded.
+    """Check an image and return its header. Pixels are not decoded, and no other file is read.
 
     Args:
-        path: A file of this machine.
-        max_pixels: Most pixels, height times width.
-        max_bands: Most bands.
+        path: A local file.
+        max_pixels: Maximum height times width.
+        max_bands: Maximum number of bands.
 
     Raises:
-        ForeignImageError: By its first bytes it is neither TIFF nor PNG nor JPEG.
-        ImageTooLargeError: More pixels or bands, or blocks of more than 256 MiB.
-        RasterError: No such file, damaged, without pixels, complex, or it names other files.
+        ForeignImageError: The signature is neither TIFF nor PNG nor JPEG.
+        ImageTooLargeError: The image has more pixels or bands, or blocks of more than 256 MiB.
+        RasterError: The file does not exist, is damaged, has no pixels or complex ones, or refers to other files.
     """
     kind = _kind(path)
     if kind == "png":
@@ -112,21 +112,25 @@ def _kind(path: Path) -> ImageKind:
 
 @contextmanager
 def _opened(path: Path, kind: ImageKind) -> Iterator[DatasetReader]:
-    """Open an image by the driver of its kind, heeding no file beside it; tell all faults of headers as one."""
+    """Open an image with the driver of its format, without sidecar files. Raise all header errors as RasterError."""
     alone = rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR", GDAL_PAM_ENABLED="NO")
     try:
-        with alone, plain_files_welcome(), rasterio.open(path.absolute(), driver=driver_of(kind)) as dataset:
+        with (
+            alone,
+            ignore_missing_georeference(),
+            rasterio.open(path.absolute(), driver=driver_of(kind)) as dataset,
+        ):
             yield dataset
     except (RasterioError, CPLE_BaseError, OSError, ValueError) as error:
-        # ValueError: texts that are not UTF-8, a CRS that is none.
+        # ValueError: text that is not UTF-8, or an invalid CRS.
         raise RasterError(
-            "the image's header is damaged or cut short", where=path, got=str(error.__cause__ or error)
+            "the image header is damaged or truncated", where=path, got=str(error.__cause__ or error)
         ) from error
 
 
 def _header(dataset: DatasetReader, path: Path, kind: ImageKind) -> ImageHeader:
     if any(np.issubdtype(dtype, np.complexfloating) for dtype in _types(dataset, path)):
-        raise RasterError("complex numbers cannot be mapped", where=path, got=dataset.dtypes[0])
+        raise RasterError("complex pixel values are not supported", where=path, got=dataset.dtypes[0])
     crs = dataset.crs.to_wkt() if dataset.crs else None
     return ImageHeader(
         kind=kind,
@@ -142,18 +146,16 @@ def _header(dataset: DatasetReader, path: Path, kind: ImageKind) -> ImageHeader:
 def _types(dataset: DatasetReader, path: Path) -> list[np.dtype[np.generic]]:
     try:
         return [np.dtype(name) for name in dataset.dtypes]
-    except TypeError as error:  # complex whole numbers, which NumPy lacks
-        raise RasterError(
-            "pixels of this type cannot be mapped", where=path, got=dataset.dtypes[0]
-        ) from error
+    except TypeError as error:  # complex integers, which NumPy lacks
+        raise RasterError("this pixel type is not supported", where=path, got=dataset.dtypes[0]) from error
 
 
 def _check_png(path: Path, max_pixels: int) -> None:
-    """Check what GDAL does not: the sizes it would call damaged, and interlaced pictures, which it decodes whole."""
+    """Check PNG sizes that GDAL would report as damage, and interlaced images, which GDAL decodes as a whole."""
     with path.open("rb") as file:
         start = file.read(_IHDR.size)
     if len(start) < _IHDR.size or start[12:16] != b"IHDR":
-        raise RasterError("the image's header is damaged or cut short", where=path, got="a PNG without IHDR")
+        raise RasterError("the image header is damaged or truncated", where=path, got="a PNG without IHDR")
     *_, width, height, depth, _, _, _, interlaced = _IHDR.unpack(start)
     _check_pixels(path, height, width, max_pixels=max_pixels)
     if interlaced:
@@ -185,13 +187,13 @@ def _check_block(dataset: DatasetReader, path: Path) -> None:
 
 
 def _check_piece(path: Path, decoded_bytes: int) -> None:
-    if decoded_bytes > _MOST_BLOCK_BYTES:
+    if decoded_bytes > _MAX_BLOCK_BYTES:
         raise ImageTooLargeError(
-            "the image can only be decoded in pieces that are too large",
+            "the blocks of the image are too large",
             where=path,
-            expected=f"at most {_MOST_BLOCK_BYTES:,} bytes",
+            expected=f"at most {_MAX_BLOCK_BYTES:,} bytes",
             got=f"{decoded_bytes:,} bytes",
-            hint="Write it with tiles or with strips of a few rows.",
+            hint="Write the image with tiles or with strips of a few rows.",
         )
 
 
@@ -199,5 +201,5 @@ def _check_references(dataset: DatasetReader, path: Path, crs: str | None) -> No
     naming = [name for name in dataset.tag_namespaces() if name.upper() in _NAMING_DOMAINS]
     if naming or _GRID_FILES.search(crs or ""):
         raise RasterError(
-            "the image names other files", where=path, got=", ".join(naming) or "a grid of its CRS"
+            "the image refers to other files", where=path, got=", ".join(naming) or "a grid file of its CRS"
         )

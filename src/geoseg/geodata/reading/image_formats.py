@@ -1,4 +1,4 @@
-"""Tell by its first bytes what kind of image a file is."""
+"""Detect the image format of a file from its signature."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ _DRIVERS: dict[ImageKind, str] = {"tif": "GTiff", "png": "PNG", "jpg": "JPEG"}
 
 
 def sniff(first_bytes: bytes) -> ImageKind | None:
-    """Return what the first 8 bytes or more of a file say it is; None: neither TIFF nor PNG nor JPEG."""
+    """Return the image format from the first bytes of a file (8 or more); None: neither TIFF nor PNG nor JPEG."""
     found = (kind for signature, kind in _SIGNATURES.items() if first_bytes.startswith(signature))
     return next(found, None)
 
 
 def sniff_file(path: Path) -> ImageKind | None:
-    """Return what the first bytes of a file say it is, likewise.
+    """Return the image format of a file, as :func:`sniff` does.
 
     Raises:
-        OSError: It cannot be read.
+        OSError: The file cannot be read.
     """
     with path.open("rb") as file:
         return sniff(file.read(_ENOUGH))
 
 
 def driver_of(kind: ImageKind) -> str:
-    """Return the name of GDAL's driver for a kind of image."""
+    """Return the name of the GDAL driver for an image format."""
     return _DRIVERS[kind]

@@ -1,4 +1,4 @@
-"""Read dense class ids from a raster file."""
+"""Read masks of class ids from raster files."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from geoseg.geodata.reading.opening import describe, open_upright, read_bands
 
 _Numbers = NDArray[np.integer[Any] | np.floating[Any]]
 
-_NAMED_AT_MOST = 5
+_MAX_QUOTED = 5
 _RGB = 3
 _GREYS = {value: f"#{value:02x}{value:02x}{value:02x}" for value in range(256)}
 
 
 class MaskReader:
-    """Reads masks as class ids of a legend, and keeps what it decided about their values.
+    """Reads masks as class ids of a legend, and records how their values were interpreted.
 
     Attributes:
-        notes: How values were matched, one sentence each, without repetition.
-        warnings: What may be wrong with that.
+        notes: Interpretation of the values, one sentence each, without repetition.
+        warnings: Possible errors of the interpretation, one sentence each.
     """
 
     def __init__(
@@ -43,13 +43,13 @@ class MaskReader:
         values: Mapping[str, str] | None = None,
         all_masks: Sequence[Path] = (),
     ) -> None:
-        """Prepare to read.
+        """Create a reader.
 
         Args:
-            legend: The classes, by the ids to give.
-            codes: The legend file that belongs to the masks, if there is one.
-            values: Class names by value, as the user gave them.
-            all_masks: The masks of the dataset; they are looked at when one leaves doubt.
+            legend: The classes, with the ids of the result.
+            codes: The legend file of the masks, if there is one.
+            values: Class names by value, given by the user.
+            all_masks: All masks of the dataset, read if the values of one mask are ambiguous.
         """
         self.notes, self.warnings = list[str](), list[str]()
         self._stated = StatedValues(legend, codes, values)
@@ -57,15 +57,15 @@ class MaskReader:
         self._unlabelled = self._pixels = 0
 
     def read(self, path: Path, like: RasterInfo | None = None) -> NDArray[np.uint8]:
-        """Read a mask: class ids (H, W), 255 where it has no label.
+        """Read a mask as class ids (H, W), 255 for unlabelled pixels.
 
         Args:
-            path: A raster of one band, or of red, green and blue; perhaps with alpha.
-            like: A raster that the mask must lie over, pixel on pixel.
+            path: A raster with one band, or with red, green and blue; an alpha band is allowed.
+            like: A raster with the grid that the mask must have.
 
         Raises:
-            RasterError: The file cannot be read, holds fractional values, or lies elsewhere than ``like``.
-            LegendError: A value has no class, or it is not certain which.
+            RasterError: The file cannot be read, has fractional values, or has another grid than ``like``.
+            LegendError: A value has no class, or its class is ambiguous.
         """
         stored = _read(path, like, keep_nodata=named_values(self._values_by_class()))
         matching = match_values(stored.found, self._stated, self._others)
@@ -76,10 +76,10 @@ class MaskReader:
         if matching.ids.get(UNLABELLED) == UNLABELLED and not stored.found.is_rgb:
             self._unlabelled += stored.found.counts[UNLABELLED]
         self._pixels += sum(stored.found.counts.values())
-        return _looked_up(stored, matching.ids)
+        return _to_class_ids(stored, matching.ids)
 
-    def described(self) -> list[str]:
-        """Return how values were matched, and how much is 255 and unlabelled though no nodata value says so."""
+    def describe_values(self) -> list[str]:
+        """Return the notes, and the share of pixels with value 255 read as unlabelled without a nodata declaration."""
         if not self._unlabelled:
             return self.notes
         share = 100 * self._unlabelled / self._pixels
@@ -96,16 +96,16 @@ class MaskReader:
 
 
 def read_mask(path: Path, legend: Legend, like: RasterInfo | None = None) -> NDArray[np.uint8]:
-    """Read one mask by the ids of its legend, as :class:`MaskReader` does."""
+    """Read one mask with :class:`MaskReader`, as ids of its legend."""
     return MaskReader(legend, codes=legend).read(Path(path), like)
 
 
 def read_class_ids(path: Path) -> tuple[NDArray[np.uint8], RasterInfo]:
-    """Read numbers 0 to 254 of a single band as they are stored, 255 where there is none.
+    """Read the stored class ids 0..254 of a single band; 255 for nodata.
 
     Raises:
-        RasterError: The file cannot be read, has several bands or fractional values.
-        LegendError: It holds other numbers.
+        RasterError: The file cannot be read, or has several bands or fractional values.
+        LegendError: The file has values outside this range.
     """
     path = Path(path)
     with open_upright(path) as dataset:
@@ -118,10 +118,10 @@ def read_class_ids(path: Path) -> tuple[NDArray[np.uint8], RasterInfo]:
     strange = numbers[((numbers < 0) | (numbers >= MAX_CLASSES)) & (numbers != UNLABELLED)]
     if strange.size:
         found = np.unique(strange)
-        names = ", ".join(f"{value:g}" for value in found[:_NAMED_AT_MOST].astype(np.float64))
-        more = ", ..." if len(found) > _NAMED_AT_MOST else ""
+        names = ", ".join(f"{value:g}" for value in found[:_MAX_QUOTED].astype(np.float64))
+        more = ", ..." if len(found) > _MAX_QUOTED else ""
         raise LegendError(
-            "the map holds values that are no class",
+            "the map has values that are not class ids",
             where=path,
             expected=f"class ids 0..{MAX_CLASSES - 1}, or {UNLABELLED} for nodata",
             got=f"{names}{more} ({strange.size} pixels)",
@@ -131,7 +131,7 @@ def read_class_ids(path: Path) -> tuple[NDArray[np.uint8], RasterInfo]:
 
 @dataclass(frozen=True)
 class _Stored:
-    """A mask as it is stored: values (H, W), where they are valid (H, W), and which there are."""
+    """Stored values of a mask (H, W), their validity (H, W), and the values found with their counts."""
 
     values: NDArray[np.integer[Any]]
     valid: NDArray[np.bool_]
@@ -139,7 +139,7 @@ class _Stored:
 
 
 def _read(path: Path, like: RasterInfo | None, *, keep_nodata: set[int]) -> _Stored:
-    """Read a mask; pixels of the nodata value are valid where it is among ``keep_nodata``."""
+    """Read a mask. If its nodata value is in ``keep_nodata``, pixels with it are valid."""
     with open_upright(path) as dataset:
         info = describe(dataset, path)
         if like is not None:
@@ -169,7 +169,7 @@ def _read(path: Path, like: RasterInfo | None, *, keep_nodata: set[int]) -> _Sto
 
 
 def _bands(dataset: DatasetReader, path: Path, info: RasterInfo) -> tuple[_Numbers, NDArray[np.bool_]]:
-    """Read one band or three, and where they are valid (H, W)."""
+    """Read one or three bands, and their valid mask (H, W)."""
     if info.bands not in {1, _RGB}:
         raise RasterError(
             "this is not a mask of classes",
@@ -187,7 +187,7 @@ def _bands(dataset: DatasetReader, path: Path, info: RasterInfo) -> tuple[_Numbe
 
 
 def _codes(bands: _Numbers, info: RasterInfo) -> tuple[_Numbers, bool]:
-    """Return one number for each pixel (H, W), and whether it is a colour; grey is no colour."""
+    """Return one number per pixel (H, W), and whether it encodes a colour; grey counts as a plain value."""
     if len(bands) == 1:
         return bands[0], False
     if bands.dtype != np.uint8:
@@ -217,7 +217,7 @@ def _palette(dataset: DatasetReader) -> dict[int, str]:
 
 
 def _count(values: _Numbers) -> dict[int, int]:
-    """Return how often each value occurs."""
+    """Return the number of pixels of each value."""
     if values.dtype == np.uint8:
         counts = np.bincount(values, minlength=256)
         return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
@@ -225,7 +225,7 @@ def _count(values: _Numbers) -> dict[int, int]:
     return {int(value): int(count) for value, count in zip(found, counts, strict=True)}
 
 
-def _looked_up(stored: _Stored, ids: Mapping[int, int]) -> NDArray[np.uint8]:
+def _to_class_ids(stored: _Stored, ids: Mapping[int, int]) -> NDArray[np.uint8]:
     known = np.array(sorted(ids), np.int64)
     if not len(known):
         return np.full(stored.values.shape, UNLABELLED, np.uint8)
@@ -241,7 +241,7 @@ def _looked_up(stored: _Stored, ids: Mapping[int, int]) -> NDArray[np.uint8]:
 
 
 def _add(texts: list[str], text: str, *, among: str) -> None:
-    """Add a sentence unless the same was said of another mask."""
+    """Add a sentence unless it was added for another mask."""
     if not any(among in said for said in texts):
         texts.append(text)
 

@@ -1,4 +1,4 @@
-"""Open an image file as a dataset, upright, with the faults of files told as such."""
+"""Open an image file as an upright dataset, and raise file errors as RasterError."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from geoseg.errors import RasterError
 from geoseg.geodata.reading.grids import IDENTITY, RasterInfo, with_resolution
 from geoseg.geodata.reading.image_formats import driver_of, sniff_file
 
-# GDAL's fast path for PNGs, in a VRT too, misses pixels that end early, and returns whatever was in memory.
-# Each row is checked only if a PNG is both opened and read with this option.
+# GDAL's fast path for PNG, also in a VRT, does not detect truncated pixels and returns uninitialised memory.
+# Rows are checked only if a PNG is both opened and read with this option.
 _CHECKED = {"GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO"}
-# A server need not list the folder of a remote file to look for sidecars.
+# Do not request a folder listing from the server to look for sidecars.
 _REMOTE = {**_CHECKED, "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
 
 GROUND_CONTROL_POINTS, RPCS, GEOLOCATION_ARRAY = "ground control points", "RPCs", "a geolocation array"
-_MOST_TURNED_BYTES = 2 * 2**30
+_MAX_ROTATED_BYTES = 2 * 2**30
 _EXIF_ORIENTATION = (0x0112, 3, 1)  # tag, type, count
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _WARNINGS_LOCK = threading.Lock()
 
-# What turns stored pixels (..., H, W) upright, by the EXIF orientation of the camera (CIPA DC-008).
+# Operations that turn stored pixels (..., H, W) upright, by EXIF orientation (CIPA DC-008).
 _UPRIGHT: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
     2: lambda a: a[..., :, ::-1],
     3: lambda a: a[..., ::-1, ::-1],
@@ -51,8 +51,8 @@ _UPRIGHT: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
 
 
 @contextmanager
-def plain_files_welcome() -> Iterator[None]:
-    """Keep rasterio from warning that a file has no georeference: pictures without one are welcome."""
+def ignore_missing_georeference() -> Iterator[None]:
+    """Suppress rasterio's warning about files without a georeference, which are supported."""
     with _WARNINGS_LOCK, warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         yield
@@ -60,31 +60,31 @@ def plain_files_welcome() -> Iterator[None]:
 
 @contextmanager
 def open_upright(path: Path) -> Iterator[DatasetReader]:
-    """Open a raster; a picture without a georeference is turned the way its EXIF orientation says.
+    """Open a raster; rotate a picture without a georeference by its EXIF orientation.
 
     Raises:
-        RasterError: No such file, not an image, damaged or truncated, without bands, or complex;
-            too large to be turned.
+        RasterError: The file does not exist, is not an image, is damaged or truncated, or has no bands or complex
+            values; or the picture is too large to be rotated.
     """
     with ExitStack() as stack:
         dataset = stack.enter_context(opened(path))
         _check_bands(dataset, path)
         orientation = _orientation(dataset, path)
         if orientation in _UPRIGHT:
-            _check_turned(dataset, path)
+            _check_rotatable(dataset, path)
             memory = stack.enter_context(MemoryFile())
             _write_upright(dataset, path, memory, orientation=orientation)
-            with plain_files_welcome():
+            with ignore_missing_georeference():
                 dataset = stack.enter_context(memory.open())
         yield dataset
 
 
 def describe(dataset: DatasetReader, path: Path) -> RasterInfo:
-    """Return what an open dataset is; its bands as they are stored, but for an alpha band."""
+    """Return a description of an open dataset. Stored bands count, except an alpha band."""
     numbers = (*dataset.transform, dataset.transform.determinant)
     if not all(map(math.isfinite, numbers)) or dataset.transform.determinant == 0:
         raise RasterError(
-            "the pixels have no size or no place",
+            "the geotransform is not invertible",
             where=path,
             expected="an invertible transform",
             got=dataset.transform,
@@ -99,7 +99,7 @@ def describe(dataset: DatasetReader, path: Path) -> RasterInfo:
         transform=tuple(dataset.transform)[:6],
         resolution_m=None,
         nodata=dataset.nodata,
-        placed_by=_placed_by(dataset),
+        georeferenced_by=_georeferencing(dataset),
     )
     try:
         return with_resolution(info)
@@ -107,8 +107,8 @@ def describe(dataset: DatasetReader, path: Path) -> RasterInfo:
         raise RasterError("the coordinate reference system cannot be used", where=path, got=error) from error
 
 
-def _placed_by(dataset: DatasetReader) -> str | None:
-    """Return what places the pixels of a raster that has no transform, if anything does."""
+def _georeferencing(dataset: DatasetReader) -> str | None:
+    """Return the kind of georeference of a raster without a geotransform, or None."""
     if tuple(dataset.transform)[:6] != IDENTITY:
         return None
     if dataset.gcps[0]:
@@ -117,24 +117,24 @@ def _placed_by(dataset: DatasetReader) -> str | None:
     return next((what for name, what in namespaces.items() if dataset.tags(ns=name)), None)
 
 
-def check_placed(info: RasterInfo) -> None:
-    """Refuse a raster that has a place on the ground, but no grid there.
+def check_georeferenced(info: RasterInfo) -> None:
+    """Check that a raster with a georeference has a geotransform.
 
     Raises:
-        RasterError: Ground control points, RPCs or a geolocation array alone place it.
+        RasterError: It is georeferenced only by ground control points, RPCs or a geolocation array.
     """
-    if info.placed_by is not None:
+    if info.georeferenced_by is not None:
         raise RasterError(
-            f"the raster is placed by {info.placed_by} only, so its pixels form no grid on the ground",
+            f"the raster is georeferenced by {info.georeferenced_by} only and must be warped",
             where=info.path,
             expected="a raster with a CRS and a geotransform",
-            hint=how_to_warp(info),
+            hint=warp_hint(info),
         )
 
 
-def how_to_warp(info: RasterInfo) -> str:
-    """Return the command that lays a raster without a geotransform on a grid."""
-    option = {RPCS: " -rpc", GEOLOCATION_ARRAY: " -geoloc"}.get(info.placed_by or "", "")
+def warp_hint(info: RasterInfo) -> str:
+    """Return the gdalwarp command for a raster without a geotransform."""
+    option = {RPCS: " -rpc", GEOLOCATION_ARRAY: " -geoloc"}.get(info.georeferenced_by or "", "")
     name = info.path.name
     return f"Warp it first: gdalwarp{option} -t_srs EPSG:<code> {name} {info.path.stem}_warped.tif"
 
@@ -142,17 +142,17 @@ def how_to_warp(info: RasterInfo) -> str:
 def read_bands(
     dataset: DatasetReader, path: Path, *, bands: list[int], window: Window
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Read stored values and where each band has one, both (B, h, w).
+    """Read stored values and their validity per band, both (B, h, w).
 
-    Bands of different types are read in the type that holds them all. A band has no value where the dataset's mask
-    (internal mask, alpha) or the band's own says so, and where it holds its nodata value. A band that is alpha and
-    chosen itself is data, not a mask.
+    Bands of different types are converted to their common type. A value is invalid where the mask of the dataset
+    (internal mask, alpha) or of the band is 0, and where it equals the nodata value. A requested alpha band is data,
+    not a mask.
 
     Args:
         dataset: The open dataset.
         path: Its file, for the error.
         bands: 1-based.
-        window: Inside the raster.
+        window: A window inside the raster.
 
     Raises:
         RasterError: The file is damaged.
@@ -182,25 +182,25 @@ def _read_in_one_type(dataset: DatasetReader, bands: list[int], box: RasterioWin
     if len(set(types)) == 1:
         values: NDArray[Any] = dataset.read(bands, window=box)
         return values
-    # As QGIS stacks bands of several files. rasterio reads only bands of one type together.
+    # QGIS stacks bands of different types in a VRT. rasterio reads several bands together only if their types are equal.
     common = np.result_type(*types)
     return np.stack([dataset.read(band, window=box).astype(common) for band in bands])
 
 
 def _masked_bands(dataset: DatasetReader, bands: list[int]) -> dict[int, bool]:
-    """Return the bands whose masks say more than alpha does, and whether all bands share that mask."""
+    """Return the bands with masks other than alpha, and whether all bands share the mask."""
     flags = {band: {flag.name for flag in dataset.mask_flag_enums[band - 1]} for band in bands}
     shared = [band for band, names in flags.items() if "per_dataset" in names and "alpha" not in names][:1]
-    # Beside an alpha band rasterio would warn that it hides the nodata value; read_bands applies both.
+    # With an alpha band rasterio warns that it hides the nodata value; read_bands applies both.
     known = {"all_valid", "per_dataset"} | ({"nodata"} if ColorInterp.alpha in dataset.colorinterp else set())
     own = [band for band, names in flags.items() if not names & known]
     return dict.fromkeys(shared, True) | dict.fromkeys(own, False)
 
 
 def _alpha_bands(dataset: DatasetReader, bands: list[int]) -> list[int]:
-    """Return the alpha bands, unless one is chosen itself.
+    """Return the alpha bands, unless one is requested as data.
 
-    GDAL makes a mask of them only in rasters of two or four bands of whole numbers without a nodata value.
+    GDAL uses them as a mask only in integer rasters with two or four bands and without a nodata value.
     """
     alphas = [band for band in dataset.indexes if dataset.colorinterp[band - 1] is ColorInterp.alpha]
     return [] if set(alphas) & set(bands) else alphas
@@ -208,10 +208,10 @@ def _alpha_bands(dataset: DatasetReader, bands: list[int]) -> list[int]:
 
 @contextmanager
 def opened(path: Path) -> Iterator[DatasetReader]:
-    """Open a raster as it is stored.
+    """Open a raster without rotation.
 
     Raises:
-        RasterError: No such file, not an image, damaged or truncated.
+        RasterError: The file does not exist, is not an image, or is damaged or truncated.
     """
     url = remote_url(path)
     if url is None and not path.exists():
@@ -219,9 +219,9 @@ def opened(path: Path) -> Iterator[DatasetReader]:
     if path.is_dir():
         raise RasterError("this is a folder", where=path, expected="a raster file")
     try:
-        # By the driver of its first bytes: a JPEG whose comment is a VRT would be opened as that VRT.
+        # Choose the driver by the signature: GDAL would open a JPEG with a VRT in its comment as that VRT.
         kind = None if url else sniff_file(path)
-        with plain_files_welcome(), rasterio.Env(**(_REMOTE if url else _CHECKED)):
+        with ignore_missing_georeference(), rasterio.Env(**(_REMOTE if url else _CHECKED)):
             dataset = rasterio.open(
                 f"/vsicurl/{url}" if url else path, driver=driver_of(kind) if kind else None
             )
@@ -232,7 +232,7 @@ def opened(path: Path) -> Iterator[DatasetReader]:
 
 
 def remote_url(path: Path) -> str | None:
-    """Return the address of a raster that is read over HTTP by ranges, or None for a file of this machine."""
+    """Return the URL of a raster that is read over HTTP in ranges, or None for a local file."""
     found = re.fullmatch(r"(https?):/{1,2}([^/].*)", str(path))
     return f"{found[1]}://{found[2]}" if found else None
 
@@ -241,10 +241,10 @@ def _not_opened(path: Path, error: Exception) -> RasterError:
     if "not recognized" not in str(error):
         return _damaged(path, error)
     return RasterError(
-        "this is not an image that can be read",
+        "this file is not a readable image",
         where=path,
         expected="a GeoTIFF, PNG, JPEG or another raster that GDAL reads",
-        got="something else" if remote_url(path) else f"{path.stat().st_size} bytes of something else",
+        got="another format" if remote_url(path) else f"{path.stat().st_size} bytes of another format",
     )
 
 
@@ -254,11 +254,11 @@ def _damaged(path: Path, error: Exception, window: Window | None = None) -> Rast
         rows, cols = f"{window.row} to {window.row + window.height - 1}", window.col + window.width - 1
         place = f" in rows {rows}, columns {window.col} to {cols}"
     if remote_url(path):
-        what, hint = "the file does not come whole over the network", "Repeat the command to go on."
+        what, hint = "the file cannot be read completely over the network", "Repeat the command to resume."
     else:
-        what, hint = "the file is damaged or cut short", "Copy or download it again."
+        what, hint = "the file is damaged or truncated", "Copy or download it again."
     return RasterError(
-        what + place, where=path, expected="a whole image", got=str(error.__cause__ or error), hint=hint
+        what + place, where=path, expected="a complete image", got=str(error.__cause__ or error), hint=hint
     )
 
 
@@ -269,39 +269,39 @@ def _check_bands(dataset: DatasetReader, path: Path) -> None:
             where=path,
             expected="at least one band",
             got=f"a container of {len(dataset.subdatasets)} rasters",
-            hint="Extract one of them, for instance with gdal_translate.",
+            hint="Extract one of them, for example with gdal_translate.",
         )
     if any(dtype.startswith("complex") for dtype in dataset.dtypes):
         raise RasterError(
-            "complex numbers cannot be mapped",
+            "complex pixel values are not supported",
             where=path,
-            expected="whole or floating-point numbers",
+            expected="integers or floating-point numbers",
             got=dataset.dtypes[0],
-            hint="Write amplitude or intensity to a raster of its own.",
+            hint="Write amplitude or intensity to a separate raster.",
         )
 
 
 def _orientation(dataset: DatasetReader, path: Path) -> int:
-    """Return the EXIF orientation, 1..8; 1, as the pixels are stored, where none can be read."""
-    told = _png_orientation(path) if dataset.driver == "PNG" else None
+    """Return the EXIF orientation, 1..8; 1 (no rotation) if none can be read."""
+    png_orientation = _png_orientation(path) if dataset.driver == "PNG" else None
     if dataset.crs is not None or tuple(dataset.transform)[:6] != IDENTITY:
-        return 1  # a world file speaks of the pixels as they are stored
-    if told is not None:
-        return told
+        return 1  # a world file refers to the stored pixels
+    if png_orientation is not None:
+        return png_orientation
     tag = str(dataset.tags().get("EXIF_Orientation", "1"))
     with suppress(CPLE_BaseError):
-        # Of damaged EXIF data, of which the pixels know nothing, rasterio tells at its next call: this one.
+        # rasterio raises an error for damaged EXIF data at the next call. Ignore it: the pixels are not affected.
         _ = dataset.colorinterp
     return int(tag) if re.fullmatch("[1-8]", tag) else 1
 
 
 def _png_orientation(path: Path) -> int | None:
-    """Walk through a PNG's chunks to its end, which GDAL does not, and return the orientation that EXIF data tells.
+    """Return the EXIF orientation of a PNG, and check that its chunks are complete, which GDAL does not.
 
     Raises:
-        RasterError: The file stops before its IEND chunk.
+        RasterError: The file ends before its IEND chunk.
     """
-    told = None
+    orientation = None
     size = path.stat().st_size
     with path.open("rb") as file:
         file.seek(len(_PNG_SIGNATURE))
@@ -310,16 +310,16 @@ def _png_orientation(path: Path) -> int | None:
             if file.tell() + length + 4 > size:
                 break
             if kind == b"IEND":
-                return told
+                return orientation
             if kind == b"eXIf":
-                told = _exif_orientation(file.read(length))
+                orientation = _exif_orientation(file.read(length))
                 file.seek(-length, 1)
             file.seek(length + 4, 1)
     raise _damaged(path, EOFError(f"{size} bytes without the end of the picture"))
 
 
 def _exif_orientation(exif: bytes) -> int:
-    """Return the orientation in the first directory of EXIF data, a TIFF; 1 where there is none that can be read."""
+    """Return the orientation in the first directory of EXIF data (TIFF format); 1 if none can be read."""
     order = "<" if exif.startswith(b"II") else ">"
     try:
         (start,) = struct.unpack_from(order + "I", exif, 4)
@@ -330,16 +330,16 @@ def _exif_orientation(exif: bytes) -> int:
     return next((value for *field, value in entries if tuple(field) == _EXIF_ORIENTATION), 1)
 
 
-def _check_turned(dataset: DatasetReader, path: Path) -> None:
-    """Refuse what does not fit in memory: a picture is turned whole."""
+def _check_rotatable(dataset: DatasetReader, path: Path) -> None:
+    """Check that a picture fits in memory, because it is rotated as a whole."""
     size = dataset.height * dataset.width * sum(np.dtype(dtype).itemsize for dtype in dataset.dtypes)
-    if size > _MOST_TURNED_BYTES:
+    if size > _MAX_ROTATED_BYTES:
         raise RasterError(
-            "the picture is too large to be turned upright",
+            "the picture is too large to be rotated",
             where=path,
-            expected=f"at most {_MOST_TURNED_BYTES:,} bytes",
+            expected=f"at most {_MAX_ROTATED_BYTES:,} bytes",
             got=f"{size:,} bytes",
-            hint="Turn it first, and remove its EXIF orientation.",
+            hint="Rotate it with another program, and remove its EXIF orientation.",
         )
 
 
@@ -347,7 +347,7 @@ def _write_upright(dataset: DatasetReader, path: Path, memory: MemoryFile, *, or
     whole = Window(0, 0, dataset.height, dataset.width)
     values, _ = read_bands(dataset, path, bands=list(dataset.indexes), window=whole)
     upright = _UPRIGHT[orientation](values)
-    with plain_files_welcome():
+    with ignore_missing_georeference():
         target = memory.open(
             driver="GTiff",
             count=upright.shape[0],

@@ -1,4 +1,4 @@
-"""Ground areas of pixels, on the ellipsoid of the raster's CRS."""
+"""Compute ground areas of pixels on the ellipsoid of the raster's CRS."""
 
 from __future__ import annotations
 
@@ -11,35 +11,36 @@ from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError, ProjError
 
 from geoseg.domain.windows import Window
-from geoseg.geodata.reading.grids import RasterInfo, moved
+from geoseg.geodata.reading.grids import RasterInfo, apply_affine
 
 _Floats = NDArray[np.float64]
 
 _NOMINAL_TOLERANCE = 1e-3
-_SAMPLES_A_SIDE = 9
-# Between samples areas are interpolated. At this distance that costs less than 1e-4, up to 85 degrees of Web Mercator.
-_MOST_APART_PX, _MOST_APART_M = 32, 20_000.0
+_SAMPLES_PER_SIDE = 9
+# Maximum distance of samples; areas between them are interpolated. The error is below 1e-4 up to 85 degrees latitude
+# in Web Mercator.
+_MAX_SPACING_PX, _MAX_SPACING_M = 32, 20_000.0
 
 
 def pixel_areas_m2(info: RasterInfo, window: Window) -> _Floats | None:
-    """Return what each pixel of a window covers on the ground, in square metres.
+    """Return the ground area of each pixel of a window, in square metres.
 
-    Areas are those on the ellipsoid. Where a projected CRS gives the same area to 0.1 % all over the raster, its own
-    counts, so that a pixel of one metre covers one square metre. A pixel that lies off the Earth covers nothing.
+    Areas are measured on the ellipsoid. If the projected area agrees within 0.1 % all over the raster, it is used
+    instead, so that a pixel of 1 m x 1 m has an area of 1 m2. A pixel outside the Earth has area 0.
 
     Args:
         info: The raster.
         window: Rows and columns, inside or outside the raster.
 
     Returns:
-        Areas of a shape that broadcasts to (h, w): one for all, one a row or one a pixel. None without a CRS, or with
-        one that has neither longitude and latitude nor a unit of length.
+        Areas in a shape that broadcasts to (h, w): (1, 1), (h, 1) or (h, w). None without a CRS, or with a CRS without
+        longitude and latitude and without a length unit.
     """
     crs = None if info.crs is None else _usable_crs(info.crs)
     if crs is None or info.crs is None:
         return None
     nominal = _nominal_m2(info, crs)
-    if _way_to_degrees(info.crs) is None:
+    if _lon_lat_transformer(info.crs) is None:
         return None if nominal is None else np.full((1, 1), nominal)
     if nominal is not None and _agrees(info, nominal):
         return np.full((1, 1), nominal)
@@ -50,7 +51,7 @@ def pixel_areas_m2(info: RasterInfo, window: Window) -> _Floats | None:
 
 @lru_cache(maxsize=16)
 def _usable_crs(wkt: str) -> CRS | None:
-    """Return a CRS whose units and ellipsoid have a size; None for another, as damaged files have."""
+    """Return a CRS if its units and ellipsoid have positive sizes; None otherwise, as in damaged files."""
     try:
         crs = CRS(wkt)
     except CRSError:
@@ -61,7 +62,7 @@ def _usable_crs(wkt: str) -> CRS | None:
 
 
 def _nominal_m2(info: RasterInfo, crs: CRS) -> float | None:
-    """Return the area of a pixel in the units of a CRS of lengths; None for degrees and geocentric places."""
+    """Return the projected area of a pixel in square metres; None for geographic and geocentric CRS."""
     if crs.is_geographic or crs.is_geocentric:
         return None
     metres = [axis.unit_conversion_factor for axis in crs.axis_info[:2]]
@@ -69,16 +70,16 @@ def _nominal_m2(info: RasterInfo, crs: CRS) -> float | None:
 
 
 def _agrees(info: RasterInfo, nominal: float) -> bool:
-    """Tell whether the ground area of pixels all over the raster is ``nominal`` to 0.1 %, where it can be told."""
-    rows = np.linspace(0, info.height - 1, _SAMPLES_A_SIDE)
-    cols = np.linspace(0, info.width - 1, _SAMPLES_A_SIDE)
+    """Return whether the known ground areas at samples of the raster equal ``nominal`` within 0.1 %."""
+    rows = np.linspace(0, info.height - 1, _SAMPLES_PER_SIDE)
+    cols = np.linspace(0, info.width - 1, _SAMPLES_PER_SIDE)
     found = _areas_at(info, *np.meshgrid(rows, cols, indexing="ij"))
     known = found[np.isfinite(found)]
     return bool((np.abs(known / nominal - 1) <= _NOMINAL_TOLERANCE).all())
 
 
 def _row_areas(info: RasterInfo, crs: CRS, window: Window) -> _Floats:
-    """Return the areas (h, 1) of cells between meridians and parallels, which are exact whatever their size."""
+    """Return the exact areas (h, 1) of cells between meridians and parallels."""
     radians = crs.axis_info[0].unit_conversion_factor
     edges = info.affine.f + info.affine.e * (window.row + np.arange(window.height + 1))
     authalic = _authalic(np.clip(edges * radians, -math.pi / 2, math.pi / 2), *_ellipsoid(crs))
@@ -87,10 +88,10 @@ def _row_areas(info: RasterInfo, crs: CRS, window: Window) -> _Floats:
 
 
 def _cell_areas(info: RasterInfo, window: Window) -> _Floats:
-    """Return the areas (h, w) of cells of any form, interpolated between samples where they are small."""
-    pixel_m = info.resolution_m or _MOST_APART_M
-    apart = int(np.clip(_MOST_APART_M // pixel_m, 1, _MOST_APART_PX))
-    rows, cols = (_samples(start, size, apart) for start, size in _sides(window))
+    """Return the areas (h, w) of cells of any shape. Small cells are interpolated between samples."""
+    pixel_m = info.resolution_m or _MAX_SPACING_M
+    spacing = int(np.clip(_MAX_SPACING_M // pixel_m, 1, _MAX_SPACING_PX))
+    rows, cols = (_samples(start, size, spacing) for start, size in _sides(window))
     areas = np.nan_to_num(_areas_at(info, *np.meshgrid(rows, cols, indexing="ij")))
     row_at, col_at = (np.arange(start, start + size, dtype=np.float64) for start, size in _sides(window))
     across = np.stack([np.interp(col_at, cols, line) for line in areas])
@@ -101,23 +102,23 @@ def _sides(window: Window) -> tuple[tuple[int, int], tuple[int, int]]:
     return (window.row, window.height), (window.col, window.width)
 
 
-def _samples(start: int, size: int, apart: int) -> _Floats:
-    """Return positions from ``start`` to the last of ``size`` pixels, at multiples of ``apart`` but for the two ends."""
-    inner = np.arange(-(-start // apart) * apart, start + size, apart, dtype=np.float64)
+def _samples(start: int, size: int, spacing: int) -> _Floats:
+    """Return positions at multiples of ``spacing`` among ``size`` pixels from ``start``, and the two end positions."""
+    inner = np.arange(-(-start // spacing) * spacing, start + size, spacing, dtype=np.float64)
     return np.unique(np.concatenate([[start], inner, [start + size - 1]])) if size else inner
 
 
 def _areas_at(info: RasterInfo, row: _Floats, col: _Floats) -> _Floats:
-    """Return the ground areas of pixels at rows and columns of any shape; NaN for a pixel off the Earth.
+    """Return the ground areas of pixels at rows and columns of any shape; NaN for a pixel outside the Earth.
 
-    The corners go to the equal-area plane around the nearer pole, where the cell is a quadrilateral.
+    The corners are projected to the equal-area plane around the nearer pole; the cell is a quadrilateral there.
     """
     assert info.crs is not None
-    way = _way_to_degrees(info.crs)
+    way = _lon_lat_transformer(info.crs)
     assert way is not None
     transformer, radians = way
     corners = np.array([(0, 0), (0, 1), (1, 1), (1, 0)], np.float64)
-    x, y = moved(info.affine, col[..., None] + corners[:, 1], row[..., None] + corners[:, 0])
+    x, y = apply_affine(info.affine, col[..., None] + corners[:, 1], row[..., None] + corners[:, 0])
     with np.errstate(all="ignore"):
         lon, lat = transformer.transform(x, y)
     is_known = np.isfinite(lon) & np.isfinite(lat)
@@ -125,21 +126,21 @@ def _areas_at(info: RasterInfo, row: _Floats, col: _Floats) -> _Floats:
     lat = np.clip(lat, -math.pi / 2, math.pi / 2)
     lat = np.where(lat.mean(axis=-1, keepdims=True) < 0, -lat, lat)
     east, north = _polar(lon, lat, _ellipsoid(CRS(info.crs)))
-    # From the first corner, or small pixels would drown in the rounding of large coordinates.
+    # Subtract the first corner, because large coordinates would lose the precision of small pixels.
     east, north = east - east[..., :1], north - north[..., :1]
     around = east * np.roll(north, -1, axis=-1) - north * np.roll(east, -1, axis=-1)
     return np.where(is_known.all(axis=-1), np.abs(around.sum(axis=-1)) / 2, np.nan)
 
 
 def _polar(lon: _Floats, lat: _Floats, ellipsoid: tuple[float, float]) -> tuple[_Floats, _Floats]:
-    """Return places in the Lambert azimuthal equal-area plane around the north pole."""
+    """Project to the Lambert azimuthal equal-area plane around the north pole."""
     pole = _authalic(np.array(math.pi / 2), *ellipsoid)
     radius = np.sqrt(2 * np.maximum(pole - _authalic(lat, *ellipsoid), 0))
     return radius * np.sin(lon), radius * np.cos(lon)
 
 
 def _authalic(lat: _Floats, major_m: float, e2: float) -> _Floats:
-    """Return the area in square metres between the equator and a latitude, both in radians, for one radian of longitude.
+    """Return the area in square metres between the equator and a latitude in radians, per radian of longitude.
 
     Snyder (1987), Map Projections: A Working Manual, equation 3-12, times half of the squared major axis.
     """
@@ -160,10 +161,10 @@ def _ellipsoid(crs: CRS) -> tuple[float, float]:
 
 
 @lru_cache(maxsize=16)
-def _way_to_degrees(wkt: str) -> tuple[Transformer, float] | None:
-    """Return the way from a CRS to longitude and latitude on its own ellipsoid, and their unit in radians.
+def _lon_lat_transformer(wkt: str) -> tuple[Transformer, float] | None:
+    """Return the transformer from a CRS to longitude and latitude on its ellipsoid, and their unit in radians.
 
-    None for a CRS that has no such way, such as a local one.
+    None for a CRS without this transformation, such as a local one.
     """
     crs = CRS(wkt)
     base = crs.source_crs if crs.is_geographic and crs.is_derived else crs.geodetic_crs

@@ -1,4 +1,4 @@
-"""Read any raster in windows, as numbers and where they are valid."""
+"""Read rasters in windows, as pixel values and validity."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from geoseg.domain.windows import Window
 from geoseg.errors import RasterError
 from geoseg.geodata.reading.grids import RasterInfo, resampled_grid
 from geoseg.geodata.reading.opening import (
-    check_placed,
+    check_georeferenced,
     describe,
     open_upright,
     read_bands,
 )
 from geoseg.geodata.reading.resampling import Resampled
-from geoseg.geodata.reading.sources import check_sources, files_behind
+from geoseg.geodata.reading.sources import check_sources, local_files
 from geoseg.geodata.reading.validity import AS_DECLARED, Validity
 
 __all__ = [
@@ -35,7 +35,7 @@ __all__ = [
     "Validity",
     "describe_any_raster",
     "describe_raster",
-    "files_behind",
+    "local_files",
     "open_raster",
 ]
 
@@ -43,11 +43,11 @@ _SAME_RESOLUTION = 1e-6
 
 
 class Raster:
-    """An open raster, read in windows; a PixelSource and a context manager. Threads may share it.
+    """An open raster, read in windows; a PixelSource and a context manager. It is thread-safe.
 
     Attributes:
-        info: The grid that windows refer to (the resampled one, if it is resampled).
-        bands: B, how many bands ``read`` gives.
+        info: The grid of the windows; the resampled grid if the raster is resampled.
+        bands: Number of bands B that ``read`` returns.
     """
 
     def __init__(self, info: RasterInfo, pixels: PixelSource, bands: int, *, open_files: ExitStack) -> None:
@@ -66,12 +66,11 @@ class Raster:
         return self.info.width
 
     def read(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Return pixels float32 (B, h, w) in the raster's own values, and where they are valid (h, w).
+        """Return unscaled pixel values, float32 (B, h, w), and their validity (h, w).
 
-        Which pixels are valid is decided by the raster's mask and alpha band, and by the :class:`Validity` that
-        it was opened with. The window may lie anywhere; outside the raster nothing is valid. Pixels that are not
-        valid are 0. A band without a value at a valid pixel is NaN; in a band of 8 bits it keeps the stored value,
-        since 0 and 255 are ordinary values there.
+        The mask and alpha band of the raster and its :class:`Validity` determine the valid pixels. The window may
+        extend beyond the raster, where no pixel is valid. Invalid pixels are 0. A band without a value at a valid pixel
+        is NaN; an 8-bit band keeps the stored value, because 0 and 255 are ordinary values there.
 
         Raises:
             RasterError: The file is damaged.
@@ -80,7 +79,7 @@ class Raster:
             return self._pixels.read(window)
 
     def close(self) -> None:
-        """Close the file, when what is being read of it in another thread has been read."""
+        """Close the file after reads in other threads have finished."""
         with self._lock:
             self._open_files.close()
 
@@ -94,26 +93,27 @@ class Raster:
 
 
 def describe_raster(path: Path) -> RasterInfo:
-    """Return what a raster is, without reading its pixels.
+    """Return a description of a raster, without reading its pixels.
 
     Raises:
-        RasterError: No such file, not an image, damaged, without bands, or complex; it must be warped first.
+        RasterError: The file does not exist, is not an image, is damaged, has no bands or complex values, or must be
+            warped first.
     """
     info = describe_any_raster(path)
-    check_placed(info)
+    check_georeferenced(info)
     return info
 
 
 def describe_any_raster(path: Path) -> RasterInfo:
-    """Return what a raster is, even if it must be warped before it can be used.
+    """Return a description of a raster, even if it must be warped before use.
 
     Raises:
-        RasterError: No such file, not an image, damaged, without bands, or complex.
+        RasterError: The file does not exist, is not an image, is damaged, or has no bands or complex values.
     """
     path = Path(path)
     check_sources(path)
     with open_upright(path) as dataset:
-        return _as_seen(dataset, path)
+        return _describe_expanded(dataset, path)
 
 
 def open_raster(
@@ -123,26 +123,26 @@ def open_raster(
     resolution_m: float | None = None,
     validity: Validity = AS_DECLARED,
 ) -> Raster:
-    """Open a raster to be read in windows.
+    """Open a raster for reading in windows.
 
-    Pictures are read the way they look: a palette as red, green and blue; turned upright as their
-    EXIF orientation says; an alpha band (unless it is asked for) as validity.
+    A palette is read as red, green and blue. A picture is rotated by its EXIF orientation. An alpha band that is not
+    requested is read as validity.
 
     Args:
         path: The file.
-        bands: Bands to read, 1-based, in this order; None means all but alpha.
-        resolution_m: Ground size in metres of the pixels to read; None means as they are stored.
-        validity: Which pixels are valid.
+        bands: Bands to read, 1-based, in this order; None reads all except alpha.
+        resolution_m: Ground size in metres of the pixels to read; None reads the stored pixels.
+        validity: The rule for valid pixels.
 
     Raises:
-        RasterError: No such file, not an image, damaged, without bands, or complex; it must be warped
-            first; a band that does not exist; a resolution asked of a raster without CRS.
+        RasterError: The file does not exist, is not an image, is damaged, has no bands or complex values, or must be
+            warped first; a band does not exist; or a resolution is given and the raster has no CRS.
     """
     path = Path(path)
     with ExitStack() as stack:
         dataset = stack.enter_context(open_upright(path))
-        info = _as_seen(dataset, path)
-        check_placed(info)
+        info = _describe_expanded(dataset, path)
+        check_georeferenced(info)
         _check_nodata(info, validity)
         chosen = _chosen_bands(dataset, info, bands)
         pixels: PixelSource = _StoredPixels(dataset, path, chosen, validity=validity)
@@ -153,14 +153,14 @@ def open_raster(
 
 
 def _check_nodata(info: RasterInfo, validity: Validity) -> None:
-    """Refuse a nodata value that no pixel can have."""
+    """Check that the pixel type can hold the nodata value."""
     kind, nodata = np.dtype(info.dtype), validity.nodata
     if nodata is None or kind.kind not in "iu":
         return
     low, high = np.iinfo(kind).min, np.iinfo(kind).max
     if not low <= nodata <= high or nodata != int(nodata):
         raise RasterError(
-            "no pixel of this raster can have the nodata value that was given",
+            "the given nodata value is outside the pixel type of this raster",
             where=info.path,
             expected=f"a whole number from {low} to {high} ({kind})",
             got=f"{nodata:g}",
@@ -168,7 +168,7 @@ def _check_nodata(info: RasterInfo, validity: Validity) -> None:
 
 
 class _StoredPixels:
-    """The pixels as they are stored, with the palette looked up; a PixelSource."""
+    """The stored pixels, with the palette applied; a PixelSource."""
 
     def __init__(self, dataset: DatasetReader, path: Path, bands: list[int], *, validity: Validity) -> None:
         self._dataset, self._path, self._bands, self._validity = dataset, path, bands, validity
@@ -197,7 +197,7 @@ class _StoredPixels:
             return self._read_bands(window)
         index, has_value = read_bands(self._dataset, self._path, bands=[1], window=window)
         colors = self._palette[index[0].astype(np.intp)]
-        valid = has_value[0] & (colors[..., 3] > 0) & self._is_no_nodata(index)[0]
+        valid = has_value[0] & (colors[..., 3] > 0) & self._differs_from_nodata(index)[0]
         values = np.moveaxis(colors, -1, 0)[[band - 1 for band in self._bands]]
         return np.where(valid, values.astype(np.float32), np.float32(0)), valid
 
@@ -205,15 +205,15 @@ class _StoredPixels:
         values, has_value = read_bands(self._dataset, self._path, bands=self._bands, window=window)
         with np.errstate(over="ignore", invalid="ignore"):
             pixels = values.astype(np.float32)
-        has_value &= np.isfinite(pixels) & self._is_no_nodata(values)
+        has_value &= np.isfinite(pixels) & self._differs_from_nodata(values)
         valid = self._validity.of_pixels(has_value)
         for band, own, stored in zip(self._bands, has_value, pixels, strict=True):
             if self._dataset.dtypes[band - 1] != "uint8":
                 stored[valid & ~own] = np.nan
         return np.where(valid, pixels, np.float32(0)), valid
 
-    def _is_no_nodata(self, values: NDArray[Any]) -> NDArray[np.bool_]:
-        """Return where values are not the nodata value that the user named."""
+    def _differs_from_nodata(self, values: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return where values differ from the nodata value given by the user."""
         if self._validity.nodata is None:
             return np.ones(values.shape, np.bool_)
         with np.errstate(over="ignore"):
@@ -221,7 +221,7 @@ class _StoredPixels:
         return differs
 
 
-def _as_seen(dataset: DatasetReader, path: Path) -> RasterInfo:
+def _describe_expanded(dataset: DatasetReader, path: Path) -> RasterInfo:
     info = describe(dataset, path)
     return replace(info, bands=3, dtype="uint8") if _has_palette(dataset) else info
 
@@ -231,7 +231,7 @@ def _has_palette(dataset: DatasetReader) -> bool:
 
 
 def _palette(dataset: DatasetReader) -> NDArray[np.uint8]:
-    """Return red, green, blue, alpha by index, (n, 4); an index without a colour is not valid (alpha 0)."""
+    """Return red, green, blue, alpha by index (n, 4); an index without a colour is invalid (alpha 0)."""
     colors = dataset.colormap(1)
     table = np.zeros((max(256, np.iinfo(dataset.dtypes[0]).max + 1), 4), np.uint8)
     table[list(colors)] = list(colors.values())
@@ -249,11 +249,11 @@ def _chosen_bands(dataset: DatasetReader, info: RasterInfo, bands: Sequence[int]
     missing = [band for band in chosen if band not in known]
     if missing or not chosen:
         raise RasterError(
-            "the raster has no such band" if missing else "no band is chosen",
+            "the raster has no such band" if missing else "no band is requested",
             where=info.path,
             expected=f"bands 1 to {len(known)}",
             got=", ".join(map(str, missing)) or None,
-            hint="Bands count from 1.",
+            hint="Band numbers start at 1.",
         )
     return chosen
 

@@ -1,4 +1,4 @@
-"""Pixels on a coarser or finer grid: area averages when shrinking, bilinear when enlarging."""
+"""Resample pixels to another grid: area average to a coarser grid, bilinear to a finer one."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _Taps = tuple[NDArray[np.intp], NDArray[np.float32]]
 
 
 class Resampled:
-    """A raster seen on a grid with the same first corner and another pixel size; itself a PixelSource.
+    """A raster on a grid with the same upper left corner and another pixel size; a PixelSource.
 
-    A target pixel is the mean of the valid source pixels under it, weighted by area (shrinking), or
-    is interpolated between the valid ones of its neighbours (enlarging). It is valid where any
-    source pixel under it is (shrinking), or where the one under its centre is (enlarging). A band that
-    is NaN at a valid pixel does not count in that band's mean. Every target pixel depends on its source pixels only, never on the window.
+    On a coarser grid, a target pixel is the area-weighted mean of the valid source pixels under it. It is valid if any
+    of them is valid. On a finer grid, it is interpolated between its valid neighbours. It is valid if the source pixel
+    under its centre is valid. NaN values are excluded from the mean of their band. A target pixel depends only on its
+    source pixels, never on the window.
 
-    This is not GDAL's WarpedVRT: that one drops the mask of a raster that has a nodata value too.
+    GDAL's WarpedVRT is not used, because it drops the mask of a raster that also has a nodata value.
 
     Args:
         source: The raster.
         height: Rows of the target grid.
         width: Columns of the target grid.
-        row_factor: Source rows per target row; above 1 shrinks.
+        row_factor: Source rows per target row; above 1 is a coarser grid.
         col_factor: Source columns per target column.
     """
 
@@ -52,14 +52,14 @@ class Resampled:
         return self._width
 
     def read(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Return pixels (B, h, w) and where they are valid (h, w); see PixelSource."""
+        """Return pixels (B, h, w) and their validity (h, w); see PixelSource."""
         parts = [self._read_part(part) for part in self._parts(window)]
         pixels = np.concatenate([p for p, _ in parts], axis=1)
         valid = np.concatenate([v for _, v in parts], axis=0)
-        return self._without_outside(pixels, valid, window)
+        return self._mask_outside(pixels, valid, window)
 
     def _parts(self, window: Window) -> list[Window]:
-        """Split a window into rows so low that the source under them stays small."""
+        """Split a window into strips with a limited number of source pixels."""
         source_row_px = max(1.0, window.width * self._col_factor)
         step = max(1, int(_SOURCE_PX_AT_ONCE / (source_row_px * max(1.0, self._row_factor))))
         tops = range(0, max(window.height, 1), step)
@@ -73,10 +73,10 @@ class Resampled:
         under = _window_of(rows[0], cols[0])
         pixels, valid = self._source.read(under)
         weight = valid.astype(np.float32)
-        total = _gather(weight[None], rows, cols, under=under)[0]
+        total = _weighted_sums(weight[None], rows, cols, under=under)[0]
         values = _band_means(pixels, weight, rows=rows, cols=cols, under=under)
         has_any = total > _NO_WEIGHT
-        covered = _gather(
+        covered = _weighted_sums(
             weight[None],
             _cover_taps(window.row, window.height, self._row_factor),
             _cover_taps(window.col, window.width, self._col_factor),
@@ -85,7 +85,7 @@ class Resampled:
         covered_valid = has_any & (covered > _NO_WEIGHT)
         return np.where(covered_valid, values, np.float32(0)), covered_valid
 
-    def _without_outside(
+    def _mask_outside(
         self, pixels: NDArray[np.float32], valid: NDArray[np.bool_], window: Window
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         rows = np.arange(window.row, window.row + window.height)
@@ -128,7 +128,7 @@ def _window_of(rows: NDArray[np.intp], cols: NDArray[np.intp]) -> Window:
 
 
 def _span(positions: NDArray[np.intp]) -> tuple[int, int]:
-    """Return the first position and the number of them from there to the last; 0 of none."""
+    """Return the first position, and the number of positions from first to last; 0, 0 if there are none."""
     if not positions.size:
         return 0, 0
     first = int(positions.min())
@@ -138,17 +138,19 @@ def _span(positions: NDArray[np.intp]) -> tuple[int, int]:
 def _band_means(
     pixels: NDArray[np.float32], weight: NDArray[np.float32], *, rows: _Taps, cols: _Taps, under: Window
 ) -> NDArray[np.float32]:
-    """Return the weighted means (B, n rows, n cols) of bands (B, H, W) by weights (H, W); NaN where there is nothing."""
+    """Return the means (B, rows, cols) of bands (B, H, W), weighted by (H, W); NaN without any value."""
     missing = np.isnan(pixels)
     weights = np.where(missing, np.float32(0), weight) if missing.any() else weight[None]
-    total = _gather(weights, rows, cols, under=under)
-    values = _gather(np.where(missing, np.float32(0), pixels) * weight, rows, cols, under=under)
+    total = _weighted_sums(weights, rows, cols, under=under)
+    values = _weighted_sums(np.where(missing, np.float32(0), pixels) * weight, rows, cols, under=under)
     nothing = total <= _NO_WEIGHT
     return np.where(nothing, np.float32(np.nan), values / np.where(nothing, np.float32(1), total))
 
 
-def _gather(bands: NDArray[np.float32], rows: _Taps, cols: _Taps, *, under: Window) -> NDArray[np.float32]:
-    """Return the weighted sums of ``bands`` (B, H, W), which lie at ``under``, shape (B, n rows, n cols)."""
+def _weighted_sums(
+    bands: NDArray[np.float32], rows: _Taps, cols: _Taps, *, under: Window
+) -> NDArray[np.float32]:
+    """Return the weighted sums (B, rows, cols) of ``bands`` (B, H, W), which cover the window ``under``."""
     narrow = np.zeros((*bands.shape[:2], len(cols[0])), np.float32)
     for position, weight in zip(cols[0].T, cols[1].T, strict=True):
         narrow += bands[:, :, position - under.col] * weight

@@ -1,4 +1,4 @@
-"""The files that the pixels of a raster come from."""
+"""Find the files that a raster reads its pixels from."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 from geoseg.errors import RasterError
 from geoseg.geodata.reading.opening import opened, remote_url
 
-_NAMED_SOURCES = 3
+_MAX_QUOTED = 3
 
 
-def sources_behind(path: Path) -> list[str]:
-    """Return the names of all files that a raster's pixels come from, as GDAL has them.
+def source_names(path: Path) -> list[str]:
+    """Return the GDAL names of all files that a raster reads pixels from.
 
-    These are itself, its mask, the sources of a VRT, and the sources of VRTs among these, whether they exist or not.
+    These are the file itself, its mask and, recursively, the sources of a VRT, including missing ones.
 
     Raises:
         RasterError: As of :func:`open_upright`.
@@ -34,22 +34,22 @@ def sources_behind(path: Path) -> list[str]:
     return list(found)
 
 
-def files_behind(path: Path, names: Sequence[str] | None = None) -> list[Path]:
-    """Return the files of this machine among a raster's sources, of an archive the archive; sorted.
+def local_files(path: Path, names: Sequence[str] | None = None) -> list[Path]:
+    """Return the local files among the sources of a raster, sorted. A source in an archive gives the archive.
 
     Args:
         path: The raster.
-        names: What :func:`sources_behind` gives, if it is known.
+        names: The result of :func:`source_names`, if it is known.
 
     Raises:
         RasterError: As of :func:`open_upright`.
     """
-    local = {_local_file(name) for name in names or sources_behind(path)}
+    local = {_local_file(name) for name in names or source_names(path)}
     return sorted(file for file in local if file is not None and file.exists())
 
 
 def _local_file(name: str) -> Path | None:
-    """Return the file that a name of GDAL's leads to; None for what lies elsewhere."""
+    """Return the local file of a GDAL name; None for a remote file."""
     if remote_url(Path(name)) is not None:
         return None
     if not name.startswith("/vsi"):
@@ -59,20 +59,20 @@ def _local_file(name: str) -> Path | None:
 
 
 def check_sources(path: Path) -> None:
-    """Make sure that the sources of a virtual raster are where it says.
+    """Check that the sources of a virtual raster exist.
 
     Raises:
-        RasterError: One is missing.
+        RasterError: A source is missing.
     """
     if path.suffix.lower() != ".vrt" or remote_url(path) is not None:
         return
-    missing = [n for n in sources_behind(path) if not n.startswith("/vsi") and not Path(n).exists()]
+    missing = [n for n in source_names(path) if not n.startswith("/vsi") and not Path(n).exists()]
     if not missing:
         return
-    more = f" and {len(missing) - _NAMED_SOURCES} more" if len(missing) > _NAMED_SOURCES else ""
+    more = f" and {len(missing) - _MAX_QUOTED} more" if len(missing) > _MAX_QUOTED else ""
     raise RasterError(
-        "files that this virtual raster is made of are missing",
+        "source files of this virtual raster are missing",
         where=path,
-        got=f"no {', '.join(missing[:_NAMED_SOURCES])}{more}",
-        hint="Put them back, or build the virtual raster again where they are now.",
+        got=f"no {', '.join(missing[:_MAX_QUOTED])}{more}",
+        hint="Restore them, or build the virtual raster again from their current location.",
     )

@@ -212,7 +212,7 @@ def _map_with_mask(
     _, places = read_origin(settings.subject)
     matrix = confusion_matrix(truth, class_ids, len(legend))
     notes = _training_area_note(count_places(places) if places else 0)
-    reported = (*masks.described(), *masks.warnings)
+    reported = (*masks.describe_values(), *masks.warnings)
     return _Comparison(legend, {settings.subject.stem: matrix}, None, notes, reported)
 
 

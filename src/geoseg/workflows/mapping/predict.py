@@ -28,8 +28,8 @@ from geoseg.geodata.outputs.file_kinds import (
 from geoseg.geodata.outputs.minimum_mapping_unit import mapping_unit
 from geoseg.geodata.outputs.strips import StripStore
 from geoseg.geodata.points.training_places import places_on
-from geoseg.geodata.reading.grids import RasterInfo, describe_missing_place
-from geoseg.geodata.reading.rasters import describe_raster, files_behind, open_raster
+from geoseg.geodata.reading.grids import RasterInfo, describe_missing_georeference
+from geoseg.geodata.reading.rasters import describe_raster, local_files, open_raster
 from geoseg.networks.models.model_file import ModelRecord, read_model
 from geoseg.settings import PredictSettings
 from geoseg.workflows.inputs import validity_for
@@ -251,14 +251,14 @@ def _task(raster: Path, settings: PredictSettings, record: ModelRecord, *, progr
         )
     mapping_unit(settings.min_area, info)  # Raises an error before the prediction, not after it.
     files = _files(raster, settings)
-    check_apart(files.values(), [settings.model, settings.area, *settings.rasters, *files_behind(raster)])
+    check_apart(files.values(), [settings.model, settings.area, *settings.rasters, *local_files(raster)])
     store = StripStore(files["class_map"])
     store.check_folder()
     claimed = [path for path in files.values() if store.has_claimed(path)]
     for role, path in files.items():
         check_output(path, _KINDS[role], overwrite=settings.overwrite or path in claimed)
     styles = _styles(files, settings, noted)
-    missing = describe_missing_place(info)
+    missing = describe_missing_georeference(info)
     if missing is not None:
         noted.warn(missing)
     if not settings.resample:
