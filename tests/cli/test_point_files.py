@@ -49,7 +49,7 @@ def test_a_layer_and_the_points_of_each_polygon_can_be_chosen(geoseg, truth, fie
     assert (pixels, accuracy) == (36, 1.0)
     assert "give up to 3 points each" in said
     assert scores(geoseg, truth, path)[1] < 1
-    assert "layer 'old' (12 rows) is read, not 'polygons'" in scores(geoseg, truth, path)[2]
+    assert "layer 'old' (12 rows) is used, not 'polygons'" in scores(geoseg, truth, path)[2]
 
 
 def test_a_spreadsheet_with_decimal_commas_is_read_in_the_crs_that_is_stated(geoseg, truth, field, tmp_path):
@@ -61,7 +61,7 @@ def test_a_spreadsheet_with_decimal_commas_is_read_in_the_crs_that_is_stated(geo
 
     outcome = geoseg("evaluate", *truth, "--points", path)
     assert outcome.code == 4
-    assert "State the CRS of the points: --crs EPSG:<code>" in outcome.err
+    assert "Give the CRS of the points: --crs EPSG:<code>" in outcome.err
 
 
 def test_a_column_of_numbers_is_refused_with_the_columns_that_may_hold_classes(
@@ -75,5 +75,5 @@ def test_a_column_of_numbers_is_refused_with_the_columns_that_may_hold_classes(
 
     assert outcome.code == 4
     assert "nearly all values of column 'id' differ" in outcome.err
-    assert "--class-column); it may be bestand (field, water, wood)." in outcome.err
+    assert "--class-column. Candidates: bestand (field, water, wood)." in outcome.err
     assert scores(geoseg, truth, path, "--class-column", "bestand")[:2] == (12, 1.0)

@@ -1,1 +1,1 @@
-"""Rasters, point files, polygons and datasets on disk."""
+"""Read and write rasters, point files, polygons and datasets."""

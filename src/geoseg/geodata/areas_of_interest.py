@@ -1,4 +1,4 @@
-"""Areas of interest: polygons that say which pixels of a raster count."""
+"""Areas of interest: polygons that select the pixels of a raster to map."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class Area:
     """Polygons over one raster.
 
     Attributes:
-        polygons: Shapely polygons in the raster's pixel frame: x is columns and y is rows, counted
-            from the corner of the first pixel.
+        polygons: Shapely polygons in pixel coordinates of the raster: x is columns and y is rows, counted from the
+            corner of the first pixel.
     """
 
     polygons: tuple[shapely.Geometry, ...]
 
     def inside(self, window: Window) -> NDArray[np.bool_]:
-        """Return where the centre of a pixel lies in a polygon, shape (h, w)."""
+        """Return the pixels with their centre in a polygon (h, w)."""
         box = shapely.box(window.col, window.row, window.col + window.width, window.row + window.height)
         near = [polygon for polygon in self.polygons if shapely.intersects(polygon, box)]
         if not near or not window.height or not window.width:
@@ -51,14 +51,13 @@ class Area:
 
 
 def read_area(path: Path, info: RasterInfo) -> Area:
-    """Read polygons (GeoPackage, GeoJSON, Shapefile, ...) for a raster, in whatever CRS they are.
+    """Read polygons (GeoPackage, GeoJSON, Shapefile, ...) in any CRS, and transform them to a raster.
 
-    Heights of corners are ignored. Where the Earth repeats itself in the raster's CRS, as every 360 degrees, so do the
-    polygons.
+    Heights are ignored. If x is periodic in the CRS of the raster (360 degrees), the polygons are repeated.
 
     Raises:
-        RasterError: No such file, no polygons in it, a CRS in only one of the two, or polygons that
-            do not touch the raster.
+        RasterError: The file does not exist or has no polygons, only one of the two has a CRS, or no polygon touches
+            the raster.
     """
     path = Path(path)
     table = _read_table(path)
@@ -66,7 +65,7 @@ def read_area(path: Path, info: RasterInfo) -> Area:
     found = _polygons(table.geometry.to_numpy())
     if not len(found):
         raise RasterError(
-            "there is no polygon in this file",
+            "the file has no polygon",
             where=path,
             expected="at least one polygon",
             got=", ".join(sorted(set(table.geom_type.dropna()))) or "no shapes",
@@ -91,20 +90,20 @@ def read_area(path: Path, info: RasterInfo) -> Area:
 
 
 def check_area(path: Path) -> None:
-    """Make sure that a file of polygons can be read.
+    """Check that a file of polygons can be read.
 
     Raises:
-        RasterError: It cannot.
+        RasterError: The file cannot be read.
     """
     _read_table(path)
 
 
 def area_digest(path: Path) -> str:
-    """Return the SHA-256 of a file of polygons, or of the files of a folder (a file geodatabase)."""
-    found = sha256()
+    """Return the SHA-256 of a file of polygons, or of all files of a file geodatabase."""
+    digest = sha256()
     for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
-        found.update(file.read_bytes())
-    return found.hexdigest()
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def _read_table(path: Path) -> geopandas.GeoDataFrame:
@@ -112,21 +111,21 @@ def _read_table(path: Path) -> geopandas.GeoDataFrame:
         raise RasterError("no such file", where=path, expected="a file of polygons", hint="Check the path.")
     try:
         with warnings.catch_warnings():
-            # GDAL warns of a ring that is not closed; shapely then refuses it.
+            # GDAL warns of an open ring; shapely then raises an error for it.
             warnings.filterwarnings("ignore", "Non closed ring", RuntimeWarning)
             table = geopandas.read_file(path)
     except GEOSException as error:
         raise RasterError(
             "a polygon in this file is invalid",
             where=path,
-            expected="rings of three corners or more that end where they begin",
-            hint="Mend the geometries (in QGIS: Fix geometries).",
+            expected="closed rings with at least three corners",
+            hint="Repair the geometries (in QGIS: Fix geometries).",
         ) from error
     except (DataSourceError, DataLayerError, ValueError) as error:
         raise RasterError(
             "this file of polygons cannot be read",
             where=path,
-            expected="a whole GeoPackage, GeoJSON, Shapefile or another that GDAL reads",
+            expected="a complete GeoPackage, GeoJSON, Shapefile or another format that GDAL reads",
             got=str(error).partition("; It might help")[0],
         ) from error
     if not isinstance(table, geopandas.GeoDataFrame):
@@ -145,15 +144,15 @@ def _check_crs(path: Path, crs: object, info: RasterInfo) -> None:
         where=path,
         expected=states[info.crs is None],
         got=states[crs is None],
-        hint=f"Both need one, or neither; the raster is {info.path}.",
+        hint=f"Assign a CRS to both, or to neither. The raster is {info.path}.",
     )
 
 
 def _polygons(geometries: NDArray[np.object_]) -> NDArray[np.object_]:
-    """Return the polygons among geometries and their parts, valid and flat."""
+    """Return the polygons among geometries and their parts, made valid and two-dimensional."""
     present = geometries[~(shapely.is_missing(geometries) | shapely.is_empty(geometries))]
     present = present[np.isfinite(shapely.bounds(present)).all(axis=-1)]
-    # Twice: a part of a collection may have parts itself.
+    # Split twice, because a part of a collection may have parts itself.
     with np.errstate(all="ignore"):
         parts = shapely.get_parts(shapely.get_parts(shapely.make_valid(shapely.force_2d(present))))
     polygons: NDArray[np.object_] = parts[shapely.get_type_id(parts) == shapely.GeometryType.POLYGON]
@@ -163,32 +162,32 @@ def _polygons(geometries: NDArray[np.object_]) -> NDArray[np.object_]:
 def _in_crs_of(
     info: RasterInfo, polygons: NDArray[np.object_], crs: str | None, *, path: Path
 ) -> NDArray[np.object_]:
-    """Return the polygons in the CRS of a raster, without those that its projection does not reach."""
+    """Return the polygons in the CRS of a raster, without those outside the range of its projection."""
     try:
-        way = None if crs is None or info.crs is None else transformer_between(crs, info.crs)
+        transformer = None if crs is None or info.crs is None else transformer_between(crs, info.crs)
     except ProjError as error:
         raise RasterError(
-            "there is no way from the CRS of the polygons to that of the raster",
+            "there is no transformation from the CRS of the polygons to that of the raster",
             where=path,
-            expected=f"polygons in {crs_name(info.crs)} or in a CRS that leads to it",
+            expected=f"polygons in {crs_name(info.crs)} or in a CRS with a transformation to it",
             got=crs_name(crs),
         ) from error
-    if way is None:
+    if transformer is None:
         return polygons
     xy, owner = shapely.get_coordinates(polygons, return_index=True)
-    there = np.column_stack(way.transform(xy[:, 0], xy[:, 1]))
-    is_reached = np.ones(len(polygons), np.bool_)
-    is_reached[owner[~np.isfinite(there).all(axis=1)]] = False
-    reached: NDArray[np.object_] = shapely.set_coordinates(
-        polygons[is_reached].copy(), there[is_reached[owner]]
+    transformed = np.column_stack(transformer.transform(xy[:, 0], xy[:, 1]))
+    is_known = np.ones(len(polygons), np.bool_)
+    is_known[owner[~np.isfinite(transformed).all(axis=1)]] = False
+    known: NDArray[np.object_] = shapely.set_coordinates(
+        polygons[is_known].copy(), transformed[is_known[owner]]
     )
-    return reached
+    return known
 
 
 def _repeated(polygons: NDArray[np.object_], info: RasterInfo) -> NDArray[np.object_]:
-    """Return polygons, and copies of them a turn further to both sides where the raster's CRS has turns."""
-    turn = None if info.crs is None else x_period(info.crs)
-    if turn is None:
+    """Return polygons and, if x is periodic in the CRS of the raster, copies shifted by one period to both sides."""
+    period = None if info.crs is None else x_period(info.crs)
+    if period is None:
         return polygons
-    shifts = [np.array([n * turn, 0.0]) for n in (0, -1, 1)]
+    shifts = [np.array([n * period, 0.0]) for n in (0, -1, 1)]
     return np.concatenate([shapely.transform(polygons, shift.__add__) for shift in shifts])

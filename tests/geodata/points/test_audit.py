@@ -145,7 +145,7 @@ def test_nodata_of_a_real_raster_is_found(write_raster):
 
 
 def test_a_point_on_an_image_without_a_raster_is_refused():
-    with pytest.raises(PointsError, match="b: points lie on an image that is not there"):
+    with pytest.raises(PointsError, match="b: no raster has the image name of these points"):
         audit_points(make_points("b", [0], [0], [0]), {"a": ALL_VALID})
 
 

@@ -216,7 +216,7 @@ def test_an_unknown_suffix_is_refused(tmp_path, rasters):
 
 
 def test_points_on_an_image_without_a_raster_are_refused(tmp_path, rasters):
-    with pytest.raises(PointsError, match="b: points lie on an image that is not there"):
+    with pytest.raises(PointsError, match="b: no raster has the image name of these points"):
         write_points(tmp_path / "p.csv", some_points(), {"a": rasters["a"]}, LEGEND, overwrite=False)
     assert not (tmp_path / "p.csv").exists()
 
@@ -304,7 +304,7 @@ def test_a_file_without_a_class_column_is_refused_with_the_columns_there_are(tmp
     path = write_csv(tmp_path, stand=["a", "b"], **TABLE)
 
     with pytest.raises(
-        PointsError, match=r"no column with classes; got columns stand, x, y, crs.*--class-column"
+        PointsError, match=r"no class column; got columns stand, x, y, crs.*--class-column"
     ):
         read_points(path, rasters, legend=None)
     with pytest.raises(PointsError, match="no column 'kind'; got columns stand"):

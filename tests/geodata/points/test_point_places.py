@@ -72,7 +72,7 @@ def test_every_fault_of_a_place_is_named(raster):
 
     assert places.fault.tolist() == [
         "without a position",
-        "on an image that is not there",
+        "on an unknown image",
         "outside their image",
         "outside every raster",
         "without a position",
@@ -129,7 +129,7 @@ def test_rows_columns_and_image_stand_in_for_a_missing_crs(raster):
 @pytest.mark.parametrize("columns", [{}, {"row": [2], "col": [3]}, {"image": ["a"]}])
 def test_points_without_crs_are_refused_where_the_raster_has_one(raster, columns):
     with pytest.raises(
-        PointsError, match=r"the raster has a CRS and the points have none; .* State the CRS of the points"
+        PointsError, match=r"the raster has a CRS and the points have none; .* Give the CRS of the points"
     ):
         find_places(table([1], [1], **columns), {"a": raster})
 
@@ -137,13 +137,13 @@ def test_points_without_crs_are_refused_where_the_raster_has_one(raster, columns
 @pytest.mark.parametrize("name", ["p.gpkg", "p.geojson"])
 def test_points_with_a_crs_are_refused_where_the_raster_has_none(name):
     with pytest.raises(
-        PointsError, match=r"the points have a CRS and the raster has none; .* Give the raster its"
+        PointsError, match=r"the points have a CRS and the raster has none; .* Assign a CRS to"
     ):
         find_places(table([1], [1], "EPSG:32617", name=name), {"a": PICTURE})
 
 
 def test_points_without_crs_must_name_one_of_several_images():
-    with pytest.raises(PointsError, match="must say on which image"):
+    with pytest.raises(PointsError, match="need an image name"):
         find_places(table([1, 1], [-1, -1], image=["a", ""]), {"a": PICTURE, "b": PICTURE})
 
 
@@ -154,7 +154,7 @@ def test_rasters_with_and_without_crs_do_not_mix(raster):
 
 @pytest.mark.parametrize("crs", ['LOCAL_CS["site",UNIT["metre",1]]', "EPSG:0", "somewhere"])
 def test_a_crs_without_a_way_to_the_raster_is_refused(raster, crs):
-    with pytest.raises(PointsError, match="there is no way from the CRS of the points"):
+    with pytest.raises(PointsError, match="there is no transformation from the CRS of the points"):
         find_places(table([1], [1], crs), {"a": raster})
 
 
@@ -258,6 +258,6 @@ def test_no_message_shows_a_page_of_wkt(write_raster):
     raster = describe_raster(write_raster(np.ones((6, 8)), crs=SITE, transform=Affine(1, 0, 10, 0, -1, 20)))
 
     with pytest.raises(
-        PointsError, match=r"points in site or in a CRS that leads to it; got WGS 84 \(EPSG:4326\)\."
+        PointsError, match=r"points in site or in a CRS with a transformation to it; got WGS 84 \(EPSG:4326\)\."
     ):
         find_places(table([13.5], [17.5], "EPSG:4326"), {"a": raster})

@@ -99,7 +99,7 @@ def test_a_table_without_positions_is_refused(tmp_path):
     )
 
     with pytest.raises(
-        PointsError, match=r"t\.gpkg: the file has no columns for positions; .*got columns class"
+        PointsError, match=r"t\.gpkg: the file has no position columns; .*got columns class"
     ):
         read_point_table(tmp_path / "t.gpkg")
 
@@ -128,7 +128,7 @@ def test_a_missing_file_is_refused(tmp_path):
 def test_a_folder_without_a_point_file_is_refused_with_what_it_holds(tmp_path):
     (tmp_path / "photo.jpg").write_bytes(b"")
 
-    with pytest.raises(PointsError, match=r"the folder holds no file of points; .*got photo\.jpg"):
+    with pytest.raises(PointsError, match=r"the folder has no point file; .*got photo\.jpg"):
         read_point_table(tmp_path)
 
 
@@ -184,7 +184,7 @@ def test_a_csv_saved_by_a_spreadsheet_is_read(tmp_path):
     [
         (
             "class,easting\na,1\n",
-            "no columns for positions; expected x and y, .*got columns class, easting",
+            "no position columns; expected x and y, .*got columns class, easting",
         ),
         ("x,y,class\n1,west,a\n", r"field\.csv, column 'y': .*expected numbers, .*'west'"),
         ("x,y,crs\n1,1,EPSG:1\n1,1,EPSG:2\n", "one CRS for all points; got 'EPSG:1', 'EPSG:2'"),

@@ -104,7 +104,7 @@ def test_without_a_crs_points_of_several_rasters_are_not_taken_for_the_maps(writ
     scores = evaluate(EvaluateSettings(points=tmp_path / "one.csv", **given))
 
     assert scores.accuracy.overall_accuracy == 1
-    with pytest.raises(PointsError, match="2 on an image that is not there"):
+    with pytest.raises(PointsError, match="2 on an unknown image"):
         evaluate(EvaluateSettings(points=tmp_path / "two.csv", **given))
 
 

@@ -1,4 +1,4 @@
-"""The audit of points against their rasters: which cannot be used, and why."""
+"""Audit points against their rasters: find unusable points and the reasons."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _BLOCK_PX = 256
 
 
 NODATA, DISPUTED, REPEATED = "on nodata", "two classes on one pixel", "repeated on one pixel"
-_MOST_NAMED = 3
+_MAX_QUOTED = 3
 
 
 def audit_points(points: Points, sources: Mapping[str, PixelSource]) -> NDArray[np.str_]:
-    """Return why each point cannot be used (P,), empty for a point that can.
+    """Return the reason why each point is unusable (P,); empty for usable points.
 
-    A point cannot be used on a pixel that is not valid, or on one that carries two classes; of several points of
-    one class on a pixel the first can. Only blocks that hold points are read.
+    A point is unusable on an invalid pixel or on a pixel with points of two classes. Of several points of one class on
+    a pixel, only the first is usable. Only blocks with points are read.
 
     Args:
         points: The points.
@@ -45,13 +45,13 @@ def audit_points(points: Points, sources: Mapping[str, PixelSource]) -> NDArray[
 
 
 def describe_disputed(points: Points, reason: NDArray[np.str_], legend: Legend) -> str:
-    """Return a sentence that names the first pixels with two classes; an empty text if there are none."""
+    """Return a sentence with the first pixels that have two classes; "" if there are none."""
     disputed = points.take(reason == DISPUTED)
     if not len(disputed):
         return ""
     number = _pixel_numbers(disputed)
     named = []
-    for k in np.unique(number)[:_MOST_NAMED]:
+    for k in np.unique(number)[:_MAX_QUOTED]:
         own = disputed.take(number == k)
         row, col = _pixels(own)[0].tolist()
         classes = " and ".join(legend.names[i] for i in np.unique(own.class_id))
@@ -70,17 +70,17 @@ def _on_valid(points: Points, sources: Mapping[str, PixelSource]) -> NDArray[np.
     valid = np.zeros(len(points), np.bool_)
     for image in np.unique(points.image):
         if image not in sources:
-            raise PointsError("points lie on an image that is not there", where=image)
+            raise PointsError("no raster has the image name of these points", where=image)
         own = np.flatnonzero(points.image == image)
         valid[own] = _valid_at(sources[image], _pixels(points.take(own)))
     return valid
 
 
 def _valid_at(source: PixelSource, pixels: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return whether the source is valid at pixels (P, 2), reading the part of each block that is asked for."""
+    """Return whether the source is valid at pixels (P, 2). Of each block, only the part with points is read."""
     valid = np.zeros(len(pixels), np.bool_)
     blocks, block_of = np.unique(pixels // _BLOCK_PX, axis=0, return_inverse=True)
-    block_of = block_of.ravel()  # NumPy 2.0 alone gives it another shape
+    block_of = block_of.ravel()  # NumPy 2.0.0 returns another shape
     order = np.argsort(block_of, kind="stable")
     for own in np.split(order, np.searchsorted(block_of[order], np.arange(1, len(blocks)))):
         first, last = pixels[own].min(axis=0), pixels[own].max(axis=0)
@@ -92,7 +92,7 @@ def _valid_at(source: PixelSource, pixels: NDArray[np.int64]) -> NDArray[np.bool
 
 
 def _pixel_numbers(points: Points) -> NDArray[np.intp]:
-    """Return the same number for points on the same pixel, shape (P,)."""
+    """Return a number for each point (P,), equal for points on the same pixel."""
     _, image = np.unique(points.image, return_inverse=True)
     keys = np.column_stack([image, _pixels(points)])
     _, number = np.unique(keys, axis=0, return_inverse=True)

@@ -1,4 +1,4 @@
-"""Points that could not be used: which they are, where they lie, and why."""
+"""Unusable points of a file, with their positions and reasons."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ LAYER = "dropped"
 
 @dataclass(frozen=True)
 class DroppedPoints:
-    """Points of a file that could not be used.
+    """Unusable points of a file.
 
     Attributes:
-        table: A row for each point: the file, its number in the file (from 1), class, image, x, y and the reason.
-        crs: What x and y are in; None without a CRS, where points on images lie at column + 0.5 and -(row + 0.5).
+        table: One row per point: file, number in the file (from 1), class, image, x, y and reason.
+        crs: CRS of x and y. Without a CRS it is None, and points on images have x = col + 0.5 and y = -(row + 0.5).
     """
 
     table: pd.DataFrame
@@ -40,48 +40,48 @@ class DroppedPoints:
         return len(self.table)
 
     def counts(self) -> dict[str, int]:
-        """Return how many points were dropped for each reason, the reason of most points first."""
+        """Return the number of dropped points by reason, the most frequent reason first."""
         return dict(Counter(self.table["reason"].tolist()).most_common())
 
     def joined(self, table: pd.DataFrame) -> DroppedPoints:
-        """Return these points and more of the same file."""
+        """Return these points and further points of the same file."""
         return DroppedPoints(pd.concat([self.table, table], ignore_index=True), self.crs)
 
     def with_other_file(self, other: DroppedPoints) -> DroppedPoints:
-        """Return these points and those of another file, brought to this CRS; without a way there, without a place."""
+        """Return these points and those of another file, in this CRS; their x and y are NaN if they cannot be transformed."""
         table = other.table
         if other.crs != self.crs:
             x, y = (table[name].to_numpy(np.float64) for name in ("x", "y"))
-            x, y = _brought(x, y, source=other.crs, target=self.crs)
+            x, y = _transform(x, y, source=other.crs, target=self.crs)
             table = table.assign(x=x, y=y)
         return self.joined(table)
 
     def to_geodataframe(self) -> gpd.GeoDataFrame:
-        """Return the points with their places; a point without a place has no geometry."""
+        """Return the points as a GeoDataFrame; a point without a position has no geometry."""
         x, y = (self.table[name].to_numpy(np.float64) for name in ("x", "y"))
-        places = np.full(len(self), None, dtype=object)
-        placed = np.isfinite(x) & np.isfinite(y)
-        places[placed] = shapely.points(x[placed], y[placed])
+        geometry = np.full(len(self), None, dtype=object)
+        has_position = np.isfinite(x) & np.isfinite(y)
+        geometry[has_position] = shapely.points(x[has_position], y[has_position])
         columns = self.table.drop(columns=["x", "y"])
-        return gpd.GeoDataFrame(columns, geometry=places, crs=self.crs)
+        return gpd.GeoDataFrame(columns, geometry=geometry, crs=self.crs)
 
 
-def _brought(
+def _transform(
     x: NDArray[np.float64], y: NDArray[np.float64], *, source: str | None, target: str | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return places in another CRS, NaN where there is no way."""
-    nowhere = np.full(len(x), np.nan)
+    """Return coordinates in another CRS, or NaN without a transformation."""
+    unknown = np.full(len(x), np.nan)
     if source is None or target is None:
-        return nowhere, nowhere
+        return unknown, unknown
     try:
-        way = transformer_between(source, target)
+        transformer = transformer_between(source, target)
     except ProjError:
-        return nowhere, nowhere
-    return (x, y) if way is None else way.transform(x, y)
+        return unknown, unknown
+    return (x, y) if transformer is None else transformer.transform(x, y)
 
 
-def rows_of(table: PointTable, classes: NDArray[np.str_]) -> pd.DataFrame:
-    """Return the number, class, image and place of every row of a point file."""
+def point_rows(table: PointTable, classes: NDArray[np.str_]) -> pd.DataFrame:
+    """Return the number, class, image and position of every row of a point file."""
     if table.xy is None:
         x, y = table.floats("col") + 0.5, -table.floats("row") - 0.5
     else:
@@ -94,7 +94,7 @@ def rows_of(table: PointTable, classes: NDArray[np.str_]) -> pd.DataFrame:
 
 
 def describe_dropped(dropped: Mapping[str, int], total: int) -> str:
-    """Return one sentence on the points dropped, by reason, out of ``total``."""
+    """Return a sentence with the numbers of dropped points by reason, out of ``total``."""
     count = sum(dropped.values())
     if not count:
         return f"Dropped none of {total} points."
@@ -103,13 +103,13 @@ def describe_dropped(dropped: Mapping[str, int], total: int) -> str:
 
 
 def write_dropped(path: Path, dropped: DroppedPoints, *, overwrite: bool) -> None:
-    """Write dropped points as a GeoPackage with the layer "dropped", which is empty if there are none.
+    """Write dropped points to the layer "dropped" of a GeoPackage. Without points the layer is empty.
 
     Raises:
         OutputError: The file exists and may not be replaced, or cannot be written.
     """
     with whole_file(path, DROPPED, overwrite=overwrite) as unfinished, warnings.catch_warnings():
-        # Points on pictures have no CRS, and that is meant.
+        # Points on pictures have no CRS by design.
         warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
         pyogrio.write_dataframe(
             dropped.to_geodataframe(), unfinished, layer=LAYER, driver="GPKG", geometry_type="Point"
@@ -117,11 +117,11 @@ def write_dropped(path: Path, dropped: DroppedPoints, *, overwrite: bool) -> Non
 
 
 def check_dropped(path: Path, points: Path | None, *, overwrite: bool) -> None:
-    """Make sure that dropped points can be written, before the work begins.
+    """Check before any slow step that dropped points can be written.
 
     Raises:
-        OutputError: The name does not end in .gpkg, the file exists and may not be replaced, it holds something else
-            than dropped points, or it is the point file itself.
+        OutputError: The name does not end in .gpkg, the file exists and may not be replaced, it is not a file of
+            dropped points, or it is the point file itself.
     """
     check_apart([path], [points])
     check_output(path, DROPPED, overwrite=overwrite)

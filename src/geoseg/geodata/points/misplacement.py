@@ -1,4 +1,4 @@
-"""Why places lie outside rasters: where both are, and what would bring the places inside."""
+"""Explain why points lie outside the rasters: compare extents, and test common coordinate errors."""
 
 from __future__ import annotations
 
@@ -19,40 +19,40 @@ _Floats = NDArray[np.float64]
 _Pair = tuple[_Floats, _Floats]
 
 _DEGREES, _WEB_MERCATOR = "EPSG:4326", "EPSG:3857"
-_MOST_CAUSES = 3
-_ZONES_AWAY = 2
+_MAX_CAUSES = 3
+_MAX_ZONE_DISTANCE = 2
 
 
 @dataclass(frozen=True)
 class _Cause:
-    """A likely mistake, and the places as they are without it."""
+    """A possible error of the coordinates, and the corrected coordinates."""
 
     text: str
-    places: _Pair
+    xy: _Pair
     crs: str | None
 
 
 def explain_misplaced(x: _Floats, y: _Floats, *, crs: str | None, rasters: Mapping[str, RasterInfo]) -> str:
-    """Return sentences on where places and rasters lie, and on what would bring the places on a raster.
+    """Return sentences with the extents of points and rasters, and with corrections that move points onto a raster.
 
     Args:
-        x: Coordinates (P,) of places outside all rasters, P > 0.
-        y: Coordinates (P,) likewise.
-        crs: What they are in; None if nothing has a CRS.
+        x: x coordinates (P,) of points outside all rasters, P > 0.
+        y: y coordinates (P,) of the same points.
+        crs: Their CRS; None if neither points nor rasters have one.
         rasters: The rasters by name.
     """
-    said = f"They lie at {_extent(x, y)} in {_named(crs)}; {_raster_extent(rasters, crs)}."
+    extents = f"They lie at {_extent(x, y)} in {_named(crs)}; {_raster_extent(rasters, crs)}."
     counts = [
         (_count_inside(cause, rasters), cause.text) for cause in _causes(x, y, crs=crs, rasters=rasters)
     ]
-    # The sort is stable: of causes that explain as much, the simplest comes first.
-    likely = sorted((pair for pair in counts if pair[0]), key=lambda pair: -pair[0])[:_MOST_CAUSES]
+    # The sort is stable: of causes with equal counts, the simplest comes first.
+    likely = sorted((pair for pair in counts if pair[0]), key=lambda pair: -pair[0])[:_MAX_CAUSES]
     if not likely:
-        return said
+        return extents
     causes = "; ".join(
         f"{number:,} of {len(x):,} {text}" for number, text in likely if 2 * number >= likely[0][0]
     )
-    return f"{said} On a raster would lie: {causes}."
+    return f"{extents} Points that would lie on a raster: {causes}."
 
 
 def describe_extent(bounds: tuple[float, float, float, float]) -> str:
@@ -78,7 +78,7 @@ def _causes(
 
 
 def _other_crs(crs: str, rasters: Mapping[str, RasterInfo]) -> list[str]:
-    """Return the CRS that places declared to be in ``crs`` may be in instead."""
+    """Return other likely CRS of points that are declared in ``crs``."""
     own = {info.crs: None for _, info in sorted(rasters.items()) if info.crs is not None}
     others = [*own, _DEGREES, _WEB_MERCATOR, *_near_utm_zones(crs)]
     names = {crs_name(other): other for other in reversed(others)}
@@ -87,12 +87,13 @@ def _other_crs(crs: str, rasters: Mapping[str, RasterInfo]) -> list[str]:
 
 
 def _near_utm_zones(crs: str) -> list[str]:
-    """Return the codes of the UTM zones around that of a CRS, on both sides of the equator; none for another CRS."""
+    """Return the codes of the UTM zones near that of a CRS, north and south; none for a CRS outside UTM."""
     zone = CRS(crs).utm_zone
     if zone is None:
         return []
     number = int(zone[:-1])
-    near = sorted(range(number - _ZONES_AWAY, number + _ZONES_AWAY + 1), key=lambda near: abs(near - number))
+    distance = _MAX_ZONE_DISTANCE
+    near = sorted(range(number - distance, number + distance + 1), key=lambda near: abs(near - number))
     return [f"EPSG:{side + (near - 1) % 60 + 1}" for near in near for side in (32600, 32700)]
 
 
@@ -104,41 +105,43 @@ def _is_same(crs: str, other: str) -> bool:
 
 
 def _count_inside(cause: _Cause, rasters: Mapping[str, RasterInfo]) -> int:
-    inside = np.zeros(len(cause.places[0]), np.bool_)
+    inside = np.zeros(len(cause.xy[0]), np.bool_)
     for raster in rasters.values():
         try:
             with np.errstate(all="ignore"):
-                inside |= is_on(raster, *to_pixels(raster, *cause.places, crs=cause.crs))
+                inside |= is_on(raster, *to_pixels(raster, *cause.xy, crs=cause.crs))
         except (PointsError, ProjError, CRSError):
             continue
     return int(inside.sum())
 
 
 def _raster_extent(rasters: Mapping[str, RasterInfo], crs: str | None) -> str:
-    """Return where the rasters lie, in the CRS of the first and in that of the places."""
+    """Return the extent of the rasters in the CRS of the first raster and in the CRS of the points."""
     first = rasters[min(rasters)]
-    # A map may be known by two names: by its own, and by that of its raster.
+    # A map may appear twice: under its own name and under the name of its raster.
     by_path = {info.path: info.bounds for info in rasters.values() if info.crs == first.crs}
     boxes = np.array(list(by_path.values()))
     bounds = (*boxes[:, :2].min(axis=0).tolist(), *boxes[:, 2:].max(axis=0).tolist())
     subject = f"the raster {first.path.name} lies" if len(boxes) == 1 else f"the {len(boxes)} rasters lie"
     if crs is None and not first.is_georeferenced:
         return f"{subject} at {describe_extent((0, -bounds[3], bounds[2], 0))}, counted in pixels from its upper left corner"
-    said = f"{subject} at {describe_extent(bounds)} in {_named(first.crs)}"
-    there = None if crs is None or first.crs is None else _in_crs(bounds, first.crs, crs)
-    return said if there is None else f"{said}, which is {describe_extent(there)} in {_named(crs)}"
+    text = f"{subject} at {describe_extent(bounds)} in {_named(first.crs)}"
+    transformed = None if crs is None or first.crs is None else _in_crs(bounds, first.crs, crs)
+    return (
+        text if transformed is None else f"{text}, which is {describe_extent(transformed)} in {_named(crs)}"
+    )
 
 
 def _in_crs(
     bounds: tuple[float, float, float, float], source: str, target: str
 ) -> tuple[float, float, float, float] | None:
-    """Return bounds in another CRS; None where they are the same or there is no way."""
+    """Return bounds in another CRS; None if the CRS are the same or without a transformation."""
     try:
-        way = transformer_between(source, target)
-        there = None if way is None else way.transform_bounds(*bounds)
+        transformer = transformer_between(source, target)
+        transformed = None if transformer is None else transformer.transform_bounds(*bounds)
     except (ProjError, CRSError):
         return None
-    return there if there is not None and np.isfinite(there).all() else None
+    return transformed if transformed is not None and np.isfinite(transformed).all() else None
 
 
 def _extent(x: _Floats, y: _Floats) -> str:

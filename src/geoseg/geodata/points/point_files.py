@@ -1,4 +1,4 @@
-"""Point files: labelled points written as GeoPackage, GeoJSON or CSV, and any point file read back."""
+"""Write labelled points as GeoPackage, GeoJSON or CSV, and read point files of any format."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from geoseg.domain.points import CHECK, NO_SEED, TRAIN, Points
 from geoseg.errors import PointsError
 from geoseg.geodata.outputs.atomic_files import whole_file
 from geoseg.geodata.outputs.styles import write_point_style
-from geoseg.geodata.points.dropped_points import DroppedPoints, describe_dropped, rows_of
+from geoseg.geodata.points.dropped_points import DroppedPoints, describe_dropped, point_rows
 from geoseg.geodata.points.misplacement import explain_misplaced
 from geoseg.geodata.points.point_places import OUTSIDE, find_places, map_positions, shared_crs, six_decimals
 from geoseg.geodata.points.point_tables import (
@@ -44,26 +44,26 @@ from geoseg.geodata.reading.rasters import RasterInfo
 
 _MANY_OUTSIDE = 0.1
 _NAMED_BY_CLASS = (".kml", ".kmz", ".gpx")
-# GDAL's default, 7 decimals of a degree, is a centimetre; a float64 holds 15. And names are text, even
-# where they look like JSON.
+# GDAL writes 7 decimals of a degree (1 cm) by default; a float64 has 15. Names that look like JSON stay text.
 _GEOJSON_OPTIONS = {"COORDINATE_PRECISION": "15", "AUTODETECT_JSON_STRINGS": "NO"}
 
 
 @dataclass(frozen=True)
 class PointFile:
-    """What a point file holds for a set of rasters.
+    """Content of a point file for a set of rasters.
 
     Attributes:
-        points: The points that lie on the rasters, in the order of the file.
-        legend: The legend that their class ids belong to.
-        notes: What was decided for the user, one sentence each.
-        dropped: The points that could not be used.
-        rows: Number in the file, class, image and place of each of ``points``.
-        warnings: What may be a mistake in the file, one sentence each.
-        outside: The points of a known class that lie on no raster, with the image that they name.
-        step: What the coordinates are multiples of, in metres.
-        counts: Rows of the file of each class (C,) that can be used; a polygon is one.
-        misplaced: Where the points outside and the rasters lie; empty where fewer than a tenth are outside.
+        points: The points on the rasters, in the order of the file.
+        legend: The legend of their class ids.
+        notes: Automatic choices, one sentence each.
+        dropped: The unusable points.
+        rows: Number in the file, class, image and position of each of ``points``.
+        warnings: Possible errors in the file, one sentence each.
+        outside: Points with a known class that lie on no raster, with their image name.
+        step: Rounding step of the coordinates, in metres.
+        counts: Number of usable rows of the file per class (C,); a polygon is one row.
+        misplaced: Message with the extents of the outside points and the rasters; empty if fewer than a tenth of the
+            points are outside.
     """
 
     points: Points
@@ -78,7 +78,7 @@ class PointFile:
     warnings: tuple[str, ...] = ()
 
 
-def write_points(  # noqa: PLR0917 -- what is written, and what it is written about
+def write_points(  # noqa: PLR0917
     path: str | Path,
     points: Points,
     rasters: Mapping[str, RasterInfo],
@@ -86,22 +86,21 @@ def write_points(  # noqa: PLR0917 -- what is written, and what it is written ab
     *,
     overwrite: bool,
 ) -> None:
-    """Write a point file, whole or not at all; the suffix says which format.
+    """Write a point file atomically; the suffix determines the format.
 
-    A GeoPackage has the layers "points" and "legend". GeoJSON is in degrees, as RFC 7946 asks; else
-    the CRS is that of the first raster, by name, and the points of all are brought to it. On images
-    without CRS and transform, x is col + 0.5 and y is -(row + 0.5), where QGIS shows them. Rows and
-    columns keep six decimals.
+    A GeoPackage has the layers "points" and "legend". GeoJSON is in degrees, as RFC 7946 requires. Other formats use
+    the CRS of the first raster by name, and all points are transformed to it. On images without CRS and transform, x is
+    col + 0.5 and y is -(row + 0.5), which is their position in QGIS. Rows and columns have six decimals.
 
     Args:
-        path: Ends in .gpkg, .geojson, .json or .csv.
+        path: A path that ends in .gpkg, .geojson, .json or .csv.
         points: The points.
-        rasters: The rasters that the points lie on, by image name.
+        rasters: The rasters under the points, by image name.
         legend: The legend of the class ids.
-        overwrite: Whether a file that is there may be replaced.
+        overwrite: Whether an existing file may be replaced.
 
     Raises:
-        PointsError: Another suffix, an image without a raster, or a CRS that only some rasters have.
+        PointsError: The suffix is not supported, an image has no raster, or only some rasters have a CRS.
         OutputError: The file exists and may not be replaced, or cannot be written.
     """
     path = Path(path)
@@ -128,27 +127,27 @@ def read_points(
     legend: Legend | None,
     options: PointOptions | None = None,
 ) -> PointFile:
-    """Read a point file and find each point's row and column on its raster.
+    """Read a point file and find the row and column of each point on its raster.
 
-    The file is a text table with columns of positions, or anything in which GDAL finds positions;
-    lines and polygons are sampled (:func:`geoseg.geodata.points.shape_sampling.sample_shapes`). A column
-    ``image`` says which raster a point lies on, else that is the first, by name, that contains it.
-    Columns weight, source, seed and role are optional.
+    The file is a text table with position columns, or a vector file that GDAL reads. Lines and polygons are sampled
+    (:func:`geoseg.geodata.points.shape_sampling.sample_shapes`). A column ``image`` names the raster of a point.
+    Without it, the raster is the first by name that contains the point. The columns weight, source, seed and role are
+    optional.
 
     Args:
         path: The file.
         rasters: The rasters by image name.
-        legend: The legend; without one it is the file's own, or is made from the classes in the file.
-        options: What the file leaves open, such as the column of the classes.
+        legend: The legend. None uses the legend in the file, or creates one from its classes.
+        options: Options that the file does not determine, such as the class column.
 
     Raises:
         PointsError: The file cannot be read, lacks a column or a CRS, or has no point on a raster.
-        LegendError: The legend lacks a class that the points have.
+        LegendError: A point has a class that the legend lacks.
     """
     options = options or PointOptions()
     table = read_point_table(Path(path), options)
     if not len(table):
-        raise PointsError("the file holds no points", where=path)
+        raise PointsError("the file has no points", where=path)
     table, origin = sample_shapes(table, rasters, options.per_polygon)
     legend = legend or table.legend
     column, notes = _class_column(table, options.class_column, legend)
@@ -157,7 +156,7 @@ def read_points(
     matched = _match(classes, legend, where)
     places = find_places(table, rasters)
     fault = np.where((places.fault == "") & (classes == ""), "without a class", places.fault)
-    used, rows = fault == "", rows_of(table, classes)
+    used, rows = fault == "", point_rows(table, classes)
     dropped = DroppedPoints(rows[~used].assign(reason=fault[~used]), table.crs)
     explained = _explain_outside(dropped, len(table), rasters)
     if not used.any():
@@ -188,7 +187,7 @@ def read_points(
 
 
 def _explain_outside(dropped: DroppedPoints, total: int, rasters: Mapping[str, RasterInfo]) -> str:
-    """Return where points outside and rasters lie, if a tenth of the points or more are outside."""
+    """Return the extents of outside points and rasters if at least a tenth of the points are outside."""
     outside = dropped.table[dropped.table["reason"].isin(OUTSIDE)]
     if not rasters or not len(outside) or len(outside) < _MANY_OUTSIDE * total:
         return ""
@@ -206,7 +205,7 @@ def _match(classes: NDArray[np.str_], legend: Legend | None, where: str) -> Clas
 
 
 def _count_rows(origin: NDArray[np.int64], class_id: NDArray[np.uint8], classes: int) -> tuple[int, ...]:
-    """Return how many rows of the file each class has, (classes,); a polygon counts once."""
+    """Return the number of rows of the file per class (C,); a polygon counts once."""
     _, first = np.unique(origin, return_index=True)
     return tuple(np.bincount(class_id[first], minlength=classes).tolist())
 
@@ -216,7 +215,7 @@ def _checked_suffix(path: Path) -> str:
     if suffix in {".gpkg", ".csv", *GEOJSON_SUFFIXES}:
         return suffix
     raise PointsError(
-        "points are not written to files of this kind",
+        "this format is not supported for points",
         where=path,
         expected=".gpkg, .geojson, .json or .csv",
         got=suffix or "no suffix",
@@ -242,7 +241,7 @@ def _write_layer(path: Path, frame: gpd.GeoDataFrame) -> None:
     is_geojson = path.suffix.lower() in GEOJSON_SUFFIXES
     rfc7946 = {} if frame.crs is None else {"RFC7946": "YES"}
     with warnings.catch_warnings():
-        # Points on images that are not georeferenced have no CRS, and that is meant.
+        # Points on images without a georeference have no CRS by design.
         warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
         pyogrio.write_dataframe(
             frame,
@@ -255,7 +254,7 @@ def _write_layer(path: Path, frame: gpd.GeoDataFrame) -> None:
 
 
 def _class_column(table: PointTable, asked: str | None, legend: Legend | None) -> tuple[str, tuple[str, ...]]:
-    """Return the column of the classes, and a note on those that were passed over."""
+    """Return the class column, and a note on columns that were rejected."""
     if asked is not None:
         found = table.find(asked)
         if found is not None:
@@ -277,20 +276,20 @@ def _class_column(table: PointTable, asked: str | None, legend: Legend | None) -
         raise PointsError("no point has a class", where=f"{table.path}, column {empty!r}")
     candidates = describe_candidates(values)
     raise PointsError(
-        f"nearly all values of column {differing} differ, so they are no classes"
+        f"nearly all values of column {differing} differ, so they are not classes"
         if refused
-        else "the file has no column with classes",
+        else "the file has no class column",
         where=table.path,
         got=f"columns {', '.join(map(str, table.columns))}",
-        hint="Name the column that holds the classes (--class-column)"
-        + (f"; it may be {candidates}." if candidates else "."),
+        hint="Give the class column with --class-column"
+        + (f". Candidates: {candidates}." if candidates else "."),
     )
 
 
 def _optional_columns(
     table: PointTable,
 ) -> tuple[NDArray[np.float32], NDArray[np.str_], NDArray[np.int64], NDArray[np.str_]]:
-    """Return weight, source, seed and role (P,); where there are none, what make_points gives."""
+    """Return weight, source, seed and role (P,); defaults as in make_points."""
     weight = table.floats("weight") if table.find("weight") else np.ones(len(table))
     if not (np.isfinite(weight) & (weight >= 0)).all():
         wrong = weight[~(np.isfinite(weight) & (weight >= 0))][0]

@@ -1,4 +1,4 @@
-"""The places of points: from the map coordinates of a file to rows and columns of rasters, and back."""
+"""Convert the positions of points from map coordinates to rows and columns of rasters, and back."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from geoseg.geodata.points.point_tables import GEOJSON_SUFFIXES, LON_LAT, PointT
 from geoseg.geodata.reading.crs import crs_name, transformer_between, wrap_x, x_period
 from geoseg.geodata.reading.rasters import RasterInfo
 
-_RASTER_HINT = "Give the raster its CRS (gdal_edit.py -a_srs EPSG:<code> RASTER)."
-_POINTS_HINT = "State the CRS of the points: --crs EPSG:<code>, or a column crs in a CSV."
+_RASTER_HINT = "Assign a CRS to the raster (gdal_edit.py -a_srs EPSG:<code> RASTER)."
+_POINTS_HINT = "Give the CRS of the points: --crs EPSG:<code>, or a column crs in a CSV."
 
 OUTSIDE = ("outside their image", "outside every raster")
-"""Faults of points whose place is known and lies on no raster."""
+"""Reasons for points with a known position that lies on no raster."""
 
 _Floats = NDArray[np.float64]
 _Bools = NDArray[np.bool_]
@@ -29,13 +29,13 @@ _Pair = tuple[_Floats, _Floats]
 
 @dataclass(frozen=True)
 class Places:
-    """Where P points lie.
+    """Positions of P points on rasters.
 
     Attributes:
-        image: Name of the raster (P,), empty for a point without a place.
-        row: Row (P,), to six decimals, NaN without a place.
-        col: Column (P,), to six decimals, NaN without a place.
-        fault: Why a point has no place (P,), empty where it has one.
+        image: Name of the raster (P,); empty for a point on no raster.
+        row: Row (P,), to six decimals; NaN for a point on no raster.
+        col: Column (P,), to six decimals; NaN for a point on no raster.
+        fault: Reason why a point is on no raster (P,); empty if it is on one.
     """
 
     image: NDArray[np.str_]
@@ -45,7 +45,7 @@ class Places:
 
 
 def shared_crs(rasters: Mapping[str, RasterInfo]) -> str | None:
-    """Return the CRS of the first raster by name, by its authority's code if it has one; None without a CRS.
+    """Return the CRS of the first raster by name, as an authority code or else as WKT; None without a CRS.
 
     Raises:
         PointsError: Only some of the rasters have a CRS.
@@ -54,7 +54,7 @@ def shared_crs(rasters: Mapping[str, RasterInfo]) -> str | None:
     if without and len(without) < len(rasters):
         raise PointsError(
             "some rasters have a CRS and some have none",
-            expected="all or none",
+            expected="a CRS in all rasters or in none",
             got=f"none in {', '.join(without)}",
         )
     if without or not rasters:
@@ -67,16 +67,16 @@ def shared_crs(rasters: Mapping[str, RasterInfo]) -> str | None:
 def map_positions(points: Points, rasters: Mapping[str, RasterInfo], crs: str | None) -> _Pair:
     """Return x and y (P,) of points in a CRS.
 
-    With ``crs`` None they are in the raster's own frame: what its transform gives or, on an image that
-    has none, col + 0.5 and -(row + 0.5), where QGIS shows it.
+    With ``crs`` None they are the coordinates of the raster's transform. On an image without a transform they are
+    col + 0.5 and -(row + 0.5), as in QGIS.
 
     Raises:
-        PointsError: An image is not among the rasters, or there is no way to the CRS.
+        PointsError: An image is not among the rasters, or there is no transformation to the CRS.
     """
     x, y = np.full((2, len(points)), np.nan)
     for image in np.unique(points.image).tolist():
         if image not in rasters:
-            raise PointsError("points lie on an image that is not there", where=image)
+            raise PointsError("no raster has the image name of these points", where=image)
         own = points.image == image
         row, col = six_decimals(points.row[own]), six_decimals(points.col[own])
         x[own], y[own] = to_map(rasters[image], row, col, crs=crs)
@@ -86,11 +86,11 @@ def map_positions(points: Points, rasters: Mapping[str, RasterInfo], crs: str | 
 def find_places(table: PointTable, rasters: Mapping[str, RasterInfo]) -> Places:
     """Find the raster, row and column of each point of a table.
 
-    A column ``image`` says which raster; where it is empty, it is the first by name that has the point.
+    A column ``image`` names the raster. If it is empty, the raster is the first by name that contains the point.
 
     Raises:
-        PointsError: Raster or points lack a CRS that the other has, there is no way from one CRS to
-            the other, or it cannot be told on which image a point lies.
+        PointsError: Only one of rasters and points has a CRS, there is no transformation between the CRS, or the image
+            of a point is ambiguous.
     """
     in_pixels = _is_in_pixels(table, rasters)
     first, second = table.floats("row"), table.floats("col")
@@ -113,7 +113,7 @@ def find_places(table: PointTable, rasters: Mapping[str, RasterInfo]) -> Places:
 
 
 def six_decimals(values: _Floats) -> _Floats:
-    """Round rows or columns the way files and digests keep them, without -0.0."""
+    """Round rows or columns to the six decimals of files and digests, without -0.0."""
     return np.round(values, 6) + 0.0
 
 
@@ -123,7 +123,7 @@ def _faults(
     is_named = named != ""
     faults = {
         "without a position": ~is_known,
-        "on an image that is not there": is_named & is_foreign,
+        "on an unknown image": is_named & is_foreign,
         OUTSIDE[0]: is_named & ~is_placed,
         OUTSIDE[1]: ~is_placed,
     }
@@ -131,23 +131,27 @@ def _faults(
 
 
 def _is_in_pixels(table: PointTable, rasters: Mapping[str, RasterInfo]) -> bool:
-    """Tell whether the columns row and col give the places; else the map coordinates do."""
+    """Return whether the positions are in the columns row and col, not in map coordinates."""
     rasters_crs = shared_crs(rasters)
     if rasters_crs is not None and table.crs is not None:
         return False
     _check_lack_of_crs(table, rasters_crs)
     if len(rasters) > 1 and (table.texts("image") == "").any():
         raise PointsError(
-            "points without a CRS must say on which image they lie",
+            "points without a CRS need an image name",
             where=table.path,
-            expected="a column image, with the name of a raster in every row",
+            expected="a column image with the name of a raster in every row",
         )
     return table.has_rowcol
 
 
 def _check_lack_of_crs(table: PointTable, rasters_crs: str | None) -> None:
-    """Refuse map coordinates that cannot be compared: one side has a CRS, and rows and columns do not help."""
-    # GeoJSON cannot say that it has no CRS, so there rows and columns speak for it.
+    """Check that points and rasters both have a CRS, or that the points have rows and columns instead.
+
+    Raises:
+        PointsError: Only one of them has a CRS.
+    """
+    # GeoJSON always has a CRS, so its columns row and col take precedence.
     may_ignore_crs = table.has_rowcol and table.path.suffix.lower() in GEOJSON_SUFFIXES
     if table.crs is not None and not may_ignore_crs:
         raise _one_sided(table, "the points have a CRS and the raster has none", _RASTER_HINT)
@@ -160,63 +164,61 @@ def _one_sided(table: PointTable, what: str, hint: str) -> PointsError:
     return PointsError(what, where=table.path, expected="a CRS in both or in neither", hint=hint)
 
 
-def _way(raster: RasterInfo, crs: str) -> Transformer | None:
-    """Return the way from a raster's CRS to another, x before y; None if they are the same."""
+def _transformer_to(raster: RasterInfo, crs: str) -> Transformer | None:
+    """Return the transformer from the CRS of a raster to another, in x, y order; None if they are the same."""
     try:
         return transformer_between(str(raster.crs), crs)
     except ProjError as error:
         raise PointsError(
-            "there is no way from the CRS of the points to that of the raster",
+            "there is no transformation from the CRS of the points to that of the raster",
             where=raster.path,
-            expected=f"points in {crs_name(raster.crs)} or in a CRS that leads to it",
+            expected=f"points in {crs_name(raster.crs)} or in a CRS with a transformation to it",
             got=crs_name(crs),
-            hint="If the coordinates are those of the raster's CRS, declare it for the points.",
+            hint="If the coordinates are in the CRS of the raster, assign it to the points.",
         ) from error
 
 
 def to_map(raster: RasterInfo, row: _Floats, col: _Floats, *, crs: str | None) -> _Pair:
-    """Return x and y in a CRS, or in the raster's own frame, of rows and columns."""
+    """Convert rows and columns of a raster to x and y in a CRS; None: as in :func:`map_positions`."""
     if crs is None and not raster.is_georeferenced:
         return col + 0.5, -row - 0.5
     x, y = raster.rowcol_to_xy(row, col)
-    way = None if crs is None else _way(raster, crs)
-    if way is not None:
-        x, y = way.transform(x, y)
-    # A raster in 0 to 360 degrees has places that GeoJSON gives as negative.
+    transformer = None if crs is None else _transformer_to(raster, crs)
+    if transformer is not None:
+        x, y = transformer.transform(x, y)
+    # GeoJSON needs longitudes of -180..180; the raster may use 0..360.
     return (wrap_x(x, -180, 360) if crs == LON_LAT and (np.abs(x) > 180).any() else x), y
 
 
 def to_pixels(raster: RasterInfo, x: _Floats, y: _Floats, *, crs: str | None) -> _Pair:
-    """Return rows and columns of map coordinates on a raster, NaN where a projection does not reach.
+    """Convert map coordinates to rows and columns of a raster; NaN outside the range of the projection.
 
-    Where the Earth repeats itself in the raster's CRS, as every 360 degrees, x counts in the turn that the raster
-    begins in.
+    If x is periodic in the CRS of the raster (360 degrees), it is shifted to the period of the raster.
 
     Raises:
-        PointsError: There is no way from ``crs`` to that of the raster.
+        PointsError: There is no transformation from ``crs`` to the CRS of the raster.
     """
     if crs is None and not raster.is_georeferenced:
         return -y - 0.5, x - 0.5
-    way = None if crs is None else _way(raster, crs)
-    if way is not None:
-        x, y = _back(way, x, y)
-    # Where a projection does not reach, PROJ says infinity; such a point lies on no raster.
-    reached = np.isfinite(x) & np.isfinite(y)
-    x, y = np.where(reached, x, np.nan), np.where(reached, y, np.nan)
-    turn = None if raster.crs is None else x_period(raster.crs)
-    return raster.xy_to_rowcol(wrap_x(x, raster.bounds[0], turn), y)
+    transformer = None if crs is None else _transformer_to(raster, crs)
+    if transformer is not None:
+        x, y = _inverse(transformer, x, y)
+    # PROJ returns infinity outside the range of the projection; such a point lies on no raster.
+    is_known = np.isfinite(x) & np.isfinite(y)
+    x, y = np.where(is_known, x, np.nan), np.where(is_known, y, np.nan)
+    period = None if raster.crs is None else x_period(raster.crs)
+    return raster.xy_to_rowcol(wrap_x(x, raster.bounds[0], period), y)
 
 
 def is_on(raster: RasterInfo, row: _Floats, col: _Floats) -> _Bools:
-    """Tell which rows and columns lie on a raster."""
+    """Return which rows and columns lie on a raster."""
     return (row >= -0.5) & (row < raster.height - 0.5) & (col >= -0.5) & (col < raster.width - 0.5)
 
 
-def _back(transformer: Transformer, x: _Floats, y: _Floats) -> _Pair:
-    """Return what the transformer brings to x and y, so that reading undoes writing to the last digit.
+def _inverse(transformer: Transformer, x: _Floats, y: _Floats) -> _Pair:
+    """Apply the inverse of a transformer so that reading restores written coordinates exactly.
 
-    A shift of datum without heights is undone by PROJ to a millimetre only; what the way there and
-    back is off by is taken off once more.
+    PROJ inverts a datum shift without heights only to a millimetre. Measure the error of a round trip and subtract it.
     """
     first = transformer.transform(x, y, direction="INVERSE")
     again = transformer.transform(*transformer.transform(*first), direction="INVERSE")

@@ -1,4 +1,4 @@
-"""Point files as they stand: columns and positions, before a raster or a legend comes in."""
+"""Read the columns and positions of point files, before rasters and legends are applied."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ _LEGEND_COLUMNS = {"id", "name", "color"}
 
 @dataclass(frozen=True)
 class PointOptions:
-    """How a point file is read, where it leaves that open.
+    """Options for reading a point file.
 
     Attributes:
-        class_column: Column that holds the classes; None: the first with a usual name.
-        layer: Layer of a file of several; None chooses.
-        crs: CRS of the positions, where the file does not declare it.
-        per_polygon: Most points to take from a polygon or line.
+        class_column: Class column; None: the first column with a common name.
+        layer: Layer of a file with several layers; None: automatic choice.
+        crs: CRS of the positions, if the file does not declare it.
+        per_polygon: Maximum number of points from a polygon or line.
     """
 
     class_column: str | None = None
@@ -62,14 +62,14 @@ class PointTable:
 
     Attributes:
         path: The file.
-        columns: Everything but the geometry.
-        xy: Map coordinates x and y, each (P,), NaN where a row has none; None if the file has only
+        columns: All columns except the geometry.
+        xy: Map coordinates x and y, each (P,), NaN for a row without coordinates; None if the file has only
             rows and columns of pixels.
-        crs: What x and y are in; None if the file does not say.
-        legend: The legend that the file brings.
-        shapes: Lines and polygons (P,), None where a row is a point; None if all are points.
-        notes: What was assumed, one sentence each.
-        warnings: What may be a mistake, one sentence each.
+        crs: CRS of x and y; None if the file does not declare it.
+        legend: The legend in the file.
+        shapes: Lines and polygons (P,), None for a row with a point; None if all rows are points.
+        notes: Assumptions, one sentence each.
+        warnings: Possible errors, one sentence each.
     """
 
     path: Path
@@ -90,14 +90,14 @@ class PointTable:
         return self.find("row") is not None and self.find("col") is not None
 
     def find(self, *names: str) -> str | None:
-        """Return the first column called one of ``names``, in their order, whatever the case."""
-        there = {str(column).lower(): str(column) for column in reversed(list(self.columns))}
-        return next((there[name.lower()] for name in names if name.lower() in there), None)
+        """Return the first of ``names`` that is a column, ignoring case; None if there is none."""
+        by_name = {str(column).lower(): str(column) for column in reversed(list(self.columns))}
+        return next((by_name[name.lower()] for name in names if name.lower() in by_name), None)
 
     def texts(self, name: str, default: str = "") -> NDArray[np.str_]:
-        """Return a column as text (P,), ``default`` where a cell is empty or there is no such column.
+        """Return a column as text (P,); ``default`` for an empty cell or a missing column.
 
-        Whole numbers have no decimals, even where a gap in the column has made them fractional.
+        Integers have no decimals, even if pandas stored them as floats because of an empty cell.
         """
         column = self.find(name)
         if column is None:
@@ -105,7 +105,7 @@ class PointTable:
         return np.array([_text(value) or default for value in self.columns[column]], dtype=np.str_)
 
     def floats(self, name: str) -> NDArray[np.float64]:
-        """Return a column as numbers (P,), NaN where a cell is empty or there is no such column.
+        """Return a column as numbers (P,); NaN for an empty cell or a missing column.
 
         Raises:
             PointsError: A cell is not a number.
@@ -117,21 +117,22 @@ class PointTable:
             raise self.fault(name, expected="numbers", got=repr(str(error))) from error
 
     def fault(self, name: str, *, expected: str, got: object) -> PointsError:
-        """Return the error that says what a column should hold."""
+        """Return the error for invalid values in a column."""
         where = f"{self.path}, column {name!r}"
-        return PointsError("a column cannot be used", where=where, expected=expected, got=got)
+        return PointsError("invalid values in a column", where=where, expected=expected, got=got)
 
 
 def read_point_table(path: Path, options: PointOptions | None = None) -> PointTable:
-    """Read what a file says of points: a text table, or anything in which GDAL finds positions.
+    """Read a point file: a text table, or a vector file that GDAL reads.
 
-    A table has columns of map coordinates (x and y, easting and northing, ...), of degrees (lon and
-    lat, ...), of WKT, or row and col. A folder or a zip archive may hold the file. Multi-points are
-    taken apart. The column ``image`` loses folders and the file's ending.
+    A text table has columns of map coordinates (x and y, easting and northing, ...), degrees (lon and lat, ...), WKT, or
+    row and col. The file may be in a folder or a zip archive. Multi-points are split. The values of the column
+    ``image`` are shortened to the file stem.
 
     Raises:
-        PointsError: No such file, not a point file, no positions, or a CRS that contradicts the file's.
-        LegendError: The layer "legend" is not one.
+        PointsError: The file does not exist, is not a point file, has no positions, or declares another CRS than the
+            given one.
+        LegendError: The layer "legend" is not a valid legend.
     """
     options = options or PointOptions()
     with unpacked(path) as place:
@@ -158,7 +159,7 @@ def _read_text(file: Path, path: Path, options: PointOptions) -> PointTable:
 
 
 def _from_columns(columns: pd.DataFrame, path: Path, options: PointOptions) -> PointTable:
-    """Return the table whose columns hold the positions."""
+    """Return a table with positions from its columns."""
     positions = find_positions(columns, path, options.crs)
     if positions is not None:
         return _exploded(PointTable(path, columns, None, positions.crs), positions.geometry)
@@ -166,12 +167,12 @@ def _from_columns(columns: pd.DataFrame, path: Path, options: PointOptions) -> P
     if table.has_rowcol:
         return table
     raise PointsError(
-        "the file has no columns for positions",
+        "the file has no position columns",
         where=path,
-        expected="x and y, easting and northing, POINT_X and POINT_Y, or the like, with a CRS; or lon and lat; "
+        expected="x and y, easting and northing, or POINT_X and POINT_Y, with a CRS; or lon and lat; "
         "or WKT; or row and col",
         got=f"columns {', '.join(map(str, columns.columns))}",
-        hint="Rename the columns that hold the coordinates; the first row must hold the columns' names.",
+        hint="Rename the coordinate columns. The first row must contain the column names.",
     )
 
 
@@ -191,7 +192,7 @@ def _read_layers(files: list[Path], path: Path, options: PointOptions) -> PointT
 
 
 def _read_frame(layer: Layer) -> pd.DataFrame:
-    # In GeoJSON GDAL takes names that look like dates for dates.
+    # In GeoJSON, GDAL converts texts that look like dates to dates.
     options = {"DATE_AS_STRING": "YES"} if layer.file.suffix.lower() in GEOJSON_SUFFIXES else {}
     try:
         frame: pd.DataFrame = pyogrio.read_dataframe(
@@ -213,7 +214,7 @@ def _from_frame(frame: pd.DataFrame, path: Path, options: PointOptions) -> Point
 
 
 def _read_legend(layers: Sequence[Layer], points: Layer, path: Path) -> Legend | None:
-    """Return the legend beside the points; another table of that name is left alone."""
+    """Return the legend layer of the points; a layer "legend" with other columns is ignored."""
     for layer in layers:
         if layer.name == LEGEND_LAYER and layer.file == points.file and set(layer.fields) >= _LEGEND_COLUMNS:
             records = pyogrio.read_dataframe(layer.file, layer=LEGEND_LAYER, read_geometry=False)
@@ -222,7 +223,7 @@ def _read_legend(layers: Sequence[Layer], points: Layer, path: Path) -> Legend |
 
 
 def _exploded(table: PointTable, geometry: NDArray[np.object_]) -> PointTable:
-    """Take multi-points apart; a row without geometry stays, at NaN."""
+    """Split multi-points into rows; a row without geometry is kept with NaN."""
     shapes = shapely.force_2d(geometry)
     shapes[shapely.is_empty(shapes)] = None
     is_multi = np.isin(shapely.get_type_id(shapes), [_MULTIPOINT])
@@ -237,19 +238,19 @@ def _exploded(table: PointTable, geometry: NDArray[np.object_]) -> PointTable:
         table,
         columns=table.columns.iloc[rows].reset_index(drop=True),
         xy=(x, y),
-        shapes=single if (single != None).any() else None,  # noqa: E711 -- each of the array
+        shapes=single if (single != None).any() else None,  # noqa: E711 -- elementwise comparison
     )
 
 
 def _crs(frame: gpd.GeoDataFrame) -> str | None:
-    # A GeoPackage can say "no CRS" only as "Undefined Cartesian SRS" or "Undefined geographic SRS".
+    # A GeoPackage without CRS declares "Undefined Cartesian SRS" or "Undefined geographic SRS".
     if frame.crs is None or frame.crs.name.lower().startswith("undefined"):
         return None
     return str(frame.crs.to_wkt())
 
 
 def _with_image_names(table: PointTable) -> PointTable:
-    """Name images by their stem, where the column holds file names or paths."""
+    """Replace file names and paths in the column image by their stem."""
     column = table.find("image")
     if column is None:
         return table

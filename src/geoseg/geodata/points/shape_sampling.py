@@ -1,4 +1,4 @@
-"""Points drawn from lines and polygons: at centres of pixels, as many of each shape."""
+"""Draw points from lines and polygons, at pixel centres, with a maximum number per shape."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from geoseg.geodata.points.point_places import to_map, to_pixels
 from geoseg.geodata.points.point_tables import PointTable
 from geoseg.geodata.reading.rasters import RasterInfo
 
-_FIRST_TRIES, _MOST_TRIES = 20_000, 1_000_000
+_FIRST_TRIES, _MAX_TRIES = 20_000, 1_000_000
 _STEP_PX = 0.5
-_MOST_STEPS = 100_000
+_MAX_STEPS = 100_000
 _LINES = ("LineString", "LinearRing", "MultiLineString")
 
 _Pixels = NDArray[np.int64]
@@ -24,7 +24,7 @@ _Pixels = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class _Drawn:
-    """Pixels of one shape: image, and row and column (n, 2)."""
+    """Pixels of one shape: image name, and rows and columns (n, 2)."""
 
     image: str
     pixels: _Pixels
@@ -33,12 +33,11 @@ class _Drawn:
 def sample_shapes(
     table: PointTable, rasters: Mapping[str, RasterInfo], per_polygon: int
 ) -> tuple[PointTable, NDArray[np.int64]]:
-    """Replace each line and polygon of a table by points, and return the row of the table that each comes from.
+    """Replace lines and polygons of a table by points; return the table and the source row of each point.
 
-    A polygon gives up to ``per_polygon`` pixels whose centre lies inside it, drawn at random without
-    replacement; a line those that it crosses. Together they weigh as much as one point, so that a
-    large polygon counts no more than a small one. A polygon without a pixel centre gives the pixel it
-    lies in. The draw is the same for the same file and rasters.
+    A polygon gives up to ``per_polygon`` pixels with their centre inside it, drawn at random without replacement. A line
+    gives pixels that it crosses. The points of a shape have a total weight of one point, so that large polygons do not
+    dominate. A polygon without a pixel centre gives the pixel under it. The draw is deterministic.
     """
     if table.shapes is None or table.xy is None:
         return table, np.arange(len(table))
@@ -60,7 +59,7 @@ def sample_shapes(
 
 @dataclass(frozen=True)
 class _Piece:
-    """The points of one row of a table, in map coordinates, and the images that they lie on."""
+    """The points of one row of a table in map coordinates, and their image names."""
 
     x: NDArray[np.float64]
     y: NDArray[np.float64]
@@ -74,24 +73,24 @@ def _piece(
     assert table.shapes is not None
     if not drawn:
         shape = table.shapes[row]
-        place = np.array([values[row] for values in table.xy])
+        xy = np.array([values[row] for values in table.xy])
         if shape is not None:
-            place = shapely.get_coordinates(shape.representative_point())[0]
-        return _Piece(place[:1], place[1:], [image])
-    places = [to_map(rasters[one.image], *one.pixels.T.astype(np.float64), crs=table.crs) for one in drawn]
-    names = [one.image for one in drawn for _ in range(len(one.pixels))]
-    return _Piece(np.concatenate([x for x, _ in places]), np.concatenate([y for _, y in places]), names)
+            xy = shapely.get_coordinates(shape.representative_point())[0]
+        return _Piece(xy[:1], xy[1:], [image])
+    parts = [to_map(rasters[d.image], *d.pixels.T.astype(np.float64), crs=table.crs) for d in drawn]
+    names = [d.image for d in drawn for _ in range(len(d.pixels))]
+    return _Piece(np.concatenate([x for x, _ in parts]), np.concatenate([y for _, y in parts]), names)
 
 
 def _draw(table: PointTable, rasters: Mapping[str, RasterInfo], count: int) -> dict[int, list[_Drawn]]:
-    """Return the pixels drawn of each row that is a line or polygon and lies on a raster."""
+    """Return the drawn pixels of each row that is a line or polygon on a raster."""
     assert table.shapes is not None
     named = table.texts("image")
     shapes = np.array([_largest_kind(shape) for shape in shapely.make_valid(table.shapes)], dtype=object)
     candidates: dict[int, list[_Drawn]] = {}
     for name, raster in sorted(rasters.items()):
         if (raster.crs is None) != (table.crs is None):
-            continue  # Finding the places says what is wrong.
+            continue  # find_places raises the error for this.
         on_raster = _in_pixels(shapes, raster, table.crs)
         left, top, right, bottom = shapely.bounds(on_raster).T
         with np.errstate(invalid="ignore"):
@@ -107,7 +106,7 @@ def _draw(table: PointTable, rasters: Mapping[str, RasterInfo], count: int) -> d
 
 
 def _largest_kind(shape: BaseGeometry | None) -> BaseGeometry | None:
-    """Return the polygons of a collection, or else its lines; any other shape as it is."""
+    """Return the union of the polygons of a collection, or else of its lines; other shapes unchanged."""
     if shape is None or shape.geom_type != "GeometryCollection":
         return shape
     parts = shapely.get_parts(shape)
@@ -117,7 +116,7 @@ def _largest_kind(shape: BaseGeometry | None) -> BaseGeometry | None:
 
 
 def _in_pixels(shapes: NDArray[np.object_], raster: RasterInfo, crs: str | None) -> NDArray[np.object_]:
-    """Return the shapes in columns and rows of a raster; (0, 0) is the centre of the first pixel."""
+    """Transform shapes to columns and rows of a raster; (0, 0) is the centre of the first pixel."""
 
     def transform(xy: NDArray[np.float64]) -> NDArray[np.float64]:
         row, col = to_pixels(raster, xy[:, 0], xy[:, 1], crs=crs)
@@ -141,14 +140,14 @@ def _pixels_of(shape: BaseGeometry, raster: RasterInfo, *, count: int, rng: np.r
 
 
 def _crossed(shape: BaseGeometry, raster: RasterInfo) -> _Pixels:
-    step = max(_STEP_PX, shape.length / _MOST_STEPS)
+    step = max(_STEP_PX, shape.length / _MAX_STEPS)
     along = shapely.get_coordinates(shapely.segmentize(shape, step))
     pixels = np.unique(np.floor(along[:, ::-1] + 0.5).astype(np.int64), axis=0)
     return _on_raster(pixels, raster)
 
 
 def _inside(shape: BaseGeometry, raster: RasterInfo, *, count: int, rng: np.random.Generator) -> _Pixels:
-    """Return pixels whose centre lies in a polygon: all of a small one, of a large one a random choice."""
+    """Return pixels with their centre in a polygon: all for a small polygon, a random choice for a large one."""
     left, top, right, bottom = shape.bounds
     first = np.maximum([np.ceil(top), np.ceil(left)], 0).astype(np.int64)
     last = np.minimum([np.floor(bottom), np.floor(right)], [raster.height - 1, raster.width - 1]).astype(
@@ -158,7 +157,7 @@ def _inside(shape: BaseGeometry, raster: RasterInfo, *, count: int, rng: np.rand
     if height < 1 or width < 1:
         return np.empty((0, 2), np.int64)
     shapely.prepare(shape)
-    for tries in (_FIRST_TRIES, _MOST_TRIES):
+    for tries in (_FIRST_TRIES, _MAX_TRIES):
         is_all = height * width <= tries
         number = np.arange(height * width) if is_all else np.unique(rng.integers(0, height * width, tries))
         pixels = first + np.stack([number // width, number % width], axis=1)
@@ -173,19 +172,19 @@ def _on_raster(pixels: _Pixels, raster: RasterInfo) -> _Pixels:
 
 
 def _limited(drawn: list[_Drawn], count: int, rng: np.random.Generator) -> list[_Drawn]:
-    """Return ``count`` of the pixels drawn, where a shape lies on several rasters."""
-    sizes = [len(one.pixels) for one in drawn]
+    """Return at most ``count`` of the drawn pixels of a shape on several rasters."""
+    sizes = [len(d.pixels) for d in drawn]
     if sum(sizes) <= count:
         return drawn
     kept = np.zeros(sum(sizes), np.bool_)
     kept[rng.permutation(len(kept))[:count]] = True
     parts = np.split(kept, np.cumsum(sizes)[:-1])
-    return [_Drawn(one.image, one.pixels[part]) for one, part in zip(drawn, parts, strict=True) if part.any()]
+    return [_Drawn(d.image, d.pixels[part]) for d, part in zip(drawn, parts, strict=True) if part.any()]
 
 
 def _describe(shapes: NDArray[np.object_], points: int, count: int) -> str:
-    number = int((shapes != None).sum())  # noqa: E711 -- each of the array
+    number = int((shapes != None).sum())  # noqa: E711 -- elementwise comparison
     return (
-        f"{number} lines or polygons give up to {count} points each (--per-polygon), which weigh together "
-        f"as much as one point; {points} points in all."
+        f"{number} lines or polygons give up to {count} points each (--per-polygon), with a total weight of one point "
+        f"per shape; {points} points in total."
     )

@@ -1,4 +1,4 @@
-"""The places of training points: taken from points on rasters, and looked for among other points."""
+"""Record the locations of training points, and recognise training points among other points."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from geoseg.geodata.reading.grids import RasterInfo
 _Floats = NDArray[np.float64]
 
 OF_THIS_MAP = ""
-"""Name of the image of places that a map keeps in its own pixels."""
+"""Image name of locations in the pixels of the map itself."""
 _LON_LAT = CRS.from_epsg(4326)
 _SAME_PX = 0.75
-"""Points nearer than this, in pixels, are the same: half a pixel's diagonal, and a little."""
+"""Points closer than this, in pixels, are the same: half the diagonal of a pixel, and a margin."""
 _ROUNDED = math.sqrt(0.5)
-_MORE_THAN_CHANCE = 2.0
+_CHANCE_FACTOR = 2.0
 _MIN_SHARE = 0.05
 
 
 def places_of(points: Points, rasters: Mapping[str, RasterInfo], sha256: str) -> TrainingPlaces:
-    """Return where points lie: in degrees where their raster's CRS allows, else in its pixels."""
+    """Return the locations of points, in degrees if the CRS of their raster allows, else in its pixels."""
     lon_lat, pixels, steps = [np.zeros((0, 2))], dict[str, _Floats](), [0.0]
     for image in np.unique(points.image).tolist():
         own, info = points.on_image(image), rasters[image]
@@ -51,7 +51,7 @@ def places_of(points: Points, rasters: Mapping[str, RasterInfo], sha256: str) ->
 
 
 def places_on(places: TrainingPlaces, info: RasterInfo, image: str) -> TrainingPlaces:
-    """Return the places that lie on a raster; those in pixels under the name of a map's own."""
+    """Return the locations on a raster; those in pixels under the image name ``OF_THIS_MAP``."""
     inside = np.zeros(len(places.lon_lat), np.bool_)
     if info.crs is not None and len(inside):
         transformed = _transform(_LON_LAT, CRS.from_wkt(info.crs), places.lon_lat)
@@ -63,23 +63,23 @@ def places_on(places: TrainingPlaces, info: RasterInfo, image: str) -> TrainingP
 
 
 def count_places(places: TrainingPlaces) -> int:
-    """Return how many places are known; fewer than points where several share one."""
+    """Return the number of known locations; several points may share one."""
     return len(places.lon_lat) + sum(map(len, places.pixels.values()))
 
 
 def is_training_point(
     points: Points, places: TrainingPlaces, rasters: Mapping[str, RasterInfo], *, rounding_m: float
 ) -> NDArray[np.bool_]:
-    """Return for each point (P,) whether it is one that the model learnt from.
+    """Return for each point (P,) whether it is a training point.
 
-    Points are the same that lie in one pixel, or as far apart as the coordinates of the file may have been rounded,
-    if that finds more than chance would.
+    Two points are the same if they lie within about a pixel. A larger distance, up to the rounding error of the file,
+    is allowed if it finds clearly more points than expected by chance.
 
     Args:
         points: The points.
-        places: Where the training points lie.
+        places: Locations of the training points.
         rasters: The rasters of the points by name.
-        rounding_m: What the coordinates of the points are multiples of, in metres (pixels without a CRS).
+        rounding_m: Rounding step of the coordinates of the points, in metres (pixels without a CRS).
     """
     found = np.zeros(len(points), np.bool_)
     for image in np.unique(points.image).tolist():
@@ -88,19 +88,19 @@ def is_training_point(
         if degrees is not None:
             strict = _SAME_PX * (info.resolution_m or 0) + _ROUNDED * places.step * METRES_PER_DEGREE
             wide = strict + _ROUNDED * rounding_m
-            found[own] = _found(places.lon_lat, degrees, strict=strict, wide=wide, in_degrees=True)
+            found[own] = _find_known(places.lon_lat, degrees, strict=strict, wide=wide, in_degrees=True)
             continue
         known = places.pixels.get(image, places.pixels.get(OF_THIS_MAP))
         if known is not None:
-            asked = np.column_stack([points.row[own], points.col[own]])
+            candidates = np.column_stack([points.row[own], points.col[own]])
             strict = _SAME_PX + _ROUNDED * STEP_PX
             wide = strict + _ROUNDED * rounding_m
-            found[own] = _found(known, asked, strict=strict, wide=wide, in_degrees=False)
+            found[own] = _find_known(known, candidates, strict=strict, wide=wide, in_degrees=False)
     return found
 
 
 def coordinate_step(xy: tuple[_Floats, _Floats] | None, crs: str | None) -> float:
-    """Return what map coordinates are multiples of, in metres (in their own unit without a CRS)."""
+    """Return the rounding step of map coordinates, in metres (in their own unit without a CRS)."""
     if xy is None:
         return 0.0
     step = rounding(np.concatenate(xy))
@@ -111,26 +111,26 @@ def coordinate_step(xy: tuple[_Floats, _Floats] | None, crs: str | None) -> floa
     return step * METRES_PER_DEGREE if is_geographic else step
 
 
-def _found(
-    known: _Floats, asked: _Floats, *, strict: float, wide: float, in_degrees: bool
+def _find_known(
+    known: _Floats, candidates: _Floats, *, strict: float, wide: float, in_degrees: bool
 ) -> NDArray[np.bool_]:
-    """Look within the wide radius if that finds clearly more than points at random would, else within the strict one."""
-    look = near_degrees if in_degrees else near
-    same = look(known, asked, strict)
+    """Return the candidates within the wide radius if they are clearly more than by chance, else the strict radius."""
+    within = near_degrees if in_degrees else near
+    same = within(known, candidates, strict)
     if wide <= strict or not len(known):
         return same
-    rounded = look(known, asked, wide)
-    extent = np.ptp(np.concatenate([known, asked]), axis=0) * (METRES_PER_DEGREE if in_degrees else 1.0)
+    rounded = within(known, candidates, wide)
+    extent = np.ptp(np.concatenate([known, candidates]), axis=0) * (METRES_PER_DEGREE if in_degrees else 1.0)
     if in_degrees:
         extent[0] *= math.cos(math.radians(float(np.median(known[:, 1]))))
     area = max(float(np.prod(np.maximum(extent, wide))), wide * wide)
     by_chance = min(1.0, len(known) * math.pi * wide * wide / area)
-    is_copy = rounded.mean() > min(0.9, _MORE_THAN_CHANCE * by_chance + _MIN_SHARE)
+    is_copy = rounded.mean() > min(0.9, _CHANCE_FACTOR * by_chance + _MIN_SHARE)
     return rounded if is_copy else same
 
 
 def _degrees(info: RasterInfo, points: Points) -> _Floats | None:
-    """Return longitude and latitude (P, 2) of points on a raster; None where its CRS gives none."""
+    """Return longitude and latitude (P, 2) of points on a raster; None if its CRS has no transformation to them."""
     if info.crs is None:
         return None
     x, y = info.rowcol_to_xy(points.row, points.col)

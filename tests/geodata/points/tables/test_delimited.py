@@ -58,7 +58,7 @@ def test_columns_of_one_name_are_warned_of_whatever_their_case(tmp_path):
     *_, warnings = read_delimited(write(tmp_path, "x,Class,y,class,,\n1,a,2,b,,\n"))
 
     assert warnings == (
-        "2 columns are called 'Class'; the first is read. The others can be chosen as 'class'.",
+        "2 columns are called 'Class'; the first is used. The others are available as 'class'.",
     )
 
 

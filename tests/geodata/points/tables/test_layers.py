@@ -35,7 +35,7 @@ def test_of_several_layers_the_one_read_is_named_and_another_can_be_chosen(tmp_p
     table = read_point_table(path)
 
     assert table.warnings == (
-        "two.gpkg: layer 'old_test' (1 rows) is read, not 'field2024' (3 rows). Another layer is chosen with --layer.",
+        "two.gpkg: layer 'old_test' (1 rows) is used, not 'field2024' (3 rows). Choose another layer with --layer.",
     )
     assert classes(path, layer="field2024") == ["field", "Gewässer", "wood"]
     assert read_point_table(path, PointOptions(layer="FIELD2024")).warnings == ()
@@ -175,7 +175,7 @@ def test_geoparquet_is_refused_with_what_to_do(tmp_path):
     (tmp_path / "f.parquet").write_bytes(b"PAR1....PAR1")
 
     with pytest.raises(
-        PointsError, match=r"f\.parquet: GeoParquet is not read\. Save the points as GeoPackage"
+        PointsError, match=r"f\.parquet: GeoParquet is not supported\. Save the points as GeoPackage"
     ):
         read_point_table(tmp_path / "f.parquet")
 
@@ -202,7 +202,7 @@ def test_a_shapefile_without_shx_is_read_and_left_as_it_is(tmp_path):
 
     assert table.xy[0].tolist() == [500001, 500002, 500003]
     assert table.texts("class").tolist() == ["field", "Gewässer", "wood"]
-    assert table.notes == ("u.shx is missing; the index was built anew.",)
+    assert table.notes == ("u.shx is missing; the index was rebuilt.",)
     assert not (tmp_path / "u.shx").exists()
 
 
@@ -212,7 +212,7 @@ def test_a_shapefile_without_prj_has_the_crs_that_the_user_states(tmp_path):
 
     table = read_point_table(tmp_path / "u.shp")
 
-    assert (table.crs, table.notes) == (None, ("u.prj is missing, so the file does not say its CRS.",))
+    assert (table.crs, table.notes) == (None, ("u.prj is missing, so the file does not declare a CRS.",))
     assert read_point_table(tmp_path / "u.shp", PointOptions(crs="32617")).crs == "EPSG:32617"
 
 
@@ -229,7 +229,7 @@ def test_a_shapefile_without_its_table_is_refused_by_the_missing_file(tmp_path):
     (tmp_path / "u.dbf").unlink()
 
     with pytest.raises(
-        PointsError, match=r"u\.shp: the Shapefile is incomplete; expected u\.dbf .*it holds the classes"
+        PointsError, match=r"u\.shp: the Shapefile is incomplete; expected u\.dbf .*it contains the classes"
     ):
         read_point_table(tmp_path / "u.shp")
 

@@ -1,1 +1,1 @@
-"""Tables with positions and classes, as spreadsheets and GIS programs write them."""
+"""Read tables with positions and classes, in the formats of spreadsheets and GIS programs."""

@@ -1,4 +1,4 @@
-"""Coordinate reference systems as users state them, and as messages name them."""
+"""Read coordinate reference systems given by users, and name them in messages."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ LON_LAT = "OGC:CRS84"
 
 
 def read_crs(text: str, where: object) -> str:
-    """Return a CRS by its authority's code, or else as WKT; a bare number is an EPSG code.
+    """Return a CRS as an authority code, or else as WKT; a plain number is an EPSG code.
 
     Raises:
-        PointsError: There is no such CRS.
+        PointsError: The CRS does not exist.
     """
     stated = text.strip()
     try:
@@ -42,16 +42,16 @@ def name_crs(text: str) -> str:
 
 
 def settle_crs(stated: str | None, declared: str | None, *, is_assumed: bool, where: Path) -> str | None:
-    """Return the CRS of positions: the one that the user states, else the one that the file declares.
+    """Return the CRS of positions: the one given by the user, or else the one in the file.
 
     Args:
-        stated: What the user states.
-        declared: What the file declares.
-        is_assumed: Whether the file's CRS is only assumed (longitude and latitude, GeoJSON).
+        stated: The CRS given by the user.
+        declared: The CRS declared in the file.
+        is_assumed: Whether the CRS of the file is only assumed (longitude and latitude, GeoJSON).
         where: The file.
 
     Raises:
-        PointsError: Both are there and differ, or what is stated is no CRS.
+        PointsError: The two differ, or the given CRS is not valid.
     """
     if stated is None:
         return declared

@@ -1,4 +1,4 @@
-"""Text tables (CSV): encoding, separator and rows, as spreadsheets write them."""
+"""Read text tables (CSV) with the encodings and separators of spreadsheets."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _BYTE_ORDER_MARKS = (
 )
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 _ROWS_COMPARED = 50
-_LONGEST_CELL = 2**31 - 1
+_MAX_CELL_LENGTH = 2**31 - 1
 
 
 def read_delimited(path: Path) -> tuple[pd.DataFrame, tuple[str, ...], tuple[str, ...]]:
-    """Read a text table as texts, say what was assumed, and warn of what may be a mistake.
+    """Read a text table as texts; return it with notes on assumptions and warnings of possible errors.
 
-    The encoding is that of the byte order mark, else UTF-8, else Windows-1252. The separator is the
-    comma, semicolon, tab or vertical bar that divides header and rows into equally many cells. Empty
-    rows are passed over, cells that a row lacks at its end are empty.
+    The encoding is that of the byte order mark, else UTF-8, else Windows-1252. The separator is the comma, semicolon,
+    tab or vertical bar that splits header and rows into the same number of cells. Empty rows are skipped. Missing cells
+    at the end of a row are empty.
 
     Raises:
         PointsError: The file cannot be read, is not text, or a row has more cells than the header.
@@ -53,12 +53,12 @@ def read_delimited(path: Path) -> tuple[pd.DataFrame, tuple[str, ...], tuple[str
 
 @contextmanager
 def _long_cells() -> Iterator[None]:
-    """Let cells be as long as the outline of a large polygon meanwhile."""
-    before = csv.field_size_limit(_LONGEST_CELL)
+    """Raise the cell size limit of the csv module temporarily, for outlines of large polygons."""
+    previous = csv.field_size_limit(_MAX_CELL_LENGTH)
     try:
         yield
     finally:
-        csv.field_size_limit(before)
+        csv.field_size_limit(previous)
 
 
 def _decode(raw: bytes, path: Path) -> tuple[str, tuple[str, ...]]:
@@ -79,7 +79,7 @@ def _decode(raw: bytes, path: Path) -> tuple[str, tuple[str, ...]]:
 
 
 def _stated_separator(text: str) -> tuple[str, str | None]:
-    """Take off the first line ``sep=;`` that Excel understands, and return the separator it states."""
+    """Remove Excel's first line ``sep=;``, and return the separator in it."""
     first, _, rest = text.partition("\n")
     line = first.strip('"\r ')
     if line.lower().startswith("sep=") and len(line) == len("sep=;"):
@@ -98,7 +98,7 @@ def _find_separator(text: str) -> str:
 
 
 def _rows(text: str, separator: str, path: Path) -> list[tuple[int, list[str]]]:
-    """Return the rows that hold something, each with its line number."""
+    """Return the non-empty rows with their line numbers."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     try:
         return [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
@@ -109,7 +109,7 @@ def _rows(text: str, separator: str, path: Path) -> list[tuple[int, list[str]]]:
 
 
 def _unique(names: Sequence[str]) -> list[str]:
-    """Number the columns without a name, and those whose name was there before."""
+    """Return unique column names: number columns without a name and repeated names."""
     seen: Counter[str] = Counter()
     result = []
     for index, name in enumerate(names, start=1):
@@ -119,11 +119,11 @@ def _unique(names: Sequence[str]) -> list[str]:
 
 
 def _warn_of_repeated(names: Sequence[str], header: Sequence[str]) -> tuple[str, ...]:
-    """Return a warning of each name that several columns have, whatever the case."""
+    """Return a warning for each name that several columns have, ignoring case."""
     keys = [name.lower() for name in names]
     repeated = [key for key, times in Counter(keys).items() if key and times > 1]
     return tuple(
-        f"{keys.count(key)} columns are called {names[keys.index(key)]!r}; the first is read. The others can be chosen as "
+        f"{keys.count(key)} columns are called {names[keys.index(key)]!r}; the first is used. The others are available as "
         f"{', '.join(repr(header[k]) for k in range(len(keys)) if keys[k] == key and k > keys.index(key))}."
         for key in repeated
     )
@@ -137,6 +137,6 @@ def _fitted(row: list[str], line: int, header: list[str], *, where: Path) -> lis
             where=f"{where}, line {line}",
             expected=len(header),
             got=len(row),
-            hint="Decimal commas need another separator, such as the semicolon, or quotes around the numbers.",
+            hint="With decimal commas, use another separator such as the semicolon, or quote the numbers.",
         )
     return row[: len(header)] + [""] * (len(header) - len(row))

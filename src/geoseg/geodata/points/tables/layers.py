@@ -1,4 +1,4 @@
-"""The layers of a vector file, and which of them holds the points."""
+"""List the layers of a vector file, and choose the one with the points."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pyogrio
 from pyogrio.errors import DataLayerError, DataSourceError
 
 from geoseg.errors import GeoSegError, PointsError
-from geoseg.geodata.points.tables.class_columns import could_name_classes
+from geoseg.geodata.points.tables.class_columns import has_class_column
 from geoseg.geodata.points.tables.shapefiles import complete_shapefile
 
 _FORMATS = (
@@ -41,12 +41,12 @@ class Layer:
 
     Attributes:
         file: The file or folder that GDAL opens.
-        name: The layer's name.
-        kind: Type of its geometries; None for a table without any.
-        fields: Names of its columns.
-        features: Number of its rows.
-        encoding: Encoding of its texts, where the file does not say it itself.
-        notes: What was assumed.
+        name: Name of the layer.
+        kind: Geometry type; None for a table without geometries.
+        fields: Column names.
+        features: Number of rows.
+        encoding: Text encoding, if the file does not declare it.
+        notes: Assumptions.
     """
 
     file: Path
@@ -65,7 +65,7 @@ class Layer:
 
 @contextmanager
 def unpacked(path: Path) -> Iterator[Path]:
-    """Yield a file or folder that GDAL reads: the path itself, or a folder with what an archive holds.
+    """Yield a file or folder that GDAL reads: the path itself, or a folder with the content of an archive.
 
     Raises:
         PointsError: The archive is damaged.
@@ -87,13 +87,13 @@ def unpacked(path: Path) -> Iterator[Path]:
 
 
 def find_files(path: Path) -> list[Path]:
-    """Return the vector files of a folder and its folders; a file, and a file geodatabase, is one itself.
+    """Return the vector files of a folder and its sub-folders. For a file or file geodatabase, return the path itself.
 
     Raises:
-        PointsError: There is no such file, or the folder holds none.
+        PointsError: The path does not exist, or the folder has no vector file.
     """
     if not path.exists():
-        raise PointsError("no such file", where=path)
+        raise PointsError("no such file", where=path, hint="Check the path.")
     if path.is_file() or path.suffix.lower() == ".gdb":
         return [path]
     found = sorted(p for p in path.rglob("*") if p.suffix.lower() in _FORMATS and "__MACOSX" not in p.parts)
@@ -102,18 +102,18 @@ def find_files(path: Path) -> list[Path]:
     if files:
         return files
     raise PointsError(
-        "the folder holds no file of points",
+        "the folder has no point file",
         where=path,
-        expected=f"a file of the kinds {', '.join(_FORMATS)}, .csv",
+        expected=f"a file of the formats {', '.join(_FORMATS)}, .csv",
         got=", ".join(sorted(p.name for p in path.iterdir())[:8]) or "an empty folder",
     )
 
 
 def list_layers(file: Path, stack: ExitStack) -> list[Layer]:
-    """Return the layers of a vector file; they can be read until ``stack`` is closed.
+    """Return the layers of a vector file, which are readable until ``stack`` is closed.
 
     Raises:
-        PointsError: GDAL cannot read the file, or a Shapefile lacks a file.
+        PointsError: GDAL cannot read the file, or a Shapefile is incomplete.
     """
     encoding: str | None = None
     notes: tuple[str, ...] = ()
@@ -129,16 +129,18 @@ def list_layers(file: Path, stack: ExitStack) -> list[Layer]:
 
 
 def unreadable(file: Path, error: Exception) -> PointsError:
-    """Return the error of a file that GDAL cannot read."""
+    """Return the error for a file that GDAL cannot read."""
     if file.suffix.lower() in {".parquet", ".geoparquet"}:
         return PointsError(
-            "GeoParquet is not read", where=file, hint="Save the points as GeoPackage, in QGIS for one."
+            "GeoParquet is not supported",
+            where=file,
+            hint="Save the points as GeoPackage, for example with QGIS.",
         )
     said = str(error).partition("; It might help")[0].replace(str(file), file.name).rstrip(".")
     return PointsError(
         "the point file cannot be read",
         where=file,
-        expected=f"a file of the kinds {', '.join(_FORMATS)}, .csv, and an undamaged one",
+        expected=f"an undamaged file of the formats {', '.join(_FORMATS)}, .csv",
         got=said,
     )
 
@@ -146,14 +148,13 @@ def unreadable(file: Path, error: Exception) -> PointsError:
 def choose_layer(
     layers: Sequence[Layer], *, wanted: str | None, class_column: str | None, where: Path
 ) -> tuple[Layer, str | None, bool]:
-    """Return the layer that holds the points, a sentence on the choice if there was one, and whether it is in doubt.
+    """Return the layer with the points, a sentence on the choice if there were several, and whether it is ambiguous.
 
-    A layer with a class column comes before one without, then points before lines and polygons, then
-    the layer called "points", then the first. Layers without rows come last, tables without geometries
-    count only where nothing else is.
+    Layers with a class column come first, then points before lines and polygons, then the layer called "points", then
+    the file order. Layers without rows come last. Tables without geometries are used only if there is no other layer.
 
     Raises:
-        PointsError: No layer is called as wanted, or none has positions.
+        PointsError: The wanted layer does not exist, or the file has no layer.
     """
     if wanted is not None:
         named = [layer for layer in layers if layer.name.lower() == wanted.lower()]
@@ -163,25 +164,25 @@ def choose_layer(
         raise PointsError(f"the file has no layer {wanted!r}", where=where, expected=f"one of {names}")
     spatial = [layer for layer in layers if layer.kind is not None] or list(layers)
     if not spatial:
-        raise PointsError("the file has no layer of points", where=where, got="no layer at all")
+        raise PointsError("the file has no layer of points", where=where, got="no layer")
     best = min(spatial, key=lambda layer: _rank(layer, class_column))
     full = [layer for layer in spatial if layer.features]
     if len(full) < 2:
         return best, None, False
     others = ", ".join(f"{layer.name!r} ({layer.features} rows)" for layer in full if layer is not best)
     is_doubtful = sum(_rank(layer, class_column) == _rank(best, class_column) for layer in full) > 1
-    said = (
-        f"{where.name}: layer {best.name!r} ({best.features} rows) is read, not {others}. "
-        "Another layer is chosen with --layer."
+    note = (
+        f"{where.name}: layer {best.name!r} ({best.features} rows) is used, not {others}. "
+        "Choose another layer with --layer."
     )
-    return best, said, is_doubtful
+    return best, note, is_doubtful
 
 
 def _rank(layer: Layer, class_column: str | None) -> tuple[bool, bool, bool, bool]:
-    has_classes = could_name_classes(layer.fields, class_column)
+    has_classes = has_class_column(layer.fields, class_column)
     return not layer.features, not has_classes, not layer.has_points, layer.name != "points"
 
 
 def _describe(file: Path, name: str, kind: str | None) -> Layer:
-    said = pyogrio.read_info(file, layer=name, force_feature_count=True)
-    return Layer(file, name, kind, tuple(map(str, said["fields"])), int(said["features"]))
+    info = pyogrio.read_info(file, layer=name, force_feature_count=True)
+    return Layer(file, name, kind, tuple(map(str, info["fields"])), int(info["features"]))

@@ -1,4 +1,4 @@
-"""Numbers as spreadsheets write them: decimal commas, thousands separators, blanks."""
+"""Parse numbers in spreadsheet formats: decimal commas, thousands separators, blanks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 EMPTY_TEXTS = frozenset({"", "null", "<null>", "nan", "<na>", "#n/a", "n/a", "na"})
-"""Cells without a value, in lower case, as QGIS, ArcGIS, pandas, R and Excel write them."""
+"""Texts for empty cells of QGIS, ArcGIS, pandas, R and Excel, in lower case."""
 
 _BLANKS = re.compile(r"[\s'\u2019]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -17,12 +17,12 @@ _COMMA_BEFORE_THREE_DIGITS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 
 
 def is_empty(text: str) -> bool:
-    """Tell whether a cell holds no value."""
+    """Return whether a cell has no value."""
     return text.strip().lower() in EMPTY_TEXTS
 
 
 def find_decimal_mark(texts: Sequence[str]) -> str | None:
-    """Return the decimal mark of numbers in writing, "." or ","; None where both readings are possible.
+    """Return the decimal mark of number texts, "." or ","; None if it is ambiguous.
 
     Example:
         >>> find_decimal_mark(["9,1234567", "48.5"])
@@ -47,10 +47,10 @@ def find_decimal_mark(texts: Sequence[str]) -> str | None:
 
 
 def read_numbers(texts: Sequence[str], decimal_mark: str) -> NDArray[np.float64]:
-    """Return numbers (P,), NaN where a cell is empty.
+    """Return numbers (P,), NaN for empty cells.
 
     Raises:
-        ValueError: A cell is not a number; the message is the cell's text.
+        ValueError: A cell is not a number; the message is the text of the cell.
     """
     return np.array([_read_number(text, decimal_mark) for text in texts], np.float64)
 

@@ -1,4 +1,4 @@
-"""The columns of a table that hold positions, under the names that GIS programs give them."""
+"""Find the position columns of a table by the names that GIS programs use."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ _MINUTES = re.compile(r"\d\s*[°º:d]\s*\d")
 
 @dataclass(frozen=True)
 class Positions:
-    """Positions of P rows: geometries (P,), None where a row has none, and their CRS, None if not said."""
+    """Geometries of P rows (P,), None for a row without one, and their CRS, None if not declared."""
 
     geometry: NDArray[np.object_]
     crs: str | None
 
 
 def find_columns(names: Iterable[str]) -> tuple[tuple[str, str] | None, tuple[str, str] | None]:
-    """Return the columns of map coordinates and those of degrees; None where there are none.
+    """Return the column pair of map coordinates and that of degrees; None if there is none.
 
     Example:
         >>> find_columns(["POINT_X", "POINT_Y", "class"])
@@ -54,18 +54,17 @@ def find_columns(names: Iterable[str]) -> tuple[tuple[str, str] | None, tuple[st
 
 
 def find_positions(columns: pd.DataFrame, path: Path, stated_crs: str | None) -> Positions | None:
-    """Return the positions that a table's columns hold, or None where no column holds them.
+    """Return the positions in the columns of a table, or None without position columns.
 
-    Columns of map coordinates come before longitude and latitude, unless only the latter have a CRS;
-    then a column of WKT is looked for.
+    Map coordinates come before longitude and latitude, unless they have no CRS. A WKT column comes last.
 
     Args:
         columns: The table, all texts.
         path: The file, for errors.
-        stated_crs: The CRS that the user states.
+        stated_crs: The CRS given by the user.
 
     Raises:
-        PointsError: A cell is not a number or a geometry, or the CRS is not known.
+        PointsError: A cell is not a number or a geometry, or the CRS is unknown.
     """
     in_map, in_degrees = find_columns(columns.columns)
     column_crs = _column_crs(columns, path)
@@ -87,26 +86,26 @@ def find_positions(columns: pd.DataFrame, path: Path, stated_crs: str | None) ->
 
 
 def _find_pair(names: Sequence[str], pairs: Sequence[tuple[str, str]]) -> tuple[str, str] | None:
-    """Return the first columns called as a pair, with or without further words, such as x_25832, y_25832."""
-    spelt = {name: tuple(filter(None, _WORD.split(name.lower()))) for name in names}
-    joined: Mapping[str, str] = {"".join(words): name for name, words in reversed(spelt.items())}
+    """Return the first column pair with the names of a pair, also with additional words (x_25832, y_25832)."""
+    words_of = {name: tuple(filter(None, _WORD.split(name.lower()))) for name in names}
+    joined: Mapping[str, str] = {"".join(words): name for name, words in reversed(words_of.items())}
     exact = {name.lower().strip(): name for name in reversed(names)}
-    for one, other in pairs:
-        for there in (exact, joined):
-            if one in there and other in there:
-                return there[one], there[other]
-    by_words = {words: name for name, words in reversed(spelt.items())}
-    for one, other in pairs:
-        for name, words in spelt.items():
-            partner = tuple(other if word == one else word for word in words)
-            if one in words and partner in by_words:
+    for x, y in pairs:
+        for by_name in (exact, joined):
+            if x in by_name and y in by_name:
+                return by_name[x], by_name[y]
+    by_words = {words: name for name, words in reversed(words_of.items())}
+    for x, y in pairs:
+        for name, words in words_of.items():
+            partner = tuple(y if word == x else word for word in words)
+            if x in words and partner in by_words:
                 return name, by_words[partner]
     return None
 
 
 def _find(names: Iterable[str], wanted: Sequence[str]) -> str | None:
-    there = {name.lower().strip(): name for name in names}
-    return next((there[name] for name in wanted if name in there), None)
+    by_name = {name.lower().strip(): name for name in names}
+    return next((by_name[name] for name in wanted if name in by_name), None)
 
 
 def _column_crs(columns: pd.DataFrame, path: Path) -> str | None:
@@ -116,7 +115,7 @@ def _column_crs(columns: pd.DataFrame, path: Path) -> str | None:
     named = sorted({text.strip() for text in columns[name] if not is_empty(text)})
     if len(named) > 1:
         raise PointsError(
-            "a column cannot be used",
+            "invalid values in a column",
             where=f"{path}, column {name!r}",
             expected="one CRS for all points",
             got=", ".join(map(repr, named)),
@@ -133,10 +132,10 @@ def _floats(
     mark = find_decimal_mark([*first, *second])
     if mark is None and not are_degrees:
         raise PointsError(
-            "the comma in the coordinates may be a decimal mark or separate thousands",
+            "the comma in the coordinates is ambiguous: decimal mark or thousands separator",
             where=f"{path}, columns {names[0]!r} and {names[1]!r}",
             got=next(text for text in [*first, *second] if "," in text),
-            hint="Write the numbers with a decimal point and without separators of thousands.",
+            hint="Write the numbers with a decimal point and without thousands separators.",
         )
     mark = mark or ","
     return (
@@ -150,13 +149,13 @@ def _column_floats(texts: list[str], name: str, *, mark: str, path: Path) -> NDA
         return read_numbers(texts, mark)
     except ValueError as error:
         raise PointsError(
-            "a column cannot be used",
+            "invalid values in a column",
             where=f"{path}, column {name!r}",
             expected="numbers, such as 9.1234 or 500123.5",
             got=f"{str(error)!r} in row {texts.index(str(error)) + 1}",
             hint="Write degrees, minutes and seconds as decimal degrees."
             if _MINUTES.search(str(error))
-            else "Correct the cell, or leave it empty: a point without a position is dropped.",
+            else "Correct the cell, or leave it empty to drop the point.",
         ) from error
 
 
@@ -171,7 +170,7 @@ def _check_degrees(
             where=f"{path}, columns {names[0]!r} and {names[1]!r}",
             expected="longitudes of -180..180 (or 0..360) and latitudes of -90..90",
             got=f"{x[at]:g}, {y[at]:g}",
-            hint="If they are map coordinates, state their CRS (--crs); if longitude and latitude are swapped, "
+            hint="If they are map coordinates, give their CRS (--crs). If longitude and latitude are swapped, "
             "rename the columns.",
         )
 
@@ -184,7 +183,7 @@ def _points(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.object
 
 
 def _geometries(cells: list[str], where: str) -> tuple[NDArray[np.object_], int]:
-    """Return geometries of WKT, EWKT or hexadecimal WKB, and the EPSG code that they state, 0 without one."""
+    """Return geometries from WKT, EWKT or hexadecimal WKB, and their EPSG code; 0 without one."""
     geometry = np.full(len(cells), None, dtype=object)
     srid = 0
     for index, cell in enumerate(cells):
