@@ -142,9 +142,7 @@ def test_metres_that_say_they_are_degrees_are_refused_with_the_likely_crs(tmp_pa
 def test_a_ring_that_is_not_closed_is_an_error_that_says_so(tmp_path: Path, info, ring) -> None:
     path = save_geojson(tmp_path, {"type": "Polygon", "coordinates": [ring]})
 
-    with pytest.raises(
-        RasterError, match="a polygon in this file is invalid; expected closed rings"
-    ):
+    with pytest.raises(RasterError, match="a polygon in this file is invalid; expected closed rings"):
         read_area(path, info)
 
 
@@ -193,6 +191,7 @@ def test_polygons_and_raster_in_one_local_crs_need_no_way(tmp_path: Path, write_
         [0, 0, 0],
     ]
     with pytest.raises(
-        RasterError, match=r"polygons in site or in a CRS with a transformation to it; got WGS 84 \(EPSG:4326\)"
+        RasterError,
+        match=r"polygons in site or in a CRS with a transformation to it; got WGS 84 \(EPSG:4326\)",
     ):
         read_area(save(tmp_path, shapely.box(11, 19, 13, 20), crs="EPSG:4326", name="b.gpkg"), info)

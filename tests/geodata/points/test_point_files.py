@@ -303,9 +303,7 @@ def test_the_class_column_is_the_one_asked_for_else_the_first_that_is_known(tmp_
 def test_a_file_without_a_class_column_is_refused_with_the_columns_there_are(tmp_path, rasters):
     path = write_csv(tmp_path, stand=["a", "b"], **TABLE)
 
-    with pytest.raises(
-        PointsError, match=r"no class column; got columns stand, x, y, crs.*--class-column"
-    ):
+    with pytest.raises(PointsError, match=r"no class column; got columns stand, x, y, crs.*--class-column"):
         read_points(path, rasters, legend=None)
     with pytest.raises(PointsError, match="no column 'kind'; got columns stand"):
         read_points(path, rasters, legend=None, options=PointOptions("kind"))

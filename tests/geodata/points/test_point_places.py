@@ -258,6 +258,7 @@ def test_no_message_shows_a_page_of_wkt(write_raster):
     raster = describe_raster(write_raster(np.ones((6, 8)), crs=SITE, transform=Affine(1, 0, 10, 0, -1, 20)))
 
     with pytest.raises(
-        PointsError, match=r"points in site or in a CRS with a transformation to it; got WGS 84 \(EPSG:4326\)\."
+        PointsError,
+        match=r"points in site or in a CRS with a transformation to it; got WGS 84 \(EPSG:4326\)\.",
     ):
         find_places(table([13.5], [17.5], "EPSG:4326"), {"a": raster})

@@ -98,9 +98,7 @@ def test_a_table_without_positions_is_refused(tmp_path):
         pd.DataFrame({"class": ["a"]}), tmp_path / "t.gpkg", layer="things", driver="GPKG"
     )
 
-    with pytest.raises(
-        PointsError, match=r"t\.gpkg: the file has no position columns; .*got columns class"
-    ):
+    with pytest.raises(PointsError, match=r"t\.gpkg: the file has no position columns; .*got columns class"):
         read_point_table(tmp_path / "t.gpkg")
 
 
