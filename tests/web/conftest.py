@@ -163,7 +163,7 @@ def inside_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inhouse]
 
 def _inside(folder: Path) -> Iterator[Inhouse]:
     from geoseg.settings.serving import ServeSettings
-    from geoseg.web.app import create_app, service_of
+    from geoseg.web.app import create_app, service_of_app
 
     made = list[Inside]()
 
@@ -177,7 +177,7 @@ def _inside(folder: Path) -> Iterator[Inhouse]:
 
     yield make
     for app in made:
-        service_of(app.app).close()
+        service_of_app(app.app).close()
 
 
 @pytest.fixture(scope="session")

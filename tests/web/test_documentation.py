@@ -87,7 +87,7 @@ def test_every_setting_is_named():
 
 
 def test_every_fault_is_named_with_its_status():
-    for kind in problems.KINDS:
+    for kind in problems.PROBLEM_TYPES:
         (row,) = [line for line in PAGE.splitlines() if line.startswith(f"| {kind.status} |")]
         assert f"`{kind.slug}`" in row, kind.slug
 

@@ -9,7 +9,7 @@ from tests.web.conftest import multipart
 
 from geoseg.errors import SettingsError
 from geoseg.settings.serving import ServeSettings
-from geoseg.web.app import service_of
+from geoseg.web.app import service_of_app
 from geoseg.web.auth.keys import FILE_NAME, KeyStore
 from geoseg.web.jobs.running import WorkerContext, run_job
 from geoseg.web.models.model_paths import find_models
@@ -139,7 +139,7 @@ def test_short_addresses_lead_to_the_documentation(app):
 
 
 def test_ranges_that_are_not_understood_give_the_whole_file(app, raster):
-    place = service_of(app.app)
+    place = service_of_app(app.app)
     job = app.post("/v1/jobs", raster).json
     run_job(WorkerContext(place.settings, place.jobs, lambda: False), job["id"])
     href = f"{job['links']['results']}/map.tif"

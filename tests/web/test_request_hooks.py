@@ -129,7 +129,7 @@ def test_a_job_by_preference_may_be_as_large_as_any_job(inside, model, raster):
 
 
 def test_maps_of_too_many_polygons_are_for_jobs(inside, model, raster, monkeypatch):
-    monkeypatch.setattr("geoseg.web.routes.predictions.MOST_POLYGONS", 2)
+    monkeypatch.setattr("geoseg.web.routes.predictions.MAX_POLYGONS", 2)
     answer = inside(model).post("/v1/predict", raster, Accept="application/geo+json")
     assert (answer.status, answer.problem) == (413, "too-large")
     assert "POST /v1/jobs" in answer.json["detail"]

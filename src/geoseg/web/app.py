@@ -10,19 +10,17 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from geoseg.errors import OutputError
 from geoseg.settings.serving import ServeSettings
-from geoseg.web import error_handlers as faults
-from geoseg.web import request_hooks as gate
+from geoseg.web import error_handlers, request_hooks
 from geoseg.web.auth.keys import FILE_NAME, KeyStore
 from geoseg.web.http.admission import Admission
-from geoseg.web.http.uploads import spooling_into
+from geoseg.web.http.uploads import spooling_request_class
 from geoseg.web.jobs.queue import open_queue
 from geoseg.web.jobs.spool import FOLDER
 from geoseg.web.jobs.store import JobStore
 from geoseg.web.metrics import Metrics
 from geoseg.web.models.registry import ModelRegistry
-from geoseg.web.routes import health, models, predictions
+from geoseg.web.routes import health, models, openapi_document, predictions
 from geoseg.web.routes import jobs as job_routes
-from geoseg.web.routes import openapi_document as documents
 from geoseg.web.routes.payloads import ProblemAnswer
 from geoseg.web.service import EXTENSION, Service
 from geoseg.workflows.mapping.live import Batching, LoadedModel, load_into_memory
@@ -37,22 +35,22 @@ def create_app(settings: ServeSettings) -> OpenAPI:
     """
     app = OpenAPI(
         __name__,
-        info=documents.INFO,
-        security_schemes=documents.SECURITY_SCHEMES,
+        info=openapi_document.INFO,
+        security_schemes=openapi_document.SECURITY_SCHEMES,
         validation_error_model=ProblemAnswer,
-        validation_error_callback=faults.of_validation,
+        validation_error_callback=error_handlers.answer_validation_error,
         doc_prefix="/docs",
         static_folder=None,
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
     private_folder(settings.data)
-    app.request_class = spooling_into(private_folder(settings.data / FOLDER))
-    app.extensions[EXTENSION] = service = _service(settings)
-    gate.install(app)
-    faults.install(app)
+    app.request_class = spooling_request_class(private_folder(settings.data / FOLDER))
+    app.extensions[EXTENSION] = service = _create_service(settings)
+    request_hooks.install(app)
+    error_handlers.install(app)
     for blueprint in (health.api, models.api, predictions.api, job_routes.api):
         app.register_api(blueprint)
-    documents.install(app)
+    openapi_document.install(app)
     if settings.proxies:
         n = settings.proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=n, x_proto=n, x_host=n, x_prefix=n)  # type: ignore[method-assign]
@@ -60,15 +58,15 @@ def create_app(settings: ServeSettings) -> OpenAPI:
     return app
 
 
-def service_of(app: OpenAPI) -> Service:
+def service_of_app(app: OpenAPI) -> Service:
     """Return what the requests of an app share."""
     return cast(Service, app.extensions[EXTENSION])
 
 
-def _service(settings: ServeSettings) -> Service:
+def _create_service(settings: ServeSettings) -> Service:
     jobs = JobStore(settings.data)
     metrics = Metrics(jobs.counts)
-    sharing = Batching(settings.batch, settings.batch_wait_ms / 1000, metrics.watch)
+    sharing = Batching(settings.batch, settings.batch_wait_ms / 1000, metrics.observe_batch)
 
     def load(path: Path) -> LoadedModel:
         return load_into_memory(

@@ -15,15 +15,15 @@ from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestedRang
 
 from geoseg.errors import GeoSegError, OutputError, RasterError
 from geoseg.web.http import problems
-from geoseg.web.http.access import MIB, largest_body, makes_a_job
-from geoseg.web.http.problems import Kind, Problem
-from geoseg.web.http.uploads import FIELD, of_raster
+from geoseg.web.http.access import MIB, creates_job, max_body_bytes
+from geoseg.web.http.problems import Problem, ProblemType
+from geoseg.web.http.uploads import FIELD, raster_problem
 from geoseg.web.service import service
 
 LOG = logging.getLogger("geoseg.faults")
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FAILED = "The service failed; its log says why, under this request's id."
-_NO_ROOM = "The service cannot write; its operator has to make room."
+_DISK_FULL = "The service cannot write; its operator has to make room."
 _BY_STATUS = {
     400: (problems.BAD_REQUEST, "The request cannot be understood."),
     404: (problems.NOT_FOUND, "There is nothing at this address; /openapi.json lists what there is."),
@@ -33,7 +33,7 @@ _BY_STATUS = {
 }
 
 
-_WORDS = {
+_PLAIN_TEXTS = {
     "extra_forbidden": "there is no such parameter",
     "bool_parsing": "expected true or false",
     "float_parsing": "expected a number",
@@ -45,10 +45,10 @@ _WORDS = {
 def install(app: Flask) -> None:
     """Answer every fault of an app by a problem."""
     app.register_error_handler(Problem, answer)
-    app.register_error_handler(HTTPException, _of_http)
-    app.register_error_handler(GeoSegError, _of_geoseg)
-    app.register_error_handler(OSError, _of_system)
-    app.register_error_handler(Exception, _unexpected)
+    app.register_error_handler(HTTPException, _handle_http)
+    app.register_error_handler(GeoSegError, _handle_geoseg)
+    app.register_error_handler(OSError, _handle_os)
+    app.register_error_handler(Exception, _handle_unexpected)
 
 
 def answer(problem: Problem) -> Response:
@@ -59,28 +59,28 @@ def answer(problem: Problem) -> Response:
     return response
 
 
-def of_validation(error: ValidationError) -> Response:
+def answer_validation_error(error: ValidationError) -> Response:
     """Answer what is wrong with a request's parameters."""
-    return answer(of_fields(error))
+    return answer(parameter_problem(error))
 
 
-def of_fields(error: ValidationError) -> Problem:
+def parameter_problem(error: ValidationError) -> Problem:
     """Return what is wrong with what a request says, field by field."""
     faults = [
         {"field": str(fault["loc"][0]) if fault["loc"] else "body", "detail": _in_plain_words(fault)}
         for fault in error.errors()
     ]
-    told = "; ".join(dict.fromkeys(f"{fault['field']}: {fault['detail']}" for fault in faults))
-    return Problem(problems.BAD_PARAMETER, f"Invalid parameter: {told}.", errors=faults)
+    summary = "; ".join(dict.fromkeys(f"{fault['field']}: {fault['detail']}" for fault in faults))
+    return Problem(problems.BAD_PARAMETER, f"Invalid parameter: {summary}.", errors=faults)
 
 
 def _in_plain_words(fault: ErrorDetails) -> str:
     """Return what is wrong with a value, as pydantic found it, in words that need no Python."""
     text = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return _WORDS.get(fault["type"], text[:1].lower() + text[1:])
+    return _PLAIN_TEXTS.get(fault["type"], text[:1].lower() + text[1:])
 
 
-def _of_http(error: HTTPException) -> ResponseReturnValue:
+def _handle_http(error: HTTPException) -> ResponseReturnValue:
     if error.response is not None:
         return cast(Response, error.response)
     if isinstance(error, ClientDisconnected):
@@ -93,7 +93,7 @@ def _of_http(error: HTTPException) -> ResponseReturnValue:
     if code == problems.TOO_LARGE.status:
         return answer(_too_large())
     if code not in _BY_STATUS:
-        return _unexpected(error)
+        return _handle_unexpected(error)
     kind, detail = _BY_STATUS[code]
     headers = dict[str, str]()
     if allowed := ", ".join(sorted(getattr(error, "valid_methods", None) or ())):
@@ -106,44 +106,44 @@ def _of_http(error: HTTPException) -> ResponseReturnValue:
 def _too_large() -> Problem:
     """Name the limit of the endpoint, and where larger rasters go."""
     settings, headers = service().settings, request.headers
-    most = request.max_content_length or largest_body(request.endpoint, headers, settings)
-    if request.content_length is not None and request.content_length <= most:
+    limit = request.max_content_length or max_body_bytes(request.endpoint, headers, settings)
+    if request.content_length is not None and request.content_length <= limit:
         detail = (
             f"The form has too many fields, or one that is too long. Send one file, in the field {FIELD!r}."
         )
         return Problem(problems.TOO_LARGE, detail)
-    size = f"{most / MIB:.4g} MiB" if most >= MIB else f"{most / 1024:.4g} KiB"
+    size = f"{limit / MIB:.4g} MiB" if limit >= MIB else f"{limit / 1024:.4g} KiB"
     detail = f"The request's body is larger than {size}, the most that this address takes."
-    if most == int(settings.max_upload_mib * MIB) and not makes_a_job(request.endpoint, headers):
+    if limit == int(settings.max_upload_mib * MIB) and not creates_job(request.endpoint, headers):
         detail += (
             f" Send larger rasters as jobs (POST /v1/jobs), which take {settings.max_job_upload_mib:g} MiB."
         )
     return Problem(problems.TOO_LARGE, detail)
 
 
-def _of_geoseg(error: GeoSegError) -> Response:
+def _handle_geoseg(error: GeoSegError) -> Response:
     if isinstance(error, RasterError):
-        return answer(of_raster(error))
+        return answer(raster_problem(error))
     LOG.error("fault", extra={"request_id": g.get("request_id"), "fault": str(error)})
-    kind, detail = _own_fault(error)
+    kind, detail = _server_problem(error)
     return answer(Problem(kind, detail, headers={"Retry-After": "30"}))
 
 
-def _of_system(error: OSError) -> Response:
+def _handle_os(error: OSError) -> Response:
     """Tell a full disk, which an operator can mend, from what nobody expected."""
-    if error.errno not in _FULL:
-        return _unexpected(error)
+    if error.errno not in _DISK_FULL_ERRNOS:
+        return _handle_unexpected(error)
     LOG.error("disk full", extra={"request_id": g.get("request_id"), "fault": error.strerror})
-    return answer(Problem(problems.DISK_FULL, _NO_ROOM, headers={"Retry-After": "30"}))
+    return answer(Problem(problems.DISK_FULL, _DISK_FULL, headers={"Retry-After": "30"}))
 
 
-def _own_fault(error: GeoSegError) -> tuple[Kind, str]:
+def _server_problem(error: GeoSegError) -> tuple[ProblemType, str]:
     if isinstance(error, OutputError):
-        return problems.DISK_FULL, _NO_ROOM
+        return problems.DISK_FULL, _DISK_FULL
     return problems.INTERNAL, _FAILED
 
 
-def _unexpected(error: Exception) -> Response:
+def _handle_unexpected(error: Exception) -> Response:
     LOG.error(
         "unexpected fault",
         exc_info=error,

@@ -28,54 +28,58 @@ class Metrics:
     """
 
     def __init__(self, job_states: Callable[[], Mapping[State, int]]) -> None:
-        own = CollectorRegistry()
-        self._own, self._jobs = own, _Jobs(job_states)
+        registry = CollectorRegistry()
+        self._registry, self._jobs = registry, _JobCounts(job_states)
         self.requests = Counter(
-            "geoseg_requests", "Requests answered", ("route", "method", "status"), registry=own
+            "geoseg_requests", "Requests answered", ("route", "method", "status"), registry=registry
         )
         self.seconds = Histogram(
-            "geoseg_request_seconds", "Seconds a request took", ("route",), buckets=_SECONDS, registry=own
+            "geoseg_request_seconds",
+            "Seconds a request took",
+            ("route",),
+            buckets=_SECONDS,
+            registry=registry,
         )
         self.stages = Histogram(
             "geoseg_stage_seconds",
             "Seconds that a stage of a prediction took: check (upload included), predict (waiting included), encode",
             ("route", "stage"),
             buckets=_SECONDS,
-            registry=own,
+            registry=registry,
         )
         self.batches = Histogram(
-            "geoseg_batch_windows", "Windows that shared a pass", buckets=_WINDOWS, registry=own
+            "geoseg_batch_windows", "Windows that shared a pass", buckets=_WINDOWS, registry=registry
         )
-        self.network = Counter("geoseg_network_seconds", "Seconds that networks computed", registry=own)
-        self.pixels = Counter("geoseg_pixels", "Pixels of images mapped at once", registry=own)
+        self.network = Counter("geoseg_network_seconds", "Seconds that networks computed", registry=registry)
+        self.pixels = Counter("geoseg_pixels", "Pixels of images mapped at once", registry=registry)
         self.pending = Gauge(
             "geoseg_pending_predictions",
             "Predictions that wait or compute",
-            registry=own,
+            registry=registry,
             multiprocess_mode="livesum",
         )
         self.memory = Gauge(
             "geoseg_memory_bytes",
             "Resident memory of the processes",
-            registry=own,
+            registry=registry,
             multiprocess_mode="livesum",
         )
 
-    def watch(self, windows: int, seconds: float) -> None:
+    def observe_batch(self, windows: int, seconds: float) -> None:
         """Count a pass of a network."""
         self.batches.observe(windows)
         self.network.inc(seconds)
 
-    def text(self) -> bytes:
+    def render(self) -> bytes:
         """Return all numbers in Prometheus' text format."""
-        registry = self._own
+        registry = self._registry
         if MULTIPROCESS in os.environ:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry) + generate_latest(self._jobs)
 
 
-class _Jobs(CollectorRegistry):
+class _JobCounts(CollectorRegistry):
     """The jobs by state, read when they are asked for: all processes share them."""
 
     def __init__(self, states: Callable[[], Mapping[State, int]]) -> None:

@@ -15,7 +15,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from geoseg.errors import OutputError
 from geoseg.web.auth.keys import Key, KeyStore
-from geoseg.web.http.access import is_open, key_text, largest_body
+from geoseg.web.http.access import api_key_text, is_public_endpoint, max_body_bytes
 from geoseg.web.http.problems import KEYS_DOWN, NO_KEY, QUOTA, RATE_LIMIT, Problem
 from geoseg.web.metrics import resident_bytes
 from geoseg.web.service import service
@@ -33,44 +33,44 @@ _HEADERS = {
     "Cache-Control": "no-store",
 }
 # The page of the documentation is a program of its own, from this server alone.
-_PAGE_POLICY = (
+_DOCS_POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
     "font-src 'self' data:; connect-src 'self'; frame-ancestors 'none'"
 )
 _METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS")
-_PAGES = ("openapi.", "swagger.")
+_DOCS_ENDPOINTS = ("openapi.", "swagger.")
 
 
 def install(app: Flask) -> None:
     """Let every request of an app pass the gate."""
-    app.before_request(_enter)
-    app.after_request(_leave)
+    app.before_request(_before_request)
+    app.after_request(_after_request)
 
 
-def _enter() -> Response | None:
+def _before_request() -> Response | None:
     own = request.headers.get(REQUEST_ID, "")
     g.request_id = own if _REQUEST_ID.fullmatch(own) else secrets.token_hex(8)
     g.began, g.key = time.monotonic(), None
     here = service()
     if request.method == "OPTIONS" and request.headers.get("Access-Control-Request-Method"):
         return Response(status=204)
-    if here.keys is not None and not is_open(request.endpoint):
-        with _store_of_keys():
-            g.key = _key(here.keys)
+    if here.keys is not None and not is_public_endpoint(request.endpoint):
+        with _key_store_errors():
+            g.key = _authenticate(here.keys)
             _check_rate(here.keys, g.key)
-    request.max_content_length = largest_body(request.endpoint, request.headers, here.settings)
+    request.max_content_length = max_body_bytes(request.endpoint, request.headers, here.settings)
     if (request.content_length or 0) > request.max_content_length:
         raise RequestEntityTooLarge
     return None
 
 
-def _key(keys: KeyStore) -> Key:
+def _authenticate(keys: KeyStore) -> Key:
     """Return the key of the request.
 
     Raises:
         Problem: It has none, or one that is unknown or revoked.
     """
-    text = key_text(request.headers)
+    text = api_key_text(request.headers)
     key = keys.check(text) if text else None
     if key is not None:
         return key
@@ -85,7 +85,7 @@ def _key(keys: KeyStore) -> Key:
 
 
 def _check_rate(keys: KeyStore, key: Key) -> None:
-    wait = keys.take_request(key)
+    wait = keys.count_request(key)
     if wait is not None:
         seconds = str(math.ceil(wait))
         detail = f"This key may make {key.per_minute} requests a minute; try again in {seconds} s."
@@ -93,7 +93,7 @@ def _check_rate(keys: KeyStore, key: Key) -> None:
 
 
 @contextmanager
-def pixels_taken(pixels: int, job_id: str | None = None) -> Iterator[None]:
+def pixels_charged(pixels: int, job_id: str | None = None) -> Iterator[None]:
     """Count pixels against the key's quota, unless the block fails.
 
     Args:
@@ -109,24 +109,24 @@ def pixels_taken(pixels: int, job_id: str | None = None) -> Iterator[None]:
         yield
         return
     reference = job_id or f"request {secrets.token_hex(16)}"
-    with _store_of_keys():
-        wait = keys.take_pixels(key, pixels, reference)
+    with _key_store_errors():
+        wait = keys.charge_pixels(key, pixels, reference)
     if wait is not None:
         detail = f"This key may map {key.pixels_per_day} pixels a day; this image has {pixels}."
         raise Problem(QUOTA, detail, headers={"Retry-After": str(math.ceil(wait))})
     try:
         yield
     except BaseException:
-        with _store_of_keys():
-            keys.give_pixels(reference)
+        with _key_store_errors():
+            keys.refund_pixels(reference)
         raise
     if job_id is None:
         with suppress(OutputError):  # The map is made; a record that stays does no harm.
-            keys.forget_charge(reference)
+            keys.delete_charge(reference)
 
 
 @contextmanager
-def _store_of_keys() -> Iterator[None]:
+def _key_store_errors() -> Iterator[None]:
     """Tell faults of the store as what they are to a client.
 
     Raises:
@@ -140,13 +140,13 @@ def _store_of_keys() -> Iterator[None]:
         raise Problem(KEYS_DOWN, detail, headers={"Retry-After": "30"}) from error
 
 
-def _leave(response: Response) -> Response:
+def _after_request(response: Response) -> Response:
     endpoint, here = request.endpoint or "", service()
     response.headers[REQUEST_ID] = g.get("request_id", "")
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
-    if endpoint.startswith(_PAGES):
-        response.headers["Content-Security-Policy"] = _PAGE_POLICY
+    if endpoint.startswith(_DOCS_ENDPOINTS):
+        response.headers["Content-Security-Policy"] = _DOCS_POLICY
     _allow_origin(response, here.settings.cors_origins)
     seconds = time.monotonic() - g.get("began", time.monotonic())
     route = str(request.url_rule) if request.url_rule else "none"

@@ -27,7 +27,7 @@ def wall():
 
 @pytest.fixture
 def store(path, wall, steady):
-    return KeyStore(path, wall=wall, steady=steady)
+    return KeyStore(path, wall_clock=wall, monotonic_clock=steady)
 
 
 @pytest.fixture

@@ -23,10 +23,10 @@ key = Key(key, "anna", int(limit), 0)
 print("ready", flush=True)
 sys.stdin.readline()
 store = KeyStore(Path(path))
-print(sum(store.take_request(key) is None for _ in range(int(limit))))
+print(sum(store.count_request(key) is None for _ in range(int(limit))))
 """
 TAKE_PIXELS = TAKE_REQUESTS.replace('"anna", int(limit), 0', '"anna", 0, int(limit)').replace(
-    "take_request(key)", "take_pixels(key, 3, secrets.token_hex())"
+    "count_request(key)", "charge_pixels(key, 3, secrets.token_hex())"
 )
 ADD = """
 import sys
@@ -94,9 +94,9 @@ def test_clocks_are_read_when_no_other_may_write(path):
 
     store = KeyStore(path)
     key = store.check(store.add("anna", per_minute=1, pixels_per_day=1))
-    clocked = KeyStore(path, wall=clock, steady=clock)
-    clocked.take_request(key)
-    clocked.take_pixels(key, 1, "job")
+    clocked = KeyStore(path, wall_clock=clock, monotonic_clock=clock)
+    clocked.count_request(key)
+    clocked.charge_pixels(key, 1, "job")
 
     assert refused == ["SQLITE_BUSY"] * 2
 
@@ -106,8 +106,8 @@ def test_threads_never_take_more_than_the_limits(path):
     key = store.check(store.add("anna", per_minute=40, pixels_per_day=100))
 
     with ThreadPoolExecutor(8) as pool:
-        requests = list(pool.map(lambda _: store.take_request(key), range(80)))
-        pixels = list(pool.map(lambda n: store.take_pixels(key, 3, f"job {n}"), range(80)))
+        requests = list(pool.map(lambda _: store.count_request(key), range(80)))
+        pixels = list(pool.map(lambda n: store.charge_pixels(key, 3, f"job {n}"), range(80)))
 
     assert requests.count(None) == 40
     assert pixels.count(None) == 33

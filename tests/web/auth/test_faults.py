@@ -53,17 +53,17 @@ def test_damage_within_the_file_is_a_fault_and_a_good_copy_ends_it(store, path):
 
 
 def test_a_store_that_others_hold_is_a_fault_after_a_while_and_goes_on_then(path):
-    store = KeyStore(path, patience_s=0.01)
+    store = KeyStore(path, busy_timeout_s=0.01)
     key = store.check(store.add("anna", per_minute=1, pixels_per_day=1))
 
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        for take in (lambda: store.take_request(key), lambda: store.take_pixels(key, 1, "job")):
+        for take in (lambda: store.count_request(key), lambda: store.charge_pixels(key, 1, "job")):
             with pytest.raises(OutputError, match="try again"):
                 take()
 
-    assert store.take_request(key) is None
-    assert store.take_pixels(key, 1, "job") is None
+    assert store.count_request(key) is None
+    assert store.charge_pixels(key, 1, "job") is None
 
 
 def test_a_full_disk_is_a_fault_and_keeps_what_is_there(store, path, full_disk):

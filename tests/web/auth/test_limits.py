@@ -13,14 +13,14 @@ from tests.web.auth.free_keys import free
 
 def take(store, key, pixels, reference=None):
     """Take pixels for a reference, by default one of their own."""
-    return store.take_pixels(key, pixels, reference or uuid4().hex)
+    return store.charge_pixels(key, pixels, reference or uuid4().hex)
 
 
 def test_a_rate_lets_so_many_through_in_any_minute(store, steady, anna):
     answers = []
     for moment in (0, 10, 20, 30, 59.5, 60, 60, 70):
         steady.seconds = 1000.0 + moment
-        answers.append(store.take_request(anna))
+        answers.append(store.count_request(anna))
 
     # The fourth has to wait for the first to be a minute old, the one after it for the second.
     assert answers == [None, None, None, 30.0, 0.5, None, 10.0, None]
@@ -28,14 +28,14 @@ def test_a_rate_lets_so_many_through_in_any_minute(store, steady, anna):
 
 def test_the_time_to_wait_is_long_enough_and_no_longer(store, steady, anna):
     for _ in range(3):
-        store.take_request(anna)
+        store.count_request(anna)
     steady.seconds += 12.25
-    wait = store.take_request(anna)
+    wait = store.count_request(anna)
 
     steady.seconds += wait - 0.5
-    early = store.take_request(anna)
+    early = store.count_request(anna)
     steady.seconds += 0.5
-    right = store.take_request(anna)
+    right = store.count_request(anna)
 
     assert (wait, early, right) == (47.75, 0.5, None)
 
@@ -44,7 +44,7 @@ def test_a_wall_clock_moved_back_and_forth_leaves_the_rate_alone(store, wall, an
     answers = []
     for move in (-365 * DAY, 800 * DAY, -1, 0):
         wall.seconds += move
-        answers.append(store.take_request(anna))
+        answers.append(store.count_request(anna))
 
     assert answers == [None, None, None, MINUTE]
 
@@ -53,22 +53,22 @@ def test_a_wall_clock_moved_back_and_forth_leaves_the_rate_alone(store, wall, an
 def test_after_a_reboot_nobody_waits_longer_than_a_minute(store, steady, anna, before, longest):
     steady.seconds = before
     for _ in range(3):
-        store.take_request(anna)
+        store.count_request(anna)
 
     steady.seconds = 35.0  # the clock began again
 
-    assert (store.take_request(anna) or 0.0) == longest
+    assert (store.count_request(anna) or 0.0) == longest
 
 
 def test_keys_do_not_share_their_limits(store, anna):
     ben = store.check(store.add("ben", per_minute=1, pixels_per_day=10))
     for _ in range(4):
-        store.take_request(anna)
+        store.count_request(anna)
     take(store, anna, 100)
 
-    assert store.take_request(ben) is None
+    assert store.count_request(ben) is None
     assert take(store, ben, 10) is None
-    assert store.take_request(ben) == MINUTE
+    assert store.count_request(ben) == MINUTE
     assert take(store, ben, 1) == 2 * HOUR
 
 
@@ -126,7 +126,7 @@ def test_only_a_few_days_are_kept(store, path, wall, anna):
 def test_zero_means_no_limit(store):
     key = store.check(free(store))
 
-    assert {store.take_request(key) for _ in range(100)} == {None}
+    assert {store.count_request(key) for _ in range(100)} == {None}
     assert take(store, key, 10**30) is None
 
 
@@ -158,9 +158,9 @@ def test_pixels_are_given_back_once_to_the_day_of_which_they_were_taken(store, p
     take(store, anna, 60, "evening")
     wall.seconds += 3 * HOUR
     take(store, anna, 30, "morning")
-    store.give_pixels("evening")
-    store.give_pixels("evening")
-    store.give_pixels("unknown")
+    store.refund_pixels("evening")
+    store.refund_pixels("evening")
+    store.refund_pixels("unknown")
 
     assert used(path) == (30, 1)
     assert take(store, anna, 70) is None
@@ -169,8 +169,8 @@ def test_pixels_are_given_back_once_to_the_day_of_which_they_were_taken(store, p
 
 def test_a_forgotten_charge_stays_taken(store, path, anna):
     take(store, anna, 60, "job")
-    store.forget_charge("job")
-    store.give_pixels("job")
+    store.delete_charge("job")
+    store.refund_pixels("job")
 
     assert used(path) == (60, 0)
 
@@ -180,6 +180,6 @@ def test_a_store_of_an_earlier_version_without_charges_is_used_on(store, path, a
         connection.execute("DROP TABLE IF EXISTS charges")
         connection.commit()
 
-    store.give_pixels("job")
+    store.refund_pixels("job")
     assert take(store, anna, 60, "job") is None
     assert used(path) == (60, 1)

@@ -73,8 +73,8 @@ def post(store: JobStore, queue: JobQueue) -> Callable[..., Job]:
 
     def make(raster: Path, **wish: Any) -> Job:
         with new_job(store, queue) as draft:
-            draft.input(raster.suffix).write_bytes(raster.read_bytes())
-            return draft.keep(JobRequest(model="model", wish=JobOptions(**wish)))
+            draft.create_input(raster.suffix).write_bytes(raster.read_bytes())
+            return draft.submit(JobRequest(model="model", wish=JobOptions(**wish)))
 
     return make
 
@@ -85,7 +85,7 @@ def refer(store: JobStore, queue: JobQueue) -> Callable[..., Job]:
 
     def make(source: object, **order: Any) -> Job:
         with new_job(store, queue) as draft:
-            return draft.keep(JobRequest(**{"model": "model", "source": str(source), **order}))
+            return draft.submit(JobRequest(**{"model": "model", "source": str(source), **order}))
 
     return make
 

@@ -82,7 +82,7 @@ def test_a_map_that_was_delivered_stays_charged_when_it_is_removed(keyed, store,
 def test_what_was_charged_for_a_job_that_was_never_made_is_given_back(keyed, store, owner):
     keys = KeyStore(keyed.data / FILE_NAME)
     with store.draft() as draft:
-        keys.take_pixels(keys.get(owner), 100, draft.id)
+        keys.charge_pixels(keys.get(owner), 100, draft.id)
         job_id = draft.id
     # As a process leaves it that is killed before the job is written.
     store.folder_of(job_id).mkdir()
@@ -98,7 +98,7 @@ def test_a_raster_that_has_grown_since_it_was_charged_is_charged_as_it_is(
 ):
     keys = KeyStore(keyed.data / FILE_NAME)
     job = refer(f"{address}a.tif", owner=owner)
-    keys.take_pixels(keys.get(owner), 100, job.id)
+    keys.charge_pixels(keys.get(owner), 100, job.id)
     run_job(WorkerContext(keyed, store, lambda: False), job.id)
 
     assert (store.get(job.id).state, used(keyed)) == ("done", PIXELS)

@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 from tests.web.conftest import Inside
 from tests.web.jobs.killing import After, Killed
 
-from geoseg.web.app import service_of
+from geoseg.web.app import service_of_app
 from geoseg.web.auth.keys import FILE_NAME, KeyStore
 from geoseg.web.jobs.running import WorkerContext, run_job
 
@@ -44,7 +44,7 @@ class Charging(RuleBasedStateMachine):
         keys = KeyStore(self.app.data / FILE_NAME)
         text = keys.add(f"key {len(keys.list())}", per_minute=0, pixels_per_day=MAPS_A_DAY * PIXELS + 5)
         self.key, self.header = text.split("_")[1], {"X_API_Key": text}
-        self.jobs, self.delivered, self.place = [], 0, service_of(self.app.app)
+        self.jobs, self.delivered, self.place = [], 0, service_of_app(self.app.app)
 
     def store(self):
         return self.place.jobs
@@ -75,9 +75,9 @@ class Charging(RuleBasedStateMachine):
         headers = {**self.header, **({"Prefer": "respond-async"} if is_async else {})}
         is_free = self.has_room()
         answer = self.app.post(path, self.raster, **headers)
-        makes_a_job = is_async and path == "/v1/predict"
-        assert answer.status == ((202 if makes_a_job else 200) if is_free else 429)
-        if is_free and makes_a_job:
+        creates_job = is_async and path == "/v1/predict"
+        assert answer.status == ((202 if creates_job else 200) if is_free else 429)
+        if is_free and creates_job:
             self.jobs.append(answer.json["id"])
         elif is_free:
             self.delivered += 1

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from geoseg.web.http.problems import DISK_FULL, Problem
-from geoseg.web.jobs.expiry import GIB, check_room, expire
+from geoseg.web.jobs.expiry import GIB, check_free_space, expire
 from geoseg.web.jobs.records import new_id, utc_now
 
 NOW = utc_now()
@@ -63,16 +63,16 @@ def test_what_is_left_of_a_killed_upload_goes(store, settings, over):
     (left / "input.tif").write_bytes(b"half")
     (store.folder_of(job) / "input.tif").write_bytes(b"no longer needed")
     with store.draft() as draft:
-        draft.input(".tif")
+        draft.create_input(".tif")
         expire(store, settings, NOW)
 
         assert set(store.ids()) == {job, draft.id}
-    assert store.input(job) is None
+    assert store.input_path(job) is None
 
 
 def test_a_disk_that_is_nearly_full_takes_no_job(store, settings):
-    check_room(store, settings.model_copy(update={"min_free_gib": 0}))
+    check_free_space(store, settings.model_copy(update={"min_free_gib": 0}))
     with pytest.raises(Problem) as refused:
-        check_room(store, settings.model_copy(update={"min_free_gib": 1e9}))
+        check_free_space(store, settings.model_copy(update={"min_free_gib": 1e9}))
 
     assert refused.value.kind is DISK_FULL

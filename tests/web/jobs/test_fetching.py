@@ -14,7 +14,7 @@ from geoseg.domain.ports import NullProgress
 from geoseg.errors import OutputError
 from geoseg.web.http.problems import BAD_PARAMETER, FORBIDDEN_SOURCE, TOO_LARGE, Problem
 from geoseg.web.jobs.fetching import fetch, is_public
-from geoseg.web.jobs.sources import allowed_address
+from geoseg.web.jobs.sources import allowed_url
 
 TIFF = b"II*\0" + bytes(100_000)
 PAGES = {"/a.tif": TIFF, "/a": b"\x89PNG\r\n\x1a\n", "/photo?size=1": b"\xff\xd8\xff\xe0"}
@@ -71,7 +71,7 @@ def get(server, tmp_path):
 
     def get(page, host="127.0.0.1", scheme="http", max_mib=1.0, **options):
         prefix = f"{scheme}://{host}:{server.server_port}/"
-        address = allowed_address(prefix + page, [prefix])
+        address = allowed_url(prefix + page, [prefix])
         return fetch(address, tmp_path, max_mib=max_mib, **{"progress": NullProgress(), **options})
 
     return get
@@ -146,7 +146,7 @@ def test_a_host_that_is_not_known_or_silent_is_told(get, tmp_path):
         get("a.tif", resolve=unknown)
     with pytest.raises(Problem, match="nobody answers"):
         fetch(
-            allowed_address("http://127.0.0.1:1/a", ["http://127.0.0.1:1/"]),
+            allowed_url("http://127.0.0.1:1/a", ["http://127.0.0.1:1/"]),
             tmp_path,
             max_mib=1,
             progress=NullProgress(),

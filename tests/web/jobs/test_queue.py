@@ -51,22 +51,22 @@ def test_what_is_no_identifier_is_dropped(settings, redis_server):
             client.lpush("huey.redis.geosegjobs", entry)
 
     assert queue.waiting() == frozenset()
-    assert [queue.take() for _ in range(3)] == [None] * 3
+    assert [queue.dequeue() for _ in range(3)] == [None] * 3
     queue.close()
 
 
 def test_a_queue_outlives_the_stop_of_its_redis(settings, redis_server, caplog):
     queue = open_queue(settings.model_copy(update={"queue": redis_server.url}))
-    assert queue.put(FIRST)
+    assert queue.enqueue(FIRST)
     redis_server.stop()
     for _ in range(3):
-        assert not queue.put(SECOND)
-        assert queue.take() is None
+        assert not queue.enqueue(SECOND)
+        assert queue.dequeue() is None
         assert queue.waiting() is None
     redis_server.start()
 
     assert queue.waiting() == {FIRST}
-    assert queue.take() == FIRST
+    assert queue.dequeue() == FIRST
     assert [record.message for record in caplog.records].count("queue down") == 1
     queue.close()
 
@@ -74,7 +74,7 @@ def test_a_queue_outlives_the_stop_of_its_redis(settings, redis_server, caplog):
 def test_a_queue_opens_before_its_redis_and_tells_no_password(settings, caplog):
     queue = open_queue(settings.model_copy(update={"queue": "redis://:secret@127.0.0.1:1/0"}))
 
-    assert not queue.put(FIRST)
+    assert not queue.enqueue(FIRST)
     assert "queue down" in caplog.text
     assert "secret" not in caplog.text
     queue.close()
@@ -96,8 +96,8 @@ def test_a_queue_file_that_is_none_is_refused(settings, store):
 
 def test_a_locked_or_full_database_is_a_queue_that_is_down(settings, queue, full_disk):
     with full_disk(0):
-        assert not queue.put(FIRST)
-    assert queue.put(SECOND)
+        assert not queue.enqueue(FIRST)
+    assert queue.enqueue(SECOND)
     with sqlite3.connect(settings.data / "queue.sqlite") as other:
         assert other.execute("select count(*) from task").fetchone() == (1,)
     other.close()

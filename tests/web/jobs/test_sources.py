@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from geoseg.web.http.problems import FORBIDDEN_SOURCE, NOT_FOUND, Problem
-from geoseg.web.jobs.sources import allowed_address, allowed_path, check_source
+from geoseg.web.jobs.sources import allowed_path, allowed_url, check_source
 
 GOOD = "https://good.example/data"
 TRICKS = [
@@ -44,7 +44,7 @@ TRICKS = [
 @pytest.mark.parametrize("text", TRICKS)
 def test_an_address_that_only_looks_allowed_is_refused(text):
     with pytest.raises(Problem) as refused:
-        allowed_address(text, [GOOD])
+        allowed_url(text, [GOOD])
 
     assert refused.value.kind is FORBIDDEN_SOURCE
 
@@ -60,21 +60,21 @@ def test_an_address_that_only_looks_allowed_is_refused(text):
 )
 @pytest.mark.parametrize("prefix", [GOOD, GOOD + "/", "https://good.example"])
 def test_an_address_below_a_prefix_is_allowed(text, prefix):
-    address = allowed_address(text, ["http://other.example", prefix])
+    address = allowed_url(text, ["http://other.example", prefix])
 
     assert (address.scheme, address.host, address.port) == ("https", "good.example", 443)
     assert text.lower().endswith(address.target.lower())
-    assert not address.is_named
+    assert not address.is_explicit_host
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
 def test_an_operator_who_writes_an_address_means_it(host):
-    assert allowed_address(f"http://{host}:8000/a.tif", [f"http://{host}:8000/"]).is_named
+    assert allowed_url(f"http://{host}:8000/a.tif", [f"http://{host}:8000/"]).is_explicit_host
 
 
 def test_without_a_list_nothing_is_allowed():
     with pytest.raises(Problem):
-        allowed_address("https://good.example/a.tif", [])
+        allowed_url("https://good.example/a.tif", [])
     with pytest.raises(Problem):
         allowed_path("/etc/hostname", [])
 

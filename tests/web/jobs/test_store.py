@@ -62,7 +62,7 @@ def test_folders_and_files_are_private(store, post, raster):
 
 def test_a_draft_that_is_not_kept_leaves_nothing(store):
     with store.draft() as draft:
-        draft.input(".tif").write_bytes(b"half")
+        draft.create_input(".tif").write_bytes(b"half")
     with pytest.raises(KeyError), store.draft():
         raise KeyError
 
@@ -71,7 +71,7 @@ def test_a_draft_that_is_not_kept_leaves_nothing(store):
 
 def test_an_upload_keeps_none_of_its_own_name(store):
     with store.draft() as draft, pytest.raises(ValueError, match="none of"):
-        draft.input("/../../evil.vrt")
+        draft.create_input("/../../evil.vrt")
 
 
 @pytest.mark.parametrize("text", FOREIGN)
@@ -116,7 +116,7 @@ def test_a_job_that_waits_is_cancelled_at_once(store, post, raster):
 
     assert job.state == "cancelled"
     assert job.finished is not None
-    assert store.input(job.id) is None
+    assert store.input_path(job.id) is None
     assert store.get(job.id) == job
 
 
@@ -148,7 +148,7 @@ def test_only_files_that_are_there_are_results(store, post, raster):
     (folder / "map.tif.parts").mkdir()
     assert store.results(job.id) == []
     with store.lock(job.id):
-        done = store.close(job.model_copy(update={"state": "done"}))
+        done = store.finish(job.model_copy(update={"state": "done"}))
 
     assert done.size == 8
     assert {result.name: result.media_type for result in store.results(job.id)} == {
@@ -204,7 +204,7 @@ def test_a_full_disk_leaves_a_job_as_it_was(store, post, raster, full_disk):
 
 def test_a_full_disk_makes_no_job(store, full_disk):
     with pytest.raises(OutputError), full_disk(10), store.draft() as draft:
-        draft.keep(JobRequest(model="model"))
+        draft.submit(JobRequest(model="model"))
 
     assert store.ids() == []
 

@@ -85,8 +85,8 @@ def test_a_worker_goes_on_after_its_redis_was_stopped(
 
     def post():
         with new_job(store, queue) as draft:
-            draft.input(".tif").write_bytes(raster.read_bytes())
-            return draft.keep(JobRequest(model="model"))
+            draft.create_input(".tif").write_bytes(raster.read_bytes())
+            return draft.submit(JobRequest(model="model"))
 
     worker = start_worker("--queue", redis_server.url)
     wait_until(lambda: worker.has_logged("worker ready"))

@@ -34,7 +34,7 @@ _HINTS = {
     sqlite3.SQLITE_CORRUPT: _REPLACE,
     sqlite3.SQLITE_NOTADB: _REPLACE,
 }
-_ELSE = "Look whether this user may read and write it and its folder, and whether its disk has room."
+_DEFAULT_HINT = "Look whether this user may read and write it and its folder, and whether its disk has room."
 
 _Stamp = tuple[int, int, int]
 _Idle = deque[tuple[_Stamp, sqlite3.Connection]]
@@ -48,21 +48,21 @@ class KeyFile:
 
     Args:
         path: The file; it gets mode 0600, and its folder, where it is made, 0700.
-        patience_s: How long others may hold the file before that is a fault.
+        busy_timeout_s: How long others may hold the file before that is a fault.
 
     Raises:
         OutputError: The file cannot be made or opened, or is no store of keys of this version.
     """
 
-    def __init__(self, path: Path, patience_s: float) -> None:
+    def __init__(self, path: Path, busy_timeout_s: float) -> None:
         self.path = path.absolute()
-        self._patience_s = patience_s
+        self._busy_timeout_s = busy_timeout_s
         self._idle: _Idle = deque()
         finalize(self, _close, self._idle)
         _FILES.add(self)
-        with _named_faults(self.path):
+        with _translated_errors(self.path):
             if not self.path.exists():
-                _make(self.path)
+                _create(self.path)
         with self.reading() as connection:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version != _VERSION:
@@ -81,7 +81,7 @@ class KeyFile:
         Raises:
             OutputError: The file is locked, damaged, gone or closed to this user, or the disk is full.
         """
-        with _named_faults(self.path):
+        with _translated_errors(self.path):
             # Before it is opened: a file put in its place in between is then noticed the next time.
             stamp = _stamp(self.path)
             connection = self._take_idle(stamp) or self._open()
@@ -123,7 +123,7 @@ class KeyFile:
         connection = sqlite3.connect(
             f"{self.path.as_uri()}?mode=rw",
             uri=True,
-            timeout=self._patience_s,
+            timeout=self._busy_timeout_s,
             isolation_level=None,
             check_same_thread=False,
         )
@@ -131,9 +131,9 @@ class KeyFile:
         return connection
 
 
-def _make(path: Path) -> None:
+def _create(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _refuse_leftover(path)
+    _check_no_leftover_log(path)
     # Made aside and linked: nobody meets a file without tables, and of two makers one wins.
     with TemporaryDirectory(prefix=".keys-", dir=path.parent) as folder:
         aside = Path(folder) / path.name
@@ -144,7 +144,7 @@ def _make(path: Path) -> None:
             path.hardlink_to(aside)
 
 
-def _refuse_leftover(path: Path) -> None:
+def _check_no_leftover_log(path: Path) -> None:
     # SQLite would write what is left of an old file's log into the new file.
     log = path.with_name(f"{path.name}-wal")
     if log.exists() and not path.exists():
@@ -161,16 +161,18 @@ def _stamp(path: Path) -> _Stamp:
 
 
 @contextmanager
-def _named_faults(path: Path) -> Iterator[None]:
+def _translated_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest of an extended code says more
-        hint = _HINTS.get(code, _ELSE)
+        hint = _HINTS.get(code, _DEFAULT_HINT)
         raise OutputError("the store of keys cannot be used", where=path, got=error, hint=hint) from error
     except OSError as error:
         reason = error.strerror or error
-        raise OutputError("the store of keys cannot be used", where=path, got=reason, hint=_ELSE) from error
+        raise OutputError(
+            "the store of keys cannot be used", where=path, got=reason, hint=_DEFAULT_HINT
+        ) from error
 
 
 def _close(idle: _Idle) -> None:

@@ -22,16 +22,16 @@ from geoseg.web.auth.quotas import Clock
 FILE_NAME = "keys.sqlite"
 """Of the store, in the service's data folder."""
 
-MOST_PER_MINUTE = 1_000_000
-MOST_PIXELS_PER_DAY = 10**15
+MAX_PER_MINUTE = 1_000_000
+MAX_PIXELS_PER_DAY = 10**15
 
-_FORM = re.compile(r"gsk_([0-9a-f]{8})_([0-9A-Za-z]{43})")
-_LETTERS = (
+_KEY_PATTERN = re.compile(r"gsk_([0-9a-f]{8})_([0-9A-Za-z]{43})")
+_ALPHABET = (
     string.ascii_letters + string.digits
 )  # no "_", which parts a key, and no "-", which a click stops at
-_SECRET_LETTERS = 43  # 43 of 62 letters: 256 bits
-_NAME_LETTERS = 100
-_USED_EVERY_S = 60.0
+_SECRET_LENGTH = 43  # 43 of 62 letters: 256 bits
+_MAX_NAME_LENGTH = 100
+_LAST_USED_INTERVAL_S = 60.0
 _COLUMNS = "id, name, per_minute, pixels_per_day, created, last_used, revoked"
 
 
@@ -83,9 +83,9 @@ class KeyStore:
 
     Args:
         path: The file; made, for its owner alone, if it is missing.
-        wall: Seconds since 1970 in UTC.
-        steady: Seconds on a clock that is never set, the same for all processes.
-        patience_s: How long other processes may hold the file before that is a fault.
+        wall_clock: Seconds since 1970 in UTC.
+        monotonic_clock: Seconds on a clock that is never set, the same for all processes.
+        busy_timeout_s: How long other processes may hold the file before that is a fault.
 
     Raises:
         OutputError: Here and in every method: the file is locked, damaged, gone or closed to this user,
@@ -96,12 +96,12 @@ class KeyStore:
         self,
         path: Path,
         *,
-        wall: Clock = time.time,
-        steady: Clock = time.monotonic,
-        patience_s: float = 5.0,
+        wall_clock: Clock = time.time,
+        monotonic_clock: Clock = time.monotonic,
+        busy_timeout_s: float = 5.0,
     ) -> None:
-        self._file = KeyFile(path, patience_s)
-        self._wall, self._steady = wall, steady
+        self._file = KeyFile(path, busy_timeout_s)
+        self._wall_clock, self._monotonic_clock = wall_clock, monotonic_clock
 
     def close(self) -> None:
         """Close the connections that nobody uses; the store can still be used."""
@@ -119,9 +119,9 @@ class KeyStore:
             SettingsError: A name or a limit that cannot be.
         """
         _check_name(name)
-        _check_limit("per-minute", per_minute, MOST_PER_MINUTE)
-        _check_limit("pixels-per-day", pixels_per_day, MOST_PIXELS_PER_DAY)
-        secret = "".join(secrets.choice(_LETTERS) for _ in range(_SECRET_LETTERS))
+        _check_limit("per-minute", per_minute, MAX_PER_MINUTE)
+        _check_limit("pixels-per-day", pixels_per_day, MAX_PIXELS_PER_DAY)
+        secret = "".join(secrets.choice(_ALPHABET) for _ in range(_SECRET_LENGTH))
         with self._file.writing(durable=True) as connection:
             if connection.execute(
                 "SELECT 1 FROM keys WHERE name = ? AND revoked IS NULL", (name,)
@@ -132,7 +132,7 @@ class KeyStore:
             key = _new_id(connection)
             connection.execute(
                 "INSERT INTO keys (id, name, hash, per_minute, pixels_per_day, created) VALUES (?, ?, ?, ?, ?, ?)",
-                (key, name, _hash(secret), per_minute, pixels_per_day, self._wall()),
+                (key, name, _hash(secret), per_minute, pixels_per_day, self._wall_clock()),
             )
         return f"gsk_{key}_{secret}"
 
@@ -141,26 +141,26 @@ class KeyStore:
 
         A text of another form, or with an id that is not there, costs what a wrong secret costs.
         """
-        row = self._row(text)
+        row = self._find_row(text)
         if row is None or row[-1] is not None:
             return None
         *values, _created, last_used, _revoked = row
-        self._note_use(values[0], last_used)
+        self._record_use(values[0], last_used)
         return Key(*values)
 
     def is_valid(self, text: str) -> bool:
         """Say whether a text is a key in use; nothing is written, so that nobody is waited for."""
-        row = self._row(text)
+        row = self._find_row(text)
         return row is not None and row[-1] is None
 
     def is_revoked(self, text: str) -> bool:
         """Say whether a text is a key, with its secret, that has been revoked."""
-        row = self._row(text)
+        row = self._find_row(text)
         return row is not None and row[-1] is not None
 
-    def _row(self, text: str) -> tuple[Any, ...] | None:
+    def _find_row(self, text: str) -> tuple[Any, ...] | None:
         """Return what is stored of the key that a text is, or None; revoked keys are found too."""
-        form = _FORM.fullmatch(text)
+        form = _KEY_PATTERN.fullmatch(text)
         key, secret = form.groups() if form else ("", text)
         given = _hash(secret)
         with self._file.reading() as connection:
@@ -179,7 +179,7 @@ class KeyStore:
         Raises:
             SettingsError: No key in use has this id or name.
         """
-        now = self._wall()
+        now = self._wall_clock()
         with self._file.writing(durable=True) as connection:
             named = (k for k in _infos(connection) if k.revoked is None and id_or_name in (k.id, k.name))
             found = next(named, None)
@@ -193,7 +193,7 @@ class KeyStore:
             connection.execute("DELETE FROM requests WHERE key = ?", (found.id,))
         return found
 
-    def take_request(self, key: Key) -> float | None:
+    def count_request(self, key: Key) -> float | None:
         """Take a request from a key's rate; None when it is allowed, else the seconds until one is.
 
         At most ``per_minute`` are allowed in any 60 seconds. Those refused do not count.
@@ -201,9 +201,11 @@ class KeyStore:
         if key.per_minute == 0:
             return None
         with self._file.writing(durable=False) as connection:
-            return limits.take_request(connection, key.id, key.per_minute, steady=self._steady)
+            return limits.count_request(
+                connection, key.id, key.per_minute, monotonic_clock=self._monotonic_clock
+            )
 
-    def take_pixels(self, key: Key, pixels: int, reference: str) -> float | None:
+    def charge_pixels(self, key: Key, pixels: int, reference: str) -> float | None:
         """Take pixels from a key's day; None when they are allowed, else the seconds until midnight in UTC.
 
         Nothing is taken when they are refused. More than a whole day's are always refused.
@@ -217,24 +219,24 @@ class KeyStore:
         if key.pixels_per_day == 0:
             return None
         with self._file.writing(durable=False) as connection:
-            return limits.take_pixels(
+            return limits.charge_pixels(
                 connection,
                 key.id,
                 pixels,
                 reference=reference,
                 per_day=key.pixels_per_day,
-                wall=self._wall,
+                wall_clock=self._wall_clock,
             )
 
-    def give_pixels(self, reference: str) -> None:
+    def refund_pixels(self, reference: str) -> None:
         """Give back the pixels that were taken for work that failed; they count for the day of the taking."""
         with self._file.writing(durable=False) as connection:
-            limits.give_pixels(connection, reference)
+            limits.refund_pixels(connection, reference)
 
-    def forget_charge(self, reference: str) -> None:
+    def delete_charge(self, reference: str) -> None:
         """Drop the record of the pixels that were taken for work that is over; they stay taken."""
         with self._file.writing(durable=False) as connection:
-            limits.forget_charge(connection, reference)
+            limits.delete_charge(connection, reference)
 
     def get(self, key_id: str) -> Key | None:
         """Return a key in use by its id, or None."""
@@ -243,10 +245,10 @@ class KeyStore:
                 return Key(found.id, found.name, found.per_minute, found.pixels_per_day)
         return None
 
-    def _note_use(self, key: str, last_used: float | None) -> None:
-        now = self._wall()
+    def _record_use(self, key: str, last_used: float | None) -> None:
+        now = self._wall_clock()
         # Not at every request: reading does not wait for others, writing does.
-        if last_used is not None and 0 <= now - last_used < _USED_EVERY_S:
+        if last_used is not None and 0 <= now - last_used < _LAST_USED_INTERVAL_S:
             return
         with self._file.writing(durable=False) as connection:
             connection.execute("UPDATE keys SET last_used = ? WHERE id = ?", (now, key))
@@ -265,20 +267,20 @@ def _new_id(connection: sqlite3.Connection) -> str:
 
 def _infos(connection: sqlite3.Connection) -> list[KeyInfo]:
     rows = connection.execute(f"SELECT {_COLUMNS} FROM keys ORDER BY rowid").fetchall()
-    return [KeyInfo(*row[:4], *(_moment(seconds) for seconds in row[4:])) for row in rows]
+    return [KeyInfo(*row[:4], *(_to_datetime(seconds) for seconds in row[4:])) for row in rows]
 
 
-def _moment(seconds: float | None) -> datetime | None:
+def _to_datetime(seconds: float | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 def _check_name(name: str) -> None:
     is_id = re.fullmatch("[0-9a-f]{8}", name) is not None
-    if name and name == name.strip() and name.isprintable() and len(name) <= _NAME_LETTERS and not is_id:
+    if name and name == name.strip() and name.isprintable() and len(name) <= _MAX_NAME_LENGTH and not is_id:
         return
     raise SettingsError(
         "a key cannot have this name",
-        expected=f"1 to {_NAME_LETTERS} printable characters, no space at the ends, not 8 hexadecimal digits",
+        expected=f"1 to {_MAX_NAME_LENGTH} printable characters, no space at the ends, not 8 hexadecimal digits",
         got=ascii(name),
     )
 

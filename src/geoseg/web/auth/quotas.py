@@ -25,7 +25,9 @@ CREATE TABLE IF NOT EXISTS charges (
 """
 
 
-def take_request(connection: sqlite3.Connection, key: str, per_minute: int, *, steady: Clock) -> float | None:
+def count_request(
+    connection: sqlite3.Connection, key: str, per_minute: int, *, monotonic_clock: Clock
+) -> float | None:
     """Take one of the requests that a key has in any 60 seconds.
 
     The last ``per_minute`` requests lie in a ring, so that the slot whose turn it is holds the one that
@@ -35,7 +37,7 @@ def take_request(connection: sqlite3.Connection, key: str, per_minute: int, *, s
         connection: Within a transaction.
         key: Id of a key in the store.
         per_minute: Requests in any 60 seconds, at least 1.
-        steady: Seconds on a clock that is never set.
+        monotonic_clock: Seconds on a clock that is never set.
 
     Returns:
         None when it is taken, else the seconds until one can be; a request that is refused does not count.
@@ -43,7 +45,7 @@ def take_request(connection: sqlite3.Connection, key: str, per_minute: int, *, s
     turn = connection.execute("SELECT next_slot FROM keys WHERE id = ?", (key,)).fetchone()
     slot = turn[0] if turn is not None else 0  # the key went with a file that was replaced just now
     known = connection.execute("SELECT at FROM requests WHERE key = ? AND slot = ?", (key, slot)).fetchone()
-    now = steady()
+    now = monotonic_clock()
     if known is not None and known[0] <= now < known[0] + _MINUTE_S:
         return float(known[0] + _MINUTE_S - now)
     connection.execute("INSERT OR REPLACE INTO requests VALUES (?, ?, ?)", (key, slot, now))
@@ -51,8 +53,8 @@ def take_request(connection: sqlite3.Connection, key: str, per_minute: int, *, s
     return None
 
 
-def take_pixels(
-    connection: sqlite3.Connection, key: str, pixels: int, *, reference: str, per_day: int, wall: Clock
+def charge_pixels(
+    connection: sqlite3.Connection, key: str, pixels: int, *, reference: str, per_day: int, wall_clock: Clock
 ) -> float | None:
     """Take pixels from the quota that a key has in a day, in UTC, once for each reference.
 
@@ -65,13 +67,13 @@ def take_pixels(
         pixels: How many, all or none. If the reference has taken another number before, it has this many now.
         reference: Names the work that the pixels are for.
         per_day: Pixels in a day, at least 1.
-        wall: Seconds since 1970 in UTC.
+        wall_clock: Seconds since 1970 in UTC.
 
     Returns:
         None when they are taken, else the seconds until the day is over; then nothing has changed.
     """
     connection.execute(_CHARGES)
-    day, passed_s = divmod(wall(), _DAY_S)
+    day, passed_s = divmod(wall_clock(), _DAY_S)
     day = int(day)
     before = _charge(connection, reference)
     if before is not None and before[2] == pixels:
@@ -81,14 +83,14 @@ def take_pixels(
     used = (known[0] if known is not None else 0) - free
     if used + pixels > per_day:
         return _DAY_S - passed_s
-    give_pixels(connection, reference)
+    refund_pixels(connection, reference)
     connection.execute("INSERT OR REPLACE INTO pixels VALUES (?, ?, ?)", (key, day, used + pixels))
     connection.execute("INSERT INTO charges VALUES (?, ?, ?, ?)", (reference, key, day, pixels))
     connection.execute("DELETE FROM pixels WHERE key = ? AND abs(day - ?) > ?", (key, day, _KEPT_DAYS))
     return None
 
 
-def give_pixels(connection: sqlite3.Connection, reference: str) -> None:
+def refund_pixels(connection: sqlite3.Connection, reference: str) -> None:
     """Give back the pixels that were taken for a reference, on the day of which they were taken.
 
     Args:
@@ -102,10 +104,10 @@ def give_pixels(connection: sqlite3.Connection, reference: str) -> None:
         connection.execute(
             "UPDATE pixels SET used = max(0, used - ?) WHERE key = ? AND day = ?", (pixels, key, day)
         )
-        forget_charge(connection, reference)
+        delete_charge(connection, reference)
 
 
-def forget_charge(connection: sqlite3.Connection, reference: str) -> None:
+def delete_charge(connection: sqlite3.Connection, reference: str) -> None:
     """Drop the record of what was taken for a reference; the pixels stay taken.
 
     Args:

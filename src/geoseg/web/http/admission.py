@@ -10,24 +10,24 @@ from contextlib import contextmanager
 
 from geoseg.web.http.problems import BUSY, TIMEOUT, Problem
 
-_MEMORY = 0.8
+_SMOOTHING = 0.8
 
 
 class Admission:
     """Lets in so many predictions; those beyond are told when to try again.
 
     Args:
-        most: Predictions let in at the same time.
+        limit: Predictions let in at the same time.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most, self._inside, self._seconds = most, 0, 1.0
+    def __init__(self, limit: int) -> None:
+        self._limit, self._admitted, self._seconds = limit, 0, 1.0
         self._lock = threading.Lock()
 
     @property
-    def inside(self) -> int:
+    def admitted(self) -> int:
         """Predictions that wait or compute."""
-        return self._inside
+        return self._admitted
 
     def check(self) -> None:
         """Make sure that there is room.
@@ -35,14 +35,14 @@ class Admission:
         Raises:
             Problem: It is full; Retry-After is how long one prediction took of late.
         """
-        if self._inside < self._most:
+        if self._admitted < self._limit:
             return
         wait = max(1, math.ceil(self._seconds))
-        detail = f"{self._most} predictions wait or compute already; try again in {wait} s."
+        detail = f"{self._limit} predictions wait or compute already; try again in {wait} s."
         raise Problem(BUSY, detail, headers={"Retry-After": str(wait)})
 
     @contextmanager
-    def enter(self) -> Iterator[None]:
+    def admit(self) -> Iterator[None]:
         """Let a prediction in until the block ends.
 
         Raises:
@@ -50,14 +50,14 @@ class Admission:
         """
         with self._lock:
             self.check()
-            self._inside += 1
+            self._admitted += 1
         began = time.monotonic()
         try:
             yield
         finally:
             with self._lock:
-                self._inside -= 1
-                self._seconds = _MEMORY * self._seconds + (1 - _MEMORY) * (time.monotonic() - began)
+                self._admitted -= 1
+                self._seconds = _SMOOTHING * self._seconds + (1 - _SMOOTHING) * (time.monotonic() - began)
 
 
 class Deadline:

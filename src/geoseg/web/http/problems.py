@@ -11,7 +11,7 @@ _NAMESPACE = "urn:geoseg:problem:"
 
 
 @dataclass(frozen=True)
-class Kind:
+class ProblemType:
     """One fault: the last part of its type, its status and its title."""
 
     slug: str
@@ -24,33 +24,35 @@ class Kind:
         return _NAMESPACE + self.slug
 
 
-BAD_REQUEST = Kind("bad-request", 400, "The request cannot be understood")
-BAD_IMAGE = Kind("bad-image", 422, "The image cannot be used")
-BAD_PARAMETER = Kind("bad-parameter", 422, "A parameter is not right")
-BUSY = Kind("busy", 503, "The service is busy")
-CONFLICT = Kind("conflict", 409, "This does not go with the present state")
-DISK_FULL = Kind("disk-full", 507, "The service has no room")
-FORBIDDEN_SOURCE = Kind("forbidden-source", 403, "Rasters may not be read from there")
-GONE = Kind("gone", 410, "It is no longer there")
-INTERNAL = Kind("internal", 500, "The service failed")
-KEYS_DOWN = Kind("keys-down", 503, "API keys cannot be checked")
-METHOD = Kind("method-not-allowed", 405, "This address does not take this method")
-NOT_ACCEPTABLE = Kind("not-acceptable", 406, "No such answer can be given")
-NOT_FOUND = Kind("not-found", 404, "There is nothing at this address")
-NO_JOB = Kind("no-such-job", 404, "There is no such job")
-NO_KEY = Kind("no-key", 401, "An API key is needed")
-NO_MODEL = Kind("no-such-model", 404, "There is no such model")
-NO_RESULT = Kind("no-such-result", 404, "There is no such result")
-NOT_READY = Kind("not-ready", 503, "The service is not ready")
-OTHER_VALUES = Kind("other-values", 422, "The pixel values are on another scale than at training")
-QUOTA = Kind("quota", 429, "The key's quota is used up")
-RANGE = Kind("range-not-satisfiable", 416, "The file has no such part")
-RATE_LIMIT = Kind("rate-limit", 429, "Too many requests")
-TIMEOUT = Kind("timeout", 504, "The prediction took too long")
-TOO_LARGE = Kind("too-large", 413, "The request is too large")
-UNSUPPORTED = Kind("unsupported-media-type", 415, "Files of this kind are not taken")
+BAD_REQUEST = ProblemType("bad-request", 400, "The request cannot be understood")
+BAD_IMAGE = ProblemType("bad-image", 422, "The image cannot be used")
+BAD_PARAMETER = ProblemType("bad-parameter", 422, "A parameter is not right")
+BUSY = ProblemType("busy", 503, "The service is busy")
+CONFLICT = ProblemType("conflict", 409, "This does not go with the present state")
+DISK_FULL = ProblemType("disk-full", 507, "The service has no room")
+FORBIDDEN_SOURCE = ProblemType("forbidden-source", 403, "Rasters may not be read from there")
+GONE = ProblemType("gone", 410, "It is no longer there")
+INTERNAL = ProblemType("internal", 500, "The service failed")
+KEYS_DOWN = ProblemType("keys-down", 503, "API keys cannot be checked")
+METHOD = ProblemType("method-not-allowed", 405, "This address does not take this method")
+NOT_ACCEPTABLE = ProblemType("not-acceptable", 406, "No such answer can be given")
+NOT_FOUND = ProblemType("not-found", 404, "There is nothing at this address")
+NO_JOB = ProblemType("no-such-job", 404, "There is no such job")
+NO_KEY = ProblemType("no-key", 401, "An API key is needed")
+NO_MODEL = ProblemType("no-such-model", 404, "There is no such model")
+NO_RESULT = ProblemType("no-such-result", 404, "There is no such result")
+NOT_READY = ProblemType("not-ready", 503, "The service is not ready")
+OTHER_VALUES = ProblemType("other-values", 422, "The pixel values are on another scale than at training")
+QUOTA = ProblemType("quota", 429, "The key's quota is used up")
+RANGE = ProblemType("range-not-satisfiable", 416, "The file has no such part")
+RATE_LIMIT = ProblemType("rate-limit", 429, "Too many requests")
+TIMEOUT = ProblemType("timeout", 504, "The prediction took too long")
+TOO_LARGE = ProblemType("too-large", 413, "The request is too large")
+UNSUPPORTED = ProblemType("unsupported-media-type", 415, "Files of this kind are not taken")
 
-KINDS: tuple[Kind, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Kind))
+PROBLEM_TYPES: tuple[ProblemType, ...] = tuple(
+    value for value in list(globals().values()) if isinstance(value, ProblemType)
+)
 """Every fault that is answered."""
 
 
@@ -65,7 +67,7 @@ class Problem(Exception):  # noqa: N818 -- the RFC's word
         headers: To be sent with it, such as Retry-After.
     """
 
-    kind: Kind
+    kind: ProblemType
     detail: str
     errors: Sequence[Mapping[str, str]] = ()
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 FIELD = "file"
-_MOST_PARTS = 16
+_MAX_PARTS = 16
 _SNIFFED_BYTES = 16
-_NO_IMAGE = "The file is not a GeoTIFF, PNG or JPEG."
+_NOT_AN_IMAGE = "The file is not a GeoTIFF, PNG or JPEG."
 _REMEDY = (
     "Rescale the image as the training images were, or ask with any_values=true for a map of it as it is."
 )
@@ -50,7 +50,7 @@ class SpoolingRequest(Request):
     """
 
     spool: Path
-    max_form_parts = _MOST_PARTS
+    max_form_parts = _MAX_PARTS
 
     def __init__(self, environ: WSGIEnvironment, **given: Any) -> None:
         if environ.get("CONTENT_LENGTH"):
@@ -62,12 +62,12 @@ class SpoolingRequest(Request):
         return tempfile.NamedTemporaryFile(dir=self.spool, prefix="upload-")
 
 
-def spooling_into(folder: Path) -> type[SpoolingRequest]:
+def spooling_request_class(folder: Path) -> type[SpoolingRequest]:
     """Return a request class whose files are written to a folder."""
     return type("Spooling", (SpoolingRequest,), {"spool": folder})
 
 
-def bytes_to_come() -> int:
+def announced_bytes() -> int:
     """Return how many bytes the present request's body has; at most so many, where it does not say that."""
     if "Transfer-Encoding" in request.headers:
         return request.max_content_length or 0
@@ -81,13 +81,13 @@ def received_image(*, max_pixels: int, max_bands: int) -> Iterator[Image]:
     Raises:
         Problem: There is not exactly one file, or it is no image that may be used.
     """
-    upload = _the_file()
+    upload = _single_file()
     with tempfile.TemporaryDirectory(dir=Path(upload.stream.name).parent, prefix="image-") as folder:
-        path = _named(upload, Path(folder))
-        yield Image(path, checked(path, max_pixels=max_pixels, max_bands=max_bands))
+        path = _link_with_suffix(upload, Path(folder))
+        yield Image(path, check_header(path, max_pixels=max_pixels, max_bands=max_bands))
 
 
-def _the_file() -> FileStorage:
+def _single_file() -> FileStorage:
     if request.mimetype != "multipart/form-data":
         detail = f"Send the image as multipart/form-data, in the field {FIELD!r} (curl -F {FIELD}=@PICTURE)."
         raise Problem(UNSUPPORTED, detail)
@@ -115,20 +115,20 @@ def _no_single_file(fields: list[str]) -> Problem:
     return Problem(BAD_REQUEST, detail, errors=[{"field": FIELD, "detail": detail}])
 
 
-def _named(upload: FileStorage, folder: Path) -> Path:
+def _link_with_suffix(upload: FileStorage, folder: Path) -> Path:
     """Give the upload a name of ours, with the ending of what it is; its own name is never looked at."""
     upload.stream.flush()
     upload.stream.seek(0)
     start = upload.stream.read(_SNIFFED_BYTES)
     kind = sniff(start)
     if kind is None:
-        raise Problem(UNSUPPORTED, _NO_IMAGE if start else "The file is empty.")
+        raise Problem(UNSUPPORTED, _NOT_AN_IMAGE if start else "The file is empty.")
     path = folder / f"image.{kind}"
     path.hardlink_to(upload.stream.name)
     return path
 
 
-def checked(path: Path, *, max_pixels: int, max_bands: int) -> ImageHeader:
+def check_header(path: Path, *, max_pixels: int, max_bands: int) -> ImageHeader:
     """Return what an image's header says.
 
     Raises:
@@ -137,14 +137,14 @@ def checked(path: Path, *, max_pixels: int, max_bands: int) -> ImageHeader:
     try:
         return check_image(path, max_pixels=max_pixels, max_bands=max_bands)
     except ForeignImageError as error:
-        raise Problem(UNSUPPORTED, _NO_IMAGE) from error
+        raise Problem(UNSUPPORTED, _NOT_AN_IMAGE) from error
     except ImageTooLargeError as error:
         raise Problem(TOO_LARGE, as_sentence(error)) from error
     except RasterError as error:
         raise Problem(BAD_IMAGE, as_sentence(error)) from error
 
 
-def of_raster(error: RasterError) -> Problem:
+def raster_problem(error: RasterError) -> Problem:
     """Return what is told of an image that cannot be mapped."""
     if isinstance(error, PixelValuesError):
         detail = (

@@ -30,26 +30,26 @@ def charge(data: Path, job: Job, pixels: int) -> None:
     key = keys.get(job.order.owner)
     if key is None:
         raise Problem(NO_KEY, "The key that this job belongs to has been revoked.")
-    if keys.take_pixels(key, pixels, job.id) is not None:
+    if keys.charge_pixels(key, pixels, job.id) is not None:
         detail = f"This key may map {key.pixels_per_day} pixels a day; this image has {pixels}."
         raise Problem(QUOTA, detail)
 
 
-def return_to_queue(data: Path, job_id: str) -> None:
+def refund(data: Path, job_id: str) -> None:
     """Give back the pixels of a job that ends without a map.
 
     Raises:
         OutputError: The key store cannot be used.
     """
     if (data / FILE_NAME).exists():
-        KeyStore(data / FILE_NAME).give_pixels(job_id)
+        KeyStore(data / FILE_NAME).refund_pixels(job_id)
 
 
-def forget(data: Path, job_id: str) -> None:
+def delete_charge(data: Path, job_id: str) -> None:
     """Drop the record of a job that is removed; the pixels of its map stay taken.
 
     Raises:
         OutputError: The key store cannot be used.
     """
     if (data / FILE_NAME).exists():
-        KeyStore(data / FILE_NAME).forget_charge(job_id)
+        KeyStore(data / FILE_NAME).delete_charge(job_id)

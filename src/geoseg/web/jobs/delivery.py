@@ -18,7 +18,7 @@ def new_job(store: JobStore, queue: JobQueue) -> Iterator[Draft]:
     with store.draft() as draft:
         yield draft
     if store.get(draft.id) is not None:
-        queue.put(draft.id)
+        queue.enqueue(draft.id)
 
 
 def requeue_lost(store: JobStore, queue: JobQueue) -> list[str]:
@@ -31,4 +31,4 @@ def requeue_lost(store: JobStore, queue: JobQueue) -> list[str]:
         return []
     open_jobs = [job.id for job in reversed(store.jobs()) if not job.is_over]
     lost = [job_id for job_id in open_jobs if job_id not in waiting and not store.is_running(job_id)]
-    return [job_id for job_id in lost if queue.put(job_id)]
+    return [job_id for job_id in lost if queue.enqueue(job_id)]

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from geoseg.domain.ports import Progress
 from geoseg.web.http.problems import BAD_PARAMETER, FORBIDDEN_SOURCE, TOO_LARGE, Problem
-from geoseg.web.jobs.sources import Address
+from geoseg.web.jobs.sources import SourceUrl
 from geoseg.workflows.service_files import remove_leftovers, sniff_file, whole_file
 
-SILENCE_S = 30.0
-WHOLE_S = 3600.0
+READ_TIMEOUT_S = 30.0
+DOWNLOAD_TIMEOUT_S = 3600.0
 MIB = 1 << 20
 _CHUNK = 1 << 16
 _NAT64 = IPv6Network("64:ff9b::/96")
@@ -32,11 +32,11 @@ def resolve_host(host: str, port: int) -> list[str]:
         OSError: It is not known.
     """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(place[0]) for *_, place in found))
+    return list(dict.fromkeys(str(ip[0]) for *_, ip in found))
 
 
 def fetch(
-    address: Address, folder: Path, *, max_mib: float, progress: Progress, resolve: Resolve = resolve_host
+    address: SourceUrl, folder: Path, *, max_mib: float, progress: Progress, resolve: Resolve = resolve_host
 ) -> Path:
     """Download a raster into a folder, as ``input`` with the suffix of what it is, whole or not at all.
 
@@ -54,54 +54,54 @@ def fetch(
         Problem: The host is a private one, it cannot be reached, answers something else, or sends too much.
         OutputError: The file cannot be written.
     """
-    places = _checked(address, resolve)
+    ips = _resolve_public(address, resolve)
     partial = folder / "input.part"
     remove_leftovers(partial)
     try:
-        with closing(_connection(address, places)) as connection:
+        with closing(_connection(address, ips)) as connection:
             connection.request("GET", address.target, headers={"User-Agent": "geoseg", "Accept": "*/*"})
             with closing(connection.getresponse()) as response:
-                total = _checked_size(response, max_mib)
+                total = _check_size(response, max_mib)
                 progress.start("Fetching", total)
                 _write(partial, _chunks(response, total, max_mib), progress)
     except (OSError, HTTPException) as error:
-        raise _broken() from error
+        raise _connection_failed() from error
     # What it is will be checked; a name of a known kind is enough here.
     return partial.replace(folder / f"input.{sniff_file(partial) or 'tif'}")
 
 
-def _checked(address: Address, resolve: Resolve) -> list[str]:
+def _resolve_public(address: SourceUrl, resolve: Resolve) -> list[str]:
     """Look the host up, and refuse it if one of its addresses is not public."""
     try:
-        places = resolve(address.host, address.port)
+        ips = resolve(address.host, address.port)
     except (OSError, UnicodeError) as error:
         raise _unreadable("its host is not known") from error
-    if not places or not (address.is_named or all(map(is_public, places))):
+    if not ips or not (address.is_explicit_host or all(map(is_public, ips))):
         raise Problem(FORBIDDEN_SOURCE, "This address leads to a network that may not be read from.")
-    return places
+    return ips
 
 
 def is_public(text: str) -> bool:
     """Say whether an IP address is one of the internet, also where it wraps another one."""
-    place = ip_address(text.partition("%")[0])
-    if isinstance(place, IPv6Address):
-        wrapped = place.ipv4_mapped or place.sixtofour
-        if place in _NAT64:
-            wrapped = IPv4Address(int(place) & 0xFFFFFFFF)
+    ip = ip_address(text.partition("%")[0])
+    if isinstance(ip, IPv6Address):
+        wrapped = ip.ipv4_mapped or ip.sixtofour
+        if ip in _NAT64:
+            wrapped = IPv4Address(int(ip) & 0xFFFFFFFF)
         if wrapped is not None:
             return is_public(str(wrapped))
-    return place.is_global and not place.is_multicast
+    return ip.is_global and not ip.is_multicast
 
 
-def _connection(address: Address, places: list[str]) -> HTTPConnection:
+def _connection(address: SourceUrl, ips: list[str]) -> HTTPConnection:
     """Connect to the first of the IP addresses that answers; the certificate is to be of the host's name."""
-    plain = _connect(places, address.port)
+    plain = _connect(ips, address.port)
     if address.scheme == "http":
-        connection = HTTPConnection(address.host, address.port, timeout=SILENCE_S)
+        connection = HTTPConnection(address.host, address.port, timeout=READ_TIMEOUT_S)
         connection.sock = plain
         return connection
     context = ssl.create_default_context()
-    secure = HTTPSConnection(address.host, address.port, timeout=SILENCE_S, context=context)
+    secure = HTTPSConnection(address.host, address.port, timeout=READ_TIMEOUT_S, context=context)
     try:
         secure.sock = context.wrap_socket(plain, server_hostname=address.host)
     except OSError:
@@ -110,19 +110,19 @@ def _connection(address: Address, places: list[str]) -> HTTPConnection:
     return secure
 
 
-def _connect(places: list[str], port: int) -> socket.socket:
-    for place in places[:-1]:
+def _connect(ips: list[str], port: int) -> socket.socket:
+    for ip in ips[:-1]:
         try:
-            return socket.create_connection((place, port), SILENCE_S)
+            return socket.create_connection((ip, port), READ_TIMEOUT_S)
         except OSError:
             continue
     try:
-        return socket.create_connection((places[-1], port), SILENCE_S)
+        return socket.create_connection((ips[-1], port), READ_TIMEOUT_S)
     except OSError as error:
         raise _unreadable("nobody answers there") from error
 
 
-def _checked_size(response: HTTPResponse, max_mib: float) -> int:
+def _check_size(response: HTTPResponse, max_mib: float) -> int:
     """Return how many bytes are going to come, 0 if that is not told."""
     if 300 <= response.status < 400:
         raise Problem(FORBIDDEN_SOURCE, "This address sends on to another one, which is not followed.")
@@ -135,15 +135,15 @@ def _checked_size(response: HTTPResponse, max_mib: float) -> int:
 
 
 def _chunks(response: HTTPResponse, total: int, max_mib: float) -> Iterator[bytes]:
-    came, until = 0, time.monotonic() + WHOLE_S
+    received, deadline = 0, time.monotonic() + DOWNLOAD_TIMEOUT_S
     while chunk := _read(response):
-        came += len(chunk)
-        if came > max_mib * MIB:
+        received += len(chunk)
+        if received > max_mib * MIB:
             raise _too_large(max_mib)
-        if time.monotonic() > until:
+        if time.monotonic() > deadline:
             raise _unreadable("it took too long")
         yield chunk
-    if came < total:
+    if received < total:
         raise _unreadable("it ended too early")
 
 
@@ -151,7 +151,7 @@ def _read(response: HTTPResponse) -> bytes:
     try:
         return response.read1(_CHUNK)
     except (OSError, HTTPException) as error:  # Here, where it cannot be taken for a fault of the disk.
-        raise _broken() from error
+        raise _connection_failed() from error
 
 
 def _write(path: Path, chunks: Iterator[bytes], progress: Progress) -> None:
@@ -167,7 +167,7 @@ def _too_large(max_mib: float) -> Problem:
     return Problem(TOO_LARGE, f"The raster at this address has more than {max_mib:g} MiB.")
 
 
-def _broken() -> Problem:
+def _connection_failed() -> Problem:
     return _unreadable("the connection failed, or is not safe")
 
 

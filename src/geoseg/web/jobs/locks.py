@@ -7,7 +7,7 @@ import sys
 if sys.platform == "win32":
     import msvcrt
 
-    def take_lock(descriptor: int) -> bool:
+    def try_lock(descriptor: int) -> bool:
         """Take the lock of an open file without waiting; say whether it was taken."""
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
@@ -18,7 +18,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def take_lock(descriptor: int) -> bool:
+    def try_lock(descriptor: int) -> bool:
         """Take the lock of an open file without waiting; say whether it was taken."""
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -14,8 +14,8 @@ from geoseg.settings.serving import ServeSettings
 from geoseg.web.jobs.records import is_id
 
 LOG = logging.getLogger("geoseg.worker")
-NAME = "geoseg-jobs"
-REDIS_WAIT_S = 5.0
+QUEUE_NAME = "geoseg-jobs"
+REDIS_TIMEOUT_S = 5.0
 
 T = TypeVar("T")
 
@@ -29,35 +29,35 @@ class JobQueue:
     Args:
         storage: A storage of huey's, which keeps the entries. Its tasks are not used: they would be pickled, and who
             can write to the queue could run code here.
-        faults: What the storage raises when it cannot be reached.
+        errors: What the storage raises when it cannot be reached.
         close: Lets go of the storage's connections.
     """
 
     def __init__(
-        self, storage: Any, faults: tuple[type[Exception], ...], close: Callable[[], object]
+        self, storage: Any, errors: tuple[type[Exception], ...], close: Callable[[], object]
     ) -> None:
         self.close = close
-        self._storage, self._faults = storage, faults
+        self._storage, self._errors = storage, errors
         self._is_down = False
 
-    def put(self, job_id: str) -> bool:
+    def enqueue(self, job_id: str) -> bool:
         """Add a job; say whether that was possible."""
-        return self._ask(lambda: self._storage.enqueue(job_id.encode()) or True) is not None
+        return self._call_storage(lambda: self._storage.enqueue(job_id.encode()) or True) is not None
 
-    def take(self) -> str | None:
+    def dequeue(self) -> str | None:
         """Take the first job; None when there is none, or the queue cannot be reached. Does not wait."""
-        entry = self._ask(self._storage.dequeue)
+        entry = self._call_storage(self._storage.dequeue)
         return _to_id(entry) if entry is not None else None
 
     def waiting(self) -> frozenset[str] | None:
         """Return the jobs that wait, or None when the queue cannot be reached."""
-        entries = self._ask(self._storage.enqueued_items)
+        entries = self._call_storage(self._storage.enqueued_items)
         return frozenset(filter(None, map(_to_id, entries))) if entries is not None else None
 
-    def _ask(self, call: Callable[[], T]) -> T | None:
+    def _call_storage(self, call: Callable[[], T]) -> T | None:
         try:
             answer = call()
-        except self._faults as error:
+        except self._errors as error:
             if not self._is_down:
                 LOG.warning("queue down", extra={"fault": type(error).__name__})
             self._is_down = True
@@ -93,7 +93,7 @@ def _on_sqlite(data: Path) -> JobQueue:
     try:
         # SQLite's other files take the mode of the first.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        storage = SqliteStorage(NAME, filename=str(path), strict_fifo=True)
+        storage = SqliteStorage(QUEUE_NAME, filename=str(path), strict_fifo=True)
     except (OSError, sqlite3.Error) as error:
         raise SettingsError("the queue of jobs cannot be opened", where=path, got=error) from error
     return JobQueue(storage, (sqlite3.Error,), storage.close)
@@ -108,15 +108,15 @@ def _on_redis(address: str) -> JobQueue:
     try:
         pool = ConnectionPool.from_url(
             address,
-            socket_timeout=REDIS_WAIT_S,
-            socket_connect_timeout=REDIS_WAIT_S,
+            socket_timeout=REDIS_TIMEOUT_S,
+            socket_connect_timeout=REDIS_TIMEOUT_S,
             # Once: a connection may be from before the server was started anew.
             retry=Retry(NoBackoff(), 1),
         )
     except ValueError as error:
         # Not quoted: it may hold a password.
         raise SettingsError("this is not an address of Redis", where="--queue") from error
-    storage = RedisStorage(NAME, blocking=False, connection_pool=pool)
+    storage = RedisStorage(QUEUE_NAME, blocking=False, connection_pool=pool)
     return JobQueue(storage, (RedisError, OSError), pool.disconnect)
 
 

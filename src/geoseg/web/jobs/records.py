@@ -64,7 +64,7 @@ class Stage(_Record):
     seconds_left: float | None = None
 
 
-class Fault(_Record):
+class JobFailure(_Record):
     """Why a job failed.
 
     Attributes:
@@ -120,7 +120,7 @@ class Job(_Record):
     tries: int = 0
     model_sha256: str | None = None
     progress: Stage | None = None
-    problem: Fault | None = None
+    problem: JobFailure | None = None
     areas: list[dict[str, Any]] | None = None
     warnings: tuple[str, ...] = ()
     size: int = 0

@@ -13,13 +13,13 @@ from geoseg.settings import PredictSettings
 from geoseg.settings.serving import ServeSettings
 from geoseg.web.http.problems import GONE, NO_MODEL, Problem
 from geoseg.web.jobs.charging import charge
-from geoseg.web.jobs.expiry import check_room
-from geoseg.web.jobs.faults import fault_of, unforeseen, worn_out
+from geoseg.web.jobs.expiry import check_free_space
+from geoseg.web.jobs.failures import attempts_exhausted, to_failure, unexpected_failure
 from geoseg.web.jobs.fetching import fetch
-from geoseg.web.jobs.records import UPLOAD, Fault, Job, utc_now
-from geoseg.web.jobs.sources import allowed_address, allowed_path, is_address
+from geoseg.web.jobs.progress import Cancelled, JobProgress, ReturnedToQueue
+from geoseg.web.jobs.records import UPLOAD, Job, JobFailure, utc_now
+from geoseg.web.jobs.sources import allowed_path, allowed_url, is_url
 from geoseg.web.jobs.store import JobStore
-from geoseg.web.jobs.watch import Cancelled, JobProgress, ReturnedToQueue
 from geoseg.web.models.model_paths import find_models
 from geoseg.workflows.service_files import check_image
 
@@ -41,7 +41,7 @@ class WorkerContext:
     is_stopping: Callable[[], bool]
 
 
-def run_job(place: WorkerContext, job_id: str) -> None:
+def run_job(context: WorkerContext, job_id: str) -> None:
     """Run a job that was delivered; nothing happens if it is over, gone, or another process works on it.
 
     A job whose worker was killed goes on from its finished strips. What fails is written into the job.
@@ -49,107 +49,107 @@ def run_job(place: WorkerContext, job_id: str) -> None:
     Raises:
         OutputError: The job's state cannot be written; it stays as it is, to be delivered again.
     """
-    store = place.store
-    with store.lock(job_id) as is_ours:
-        job = store.get(job_id) if is_ours else None
+    store = context.store
+    with store.lock(job_id) as is_acquired:
+        job = store.get(job_id) if is_acquired else None
         if job is None or job.is_over:
             return
         if store.is_cancelled(job_id):
             _close(store, job.model_copy(update={"state": "cancelled"}))
-        elif job.tries >= place.settings.job_tries:
-            _fail(store, job, worn_out(job.tries))
+        elif job.tries >= context.settings.job_tries:
+            _fail(store, job, attempts_exhausted(job.tries))
         else:
-            _try(place, job)
+            _run_attempt(context, job)
 
 
-def _try(place: WorkerContext, job: Job) -> None:
-    store = place.store
+def _run_attempt(context: WorkerContext, job: Job) -> None:
+    store = context.store
     begun = {
         "state": "running",
         "tries": job.tries + 1,
         "started": job.started or utc_now(),
         "progress": None,
     }
-    watch = JobProgress(job.model_copy(update=begun), store, place.is_stopping)
-    store.save(watch.job)
-    LOG.info("job begun", extra={"job": job.id, "model": job.order.model, "try": watch.job.tries})
+    progress = JobProgress(job.model_copy(update=begun), store, context.is_stopping)
+    store.save(progress.job)
+    LOG.info("job begun", extra={"job": job.id, "model": job.order.model, "try": progress.job.tries})
     try:
-        areas = _map(place, watch)
+        areas = _predict(context, progress)
     except ReturnedToQueue:
-        store.save(watch.job.model_copy(update={"state": "queued", "tries": job.tries, "progress": None}))
+        store.save(progress.job.model_copy(update={"state": "queued", "tries": job.tries, "progress": None}))
         LOG.info("job given back", extra={"job": job.id})
     except Cancelled:
-        _close(store, watch.job.model_copy(update={"state": "cancelled"}))
+        _close(store, progress.job.model_copy(update={"state": "cancelled"}))
     except (GeoSegError, Problem) as error:
         LOG.warning("job failed", extra={"job": job.id, "fault": str(error)})
-        _fail(store, watch.job, fault_of(error))
+        _fail(store, progress.job, to_failure(error))
     except Exception:
         # A worker outlives whatever a raster does to a library; the log has the whole story, the client has the id.
         LOG.exception("job broke", extra={"job": job.id})
-        _fail(store, watch.job, unforeseen())
+        _fail(store, progress.job, unexpected_failure())
     else:
-        _close(store, watch.job.model_copy(update={"state": "done", "areas": areas}))
+        _close(store, progress.job.model_copy(update={"state": "done", "areas": areas}))
 
 
-def _map(place: WorkerContext, watch: JobProgress) -> list[dict[str, Any]]:
+def _predict(context: WorkerContext, progress: JobProgress) -> list[dict[str, Any]]:
     """Make the results, and return what each class covers."""
     from geoseg.workflows.mapping.predict import predict
 
-    order, settings = watch.job.order, place.settings
-    watch.check()
+    order, settings = progress.job.order, context.settings
+    progress.check()
     model = find_models(settings).get(order.model)
     if model is None:
         raise Problem(NO_MODEL, f"There is no model {order.model!r} any more.")
-    raster = _raster(place, watch)
+    raster = _locate_raster(context, progress)
     header = check_image(raster, max_pixels=settings.max_job_pixels, max_bands=settings.max_bands)
-    charge(settings.data, watch.job, header.pixels)
-    target, wish = place.store.map_path(watch.job.id), order.wish
+    charge(settings.data, progress.job, header.pixels)
+    target, options = context.store.map_path(progress.job.id), order.wish
     target.parent.mkdir(mode=0o700, exist_ok=True)
     maps = predict(
         PredictSettings(
             model=model,
             rasters=(raster,),
             output=target,
-            confidence=target.with_suffix(".confidence.tif") if "confidence" in wish.products else None,
-            also=tuple(product for product in wish.products if product != "confidence"),
-            min_area=wish.min_area,
-            simplify=wish.simplify,
-            resample=wish.resample,
-            tta=wish.tta,
-            nodata=wish.nodata,
-            strict_nodata=wish.strict_nodata,
-            any_values=wish.any_values,
+            confidence=target.with_suffix(".confidence.tif") if "confidence" in options.products else None,
+            also=tuple(product for product in options.products if product != "confidence"),
+            min_area=options.min_area,
+            simplify=options.simplify,
+            resample=options.resample,
+            tta=options.tta,
+            nodata=options.nodata,
+            strict_nodata=options.strict_nodata,
+            any_values=options.any_values,
             backend=settings.backend,
             device=settings.device,
             precision=settings.precision,
-            style="style" in wish.products,
+            style="style" in options.products,
             overwrite=True,
         ),
-        watch,
+        progress,
     )
-    watch.job = watch.job.model_copy(update={"warnings": maps[0].warnings})
+    progress.job = progress.job.model_copy(update={"warnings": maps[0].warnings})
     return maps[0].areas
 
 
-def _raster(place: WorkerContext, watch: JobProgress) -> Path:
+def _locate_raster(context: WorkerContext, progress: JobProgress) -> Path:
     """Return the raster of a job, fetched if need be; whether it may be read is decided anew."""
-    store, settings, job = place.store, place.settings, watch.job
-    source, here = job.order.source, store.input(job.id)
-    if source != UPLOAD and not is_address(source):
+    store, settings, job = context.store, context.settings, progress.job
+    source, uploaded = job.order.source, store.input_path(job.id)
+    if source != UPLOAD and not is_url(source):
         return allowed_path(source, settings.allow_folders)
-    if here is not None:
-        return here
+    if uploaded is not None:
+        return uploaded
     if source == UPLOAD:
         raise Problem(GONE, "The raster of this job is no longer there.")
-    address = allowed_address(source, settings.allow_urls)
-    check_room(store, settings)
-    return fetch(address, store.folder_of(job.id), max_mib=settings.max_job_upload_mib, progress=watch)
+    address = allowed_url(source, settings.allow_urls)
+    check_free_space(store, settings)
+    return fetch(address, store.folder_of(job.id), max_mib=settings.max_job_upload_mib, progress=progress)
 
 
-def _fail(store: JobStore, job: Job, problem: Fault) -> None:
+def _fail(store: JobStore, job: Job, problem: JobFailure) -> None:
     _close(store, job.model_copy(update={"state": "failed", "problem": problem}))
 
 
 def _close(store: JobStore, job: Job) -> None:
-    store.close(job)
+    store.finish(job)
     LOG.info("job over", extra={"job": job.id, "state": job.state})

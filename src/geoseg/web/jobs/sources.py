@@ -15,12 +15,12 @@ from geoseg.web.http.problems import FORBIDDEN_SOURCE, NOT_FOUND, Problem
 _PORTS = {"http": 80, "https": 443}
 # What a URL is written with (RFC 3986); spaces, backslashes and control characters are read differently by
 # different programs.
-_PLAIN = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
+_URL_CHARACTERS = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 @dataclass(frozen=True)
-class Address:
+class SourceUrl:
     """An address of a raster, taken apart.
 
     Attributes:
@@ -29,7 +29,7 @@ class Address:
         port: Its port.
         path: From "/" on.
         query: After "?"; empty for none.
-        is_named: Whether the operator wrote this very IP address, or localhost, so that a private one is meant.
+        is_explicit_host: Whether the operator wrote this very IP address, or localhost, so that a private one is meant.
     """
 
     scheme: str
@@ -37,7 +37,7 @@ class Address:
     port: int
     path: str
     query: str
-    is_named: bool = False
+    is_explicit_host: bool = False
 
     @property
     def target(self) -> str:
@@ -45,7 +45,7 @@ class Address:
         return f"{self.path}?{self.query}" if self.query else self.path
 
 
-def is_address(text: str) -> bool:
+def is_url(text: str) -> bool:
     """Say whether a source is an address, and not a path."""
     return _SCHEME.match(text) is not None
 
@@ -56,13 +56,13 @@ def check_source(text: str, settings: ServeSettings) -> None:
     Raises:
         Problem: It may not, or there is no such file in a folder that may be read.
     """
-    if is_address(text):
-        allowed_address(text, settings.allow_urls)
+    if is_url(text):
+        allowed_url(text, settings.allow_urls)
     else:
         allowed_path(text, settings.allow_folders)
 
 
-def allowed_address(text: str, prefixes: Sequence[str]) -> Address:
+def allowed_url(text: str, prefixes: Sequence[str]) -> SourceUrl:
     """Take an address apart that begins with one of the prefixes, part by part: scheme, host, port, folders.
 
     Raises:
@@ -71,8 +71,8 @@ def allowed_address(text: str, prefixes: Sequence[str]) -> Address:
     address = _parse(text)
     if address is not None:
         for prefix in filter(None, map(_parse, prefixes)):
-            if _begins_with(address, prefix):
-                return replace(address, is_named=_is_named(prefix.host))
+            if _is_below(address, prefix):
+                return replace(address, is_explicit_host=_is_ip_or_localhost(prefix.host))
     raise Problem(
         FORBIDDEN_SOURCE,
         "Rasters may not be read from this address; the operator of the service has to allow it.",
@@ -103,23 +103,23 @@ def allowed_path(text: str, folders: Sequence[Path]) -> Path:
     return found
 
 
-def _parse(text: str) -> Address | None:
+def _parse(text: str) -> SourceUrl | None:
     """Take an address apart; None if it is not one that every program reads alike."""
-    if not _PLAIN.fullmatch(text):
+    if not _URL_CHARACTERS.fullmatch(text):
         return None
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
         return None
-    is_odd = "@" in parts.netloc or "#" in text or not parts.hostname or _is_winding(parts.path)
+    is_odd = "@" in parts.netloc or "#" in text or not parts.hostname or _is_ambiguous(parts.path)
     if is_odd or parts.scheme not in _PORTS or parts.hostname is None:
         return None
     port = _PORTS[parts.scheme] if port is None else port
-    return Address(parts.scheme, parts.hostname, port, parts.path or "/", parts.query)
+    return SourceUrl(parts.scheme, parts.hostname, port, parts.path or "/", parts.query)
 
 
-def _is_winding(path: str) -> bool:
+def _is_ambiguous(path: str) -> bool:
     """Say whether a path may lead elsewhere than it says: through "..", or through what is hidden by escapes."""
     plain = unquote(path)
     segments = plain.split("/")
@@ -127,17 +127,17 @@ def _is_winding(path: str) -> bool:
     return hides or "." in segments or ".." in segments
 
 
-def _begins_with(address: Address, prefix: Address) -> bool:
+def _is_below(address: SourceUrl, prefix: SourceUrl) -> bool:
     folder = prefix.path.rstrip("/")
     is_inside = address.path == prefix.path or address.path.startswith(f"{folder}/")
     return is_inside and _server(address) == _server(prefix)
 
 
-def _server(address: Address) -> tuple[str, str, int]:
+def _server(address: SourceUrl) -> tuple[str, str, int]:
     return address.scheme, address.host, address.port
 
 
-def _is_named(host: str) -> bool:
+def _is_ip_or_localhost(host: str) -> bool:
     try:
         ip_address(host)
     except ValueError:

@@ -12,15 +12,15 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from geoseg.errors import OutputError, SettingsError
-from geoseg.web.jobs.charging import forget, return_to_queue
-from geoseg.web.jobs.locks import take_lock
+from geoseg.web.jobs.charging import delete_charge, refund
+from geoseg.web.jobs.locks import try_lock
 from geoseg.web.jobs.records import STATES, Job, JobRequest, State, is_id, new_id, utc_now
 from geoseg.web.jobs.results import Result, list_results
 from geoseg.workflows.service_files import whole_file
 
 INPUT_SUFFIXES = (".tif", ".png", ".jpg")
-_TO_LOCK = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
-MAP = "map.tif"
+_LOCK_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+MAP_NAME = "map.tif"
 """The class map among the results; what else is made of it is named after it."""
 
 
@@ -31,7 +31,7 @@ class Draft:
     id: str
     store: JobStore
 
-    def input(self, suffix: str) -> Path:
+    def create_input(self, suffix: str) -> Path:
         """Return where the raster is to be written; an empty private file is there.
 
         Args:
@@ -46,7 +46,7 @@ class Draft:
         path.touch(mode=0o600)
         return path
 
-    def keep(self, order: JobRequest) -> Job:
+    def submit(self, order: JobRequest) -> Job:
         """Make it a job, queued.
 
         Raises:
@@ -100,8 +100,8 @@ class JobStore:
             job_id = new_id()
             folder = self.folder_of(job_id)
             folder.mkdir(mode=0o700)
-            with self.lock(job_id) as is_ours:
-                if not is_ours:  # Who clears leftovers was quicker, and has removed it.
+            with self.lock(job_id) as is_acquired:
+                if not is_acquired:  # Who clears leftovers was quicker, and has removed it.
                     continue
                 try:
                     yield Draft(job_id, self)
@@ -115,19 +115,19 @@ class JobStore:
         """Try to take a job's lock until the block ends, without waiting; yield whether it was taken."""
         path = self.folder_of(job_id) / "lock"
         try:
-            descriptor = os.open(path, _TO_LOCK, 0o600)
+            descriptor = os.open(path, _LOCK_FLAGS, 0o600)
         except FileNotFoundError:
             yield False
             return
         try:
-            yield _is_taken(descriptor)
+            yield _acquire(descriptor)
         finally:
             os.close(descriptor)
 
     def is_running(self, job_id: str) -> bool:
         """Say whether a process works on a job or makes it right now."""
-        with self.lock(job_id) as is_free:
-            return not is_free
+        with self.lock(job_id) as is_acquired:
+            return not is_acquired
 
     def get(self, job_id: str) -> Job | None:
         """Return a job, or None where there is none; the identifier may be any text."""
@@ -159,7 +159,7 @@ class JobStore:
             partial.touch(mode=0o600)
             partial.write_text(job.model_dump_json(indent=1), encoding="utf-8")
 
-    def close(self, job: Job) -> Job:
+    def finish(self, job: Job) -> Job:
         """Write a job that is over, and remove what is no longer needed; only for who holds its lock.
 
         A job without a map gives its pixels back first. If the process is killed in between, the job is not over, and
@@ -171,15 +171,15 @@ class JobStore:
         folder = self.folder_of(job.id)
         if job.state != "done":
             if job.order.owner is not None:
-                return_to_queue(self._data, job.id)
+                refund(self._data, job.id)
             shutil.rmtree(folder / "results", ignore_errors=True)
         size = sum(result.size for result in list_results(folder / "results"))
         over = job.model_copy(update={"finished": utc_now(), "size": size, "progress": None})
         self.save(over)
-        self.tidy(job.id)
+        self.remove_working_files(job.id)
         return over
 
-    def tidy(self, job_id: str) -> None:
+    def remove_working_files(self, job_id: str) -> None:
         """Remove what a job that is over no longer needs: its raster, what a killed process was writing, marks."""
         folder = self.folder_of(job_id)
         for path in (*folder.glob("input*"), *folder.glob(".*"), folder / "cancel"):
@@ -195,10 +195,10 @@ class JobStore:
             return job
         with suppress(FileNotFoundError):
             (self.folder_of(job_id) / "cancel").touch(mode=0o600)
-        with self.lock(job_id) as is_ours:
+        with self.lock(job_id) as is_acquired:
             job = self.get(job_id)
-            if is_ours and job is not None and not job.is_over:
-                return self.close(job.model_copy(update={"state": "cancelled"}))
+            if is_acquired and job is not None and not job.is_over:
+                return self.finish(job.model_copy(update={"state": "cancelled"}))
         return job
 
     def is_cancelled(self, job_id: str) -> bool:
@@ -213,27 +213,27 @@ class JobStore:
         """
         if not is_id(job_id):
             return False
-        with self.lock(job_id) as is_ours:
+        with self.lock(job_id) as is_acquired:
             job, folder = self.get(job_id), self.folder_of(job_id)
             is_unreadable = job is None and (folder / "job.json").exists()
-            if not is_ours or is_unreadable or (job is not None and not job.is_over):
+            if not is_acquired or is_unreadable or (job is not None and not job.is_over):
                 return False
             if job is None:
-                return_to_queue(self._data, job_id)
+                refund(self._data, job_id)
             shutil.rmtree(folder, ignore_errors=True)
             if job is not None and job.order.owner is not None:
                 with suppress(OutputError):  # A record that stays does no harm.
-                    forget(self._data, job_id)
+                    delete_charge(self._data, job_id)
         return True
 
-    def input(self, job_id: str) -> Path | None:
+    def input_path(self, job_id: str) -> Path | None:
         """Return the raster that lies in a job's folder, or None."""
-        places = (self.folder_of(job_id) / f"input{suffix}" for suffix in INPUT_SUFFIXES)
-        return next((path for path in places if path.is_file()), None)
+        candidates = (self.folder_of(job_id) / f"input{suffix}" for suffix in INPUT_SUFFIXES)
+        return next((path for path in candidates if path.is_file()), None)
 
     def map_path(self, job_id: str) -> Path:
         """Return where a job's class map goes."""
-        return self.folder_of(job_id) / "results" / MAP
+        return self.folder_of(job_id) / "results" / MAP_NAME
 
     def results(self, job_id: str) -> list[Result]:
         """Return the files that a job made; none before it is done."""
@@ -251,6 +251,6 @@ class JobStore:
         return shutil.disk_usage(self._folder).free
 
 
-def _is_taken(descriptor: int) -> bool:
+def _acquire(descriptor: int) -> bool:
     """Take the lock of an open file; not taken either if the file is no longer in its folder."""
-    return take_lock(descriptor) and os.fstat(descriptor).st_nlink > 0
+    return try_lock(descriptor) and os.fstat(descriptor).st_nlink > 0

@@ -19,7 +19,7 @@ from geoseg.web.models.model_paths import find_models
 LOG = logging.getLogger("geoseg.worker")
 POLL_S = 0.25
 REQUEUE_EVERY_S = 3.0
-CLEAR_EVERY_S = 60.0
+CLEANUP_EVERY_S = 60.0
 
 
 def work(settings: ServeSettings, stop: threading.Event) -> None:
@@ -34,50 +34,52 @@ def work(settings: ServeSettings, stop: threading.Event) -> None:
         SettingsError: The data folder, the queue or a model cannot be used.
     """
     find_models(settings)
-    place = WorkerContext(settings, JobStore(settings.data), stop.is_set)
+    context = WorkerContext(settings, JobStore(settings.data), stop.is_set)
     queue = open_queue(settings)
-    house = threading.Thread(target=_keep_house, args=(place, queue, stop), name="house", daemon=True)
-    house.start()
+    maintenance = threading.Thread(
+        target=_run_maintenance, args=(context, queue, stop), name="maintenance", daemon=True
+    )
+    maintenance.start()
     LOG.info("worker ready")
     try:
         while not stop.is_set():
-            job_id = queue.take()
+            job_id = queue.dequeue()
             if job_id is None:
                 time.sleep(POLL_S)
             else:
-                _deliver(place, job_id)
+                _run(context, job_id)
     finally:
         stop.set()
-        house.join()
+        maintenance.join()
         queue.close()
     LOG.info("worker stopped")
 
 
-def _deliver(place: WorkerContext, job_id: str) -> None:
+def _run(context: WorkerContext, job_id: str) -> None:
     try:
-        run_job(place, job_id)
+        run_job(context, job_id)
     except (GeoSegError, OSError) as error:
         LOG.error("job not written", extra={"job": job_id, "fault": str(error)})
 
 
-def _keep_house(place: WorkerContext, queue: JobQueue, stop: threading.Event) -> None:
+def _run_maintenance(context: WorkerContext, queue: JobQueue, stop: threading.Event) -> None:
     """Put lost jobs into the queue and remove what is old, now and then, also while a job runs."""
-    clear_at, spool = time.monotonic(), Spool(place.settings)
+    cleanup_at, spool = time.monotonic(), Spool(context.settings)
     while True:
         try:
-            for job_id in requeue_lost(place.store, queue):
+            for job_id in requeue_lost(context.store, queue):
                 LOG.info("job delivered again", extra={"job": job_id})
-            if time.monotonic() >= clear_at:
-                clear_at = time.monotonic() + CLEAR_EVERY_S
-                _clear(place, spool)
+            if time.monotonic() >= cleanup_at:
+                cleanup_at = time.monotonic() + CLEANUP_EVERY_S
+                _clean_up(context, spool)
         except (GeoSegError, OSError) as error:
-            LOG.error("house not kept", extra={"fault": str(error)})
+            LOG.error("maintenance failed", extra={"fault": str(error)})
         if stop.wait(REQUEUE_EVERY_S):
             return
 
 
-def _clear(place: WorkerContext, spool: Spool) -> None:
-    for job_id in expire(place.store, place.settings):
+def _clean_up(context: WorkerContext, spool: Spool) -> None:
+    for job_id in expire(context.store, context.settings):
         LOG.info("job expired", extra={"job": job_id})
     for upload in spool.clear():
         LOG.info("upload cleared", extra={"upload": upload})

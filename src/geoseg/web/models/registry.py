@@ -18,16 +18,16 @@ from geoseg.web.models.model_paths import find_models
 from geoseg.workflows.mapping.live import LoadedModel
 
 LOG = logging.getLogger("geoseg.models")
-LOOK_EVERY_S = 1.0
-AGAIN_AFTER_S = 60.0
+POLL_S = 1.0
+RETRY_AFTER_S = 60.0
 _Stamp = tuple[int, int, int]
 
 
 @dataclass
-class _Place:
+class _LoadedEntry:
     """A model in memory, and who uses it."""
 
-    live: LoadedModel
+    model: LoadedModel
     stamp: _Stamp
     users: int = 0
     is_retired: bool = False
@@ -38,12 +38,12 @@ class RegisteredModel:
     """What is known of a model: its name, the model if it is in memory, and what is wrong with its file."""
 
     name: str
-    live: LoadedModel | None
+    model: LoadedModel | None
     is_file_bad: bool
 
 
 @dataclass
-class _Files:
+class _FileState:
     """What was seen of the files: by name, the paths, and the stamps of those that could not be loaded."""
 
     paths: dict[str, Path] = field(default_factory=dict)
@@ -62,12 +62,12 @@ class ModelRegistry:
 
     def __init__(self, settings: ServeSettings, load: Callable[[Path], LoadedModel]) -> None:
         self._settings, self._load = settings, load
-        self._places = dict[str, _Place]()
-        self._files = _Files(find_models(settings))
+        self._loaded = dict[str, _LoadedEntry]()
+        self._files = _FileState(find_models(settings))
         self._lock = threading.Lock()
         self._stopped = threading.Event()
-        self._told, self._again_at = "", inf
-        self._thread = threading.Thread(target=self._keep_up, name="shelf", daemon=True)
+        self._last_error, self._retry_at = "", inf
+        self._thread = threading.Thread(target=self._watch_files, name="model registry", daemon=True)
 
     def start(self) -> None:
         """Load all models, and keep up with their files, in a thread of its own."""
@@ -78,20 +78,20 @@ class ModelRegistry:
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join()
-        for name in list(self._places):
+        for name in list(self._loaded):
             self._retire(name)
 
     @property
     def is_ready(self) -> bool:
         """Whether a model has answered."""
-        return bool(self._places)
+        return bool(self._loaded)
 
     def names(self) -> list[str]:
         """Return the models' names, the default first."""
         with self._lock:
             return list(self._files.paths)
 
-    def look(self, name: str) -> RegisteredModel:
+    def get(self, name: str) -> RegisteredModel:
         """Return what is known of a model.
 
         Raises:
@@ -100,8 +100,8 @@ class ModelRegistry:
         with self._lock:
             if name not in self._files.paths:
                 raise _no_model(name, list(self._files.paths))
-            place = self._places.get(name)
-            return RegisteredModel(name, place.live if place else None, name in self._files.bad)
+            entry = self._loaded.get(name)
+            return RegisteredModel(name, entry.model if entry else None, name in self._files.bad)
 
     def check(self, name: str | None) -> None:
         """Make sure that there is a model of a name, and that it is in memory; None: the default.
@@ -120,23 +120,23 @@ class ModelRegistry:
             Problem: There is no such model, or it is not in memory yet.
         """
         with self._lock:
-            place_name = self._name(name)
-            place = self._places.get(place_name)
-            if place is None:
-                is_bad = place_name in self._files.bad
+            found_name = self._name(name)
+            entry = self._loaded.get(found_name)
+            if entry is None:
+                is_bad = found_name in self._files.bad
                 why = "cannot be loaded; the log of the service says why" if is_bad else "is being loaded"
-                raise Problem(NOT_READY, f"The model {place_name} {why}.", headers={"Retry-After": "5"})
-            place.users += 1
+                raise Problem(NOT_READY, f"The model {found_name} {why}.", headers={"Retry-After": "5"})
+            entry.users += 1
         try:
-            yield place_name, place.live
+            yield found_name, entry.model
         finally:
             with self._lock:
-                place.users -= 1
-                is_last = place.is_retired and place.users == 0
+                entry.users -= 1
+                is_last = entry.is_retired and entry.users == 0
             if is_last:
-                place.live.close()
+                entry.model.close()
 
-    def name_of(self, name: str | None) -> str:
+    def usable_name(self, name: str | None) -> str:
         """Return the name of a model whose file can be read anew; None: the default's.
 
         Raises:
@@ -157,23 +157,23 @@ class ModelRegistry:
             raise _no_model(name or "", list(self._files.paths))
         return name
 
-    def _keep_up(self) -> None:
-        self.look_at_files()
-        while not self._stopped.wait(LOOK_EVERY_S):
-            self.look_at_files()
+    def _watch_files(self) -> None:
+        self.refresh()
+        while not self._stopped.wait(POLL_S):
+            self.refresh()
 
-    def look_at_files(self) -> None:
+    def refresh(self) -> None:
         """Load what is new or changed, and let go of what is gone."""
         try:
             paths = find_models(self._settings)
         except (GeoSegError, OSError) as error:
-            if str(error) != self._told:
+            if str(error) != self._last_error:
                 LOG.warning("models cannot be listed", extra={"fault": str(error)})
-            self._told = str(error)
+            self._last_error = str(error)
             return
         with self._lock:
             self._files.paths = paths
-            gone = [name for name in self._places if name not in paths]
+            gone = [name for name in self._loaded if name not in paths]
         for name in gone:
             self._retire(name)
         for name, path in paths.items():
@@ -181,34 +181,34 @@ class ModelRegistry:
                 self._load_if_changed(name, path)
 
     def _load_if_changed(self, name: str, path: Path) -> None:
-        stamp, place = _stamp(path), self._places.get(name)
-        is_known_bad = stamp == self._files.bad.get(name) and time.monotonic() < self._again_at
-        if stamp is None or is_known_bad or (place and place.stamp == stamp):
+        stamp, entry = _stamp(path), self._loaded.get(name)
+        is_known_bad = stamp == self._files.bad.get(name) and time.monotonic() < self._retry_at
+        if stamp is None or is_known_bad or (entry and entry.stamp == stamp):
             return
         try:
-            live = self._load(path)
+            model = self._load(path)
         except (GeoSegError, OSError, RuntimeError, MemoryError) as error:
             LOG.error("model not loaded", extra={"model": name, "fault": str(error)})
             with self._lock:
                 self._files.bad[name] = stamp
             # What is no fault of the file may be over later.
-            self._again_at = inf if isinstance(error, GeoSegError) else time.monotonic() + AGAIN_AFTER_S
+            self._retry_at = inf if isinstance(error, GeoSegError) else time.monotonic() + RETRY_AFTER_S
             return
-        self._retire(name, successor=_Place(live, stamp))
-        LOG.info("model loaded", extra={"model": name, "sha256": live.sha256})
+        self._retire(name, successor=_LoadedEntry(model, stamp))
+        LOG.info("model loaded", extra={"model": name, "sha256": model.sha256})
 
-    def _retire(self, name: str, successor: _Place | None = None) -> None:
+    def _retire(self, name: str, successor: _LoadedEntry | None = None) -> None:
         with self._lock:
-            place = self._places.pop(name, None)
+            entry = self._loaded.pop(name, None)
             if successor is not None:
-                self._places[name] = successor
+                self._loaded[name] = successor
             self._files.bad.pop(name, None)
-            if place is not None:
-                place.is_retired = True
-            is_unused = place is not None and place.users == 0
-        if is_unused and place is not None:
-            place.live.close()
-        if place is not None and successor is None:
+            if entry is not None:
+                entry.is_retired = True
+            is_unused = entry is not None and entry.users == 0
+        if is_unused and entry is not None:
+            entry.model.close()
+        if entry is not None and successor is None:
             LOG.info("model unloaded", extra={"model": name})
 
 

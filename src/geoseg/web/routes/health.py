@@ -8,7 +8,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from geoseg.web.http import problems
 from geoseg.web.http.problems import Problem
 from geoseg.web.metrics import CONTENT_TYPE
-from geoseg.web.routes.openapi_document import SECURITY, may_fail
+from geoseg.web.routes.openapi_document import SECURITY, problem_responses
 from geoseg.web.routes.payloads import Health
 from geoseg.web.service import service
 
@@ -16,7 +16,9 @@ _TAG = Tag(name="operation", description="For those who operate the service")
 api = APIBlueprint("health", __name__, abp_tags=[_TAG])
 
 
-@api.get("/health/live", summary="Whether the process answers", responses={200: Health, **may_fail()})
+@api.get(
+    "/health/live", summary="Whether the process answers", responses={200: Health, **problem_responses()}
+)
 def live() -> dict[str, str]:
     """Answer, whatever the models do."""
     return {"status": "ok"}
@@ -25,7 +27,7 @@ def live() -> dict[str, str]:
 @api.get(
     "/health/ready",
     summary="Whether a model has answered",
-    responses={200: Health, **may_fail(problems.NOT_READY)},
+    responses={200: Health, **problem_responses(problems.NOT_READY)},
 )
 def ready() -> dict[str, str]:
     """Answer ok when a model is in memory and has answered once."""
@@ -40,9 +42,9 @@ def ready() -> dict[str, str]:
     security=SECURITY,
     responses={
         200: {"description": "OK", "content": {"text/plain": {"schema": {"type": "string"}}}},
-        **may_fail(),
+        **problem_responses(),
     },
 )
 def metrics() -> Response:
     """Return requests, latencies by route and stage, batches, pixels, pending predictions, jobs and memory."""
-    return Response(service().metrics.text(), content_type=CONTENT_TYPE)
+    return Response(service().metrics.render(), content_type=CONTENT_TYPE)

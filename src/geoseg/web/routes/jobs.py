@@ -11,16 +11,23 @@ from flask_openapi3 import APIBlueprint, Tag
 from pydantic import ValidationError
 from werkzeug.exceptions import BadRequest, ClientDisconnected
 
-from geoseg.web.error_handlers import of_fields
+from geoseg.web.error_handlers import parameter_problem
 from geoseg.web.http import problems
 from geoseg.web.http.problems import Problem
-from geoseg.web.http.uploads import bytes_to_come, checked, received_image
+from geoseg.web.http.uploads import announced_bytes, check_header, received_image
 from geoseg.web.jobs.delivery import new_job
-from geoseg.web.jobs.expiry import check_room
+from geoseg.web.jobs.expiry import check_free_space
 from geoseg.web.jobs.records import Job, JobOptions, JobRequest
-from geoseg.web.jobs.sources import allowed_path, check_source, is_address
-from geoseg.web.request_hooks import pixels_taken
-from geoseg.web.routes.openapi_document import BINARY, SECURITY, gives, may_fail, schema_of, takes_an_image
+from geoseg.web.jobs.sources import allowed_path, check_source, is_url
+from geoseg.web.request_hooks import pixels_charged
+from geoseg.web.routes.openapi_document import (
+    BINARY,
+    SECURITY,
+    image_request_body,
+    problem_responses,
+    schema_ref,
+    success_response,
+)
 from geoseg.web.routes.payloads import (
     JobAnswer,
     JobPath,
@@ -43,7 +50,7 @@ FAULTS = (
     ),
     *(problems.FORBIDDEN_SOURCE, problems.QUOTA, problems.DISK_FULL, problems.NOT_READY),
 )
-_OF_A_JOB = may_fail(problems.NO_JOB)
+_OF_A_JOB = problem_responses(problems.NO_JOB)
 api = APIBlueprint("jobs", __name__, abp_tags=[_TAG], abp_security=SECURITY)
 
 
@@ -51,17 +58,19 @@ api = APIBlueprint("jobs", __name__, abp_tags=[_TAG], abp_security=SECURITY)
     "/v1/jobs",
     summary="Make a job",
     responses={
-        202: gives("The job is made.", {_JSON: schema_of("JobAnswer")}, Location="Where it tells of itself."),
-        **may_fail(*FAULTS),
+        202: success_response(
+            "The job is made.", {_JSON: schema_ref("JobAnswer")}, Location="Where it tells of itself."
+        ),
+        **problem_responses(*FAULTS),
     },
-    openapi_extensions=takes_an_image(**{_JSON: schema_of("JobSource")}),
+    openapi_extensions=image_request_body(**{_JSON: schema_ref("JobSource")}),
 )
 def create_job(query: JobQuery) -> Response:
     """Take a raster, or the address or path of one that the service may read, and map it when a worker is free."""
     return accept_job(query)
 
 
-@api.get("/v1/jobs", summary="All jobs of this key", responses={200: JobsAnswer, **may_fail()})
+@api.get("/v1/jobs", summary="All jobs of this key", responses={200: JobsAnswer, **problem_responses()})
 def list_jobs() -> dict[str, Any]:
     """Return the jobs, the newest first."""
     return {"jobs": [_describe(job) for job in service().jobs.jobs() if job.order.owner == _owner()]}
@@ -77,9 +86,9 @@ def show_job(path: JobPath) -> dict[str, Any]:
     "/v1/jobs/<string:job_id>",
     summary="Cancel a job, or remove one that is over",
     responses={
-        202: gives("It stops at its next window.", {_JSON: schema_of("JobAnswer")}),
+        202: success_response("It stops at its next window.", {_JSON: schema_ref("JobAnswer")}),
         204: {"description": "It is gone, with its results."},
-        **may_fail(problems.NO_JOB, problems.CONFLICT),
+        **problem_responses(problems.NO_JOB, problems.CONFLICT),
     },
 )
 def delete_job(path: JobPath) -> Response:
@@ -98,7 +107,7 @@ def delete_job(path: JobPath) -> Response:
 @api.get(
     "/v1/jobs/<string:job_id>/results",
     summary="What a job made",
-    responses={200: ResultsAnswer, **may_fail(problems.NO_JOB, problems.CONFLICT)},
+    responses={200: ResultsAnswer, **problem_responses(problems.NO_JOB, problems.CONFLICT)},
 )
 def list_results(path: JobPath) -> dict[str, Any]:
     """Return the files of a job that is done."""
@@ -120,11 +129,11 @@ def list_results(path: JobPath) -> dict[str, Any]:
     "/v1/jobs/<string:job_id>/results/<string:result>",
     summary="One file that a job made",
     responses={
-        200: gives("The file.", {"*/*": BINARY}),
-        206: gives("The part that Range asks for.", {"*/*": BINARY}),
+        200: success_response("The file.", {"*/*": BINARY}),
+        206: success_response("The part that Range asks for.", {"*/*": BINARY}),
         304: {"description": "It has not changed."},
         412: {"description": "A condition of the request is not met."},
-        **may_fail(problems.NO_JOB, problems.NO_RESULT, problems.CONFLICT, problems.RANGE),
+        **problem_responses(problems.NO_JOB, problems.NO_RESULT, problems.CONFLICT, problems.RANGE),
     },
 )
 def get_result(path: ResultPath) -> Response:
@@ -153,8 +162,8 @@ def accept_job(query: JobQuery) -> Response:
         Problem: It cannot be made.
     """
     here = service()
-    name = here.registry.name_of(query.model)
-    check_room(here.jobs, here.settings, coming=bytes_to_come())
+    name = here.registry.usable_name(query.model)
+    check_free_space(here.jobs, here.settings, incoming_bytes=announced_bytes())
     wish = JobOptions(
         products=tuple(query.also),
         min_area=query.min_area,
@@ -178,17 +187,17 @@ def _from_upload(here: Service, model: str, wish: JobOptions) -> Job:
     with (
         received_image(max_pixels=limits.max_job_pixels, max_bands=limits.max_bands) as image,
         new_job(here.jobs, here.queue) as draft,
-        pixels_taken(image.header.pixels, draft.id),
+        pixels_charged(image.header.pixels, draft.id),
     ):
-        image.path.replace(draft.input(image.path.suffix))
-        return draft.keep(JobRequest(owner=_owner(), model=model, wish=wish))
+        image.path.replace(draft.create_input(image.path.suffix))
+        return draft.submit(JobRequest(owner=_owner(), model=model, wish=wish))
 
 
 def _from_elsewhere(here: Service, model: str, wish: JobOptions) -> Job:
     try:
         source = JobSource.model_validate(request.get_json())
     except ValidationError as error:
-        raise of_fields(error) from error
+        raise parameter_problem(error) from error
     except BadRequest as error:
         if isinstance(error, ClientDisconnected):
             raise
@@ -200,13 +209,11 @@ def _from_elsewhere(here: Service, model: str, wish: JobOptions) -> Job:
     check_source(place, here.settings)
     with ExitStack() as stack:
         draft = stack.enter_context(new_job(here.jobs, here.queue))
-        if not is_address(
-            place
-        ):  # The worker counts the pixels of an address when it has fetched the raster.
+        if not is_url(place):  # The worker counts the pixels of an address when it has fetched the raster.
             path, limits = allowed_path(place, here.settings.allow_folders), here.settings
-            header = checked(path, max_pixels=limits.max_job_pixels, max_bands=limits.max_bands)
-            stack.enter_context(pixels_taken(header.pixels, draft.id))
-        return draft.keep(JobRequest(owner=_owner(), model=model, wish=wish, source=place))
+            header = check_header(path, max_pixels=limits.max_job_pixels, max_bands=limits.max_bands)
+            stack.enter_context(pixels_charged(header.pixels, draft.id))
+        return draft.submit(JobRequest(owner=_owner(), model=model, wish=wish, source=place))
 
 
 def _owner() -> str | None:
@@ -235,7 +242,9 @@ def _answer(job: Job, status: int) -> Response:
 def _describe(job: Job) -> dict[str, Any]:
     said = job.model_dump(mode="json", exclude={"order", "problem"})
     order = job.order.model_dump(mode="json", exclude={"owner", "source"})
-    kind = next((k for k in problems.KINDS if job.problem is not None and k.slug == job.problem.slug), None)
+    kind = next(
+        (k for k in problems.PROBLEM_TYPES if job.problem is not None and k.slug == job.problem.slug), None
+    )
     problem = job.problem and kind and Problem(kind, job.problem.detail).body(f"urn:geoseg:job:{job.id}")
     links = {
         "self": url_for("jobs.show_job", job_id=job.id),

@@ -8,7 +8,7 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from geoseg.web.http import problems
 from geoseg.web.models.registry import RegisteredModel
-from geoseg.web.routes.openapi_document import SECURITY, may_fail
+from geoseg.web.routes.openapi_document import SECURITY, problem_responses
 from geoseg.web.routes.payloads import ModelAnswer, ModelsAnswer, NamePath
 from geoseg.web.service import service
 
@@ -20,13 +20,13 @@ _TAG = Tag(name="models", description="The models that the service knows")
 api = APIBlueprint("models", __name__, abp_tags=[_TAG], abp_security=SECURITY)
 
 
-@api.get("/v1/models", summary="All models", responses={200: ModelsAnswer, **may_fail()})
+@api.get("/v1/models", summary="All models", responses={200: ModelsAnswer, **problem_responses()})
 def list_models() -> dict[str, Any]:
     """Return all models, the default first."""
     registry = service().registry
     return {
         "models": [
-            _describe(registry.look(name), is_default=n == 0) for n, name in enumerate(registry.names())
+            _describe(registry.get(name), is_default=n == 0) for n, name in enumerate(registry.names())
         ]
     }
 
@@ -34,12 +34,12 @@ def list_models() -> dict[str, Any]:
 @api.get(
     "/v1/models/<string:name>",
     summary="One model",
-    responses={200: ModelAnswer, **may_fail(problems.NO_MODEL)},
+    responses={200: ModelAnswer, **problem_responses(problems.NO_MODEL)},
 )
 def show_model(path: NamePath) -> dict[str, Any]:
     """Return a model's legend, bands, ground resolution, training record, accuracy and hash."""
     registry = service().registry
-    found = registry.look(path.name)
+    found = registry.get(path.name)
     return _describe(found, is_default=path.name == next(iter(registry.names()), None))
 
 
@@ -49,32 +49,32 @@ def version_of(sha256: str) -> str:
 
 
 def _describe(found: RegisteredModel, *, is_default: bool) -> dict[str, Any]:
-    live = found.live
-    said: dict[str, Any] = {
+    model = found.model
+    summary: dict[str, Any] = {
         "name": found.name,
-        "version": version_of(live.sha256) if live else None,
-        "sha256": live.sha256 if live else None,
-        "state": "ready" if live else "failed" if found.is_file_bad else "loading",
+        "version": version_of(model.sha256) if model else None,
+        "sha256": model.sha256 if model else None,
+        "state": "ready" if model else "failed" if found.is_file_bad else "loading",
         "is_default": is_default,
         "is_file_bad": found.is_file_bad,
     }
-    if live is None:
-        return said
-    record = live.record
-    training = {k: v for k, v in record.training.items() if k not in _LONG}
-    return said | {
+    if model is None:
+        return summary
+    record = model.record
+    training = {k: v for k, v in record.training.items() if k not in _OMITTED}
+    return summary | {
         "recipe": record.recipe,
         "classes": record.legend.to_records(),
         "bands": list(record.bands),
         "resolution_m": record.resolution_m,
         "accuracy": _accuracy(record),
         "training": training,
-        "computing": live.computing,
+        "computing": model.computing,
     }
 
 
 # Epochs, and what names paths of another machine.
-_LONG = ("places", "history", "settings", "weights")
+_OMITTED = ("places", "history", "settings", "weights")
 
 
 def _accuracy(record: ModelRecord) -> dict[str, float] | None:

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from geoseg import __version__
 from geoseg.web.http import problems
-from geoseg.web.http.problems import Kind
+from geoseg.web.http.problems import ProblemType
 
 SECURITY_SCHEMES: Any = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API key, where the service needs one."},
@@ -24,7 +24,7 @@ INFO = Info(
     version=__version__,
     description="Land-cover maps of aerial and satellite images by models trained from points.",
 )
-_EVERYWHERE = (
+_COMMON = (
     *(problems.BAD_REQUEST, problems.NO_KEY, problems.METHOD, problems.BAD_PARAMETER),
     *(problems.RATE_LIMIT, problems.INTERNAL, problems.KEYS_DOWN),
 )
@@ -41,14 +41,14 @@ PAGE = "/docs/swagger"
 api = APIBlueprint("docs", __name__)
 
 
-Answers = dict[str | int, type[BaseModel] | dict[Any, Any] | None]
+Responses = dict[str | int, type[BaseModel] | dict[Any, Any] | None]
 """What operations answer, by status."""
 
 
-def may_fail(*kinds: Kind) -> Answers:
+def problem_responses(*kinds: ProblemType) -> Responses:
     """Return the faults of an operation for its ``responses``, with those that every operation has."""
-    by_status: dict[str, list[Kind]] = {}
-    for kind in (*_EVERYWHERE, *kinds):
+    by_status: dict[str, list[ProblemType]] = {}
+    for kind in (*_COMMON, *kinds):
         by_status.setdefault(str(kind.status), []).append(kind)
     return {
         status: {
@@ -60,13 +60,13 @@ def may_fail(*kinds: Kind) -> Answers:
     }
 
 
-def gives(description: str, content: dict[str, Any], **headers: str) -> dict[str, Any]:
+def success_response(description: str, content: dict[str, Any], **headers: str) -> dict[str, Any]:
     """Return a good answer for ``responses``: media types with their schemas, and headers with what they say."""
     more = {name: {"description": text, "schema": {"type": "string"}} for name, text in headers.items()}
     return {"description": description, "content": content, "headers": {**_HEADERS, **more}}
 
 
-def schema_of(name: str) -> dict[str, Any]:
+def schema_ref(name: str) -> dict[str, Any]:
     """Return a reference to a schema of the document."""
     return {"schema": {"$ref": f"#/components/schemas/{name}"}}
 
@@ -74,7 +74,7 @@ def schema_of(name: str) -> dict[str, Any]:
 BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 
 
-def takes_an_image(**others: Any) -> dict[str, Any]:
+def image_request_body(**others: Any) -> dict[str, Any]:
     """Return the request body of an operation that takes an image, for its ``openapi_extensions``.
 
     It is described here and read by :mod:`geoseg.web.http.uploads`: the extension would read all of a form before
@@ -108,7 +108,7 @@ def document() -> Response:
 
 @api.get("/", doc_ui=False)
 @api.get("/docs", doc_ui=False)
-def start() -> BaseResponse:
+def redirect_to_docs() -> BaseResponse:
     """Send a browser that asks for a short address to the page of the documentation."""
     return redirect(f"{request.script_root}{PAGE}")
 

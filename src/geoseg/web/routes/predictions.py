@@ -13,17 +13,24 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from geoseg.errors import RasterError
 from geoseg.web.http import problems
-from geoseg.web.http.access import makes_a_job
+from geoseg.web.http.access import creates_job
 from geoseg.web.http.admission import Deadline
 from geoseg.web.http.problems import Problem
-from geoseg.web.http.uploads import Image, bytes_to_come, received_image
-from geoseg.web.jobs.expiry import check_room
+from geoseg.web.http.uploads import Image, announced_bytes, received_image
+from geoseg.web.jobs.expiry import check_free_space
 from geoseg.web.jobs.results import COG
-from geoseg.web.request_hooks import pixels_taken
+from geoseg.web.request_hooks import pixels_charged
 from geoseg.web.routes.jobs import FAULTS as JOB_FAULTS
 from geoseg.web.routes.jobs import accept_job
 from geoseg.web.routes.models import version_of
-from geoseg.web.routes.openapi_document import BINARY, SECURITY, gives, may_fail, schema_of, takes_an_image
+from geoseg.web.routes.openapi_document import (
+    BINARY,
+    SECURITY,
+    image_request_body,
+    problem_responses,
+    schema_ref,
+    success_response,
+)
 from geoseg.web.routes.payloads import JobQuery, MapAnswer, PredictQuery, PublishedQuery
 from geoseg.web.service import service
 from geoseg.workflows.mapping.live import (
@@ -49,10 +56,10 @@ _FAULTS = (
     *(problems.UNSUPPORTED, problems.BAD_IMAGE, problems.QUOTA, problems.BUSY, problems.NOT_READY),
     *(problems.TIMEOUT, problems.DISK_FULL, problems.OTHER_VALUES),
 )
-MOST_POLYGONS = 20_000
+MAX_POLYGONS = 20_000
 _NO_CRS = "This image has no coordinate reference system, so its polygons have no longitude and latitude."
 _NO_AREAS = "This image has no coordinate reference system, so its areas are not known. Leave out min_area."
-_NAMED = {
+_MODEL_HEADERS = {
     "X-Model": "The model's name.",
     "X-Model-Version": "The model's version.",
     "X-Warnings": "What may spoil the map, if anything.",
@@ -61,48 +68,56 @@ api = APIBlueprint("predictions", __name__, abp_tags=[_TAG], abp_security=SECURI
 
 
 @dataclass(frozen=True)
-class Found:
+class Prediction:
     """A map, the model that made it, and the image it is of."""
 
     map: ImageMap
     name: str
-    live: LoadedModel
+    model: LoadedModel
     image: Image
 
 
 @api.post(
     "/predict",
     summary="A coloured map of an image",
-    responses={200: gives("The map, at the image's size.", {PNG: BINARY}, **_NAMED), **may_fail(*_FAULTS)},
-    openapi_extensions=takes_an_image(),
+    responses={
+        200: success_response("The map, at the image's size.", {PNG: BINARY}, **_MODEL_HEADERS),
+        **problem_responses(*_FAULTS),
+    },
+    openapi_extensions=image_request_body(),
 )
 def predict_published(query: PublishedQuery) -> Response:
     """Return a map in the legend's colours, as PNG of the image's own size."""
-    with _found(PredictQuery(model=query.model)) as found, _stage("encode"):
-        return _named(Response(as_png(found.map), mimetype=PNG), found)
+    with _predicted(PredictQuery(model=query.model)) as found, _stage("encode"):
+        return _add_model_headers(Response(as_png(found.map), mimetype=PNG), found)
 
 
 @api.post(
     "/v1/predict",
     summary="A map of an image, in the form that Accept asks for",
     responses={
-        200: gives(
+        200: success_response(
             "The map.",
-            {PNG: BINARY, COG: BINARY, GEOJSON: {"schema": {"type": "object"}}, JSON: schema_of("MapAnswer")},
-            **_NAMED,
+            {
+                PNG: BINARY,
+                COG: BINARY,
+                GEOJSON: {"schema": {"type": "object"}},
+                JSON: schema_ref("MapAnswer"),
+            },
+            **_MODEL_HEADERS,
         ),
-        202: gives(
+        202: success_response(
             "With 'Prefer: respond-async': a job is made.",
-            {JSON: schema_of("JobAnswer")},
+            {JSON: schema_ref("JobAnswer")},
             Location="Where the job tells of itself.",
         ),
-        **may_fail(*_FAULTS, *JOB_FAULTS),
+        **problem_responses(*_FAULTS, *JOB_FAULTS),
     },
-    openapi_extensions=takes_an_image(),
+    openapi_extensions=image_request_body(),
 )
 def predict(query: PredictQuery) -> Response:
     """Return a map as PNG, Cloud Optimized GeoTIFF, GeoJSON (longitude and latitude) or JSON."""
-    if makes_a_job(request.endpoint, request.headers):
+    if creates_job(request.endpoint, request.headers):
         wish = JobQuery(
             model=query.model,
             min_area=query.min_area,
@@ -116,11 +131,11 @@ def predict(query: PredictQuery) -> Response:
         response.headers["Preference-Applied"] = "respond-async"
         return response
     encode = _encoder()
-    with _found(query, needs_crs=encode is _to_geojson) as found, _stage("encode"):
-        return _named(encode(found, query), found)
+    with _predicted(query, needs_crs=encode is _to_geojson) as found, _stage("encode"):
+        return _add_model_headers(encode(found, query), found)
 
 
-def _encoder() -> Callable[[Found, PredictQuery], Response]:
+def _encoder() -> Callable[[Prediction, PredictQuery], Response]:
     """Return what makes the answer that the request accepts.
 
     Raises:
@@ -134,14 +149,14 @@ def _encoder() -> Callable[[Found, PredictQuery], Response]:
 
 
 @contextmanager
-def _found(query: PredictQuery, *, needs_crs: bool = False) -> Iterator[Found]:
+def _predicted(query: PredictQuery, *, needs_crs: bool = False) -> Iterator[Prediction]:
     """Yield the map of the request's image; all that was written for it is removed when the block ends."""
     here = service()
     limits = here.settings
     # Before an upload is waited for.
     here.registry.check(query.model)
     here.admission.check()
-    check_room(here.jobs, limits, coming=bytes_to_come())
+    check_free_space(here.jobs, limits, incoming_bytes=announced_bytes())
     with ExitStack() as stack:
         with _stage("check"):
             most = max(limits.max_pixels, limits.max_job_pixels)
@@ -153,34 +168,34 @@ def _found(query: PredictQuery, *, needs_crs: bool = False) -> Iterator[Found]:
             raise Problem(problems.NOT_ACCEPTABLE, _NO_CRS)
         if query.min_area and not image.header.has_crs:
             raise Problem(problems.BAD_IMAGE, _NO_AREAS)
-        name, live = stack.enter_context(here.registry.lease(query.model))
-        stack.enter_context(here.admission.enter())
+        name, model = stack.enter_context(here.registry.lease(query.model))
+        stack.enter_context(here.admission.admit())
         stack.enter_context(_pending())
         g.model = name
-        _check_bands(image, live)
-        stack.enter_context(pixels_taken(image.header.pixels))
+        _check_bands(image, model)
+        stack.enter_context(pixels_charged(image.header.pixels))
         with _stage("predict"):
             reading = ReadOptions(query.nodata, query.strict_nodata, query.any_values)
             deadline = Deadline(limits.timeout_s)
             found = map_image(
                 image.path,
-                live,
+                model,
                 tta=query.tta,
                 reading=reading,
                 min_area=query.min_area,
                 progress=deadline,
             )
         here.metrics.pixels.inc(found.class_ids.size)
-        yield Found(found, name, live, image)
+        yield Prediction(found, name, model, image)
 
 
-def _check_bands(image: Image, live: LoadedModel) -> None:
-    if image.header.bands >= max(live.record.bands):
+def _check_bands(image: Image, model: LoadedModel) -> None:
+    if image.header.bands >= max(model.record.bands):
         return
     try:
-        check_live_bands(image.path, live)
+        check_live_bands(image.path, model)
     except RasterError as error:
-        needed = ", ".join(map(str, live.record.bands))
+        needed = ", ".join(map(str, model.record.bands))
         detail = f"The model takes the bands {needed}; the image has {image.header.bands}."
         raise Problem(problems.BAD_IMAGE, detail) from error
 
@@ -202,42 +217,42 @@ def _stage(name: str) -> Iterator[None]:
     service().metrics.stages.labels(str(request.url_rule), name).observe(time.perf_counter() - began)
 
 
-def _named(response: Response, found: Found) -> Response:
+def _add_model_headers(response: Response, found: Prediction) -> Response:
     response.headers["X-Model"] = found.name.encode("ascii", "replace").decode()
-    response.headers["X-Model-Version"] = version_of(found.live.sha256)
+    response.headers["X-Model-Version"] = version_of(found.model.sha256)
     if found.map.warnings:
         response.headers["X-Warnings"] = " ".join(found.map.warnings).encode("ascii", "replace").decode()
     response.vary.add("Accept")
     return response
 
 
-def _to_png(found: Found, query: PredictQuery) -> Response:
+def _to_png(found: Prediction, query: PredictQuery) -> Response:
     draw = as_confidence_png if query.confidence else as_ids_png if query.ids else as_png
     return Response(draw(found.map), mimetype=PNG)
 
 
-def _to_geotiff(found: Found, query: PredictQuery) -> Response:
+def _to_geotiff(found: Prediction, query: PredictQuery) -> Response:
     write = as_confidence_geotiff if query.confidence else as_geotiff
     response = Response(write(found.map, found.image.path.parent))
     response.content_type = COG
     return response
 
 
-def _to_geojson(found: Found, _query: PredictQuery) -> Response:
+def _to_geojson(found: Prediction, _query: PredictQuery) -> Response:
     made = for_polygons(found.map)
     polygons = count_polygons(made)
-    if polygons > MOST_POLYGONS:
-        detail = f"This map has {polygons:,} polygons; more than {MOST_POLYGONS:,} are for jobs (POST /v1/jobs?also=polygons)."
+    if polygons > MAX_POLYGONS:
+        detail = f"This map has {polygons:,} polygons; more than {MAX_POLYGONS:,} are for jobs (POST /v1/jobs?also=polygons)."
         raise Problem(problems.TOO_LARGE, detail)
     return Response(as_geojson(made), mimetype=GEOJSON)
 
 
-def _to_json(found: Found, query: PredictQuery) -> Response:
+def _to_json(found: Prediction, query: PredictQuery) -> Response:
     info, made = found.map.info, found.map
     colors = {c.id: c.color for c in made.legend.classes}
     answer = MapAnswer(
         model=found.name,
-        model_version=version_of(found.live.sha256),
+        model_version=version_of(found.model.sha256),
         request_id=g.request_id,
         width=info.width,
         height=info.height,
@@ -252,7 +267,7 @@ def _to_json(found: Found, query: PredictQuery) -> Response:
     return jsonify(answer.model_dump(mode="json"))
 
 
-_ENCODERS: Mapping[str, Callable[[Found, PredictQuery], Response]] = {
+_ENCODERS: Mapping[str, Callable[[Prediction, PredictQuery], Response]] = {
     PNG: _to_png,
     COG: _to_geotiff,
     "image/tiff; application=geotiff": _to_geotiff,

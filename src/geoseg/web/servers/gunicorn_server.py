@@ -13,7 +13,7 @@ from gunicorn.http.errors import ParseException
 from prometheus_client.multiprocess import mark_process_dead
 
 from geoseg.settings.serving import ServeSettings
-from geoseg.web.app import create_app, service_of
+from geoseg.web.app import create_app, service_of_app
 from geoseg.web.error_handlers import answer
 from geoseg.web.http.problems import BAD_REQUEST, Problem
 
@@ -92,7 +92,7 @@ class _Arbiter(Arbiter):  # type: ignore[misc]
 def _close_service(worker: Any) -> None:
     app = getattr(worker, "wsgi", None)
     if app is not None:
-        service_of(app).close()
+        service_of_app(app).close()
 
 
 class _ServiceLogger(Logger):  # type: ignore[misc]

@@ -16,9 +16,9 @@ from pathlib import Path
 from geoseg.settings.serving import PREFIX, ServeSettings
 
 LOG = logging.getLogger("geoseg.service")
-_LOOK_EVERY_S = 0.2
-_SHORTEST_LIFE_S = 10.0
-_LONGEST_PAUSE_S = 60.0
+_POLL_S = 0.2
+_MIN_UPTIME_S = 10.0
+_MAX_PAUSE_S = 60.0
 
 
 class JobWorkers:
@@ -35,15 +35,15 @@ class JobWorkers:
         self._environment = {k: v for k, v in os.environ.items() if not k.startswith(PREFIX)}
         self._grace_s, self._stopped = settings.grace_s, threading.Event()
         self._deadline = float("inf")
-        self._keepers = [
-            threading.Thread(target=self._keep, name="job worker", daemon=True)
+        self._supervisors = [
+            threading.Thread(target=self._supervise, name="job worker", daemon=True)
             for _ in range(settings.job_workers)
         ]
 
     def start(self) -> None:
         """Start them."""
-        for keeper in self._keepers:
-            keeper.start()
+        for supervisor in self._supervisors:
+            supervisor.start()
 
     def stop(self) -> None:
         """Tell them to give back what they are at; returns at once, and may be called twice."""
@@ -53,10 +53,10 @@ class JobWorkers:
 
     def join(self) -> None:
         """Wait until they have ended; those that are not done in the grace time are killed."""
-        for keeper in self._keepers:
-            keeper.join()
+        for supervisor in self._supervisors:
+            supervisor.join()
 
-    def _keep(self) -> None:
+    def _supervise(self) -> None:
         """Run a worker, and another one when it dies; one that dies early is waited for longer each time."""
         pause_s = 1.0
         while not self._stopped.is_set():
@@ -67,9 +67,7 @@ class JobWorkers:
                 LOG.error("job worker not started", extra={"fault": error.strerror})
             if self._stopped.is_set():
                 return
-            pause_s = (
-                1.0 if time.monotonic() - began > _SHORTEST_LIFE_S else min(2 * pause_s, _LONGEST_PAUSE_S)
-            )
+            pause_s = 1.0 if time.monotonic() - began > _MIN_UPTIME_S else min(2 * pause_s, _MAX_PAUSE_S)
             LOG.warning("job worker ended, another one begins", extra={"in_seconds": pause_s})
             self._stopped.wait(pause_s)
 
@@ -77,13 +75,13 @@ class JobWorkers:
         # A worker ends when its standard input does: with this process, however that ends.
         worker = subprocess.Popen(self._command, stdin=subprocess.PIPE, env=self._environment)
         while worker.poll() is None:
-            if self._stopped.wait(_LOOK_EVERY_S):
+            if self._stopped.wait(_POLL_S):
                 worker.terminate()
                 break
         while worker.poll() is None:
             if time.monotonic() > self._deadline:
                 worker.kill()
-            time.sleep(_LOOK_EVERY_S / 4)
+            time.sleep(_POLL_S / 4)
         if worker.stdin is not None:
             worker.stdin.close()
 

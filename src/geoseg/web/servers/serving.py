@@ -41,20 +41,20 @@ def serve(settings: ServeSettings) -> None:
     check_address(settings)
     is_gunicorn = _uses_gunicorn(settings)
     log_to_stderr()
-    with _own_folder() as own:
+    with _temporary_folder() as temporary:
         # prometheus_client looks for it when it is imported.
-        os.environ[_MULTIPROCESS] = str(own / "metrics")
-        (own / "metrics").mkdir()
-        _check_places(settings)
-        with job_workers(settings, own) as jobs:
+        os.environ[_MULTIPROCESS] = str(temporary / "metrics")
+        (temporary / "metrics").mkdir()
+        _check_folders(settings)
+        with job_workers(settings, temporary) as jobs:
             if is_gunicorn:
-                _by_gunicorn(settings, jobs)
+                _serve_with_gunicorn(settings, jobs)
             else:
-                _by_waitress(settings)
+                _serve_with_waitress(settings)
 
 
 @contextmanager
-def _own_folder() -> Iterator[Path]:
+def _temporary_folder() -> Iterator[Path]:
     """Yield a folder that goes with this process, and not with those that it makes of itself."""
     owner, folder = os.getpid(), Path(tempfile.mkdtemp(prefix="geoseg-"))
     try:
@@ -81,7 +81,7 @@ def check_address(settings: ServeSettings) -> None:
             ) from error
 
 
-def _check_places(settings: ServeSettings) -> None:
+def _check_folders(settings: ServeSettings) -> None:
     """See whether the models and the data folder are there, while a fault is one line for who starts it."""
     from geoseg.web.app import private_folder
     from geoseg.web.jobs.queue import open_queue
@@ -109,14 +109,14 @@ def _uses_gunicorn(settings: ServeSettings) -> bool:
     Raises:
         SettingsError: It is asked for and not installed.
     """
-    is_there = find_spec("gunicorn") is not None
-    if settings.server == "gunicorn" and not is_there:
+    is_installed = find_spec("gunicorn") is not None
+    if settings.server == "gunicorn" and not is_installed:
         raise SettingsError("gunicorn is not installed here", where="server", expected="auto or waitress")
-    return is_there and settings.server != "waitress"
+    return is_installed and settings.server != "waitress"
 
 
-def _by_waitress(settings: ServeSettings) -> None:
-    from geoseg.web.app import create_app, service_of
+def _serve_with_waitress(settings: ServeSettings) -> None:
+    from geoseg.web.app import create_app, service_of_app
     from geoseg.web.servers.waitress_server import waitress_server
 
     app = create_app(settings)
@@ -126,10 +126,10 @@ def _by_waitress(settings: ServeSettings) -> None:
             LOG.info("Listening at: http://%s:%s", f"[{host}]" if ":" in host else host, port)
         server.run()
     finally:
-        service_of(app).close()
+        service_of_app(app).close()
 
 
-def _by_gunicorn(settings: ServeSettings, jobs: JobWorkers) -> None:
+def _serve_with_gunicorn(settings: ServeSettings, jobs: JobWorkers) -> None:
     from geoseg.web.servers.gunicorn_server import Server
 
     Server(settings, jobs.stop).run()

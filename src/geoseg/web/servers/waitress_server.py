@@ -14,8 +14,8 @@ from werkzeug.exceptions import HTTPException
 
 from geoseg.errors import OutputError
 from geoseg.settings.serving import ServeSettings
-from geoseg.web.app import service_of
-from geoseg.web.http.access import MIB, is_open, key_text, largest_body
+from geoseg.web.app import service_of_app
+from geoseg.web.http.access import MIB, api_key_text, is_public_endpoint, max_body_bytes
 
 _IDLE_S = 60
 
@@ -26,10 +26,10 @@ def waitress_server(app: OpenAPI, settings: ServeSettings) -> tuple[Any, list[tu
     waitress reads a body, into a temporary file, before the application sees the request. It reads none here for a
     request without a valid key, and no more than the address takes for the others.
     """
-    parts: dict[int, Any] = {}
+    sockets: dict[int, Any] = {}
     server = create_server(
         app,
-        map=parts,
+        map=sockets,
         host=settings.host,
         port=settings.port,
         threads=settings.threads,
@@ -39,16 +39,16 @@ def waitress_server(app: OpenAPI, settings: ServeSettings) -> tuple[Any, list[tu
         clear_untrusted_proxy_headers=False,
         ident=None,
     )
-    listeners = [part for part in parts.values() if hasattr(part, "channel_class")]
+    listeners = [channel for channel in sockets.values() if hasattr(channel, "channel_class")]
     for listener in listeners:
-        listener.channel_class = _channel_class(Admittance(app, settings))
+        listener.channel_class = _channel_class(BodyLimits(app, settings))
     threads = server.task_dispatcher
     # Left alone it waits for five seconds.
     threads.shutdown = partial(threads.shutdown, timeout=settings.grace_s)
     return server, [(listener.effective_host, listener.effective_port) for listener in listeners]
 
 
-class Admittance:
+class BodyLimits:
     """Says how much of a request's body is read, by its address and headers.
 
     Args:
@@ -58,45 +58,45 @@ class Admittance:
 
     def __init__(self, app: OpenAPI, settings: ServeSettings) -> None:
         self._urls = app.url_map.bind("localhost")
-        self._keys, self._settings = service_of(app).keys, settings
+        self._keys, self._settings = service_of_app(app).keys, settings
 
-    def largest_body(self, method: str, path: str, headers: Headers) -> int:
+    def max_body_bytes(self, method: str, path: str, headers: Headers) -> int:
         """Return how many bytes of a body are read; 0 without a valid key, where one is needed."""
         try:
             endpoint, _ = self._urls.match(path, method)
         except HTTPException:
             endpoint = None
-        if self._keys is not None and not is_open(endpoint):
+        if self._keys is not None and not is_public_endpoint(endpoint):
             try:
-                is_valid = self._keys.is_valid(key_text(headers))
+                is_valid = self._keys.is_valid(api_key_text(headers))
             except OutputError:  # The gate says so.
                 is_valid = False
             if not is_valid:
                 return 0
-        return largest_body(endpoint, headers, self._settings)
+        return max_body_bytes(endpoint, headers, self._settings)
 
 
 class _Parser(HTTPRequestParser):  # type: ignore[misc]
     """Reads a request, but of its body only what is admitted; the application then answers what is wrong."""
 
-    admittance: Admittance
+    limits: BodyLimits
     body_rcv: Any
     content_length: int
-    _most = 0
+    _limit = 0
     _is_refused = False
 
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)
         if self.body_rcv is not None:
             headers = Headers({name.replace("_", "-"): value for name, value in self.headers.items()})
-            self._most = self.admittance.largest_body(self.command, self.path, headers)
-            if self._most == 0 or self.content_length > self._most:
+            self._limit = self.limits.max_body_bytes(self.command, self.path, headers)
+            if self._limit == 0 or self.content_length > self._limit:
                 self._refuse(self.content_length)
 
     def received(self, data: bytes) -> int:
         consumed = int(super().received(data))
-        if self.chunked and not self._is_refused and self.body_bytes_received > self._most:
-            self._refuse(self._most + 1)
+        if self.chunked and not self._is_refused and self.body_bytes_received > self._limit:
+            self._refuse(self._limit + 1)
         # What follows the header of a refused request is its body, not the next request.
         return len(data) if self._is_refused else consumed
 
@@ -110,6 +110,6 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
         self._is_refused = self.completed = True
 
 
-def _channel_class(admittance: Admittance) -> type[HTTPChannel]:
-    parser = type("Parser", (_Parser,), {"admittance": admittance})
+def _channel_class(limits: BodyLimits) -> type[HTTPChannel]:
+    parser = type("Parser", (_Parser,), {"limits": limits})
     return type("Channel", (HTTPChannel,), {"parser_class": parser})

@@ -10,12 +10,20 @@ from geoseg.errors import (
     RasterError,
     SettingsError,
 )
-from geoseg.web.http.problems import BAD_IMAGE, DISK_FULL, INTERNAL, TOO_LARGE, UNSUPPORTED, Kind, Problem
-from geoseg.web.http.uploads import of_raster
-from geoseg.web.jobs.records import Fault
+from geoseg.web.http.problems import (
+    BAD_IMAGE,
+    DISK_FULL,
+    INTERNAL,
+    TOO_LARGE,
+    UNSUPPORTED,
+    Problem,
+    ProblemType,
+)
+from geoseg.web.http.uploads import raster_problem
+from geoseg.web.jobs.records import JobFailure
 from geoseg.workflows.service_files import ForeignImageError, ImageTooLargeError
 
-_TOLD: dict[type[GeoSegError], tuple[Kind, str]] = {
+_FAILURES: dict[type[GeoSegError], tuple[ProblemType, str]] = {
     OutputError: (
         DISK_FULL,
         "The results could not be written; the service may have no room. Try again later.",
@@ -26,39 +34,39 @@ _TOLD: dict[type[GeoSegError], tuple[Kind, str]] = {
         "The service's settings do not go with this model. The operator has to mend them.",
     ),
 }
-_KINDS: dict[type[GeoSegError], Kind] = {ForeignImageError: UNSUPPORTED, ImageTooLargeError: TOO_LARGE}
+_KINDS: dict[type[GeoSegError], ProblemType] = {ForeignImageError: UNSUPPORTED, ImageTooLargeError: TOO_LARGE}
 
 
-def fault_of(error: GeoSegError | Problem) -> Fault:
+def to_failure(error: GeoSegError | Problem) -> JobFailure:
     """Return what a client is told of an error.
 
     Of a raster's faults it is told what is wrong and what was expected, which are the service's own words; where, and
     what came instead, may be a path or a library's text, and are for the log.
     """
     if isinstance(error, Problem):
-        return Fault(slug=error.kind.slug, detail=error.detail)
+        return JobFailure(slug=error.kind.slug, detail=error.detail)
     if isinstance(error, PixelValuesError):
-        problem = of_raster(error)
-        return _fault(problem.kind, problem.detail)
+        problem = raster_problem(error)
+        return _failure(problem.kind, problem.detail)
     if isinstance(error, RasterError):
         kind = _KINDS.get(type(error), BAD_IMAGE)
         expected = f"; expected {error.expected}" if error.expected is not None else ""
-        return _fault(kind, f"{error.what[:1].upper()}{error.what[1:]}{expected}.")
-    told = next((found for kind, found in _TOLD.items() if isinstance(error, kind)), None)
-    return _fault(*told) if told else unforeseen()
+        return _failure(kind, f"{error.what[:1].upper()}{error.what[1:]}{expected}.")
+    told = next((found for kind, found in _FAILURES.items() if isinstance(error, kind)), None)
+    return _failure(*told) if told else unexpected_failure()
 
 
-def worn_out(tries: int) -> Fault:
+def attempts_exhausted(tries: int) -> JobFailure:
     """Return what is told of a job whose workers died."""
-    return _fault(INTERNAL, f"It was begun {tries} time(s), and each time its worker died.")
+    return _failure(INTERNAL, f"It was begun {tries} time(s), and each time its worker died.")
 
 
-def unforeseen() -> Fault:
+def unexpected_failure() -> JobFailure:
     """Return what is told of a fault that nobody thought of."""
-    return _fault(
+    return _failure(
         INTERNAL, "The job failed for a reason that the service's log names. Tell the operator its id."
     )
 
 
-def _fault(kind: Kind, detail: str) -> Fault:
-    return Fault(slug=kind.slug, detail=detail)
+def _failure(kind: ProblemType, detail: str) -> JobFailure:
+    return JobFailure(slug=kind.slug, detail=detail)
