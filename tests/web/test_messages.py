@@ -23,9 +23,9 @@ def app(inside_module, model):
 
 def test_a_port_in_use_and_an_address_of_another_machine_are_told_with_the_option(model):
     taken = socket.create_server(("127.0.0.1", 0))
-    with taken, pytest.raises(SettingsError, match=r"cannot be listened on.*--port"):
+    with taken, pytest.raises(SettingsError, match=r"cannot listen on this address.*--port"):
         check_address(ServeSettings(models=(model,), port=taken.getsockname()[1]))
-    with pytest.raises(SettingsError, match=r"cannot be listened on.*--host, such as 127\.0\.0\.1"):
+    with pytest.raises(SettingsError, match=r"cannot listen on this address.*--host, such as 127\.0\.0\.1"):
         check_address(ServeSettings(models=(model,), host="192.0.2.1"))
 
 
@@ -37,7 +37,7 @@ def test_a_file_that_is_no_model_is_refused(raster):
 def test_a_folder_without_models_is_told_to_those_who_ask_for_a_map(inside, raster, tmp_path):
     answer = inside(tmp_path, ready=False).post("/predict", raster)
     assert (answer.status, answer.problem) == (404, "no-such-model")
-    assert "put one into its folder of models" in answer.json["detail"]
+    assert "put a model file into the model folder" in answer.json["detail"]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_parameter_that_is_not_valid_is_told_in_plain_words(app, raster, path,
         (b'{"path": "\xe9"}', 400, "The body is not JSON."),
         (b"[]", 422, "Invalid parameter: body: expected a JSON object."),
         (b"{}", 422, 'Invalid parameter: body: expected either {"url": ...} or {"path": ...}.'),
-        (b'{"path": "x.tif"}', 403, "Rasters may not be read from this path; the operator"),
+        (b'{"path": "x.tif"}', 403, "The service may not read rasters from this path. The operator"),
     ],
 )
 def test_a_source_that_is_not_valid_is_told(app, body, status, said):
@@ -131,7 +131,7 @@ def test_products_are_separated_by_commas_or_repeated(app, raster):
 def test_a_method_that_an_address_does_not_take_is_told_which_ones_it_takes(app):
     answer = app.get("/predict")
     assert (answer.status, answer.problem) == (405, "method-not-allowed")
-    assert answer.json["detail"] == "This address takes OPTIONS, POST only."
+    assert answer.json["detail"] == "This path supports OPTIONS, POST only."
 
 
 def test_short_addresses_lead_to_the_documentation(app):
@@ -150,9 +150,7 @@ def test_ranges_that_are_not_understood_give_the_whole_file(app, raster):
     assert app.get(href, Range="bytes=0-9").status == 206
 
 
-@pytest.mark.parametrize(
-    ("state", "said"), [("revoked", "has been revoked"), ("unknown", "is not known here")]
-)
+@pytest.mark.parametrize(("state", "said"), [("revoked", "has been revoked"), ("unknown", "is unknown")])
 def test_a_key_that_is_refused_is_told_why(inside, model, state, said):
     guarded = inside(model, keys="on", ready=False)
     keys = KeyStore(guarded.data / FILE_NAME)

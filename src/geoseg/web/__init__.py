@@ -1,1 +1,1 @@
-"""The HTTP door: an API of trained models, and jobs for large rasters."""
+"""HTTP service: predictions by trained models, and jobs for large rasters."""

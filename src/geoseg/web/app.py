@@ -27,11 +27,11 @@ from geoseg.workflows.mapping.live import Batching, LoadedModel, load_into_memor
 
 
 def create_app(settings: ServeSettings) -> OpenAPI:
-    """Return the WSGI application; its models are loaded in a thread of its own.
+    """Return the WSGI application; a thread loads the models.
 
     Raises:
-        SettingsError: There is no model, or two have one name.
-        OutputError: The data folder cannot be made or written to.
+        SettingsError: A model path does not exist, or two models have the same name.
+        OutputError: The data folder cannot be created or written to.
     """
     app = OpenAPI(
         __name__,
@@ -59,7 +59,7 @@ def create_app(settings: ServeSettings) -> OpenAPI:
 
 
 def service_of_app(app: OpenAPI) -> Service:
-    """Return what the requests of an app share."""
+    """Return the service of an app."""
     return cast(Service, app.extensions[EXTENSION])
 
 
@@ -89,13 +89,13 @@ def _create_service(settings: ServeSettings) -> Service:
 
 
 def private_folder(path: Path) -> Path:
-    """Make a folder that only this user reads, unless it is there.
+    """Create a folder that only this user can read, unless it exists.
 
     Raises:
-        OutputError: It cannot be made.
+        OutputError: It cannot be created.
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError("this folder cannot be made", where=path, got=error.strerror or error) from error
+        raise OutputError("cannot create this folder", where=path, got=error.strerror or error) from error
     return path.resolve()

@@ -1,4 +1,4 @@
-"""Every fault becomes a problem: what routes raise, what Flask raises, and what nobody expected."""
+"""Turn errors of the routes, of Flask and of libraries into problem responses (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from geoseg.web.service import service
 
 LOG = logging.getLogger("geoseg.faults")
 _DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_FAILED = "The service failed; its log says why, under this request's id."
-_DISK_FULL = "The service cannot write; its operator has to make room."
+_FAILED = "The service failed. Its log has the cause under the id of this request."
+_DISK_FULL = "The service cannot write to its disk. Its operator has to free disk space."
 _BY_STATUS = {
     400: (problems.BAD_REQUEST, "The request cannot be understood."),
-    404: (problems.NOT_FOUND, "There is nothing at this address; /openapi.json lists what there is."),
-    405: (problems.METHOD, "This address does not take this method."),
-    415: (problems.UNSUPPORTED, "The service does not take this media type here."),
-    416: (problems.RANGE, "The file has no such part."),
+    404: (problems.NOT_FOUND, "There is no such path; /openapi.json lists all paths."),
+    405: (problems.METHOD, "This path does not support this method."),
+    415: (problems.UNSUPPORTED, "This path does not accept this media type."),
+    416: (problems.RANGE, "The range is outside the file."),
 }
 
 
@@ -43,7 +43,7 @@ _PLAIN_TEXTS = {
 
 
 def install(app: Flask) -> None:
-    """Answer every fault of an app by a problem."""
+    """Register the error handlers of an app."""
     app.register_error_handler(Problem, answer)
     app.register_error_handler(HTTPException, _handle_http)
     app.register_error_handler(GeoSegError, _handle_geoseg)
@@ -52,7 +52,7 @@ def install(app: Flask) -> None:
 
 
 def answer(problem: Problem) -> Response:
-    """Return a problem as an answer."""
+    """Return the response for a problem."""
     body = problem.body(f"urn:geoseg:request:{g.get('request_id', '')}")
     response = Response(json.dumps(body), status=problem.kind.status, mimetype=problems.MEDIA_TYPE)
     response.headers.update(problem.headers)
@@ -60,22 +60,22 @@ def answer(problem: Problem) -> Response:
 
 
 def answer_validation_error(error: ValidationError) -> Response:
-    """Answer what is wrong with a request's parameters."""
+    """Return the response for invalid parameters of a request."""
     return answer(parameter_problem(error))
 
 
 def parameter_problem(error: ValidationError) -> Problem:
-    """Return what is wrong with what a request says, field by field."""
+    """Return the problem for invalid parameters, with the error of each field."""
     faults = [
-        {"field": str(fault["loc"][0]) if fault["loc"] else "body", "detail": _in_plain_words(fault)}
+        {"field": str(fault["loc"][0]) if fault["loc"] else "body", "detail": _plain_text(fault)}
         for fault in error.errors()
     ]
     summary = "; ".join(dict.fromkeys(f"{fault['field']}: {fault['detail']}" for fault in faults))
     return Problem(problems.BAD_PARAMETER, f"Invalid parameter: {summary}.", errors=faults)
 
 
-def _in_plain_words(fault: ErrorDetails) -> str:
-    """Return what is wrong with a value, as pydantic found it, in words that need no Python."""
+def _plain_text(fault: ErrorDetails) -> str:
+    """Return an error of pydantic in plain words."""
     text = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return _PLAIN_TEXTS.get(fault["type"], text[:1].lower() + text[1:])
 
@@ -97,23 +97,21 @@ def _handle_http(error: HTTPException) -> ResponseReturnValue:
     kind, detail = _BY_STATUS[code]
     headers = dict[str, str]()
     if allowed := ", ".join(sorted(getattr(error, "valid_methods", None) or ())):
-        headers["Allow"], detail = allowed, f"This address takes {allowed} only."
+        headers["Allow"], detail = allowed, f"This path supports {allowed} only."
     if isinstance(error, RequestedRangeNotSatisfiable) and error.length is not None:
         headers["Content-Range"] = f"{error.units} */{error.length}"
     return answer(Problem(kind, detail, headers=headers))
 
 
 def _too_large() -> Problem:
-    """Name the limit of the endpoint, and where larger rasters go."""
+    """Return the problem that names the limit of the endpoint and, for larger rasters, the jobs."""
     settings, headers = service().settings, request.headers
     limit = request.max_content_length or max_body_bytes(request.endpoint, headers, settings)
     if request.content_length is not None and request.content_length <= limit:
-        detail = (
-            f"The form has too many fields, or one that is too long. Send one file, in the field {FIELD!r}."
-        )
+        detail = f"The form has too many fields, or a field that is too long. Send one file in the field {FIELD!r}."
         return Problem(problems.TOO_LARGE, detail)
     size = f"{limit / MIB:.4g} MiB" if limit >= MIB else f"{limit / 1024:.4g} KiB"
-    detail = f"The request's body is larger than {size}, the most that this address takes."
+    detail = f"The request body is larger than {size}, the limit of this path."
     if limit == int(settings.max_upload_mib * MIB) and not creates_job(request.endpoint, headers):
         detail += (
             f" Send larger rasters as jobs (POST /v1/jobs), which take {settings.max_job_upload_mib:g} MiB."
@@ -130,7 +128,7 @@ def _handle_geoseg(error: GeoSegError) -> Response:
 
 
 def _handle_os(error: OSError) -> Response:
-    """Tell a full disk, which an operator can mend, from what nobody expected."""
+    """Return a problem for a full disk; treat any other error as unexpected."""
     if error.errno not in _DISK_FULL_ERRNOS:
         return _handle_unexpected(error)
     LOG.error("disk full", extra={"request_id": g.get("request_id"), "fault": error.strerror})

@@ -1,4 +1,4 @@
-"""Metrics for Prometheus, of all processes of the service together."""
+"""Prometheus metrics, summed over all processes of the service."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from geoseg.web.jobs.records import State
 
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
-"""The variable that names a folder where the processes of a service keep their numbers."""
+"""Environment variable with the folder where the processes of a service store their metrics."""
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
@@ -21,10 +21,10 @@ _WINDOWS = (1, 2, 4, 8, 16, 32)
 
 
 class Metrics:
-    """What the service counts.
+    """Metrics of the service.
 
     Args:
-        job_states: Returns the jobs by state when somebody asks.
+        job_states: Returns the number of jobs by state.
     """
 
     def __init__(self, job_states: Callable[[], Mapping[State, int]]) -> None:
@@ -66,12 +66,17 @@ class Metrics:
         )
 
     def observe_batch(self, windows: int, seconds: float) -> None:
-        """Count a pass of a network."""
+        """Record one pass of a network.
+
+        Args:
+            windows: Windows in the batch.
+            seconds: Duration of the pass.
+        """
         self.batches.observe(windows)
         self.network.inc(seconds)
 
     def render(self) -> bytes:
-        """Return all numbers in Prometheus' text format."""
+        """Return all metrics in the Prometheus text format."""
         registry = self._registry
         if MULTIPROCESS in os.environ:
             registry = CollectorRegistry()
@@ -80,14 +85,14 @@ class Metrics:
 
 
 class _JobCounts(CollectorRegistry):
-    """The jobs by state, read when they are asked for: all processes share them."""
+    """Jobs by state, counted at each scrape because all processes share them."""
 
     def __init__(self, states: Callable[[], Mapping[State, int]]) -> None:
         super().__init__()
         self._states = states
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Yield the one metric."""
+        """Yield the metric ``geoseg_jobs``."""
         family = GaugeMetricFamily("geoseg_jobs", "Jobs by state", labels=("state",))
         for state, count in self._states().items():
             family.add_metric((state,), count)
@@ -95,7 +100,7 @@ class _JobCounts(CollectorRegistry):
 
 
 def resident_bytes() -> int:
-    """Return this process's resident memory; 0 where the system does not tell."""
+    """Return the resident memory of this process in bytes; 0 without /proc."""
     path = Path("/proc/self/statm")
     if not path.exists():
         return 0

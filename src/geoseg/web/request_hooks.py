@@ -1,4 +1,4 @@
-"""The gate: what every request passes on its way in and out: id, key, limits, headers, log line, numbers."""
+"""Hooks before and after each request: request id, API key, limits, headers, log line and metrics."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from geoseg.web.service import service
 LOG = logging.getLogger("geoseg.requests")
 REQUEST_ID = "X-Request-ID"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-# Nothing here is to be framed, guessed at, or to load anything from elsewhere.
+# Forbid framing, MIME sniffing and resources from other origins.
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -32,7 +32,7 @@ _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
 }
-# The page of the documentation is a program of its own, from this server alone.
+# The documentation page runs scripts from this server only.
 _DOCS_POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
     "font-src 'self' data:; connect-src 'self'; frame-ancestors 'none'"
@@ -42,7 +42,7 @@ _DOCS_ENDPOINTS = ("openapi.", "swagger.")
 
 
 def install(app: Flask) -> None:
-    """Let every request of an app pass the gate."""
+    """Register the hooks of an app."""
     app.before_request(_before_request)
     app.after_request(_after_request)
 
@@ -65,20 +65,20 @@ def _before_request() -> Response | None:
 
 
 def _authenticate(keys: KeyStore) -> Key:
-    """Return the key of the request.
+    """Return the API key of the request.
 
     Raises:
-        Problem: It has none, or one that is unknown or revoked.
+        Problem: The key is missing, unknown or revoked.
     """
     text = api_key_text(request.headers)
     key = keys.check(text) if text else None
     if key is not None:
         return key
-    # Who holds a revoked key may know that; of a key with a wrong secret nothing is told.
+    # Only the owner of the secret learns that a key has been revoked.
     if text and keys.is_revoked(text):
-        detail = "This API key has been revoked. Ask the operator of the service for another one."
+        detail = "This API key has been revoked. Ask the operator of the service for a new key."
     elif text:
-        detail = "This API key is not known here. Check that it was copied whole, and is of this service."
+        detail = "This API key is unknown. Check that you copied the whole key, and that it belongs to this service."
     else:
         detail = "Send an API key as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'."
     raise Problem(NO_KEY, detail, headers={"WWW-Authenticate": 'Bearer realm="geoseg"'})
@@ -88,20 +88,20 @@ def _check_rate(keys: KeyStore, key: Key) -> None:
     wait = keys.count_request(key)
     if wait is not None:
         seconds = str(math.ceil(wait))
-        detail = f"This key may make {key.per_minute} requests a minute; try again in {seconds} s."
+        detail = f"This key may make {key.per_minute} requests per minute; try again in {seconds} s."
         raise Problem(RATE_LIMIT, detail, headers={"Retry-After": seconds})
 
 
 @contextmanager
 def pixels_charged(pixels: int, job_id: str | None = None) -> Iterator[None]:
-    """Count pixels against the key's quota, unless the block fails.
+    """Charge pixels to the quota of the API key; refund them if the block fails.
 
     Args:
         pixels: Height times width of the image.
-        job_id: The job that they are for, which keeps the record of them; None: this request.
+        job_id: Job to charge, which keeps the record of the charge; None: this request.
 
     Raises:
-        Problem: It is used up.
+        Problem: The quota is used up.
     """
     g.pixels = pixels
     key, keys = g.key, service().keys
@@ -112,7 +112,7 @@ def pixels_charged(pixels: int, job_id: str | None = None) -> Iterator[None]:
     with _key_store_errors():
         wait = keys.charge_pixels(key, pixels, reference)
     if wait is not None:
-        detail = f"This key may map {key.pixels_per_day} pixels a day; this image has {pixels}."
+        detail = f"This key may map {key.pixels_per_day} pixels per day; this image has {pixels}."
         raise Problem(QUOTA, detail, headers={"Retry-After": str(math.ceil(wait))})
     try:
         yield
@@ -121,22 +121,22 @@ def pixels_charged(pixels: int, job_id: str | None = None) -> Iterator[None]:
             keys.refund_pixels(reference)
         raise
     if job_id is None:
-        with suppress(OutputError):  # The map is made; a record that stays does no harm.
+        with suppress(OutputError):  # The map exists; a leftover record does no harm.
             keys.delete_charge(reference)
 
 
 @contextmanager
 def _key_store_errors() -> Iterator[None]:
-    """Tell faults of the store as what they are to a client.
+    """Turn errors of the key store into a problem.
 
     Raises:
-        Problem: The store cannot be used.
+        Problem: The key store cannot be used.
     """
     try:
         yield
     except OutputError as error:
         LOG.error("keys cannot be checked", extra={"request_id": g.request_id, "fault": str(error)})
-        detail = "The service cannot check API keys; its operator has to mend that."
+        detail = "The service cannot check API keys. Its operator has to repair the key store."
         raise Problem(KEYS_DOWN, detail, headers={"Retry-After": "30"}) from error
 
 
@@ -150,7 +150,7 @@ def _after_request(response: Response) -> Response:
     _allow_origin(response, here.settings.cors_origins)
     seconds = time.monotonic() - g.get("began", time.monotonic())
     route = str(request.url_rule) if request.url_rule else "none"
-    # What a client calls its method is not to make a new series.
+    # Unknown methods must not create new time series.
     method = request.method if request.method in _METHODS else "other"
     here.metrics.requests.labels(route, method, str(response.status_code)).inc()
     here.metrics.memory.set(resident_bytes())
@@ -172,7 +172,7 @@ def _after_request(response: Response) -> Response:
 
 
 def _allow_origin(response: Response, origins: tuple[str, ...]) -> None:
-    """Let pages of the allowed origins read the answer; off by default."""
+    """Add the CORS headers for allowed origins."""
     origin = request.headers.get("Origin")
     if not origin or not ("*" in origins or origin in origins):
         return

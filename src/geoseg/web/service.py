@@ -1,4 +1,4 @@
-"""The service: what the requests of a process share."""
+"""The service: state that all requests of a process share."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ EXTENSION = "geoseg"
 
 @dataclass(frozen=True)
 class Service:
-    """What the requests of a process share.
+    """State that all requests of a process share.
 
     Attributes:
         settings: How models are served.
-        registry: The models.
-        admission: Who may predict.
-        keys: The API keys; None where none is needed.
-        jobs: The jobs, which all processes share.
-        queue: Where they wait for workers.
-        metrics: What is counted.
+        registry: Models in memory.
+        admission: Limit of concurrent predictions.
+        keys: API keys; None if requests need none.
+        jobs: Jobs, shared by all processes.
+        queue: Queue of jobs that wait for a worker.
+        metrics: Prometheus metrics.
     """
 
     settings: ServeSettings
@@ -41,10 +41,10 @@ class Service:
     metrics: Metrics
 
     def close(self) -> None:
-        """Let go of the models."""
+        """Unload the models."""
         self.registry.close()
 
 
 def service() -> Service:
-    """Return the service of the app that answers the present request."""
+    """Return the service of the current app."""
     return cast(Service, current_app.extensions[EXTENSION])

@@ -35,7 +35,7 @@ def test_a_port_that_is_taken_is_told_in_one_line(model, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         ended = start(model, "--port", port, "--data", tmp_path / "data")
-    assert_one_line(ended, f"127.0.0.1:{port}: this address cannot be listened on")
+    assert_one_line(ended, f"127.0.0.1:{port}: cannot listen on this address")
 
 
 def test_a_data_folder_that_cannot_be_made_is_told_in_one_line(model, tmp_path):

@@ -96,9 +96,9 @@ def test_a_raster_comes_as_it_is_and_is_named_by_what_it_is(get, tmp_path, serve
     [
         ("away", FORBIDDEN_SOURCE, "not followed"),
         ("none", BAD_PARAMETER, "status 404"),
-        ("short", BAD_PARAMETER, "ended too early"),
+        ("short", BAD_PARAMETER, "the download ended too early"),
         ("noise", BAD_PARAMETER, "connection failed"),
-        ("endless", TOO_LARGE, "more than 1 MiB"),
+        ("endless", TOO_LARGE, "larger than 1 MiB"),
     ],
 )
 def test_what_is_no_whole_raster_leaves_nothing(get, tmp_path, page, kind, told):
@@ -142,9 +142,9 @@ def test_a_host_that_is_not_known_or_silent_is_told(get, tmp_path):
     def unknown(host, port):
         raise OSError
 
-    with pytest.raises(Problem, match="not known"):
+    with pytest.raises(Problem, match="host is unknown"):
         get("a.tif", resolve=unknown)
-    with pytest.raises(Problem, match="nobody answers"):
+    with pytest.raises(Problem, match="does not respond"):
         fetch(
             allowed_url("http://127.0.0.1:1/a", ["http://127.0.0.1:1/"]),
             tmp_path,
@@ -163,12 +163,12 @@ def test_a_certificate_is_to_be_of_the_hosts_name(get, server, tmp_path_factory,
     context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
     server.socket = context.wrap_socket(server.socket, server_side=True)
     server.handle_error = lambda *_: None
-    with pytest.raises(Problem, match="not safe"):
+    with pytest.raises(Problem, match="not secure"):
         get("a.tif", host="localhost", scheme="https")
     monkeypatch.setenv("SSL_CERT_FILE", str(folder / "cert.pem"))
 
     assert get("a.tif", host="localhost", scheme="https").read_bytes() == TIFF
-    with pytest.raises(Problem, match="not safe"):
+    with pytest.raises(Problem, match="not secure"):
         get("a.tif", host="127.0.0.1", scheme="https")
 
 

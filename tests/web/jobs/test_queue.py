@@ -25,21 +25,21 @@ def either(request, settings, store):
 
 
 def test_jobs_come_out_in_the_order_they_went_in(either):
-    assert either.take() is None
+    assert either.dequeue() is None
     assert either.waiting() == frozenset()
-    assert either.put(FIRST)
-    assert either.put(SECOND)
+    assert either.enqueue(FIRST)
+    assert either.enqueue(SECOND)
 
     assert either.waiting() == {FIRST, SECOND}
-    assert [either.take(), either.take(), either.take()] == [FIRST, SECOND, None]
+    assert [either.dequeue(), either.dequeue(), either.dequeue()] == [FIRST, SECOND, None]
 
 
 def test_several_takers_get_each_job_once(either):
     ids = [new_id() for _ in range(40)]
     for job_id in ids:
-        either.put(job_id)
+        either.enqueue(job_id)
     with ThreadPoolExecutor(8) as pool:
-        taken = list(pool.map(lambda _: either.take(), ids))
+        taken = list(pool.map(lambda _: either.dequeue(), ids))
 
     assert sorted(taken) == sorted(ids)
 

@@ -1,4 +1,4 @@
-"""Who may use an endpoint, and how many bytes a request to it may have: by its address, before its body is read."""
+"""Access rules by endpoint: whether it needs an API key, and the largest request body."""
 
 from __future__ import annotations
 
@@ -15,32 +15,37 @@ _IMAGES = (_JOBS, _PREDICT, "predictions.predict_published")
 
 
 def is_public_endpoint(endpoint: str | None) -> bool:
-    """Say whether an endpoint needs no key: health, and the documentation."""
+    """Return whether an endpoint needs no API key, as health checks and the documentation do not."""
     return endpoint is not None and (endpoint in _HEALTH or endpoint.startswith(_DOCUMENTATION))
 
 
 def api_key_text(headers: Headers) -> str:
-    """Return the API key that a request sends, or an empty text."""
+    """Return the API key of a request, or an empty string."""
     kind, _, text = headers.get("Authorization", "").partition(" ")
     return text.strip() if kind.lower() == "bearer" else headers.get("X-API-Key", "")
 
 
 def prefers_async(headers: Headers) -> bool:
-    """Say whether the client wants a job instead of an answer (RFC 7240)."""
+    """Return whether the client asks for a job by ``Prefer: respond-async`` (RFC 7240)."""
     preferences = headers.get("Prefer", "").split(",")
     return any(part.strip().lower() == "respond-async" for part in preferences)
 
 
 def creates_job(endpoint: str | None, headers: Headers) -> bool:
-    """Say whether a request makes a job: ``/v1/jobs``, and ``/v1/predict`` if the client prefers that."""
+    """Return whether a request creates a job: ``/v1/jobs``, or ``/v1/predict`` with ``Prefer: respond-async``."""
     return endpoint == _JOBS or (endpoint == _PREDICT and prefers_async(headers))
 
 
 def max_body_bytes(endpoint: str | None, headers: Headers, settings: ServeSettings) -> int:
-    """Return how many bytes a request's body may have: as much as an endpoint for images takes, or little.
+    """Return the largest request body in bytes.
 
-    Of the headers only two count. JSON, which is read into memory, may be short. A job may be large, where ``Prefer``
-    is a way to ask for one.
+    JSON is limited to 64 KiB, because it is read into memory. Uploads that create a job have a larger limit than those
+    of predictions.
+
+    Args:
+        endpoint: Flask endpoint; None for an unknown path.
+        headers: Headers of the request; Content-Type and Prefer matter.
+        settings: How models are served.
     """
     is_json = headers.get("Content-Type", "").partition(";")[0].strip().lower() == "application/json"
     if is_json or endpoint not in _IMAGES:

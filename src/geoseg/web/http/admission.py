@@ -1,4 +1,4 @@
-"""Admission: how many predictions of a process may wait or compute at the same time."""
+"""Admission control: limit the predictions of a process that wait or compute at the same time."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _SMOOTHING = 0.8
 
 
 class Admission:
-    """Lets in so many predictions; those beyond are told when to try again.
+    """Limit of concurrent predictions; further requests get 503 with Retry-After.
 
     Args:
-        limit: Predictions let in at the same time.
+        limit: Most predictions at the same time.
     """
 
     def __init__(self, limit: int) -> None:
@@ -26,27 +26,27 @@ class Admission:
 
     @property
     def admitted(self) -> int:
-        """Predictions that wait or compute."""
+        """Number of predictions that wait or compute."""
         return self._admitted
 
     def check(self) -> None:
-        """Make sure that there is room.
+        """Check that another prediction may start.
 
         Raises:
-            Problem: It is full; Retry-After is how long one prediction took of late.
+            Problem: The limit is reached; Retry-After is the recent mean duration of a prediction.
         """
         if self._admitted < self._limit:
             return
         wait = max(1, math.ceil(self._seconds))
-        detail = f"{self._limit} predictions wait or compute already; try again in {wait} s."
+        detail = f"{self._limit} predictions are already waiting or computing; try again in {wait} s."
         raise Problem(BUSY, detail, headers={"Retry-After": str(wait)})
 
     @contextmanager
     def admit(self) -> Iterator[None]:
-        """Let a prediction in until the block ends.
+        """Count a prediction until the block ends.
 
         Raises:
-            Problem: It is full.
+            Problem: The limit is reached.
         """
         with self._lock:
             self.check()
@@ -61,32 +61,33 @@ class Admission:
 
 
 class Deadline:
-    """Progress of a prediction that ends it when its time is over.
+    """Progress that stops a prediction at its time limit.
 
     Args:
-        seconds: How long it may take from now.
+        seconds: Time limit, from now.
     """
 
     def __init__(self, seconds: float) -> None:
         self._seconds, self._end = seconds, time.monotonic() + seconds
 
     def start(self, what: str, total: int) -> None:  # noqa: ARG002
-        """See whether there is time."""
+        """Check the time limit."""
         self.advance()
 
     def advance(self, steps: int = 1, note: str = "") -> None:  # noqa: ARG002
-        """See whether there is time.
+        """Check the time limit.
 
         Raises:
-            Problem: There is none left.
+            Problem: The time is over.
         """
         if time.monotonic() > self._end:
             raise Problem(
-                TIMEOUT, f"A prediction may take {self._seconds:g} s here; make a job of it (POST /v1/jobs)."
+                TIMEOUT,
+                f"The prediction exceeded the time limit of {self._seconds:g} s; create a job instead (POST /v1/jobs).",
             )
 
     def say(self, text: str) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def warn(self, text: str) -> None:
-        """Say nothing."""
+        """Do nothing."""

@@ -1,4 +1,4 @@
-"""Uploads: one image a request, in a private folder that goes with the request."""
+"""Uploads: one image per request, in a private folder that is removed after the request."""
 
 from __future__ import annotations
 
@@ -29,24 +29,27 @@ FIELD = "file"
 _MAX_PARTS = 16
 _SNIFFED_BYTES = 16
 _NOT_AN_IMAGE = "The file is not a GeoTIFF, PNG or JPEG."
-_REMEDY = (
-    "Rescale the image as the training images were, or ask with any_values=true for a map of it as it is."
-)
+_REMEDY = "Rescale the image like the training images, or map it unchanged with any_values=true."
 
 
 @dataclass(frozen=True)
 class Image:
-    """An image that has passed the checks: its file, of our own naming, and what its header says."""
+    """An image that has passed the checks.
+
+    Attributes:
+        path: File in the private folder, named by the service.
+        header: Header of the image.
+    """
 
     path: Path
     header: ImageHeader
 
 
 class SpoolingRequest(Request):
-    """A request whose files are written to the service's own folder, whatever their size, under names of ours.
+    """A request that writes uploaded files of any size to the folder of the service, under generated names.
 
     Attributes:
-        spool: The folder.
+        spool: Folder for uploads.
     """
 
     spool: Path
@@ -63,12 +66,12 @@ class SpoolingRequest(Request):
 
 
 def spooling_request_class(folder: Path) -> type[SpoolingRequest]:
-    """Return a request class whose files are written to a folder."""
+    """Return a request class that writes uploaded files to a folder."""
     return type("Spooling", (SpoolingRequest,), {"spool": folder})
 
 
 def announced_bytes() -> int:
-    """Return how many bytes the present request's body has; at most so many, where it does not say that."""
+    """Return the size of the request body in bytes; its limit if the body comes in chunks."""
     if "Transfer-Encoding" in request.headers:
         return request.max_content_length or 0
     return request.content_length or 0
@@ -76,10 +79,10 @@ def announced_bytes() -> int:
 
 @contextmanager
 def received_image(*, max_pixels: int, max_bands: int) -> Iterator[Image]:
-    """Yield the request's image, checked by its header alone; it is removed when the block ends.
+    """Yield the image of the request, after a check of its header; remove it when the block ends.
 
     Raises:
-        Problem: There is not exactly one file, or it is no image that may be used.
+        Problem: There is not exactly one file, or the file is not a supported image.
     """
     upload = _single_file()
     with tempfile.TemporaryDirectory(dir=Path(upload.stream.name).parent, prefix="image-") as folder:
@@ -91,20 +94,20 @@ def _single_file() -> FileStorage:
     if request.mimetype != "multipart/form-data":
         detail = f"Send the image as multipart/form-data, in the field {FIELD!r} (curl -F {FIELD}=@PICTURE)."
         raise Problem(UNSUPPORTED, detail)
-    # A part of a form may lack its name.
+    # A form part may have no name.
     fields = [field or "" for field, uploads in request.files.lists() for _ in uploads]
     upload = request.files.get(FIELD)
     if upload is None or len(fields) != 1:
         raise _no_single_file(fields)
     if request.form:
         field = next(iter(request.form)) or ""
-        detail = f"Options go into the address (?name=value), not into the form: {field!r}."
+        detail = f"Put options into the URL (?name=value), not into the form: {field!r}."
         raise Problem(BAD_REQUEST, detail, errors=[{"field": field, "detail": detail}])
     return upload
 
 
 def _no_single_file(fields: list[str]) -> Problem:
-    """Say which files came instead of one in the right field."""
+    """Return the problem that names the files received instead of one in the right field."""
     if FIELD in request.form:
         got = f"the field {FIELD!r} came as text, without a file name"
     elif fields:
@@ -116,7 +119,7 @@ def _no_single_file(fields: list[str]) -> Problem:
 
 
 def _link_with_suffix(upload: FileStorage, folder: Path) -> Path:
-    """Give the upload a name of ours, with the ending of what it is; its own name is never looked at."""
+    """Link the upload to a generated name with the suffix of its content; ignore its own name."""
     upload.stream.flush()
     upload.stream.seek(0)
     start = upload.stream.read(_SNIFFED_BYTES)
@@ -129,10 +132,10 @@ def _link_with_suffix(upload: FileStorage, folder: Path) -> Path:
 
 
 def check_header(path: Path, *, max_pixels: int, max_bands: int) -> ImageHeader:
-    """Return what an image's header says.
+    """Read and check the header of an image.
 
     Raises:
-        Problem: It may not be used.
+        Problem: The image cannot be used.
     """
     try:
         return check_image(path, max_pixels=max_pixels, max_bands=max_bands)
@@ -145,7 +148,7 @@ def check_header(path: Path, *, max_pixels: int, max_bands: int) -> ImageHeader:
 
 
 def raster_problem(error: RasterError) -> Problem:
-    """Return what is told of an image that cannot be mapped."""
+    """Return the problem for an image that cannot be mapped."""
     if isinstance(error, PixelValuesError):
         detail = (
             f"{error.what[:1].upper()}{error.what[1:]}: expected {error.expected}, got {error.got}. {_REMEDY}"
@@ -155,5 +158,5 @@ def raster_problem(error: RasterError) -> Problem:
 
 
 def as_sentence(error: RasterError) -> str:
-    """Return what is wrong with an image, without the file's path or a library's own words."""
+    """Return the error of an image as a sentence, without its path or the text of a library."""
     return error.what[:1].upper() + error.what[1:] + "."

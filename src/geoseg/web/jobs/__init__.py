@@ -1,1 +1,1 @@
-"""Jobs: large rasters that are mapped one after the other by workers, and asked for later."""
+"""Jobs: large rasters, mapped by workers in the background."""

@@ -1,6 +1,6 @@
-"""Charge the pixels of a job to the API key that it belongs to: once, whoever asks and however often.
+"""Charge the pixels of a job to its API key, once per job.
 
-The key store keeps one record for each job that is charged. A job that ends without a map gives its pixels back.
+The key store keeps a record of each charged job. The pixels of a job that ends without a map are refunded.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from geoseg.web.jobs.records import Job
 
 
 def charge(data: Path, job: Job, pixels: int) -> None:
-    """Count the pixels of a job's raster against the quota of its key, unless that has been done.
+    """Charge the pixels of a job to the quota of its API key, unless they are charged already.
 
     Args:
-        data: The service's data folder.
-        job: The job; one without an owner costs nothing.
-        pixels: Height times width of its raster.
+        data: Data folder of the service.
+        job: The job; nothing is charged if it has no owner.
+        pixels: Height times width of the raster.
 
     Raises:
         Problem: The quota is used up, or the key has been revoked.
@@ -29,14 +29,14 @@ def charge(data: Path, job: Job, pixels: int) -> None:
     keys = KeyStore(data / FILE_NAME)
     key = keys.get(job.order.owner)
     if key is None:
-        raise Problem(NO_KEY, "The key that this job belongs to has been revoked.")
+        raise Problem(NO_KEY, "The API key of this job has been revoked.")
     if keys.charge_pixels(key, pixels, job.id) is not None:
-        detail = f"This key may map {key.pixels_per_day} pixels a day; this image has {pixels}."
+        detail = f"This key may map {key.pixels_per_day} pixels per day; this image has {pixels}."
         raise Problem(QUOTA, detail)
 
 
 def refund(data: Path, job_id: str) -> None:
-    """Give back the pixels of a job that ends without a map.
+    """Refund the pixels of a job that ends without a map.
 
     Raises:
         OutputError: The key store cannot be used.
@@ -46,7 +46,7 @@ def refund(data: Path, job_id: str) -> None:
 
 
 def delete_charge(data: Path, job_id: str) -> None:
-    """Drop the record of a job that is removed; the pixels of its map stay taken.
+    """Delete the charge record of a removed job; its pixels stay charged.
 
     Raises:
         OutputError: The key store cannot be used.

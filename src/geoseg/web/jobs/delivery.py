@@ -1,4 +1,4 @@
-"""Bring jobs to workers: new ones, and those that a worker or the queue has lost."""
+"""Put jobs into the queue: new jobs, and jobs that a worker or the queue has lost."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from geoseg.web.jobs.store import Draft, JobStore
 
 @contextmanager
 def new_job(store: JobStore, queue: JobQueue) -> Iterator[Draft]:
-    """Yield a job to fill and to keep; a job that is kept goes into the queue when the block ends.
+    """Yield a draft; if it is submitted, put the job into the queue when the block ends.
 
-    Where the queue cannot be reached the job waits in the store until :func:`requeue_lost` finds it.
+    If the queue cannot be reached, the job waits in the store until :func:`requeue_lost` finds it.
     """
     with store.draft() as draft:
         yield draft
@@ -22,9 +22,12 @@ def new_job(store: JobStore, queue: JobQueue) -> Iterator[Draft]:
 
 
 def requeue_lost(store: JobStore, queue: JobQueue) -> list[str]:
-    """Put into the queue the jobs that are not over, that nobody works on, and that do not wait; the oldest first.
+    """Put unfinished jobs into the queue that are neither running nor queued, the oldest first.
 
-    That a job is put there twice does no harm.
+    A duplicate entry in the queue does no harm.
+
+    Returns:
+        Identifiers of the jobs put into the queue.
     """
     waiting = queue.waiting()
     if waiting is None:

@@ -1,4 +1,4 @@
-"""Keep jobs from filling the disk."""
+"""Remove old jobs, and reject uploads while the disk is nearly full."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ GIB = 1 << 30
 
 
 def check_free_space(store: JobStore, settings: ServeSettings, *, incoming_bytes: int = 0) -> None:
-    """Refuse uploads while the disk is nearly full, or would be with what is coming.
+    """Check that the disk has enough free space for an upload.
 
     Args:
         store: The jobs.
         settings: How models are served.
-        incoming_bytes: Bytes of the request.
+        incoming_bytes: Size of the request body.
 
     Raises:
-        Problem: It is.
+        Problem: The free space would fall below ``min_free_gib``.
     """
     if store.free_bytes() - incoming_bytes < settings.min_free_gib * GIB:
         raise Problem(
@@ -32,10 +32,17 @@ def check_free_space(store: JobStore, settings: ServeSettings, *, incoming_bytes
 
 
 def expire(store: JobStore, settings: ServeSettings, now: datetime | None = None) -> list[str]:
-    """Delete jobs that have been over for too long, then the oldest until the rest is small enough; return which.
+    """Delete finished jobs older than ``keep_hours``, then the oldest until the rest fits into ``keep_gib``.
 
-    Jobs that wait or run are never touched, whatever the clock says. What a process that was killed left of drafts
-    and of jobs that are over goes too.
+    Queued and running jobs are never deleted. Leftover files of killed processes are deleted too.
+
+    Args:
+        store: The jobs.
+        settings: How models are served.
+        now: Current time; None: of the system clock.
+
+    Returns:
+        Identifiers of the deleted jobs.
     """
     _remove_leftovers(store)
     over = sorted((job for job in store.jobs() if job.is_over), key=_finished_at)
@@ -58,6 +65,6 @@ def _remove_leftovers(store: JobStore) -> None:
     for job_id in store.ids():
         job = store.get(job_id)
         if job is None:
-            store.delete(job_id)  # Unless it is being made: then its lock is held.
+            store.delete(job_id)  # A draft in use is locked and stays.
         elif job.is_over:
             store.remove_working_files(job_id)

@@ -1,4 +1,4 @@
-"""What clients are told of jobs that fail."""
+"""Failures of jobs, as the client sees them."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ from geoseg.workflows.service_files import ForeignImageError, ImageTooLargeError
 _FAILURES: dict[type[GeoSegError], tuple[ProblemType, str]] = {
     OutputError: (
         DISK_FULL,
-        "The results could not be written; the service may have no room. Try again later.",
+        "The results could not be written. The disk of the service may be full; try again later.",
     ),
-    ModelFileError: (INTERNAL, "The model's file cannot be used. The operator has to mend it."),
+    ModelFileError: (INTERNAL, "The model file cannot be used. The operator has to replace it."),
     SettingsError: (
         INTERNAL,
-        "The service's settings do not go with this model. The operator has to mend them.",
+        "The settings of the service do not suit this model. The operator has to correct them.",
     ),
 }
 _KINDS: dict[type[GeoSegError], ProblemType] = {ForeignImageError: UNSUPPORTED, ImageTooLargeError: TOO_LARGE}
 
 
 def to_failure(error: GeoSegError | Problem) -> JobFailure:
-    """Return what a client is told of an error.
+    """Return the failure that describes an error to the client.
 
-    Of a raster's faults it is told what is wrong and what was expected, which are the service's own words; where, and
-    what came instead, may be a path or a library's text, and are for the log.
+    For a raster, the failure states the error and the expected value. The location and the actual value stay in the
+    log: they may hold a path or the text of a library.
     """
     if isinstance(error, Problem):
         return JobFailure(slug=error.kind.slug, detail=error.detail)
@@ -52,19 +52,19 @@ def to_failure(error: GeoSegError | Problem) -> JobFailure:
         kind = _KINDS.get(type(error), BAD_IMAGE)
         expected = f"; expected {error.expected}" if error.expected is not None else ""
         return _failure(kind, f"{error.what[:1].upper()}{error.what[1:]}{expected}.")
-    told = next((found for kind, found in _FAILURES.items() if isinstance(error, kind)), None)
-    return _failure(*told) if told else unexpected_failure()
+    known = next((found for kind, found in _FAILURES.items() if isinstance(error, kind)), None)
+    return _failure(*known) if known else unexpected_failure()
 
 
 def attempts_exhausted(tries: int) -> JobFailure:
-    """Return what is told of a job whose workers died."""
-    return _failure(INTERNAL, f"It was begun {tries} time(s), and each time its worker died.")
+    """Return the failure of a job whose workers died too often."""
+    return _failure(INTERNAL, f"The worker died in each of {tries} attempt(s).")
 
 
 def unexpected_failure() -> JobFailure:
-    """Return what is told of a fault that nobody thought of."""
+    """Return the failure for an unexpected error."""
     return _failure(
-        INTERNAL, "The job failed for a reason that the service's log names. Tell the operator its id."
+        INTERNAL, "The job failed; the log of the service has the cause. Send the job id to the operator."
     )
 
 

@@ -1,4 +1,4 @@
-"""Fetch a raster from an allowed address, from a machine that is what it says it is."""
+"""Download a raster from an allowed URL, without following it into private networks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def resolve_host(host: str, port: int) -> list[str]:
     """Return the IP addresses of a host.
 
     Raises:
-        OSError: It is not known.
+        OSError: The host is unknown.
     """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(ip[0]) for *_, ip in found))
@@ -38,20 +38,20 @@ def resolve_host(host: str, port: int) -> list[str]:
 def fetch(
     address: SourceUrl, folder: Path, *, max_mib: float, progress: Progress, resolve: Resolve = resolve_host
 ) -> Path:
-    """Download a raster into a folder, as ``input`` with the suffix of what it is, whole or not at all.
+    """Download a raster into a folder, as ``input`` with the suffix of its format, completely or not at all.
 
-    The host's name is looked up once, and the connection goes to the very IP address that was checked, so that a name
-    that means something else a moment later changes nothing. Redirects are not followed, proxies not used.
+    The host name is resolved once, and the connection uses the IP address that was checked. A later change of the DNS
+    entry (DNS rebinding) therefore has no effect. Redirects are not followed, and no proxy is used.
 
     Args:
-        address: Where it is, allowed before.
-        folder: Where it goes.
-        max_mib: How large it may be.
-        progress: Advanced as bytes come; what it raises stops the download.
-        resolve: Looks up a host's IP addresses.
+        address: Allowed URL of the raster.
+        folder: Folder to write to.
+        max_mib: Largest size in MiB.
+        progress: Progress in bytes; its exceptions stop the download.
+        resolve: Returns the IP addresses of a host.
 
     Raises:
-        Problem: The host is a private one, it cannot be reached, answers something else, or sends too much.
+        Problem: The host is private or cannot be reached, its response has another status, or the raster is too large.
         OutputError: The file cannot be written.
     """
     ips = _resolve_public(address, resolve)
@@ -66,23 +66,25 @@ def fetch(
                 _write(partial, _chunks(response, total, max_mib), progress)
     except (OSError, HTTPException) as error:
         raise _connection_failed() from error
-    # What it is will be checked; a name of a known kind is enough here.
+    # The format is checked later; here any known suffix is enough.
     return partial.replace(folder / f"input.{sniff_file(partial) or 'tif'}")
 
 
 def _resolve_public(address: SourceUrl, resolve: Resolve) -> list[str]:
-    """Look the host up, and refuse it if one of its addresses is not public."""
+    """Resolve the host, and reject it if one of its IP addresses is not public."""
     try:
         ips = resolve(address.host, address.port)
     except (OSError, UnicodeError) as error:
-        raise _unreadable("its host is not known") from error
+        raise _unreadable("its host is unknown") from error
     if not ips or not (address.is_explicit_host or all(map(is_public, ips))):
-        raise Problem(FORBIDDEN_SOURCE, "This address leads to a network that may not be read from.")
+        raise Problem(
+            FORBIDDEN_SOURCE, "This address is in a private network, which the service may not read."
+        )
     return ips
 
 
 def is_public(text: str) -> bool:
-    """Say whether an IP address is one of the internet, also where it wraps another one."""
+    """Return whether an IP address is public; an embedded IPv4 address is checked too."""
     ip = ip_address(text.partition("%")[0])
     if isinstance(ip, IPv6Address):
         wrapped = ip.ipv4_mapped or ip.sixtofour
@@ -94,7 +96,7 @@ def is_public(text: str) -> bool:
 
 
 def _connection(address: SourceUrl, ips: list[str]) -> HTTPConnection:
-    """Connect to the first of the IP addresses that answers; the certificate is to be of the host's name."""
+    """Connect to the first IP address that responds, and verify the certificate of the host name."""
     plain = _connect(ips, address.port)
     if address.scheme == "http":
         connection = HTTPConnection(address.host, address.port, timeout=READ_TIMEOUT_S)
@@ -119,15 +121,17 @@ def _connect(ips: list[str], port: int) -> socket.socket:
     try:
         return socket.create_connection((ips[-1], port), READ_TIMEOUT_S)
     except OSError as error:
-        raise _unreadable("nobody answers there") from error
+        raise _unreadable("its host does not respond") from error
 
 
 def _check_size(response: HTTPResponse, max_mib: float) -> int:
-    """Return how many bytes are going to come, 0 if that is not told."""
+    """Check the response, and return its size in bytes; 0 if it is unknown."""
     if 300 <= response.status < 400:
-        raise Problem(FORBIDDEN_SOURCE, "This address sends on to another one, which is not followed.")
+        raise Problem(
+            FORBIDDEN_SOURCE, "This address redirects to another one, and redirects are not followed."
+        )
     if response.status != 200:
-        raise _unreadable(f"it answers with status {response.status}")
+        raise _unreadable(f"its host responded with status {response.status}")
     total = response.length or 0
     if total > max_mib * MIB:
         raise _too_large(max_mib)
@@ -141,16 +145,16 @@ def _chunks(response: HTTPResponse, total: int, max_mib: float) -> Iterator[byte
         if received > max_mib * MIB:
             raise _too_large(max_mib)
         if time.monotonic() > deadline:
-            raise _unreadable("it took too long")
+            raise _unreadable("the download took too long")
         yield chunk
     if received < total:
-        raise _unreadable("it ended too early")
+        raise _unreadable("the download ended too early")
 
 
 def _read(response: HTTPResponse) -> bytes:
     try:
         return response.read1(_CHUNK)
-    except (OSError, HTTPException) as error:  # Here, where it cannot be taken for a fault of the disk.
+    except (OSError, HTTPException) as error:  # Caught here, apart from errors of the disk.
         raise _connection_failed() from error
 
 
@@ -164,11 +168,11 @@ def _write(path: Path, chunks: Iterator[bytes], progress: Progress) -> None:
 
 
 def _too_large(max_mib: float) -> Problem:
-    return Problem(TOO_LARGE, f"The raster at this address has more than {max_mib:g} MiB.")
+    return Problem(TOO_LARGE, f"The raster at this address is larger than {max_mib:g} MiB.")
 
 
 def _connection_failed() -> Problem:
-    return _unreadable("the connection failed, or is not safe")
+    return _unreadable("the connection failed or is not secure")
 
 
 def _unreadable(why: str) -> Problem:

@@ -1,4 +1,4 @@
-"""Locks on open files, which the system lets go of when their process ends."""
+"""Locks on open files, which the system releases when their process ends."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ if sys.platform == "win32":
     import msvcrt
 
     def try_lock(descriptor: int) -> bool:
-        """Take the lock of an open file without waiting; say whether it was taken."""
+        """Try to lock an open file without waiting; return whether it succeeded."""
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         except OSError:
@@ -19,7 +19,7 @@ else:
     import fcntl
 
     def try_lock(descriptor: int) -> bool:
-        """Take the lock of an open file without waiting; say whether it was taken."""
+        """Try to lock an open file without waiting; return whether it succeeded."""
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

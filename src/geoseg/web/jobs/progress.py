@@ -1,4 +1,4 @@
-"""Watch a job that runs: write down how far it is, and stop it when it is to stop."""
+"""Progress of a running job: record it, and stop the job on request."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ LOG = logging.getLogger("geoseg.worker")
 WRITE_EVERY_S = 1.0
 
 
-class Cancelled(Exception):  # noqa: N818 -- no fault
-    """The client wants the job no more."""
+class Cancelled(Exception):  # noqa: N818 -- not an error
+    """The client has cancelled the job."""
 
 
-class ReturnedToQueue(Exception):  # noqa: N818 -- no fault
-    """The worker is to stop; another one goes on."""
+class ReturnedToQueue(Exception):  # noqa: N818 -- not an error
+    """The worker has to stop; another worker resumes the job."""
 
 
 class JobProgress:
-    """The progress of a job that runs.
+    """Progress of a running job.
 
     Args:
-        job: The job.
-        store: Where it is kept; its lock is held by the caller.
-        is_stopping: Says whether the worker is to stop.
+        job: The job; the caller holds its lock.
+        store: The jobs.
+        is_stopping: Returns whether the worker has to stop.
     """
 
     def __init__(self, job: Job, store: JobStore, is_stopping: Callable[[], bool]) -> None:
@@ -39,11 +39,11 @@ class JobProgress:
         self._began = self._written = time.monotonic()
 
     def check(self) -> None:
-        """Stop the job if it is to stop.
+        """Check whether the job has to stop.
 
         Raises:
-            Cancelled: The client wants it no more.
-            GivenBack: The worker is to stop.
+            Cancelled: The client has cancelled the job.
+            ReturnedToQueue: The worker has to stop.
         """
         if self._store.is_cancelled(self.job.id):
             raise Cancelled
@@ -51,7 +51,7 @@ class JobProgress:
             raise ReturnedToQueue
 
     def start(self, what: str, total: int) -> None:
-        """Begin a stage: "Fetching", "Predicting" or "Writing" is kept of its name, for it names a file too."""
+        """Begin a stage; keep only the first word of its name, because the rest may be a file name."""
         self.check()
         self._stage = Stage(what=what.split()[0], total=total)
         self._began = time.monotonic()
@@ -59,7 +59,7 @@ class JobProgress:
         self._write()
 
     def advance(self, steps: int = 1, note: str = "") -> None:  # noqa: ARG002 -- a port's
-        """Note that steps are done, and write that down once a second."""
+        """Add finished steps, and save the progress at most once per second."""
         self.check()
         now, done = time.monotonic(), self._stage.done + steps
         left = self._stage.total - done
@@ -69,15 +69,15 @@ class JobProgress:
             self._write()
 
     def say(self, text: str) -> None:
-        """Log it."""
+        """Log the text."""
         LOG.info("job says", extra={"job": self.job.id, "text": text})
 
     def warn(self, text: str) -> None:
-        """Log it."""
+        """Log the text."""
         LOG.warning("job warns", extra={"job": self.job.id, "text": text})
 
     def _note_model(self) -> None:
-        """Keep the hash of the model that the strips are made with: its file may be another one by now."""
+        """Record the hash of the model that made the strips; its file may have changed since."""
         begun = unfinished_identity(self._store.map_path(self.job.id))
         if begun is not None:
             self.job = self.job.model_copy(update={"model_sha256": begun.get("model_sha256")})
@@ -88,5 +88,5 @@ class JobProgress:
         try:
             self._store.save(self.job)
         except OutputError as error:
-            # How far a job is may be lost; the job goes on.
+            # The job does not depend on its recorded progress.
             LOG.warning("progress not written", extra={"job": self.job.id, "fault": str(error)})

@@ -1,4 +1,4 @@
-"""Where jobs wait: a queue of identifiers, on SQLite or Redis."""
+"""Queue of job identifiers, on SQLite or Redis."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ T = TypeVar("T")
 
 
 class JobQueue:
-    """A queue whose entries are identifiers of jobs and nothing else.
+    """A queue of job identifiers.
 
-    It may lose entries or give them twice: what is stored of a job decides. Without its server nothing is raised; it
-    is logged once, and the next call tries again.
+    The queue may lose or repeat entries: the job store decides whether a job runs. If its server cannot be reached, the
+    queue logs that once and raises nothing; the next call tries again.
 
     Args:
-        storage: A storage of huey's, which keeps the entries. Its tasks are not used: they would be pickled, and who
-            can write to the queue could run code here.
-        errors: What the storage raises when it cannot be reached.
-        close: Lets go of the storage's connections.
+        storage: Storage of the huey package. The tasks of huey are not used: they are pickled, so that anyone with write
+            access to the queue could run code here.
+        errors: Exceptions of the storage when it cannot be reached.
+        close: Closes the connections of the storage.
     """
 
     def __init__(
@@ -41,16 +41,16 @@ class JobQueue:
         self._is_down = False
 
     def enqueue(self, job_id: str) -> bool:
-        """Add a job; say whether that was possible."""
+        """Add a job; return whether the queue could be reached."""
         return self._call_storage(lambda: self._storage.enqueue(job_id.encode()) or True) is not None
 
     def dequeue(self) -> str | None:
-        """Take the first job; None when there is none, or the queue cannot be reached. Does not wait."""
+        """Remove and return the first job, without waiting; None if the queue is empty or cannot be reached."""
         entry = self._call_storage(self._storage.dequeue)
         return _to_id(entry) if entry is not None else None
 
     def waiting(self) -> frozenset[str] | None:
-        """Return the jobs that wait, or None when the queue cannot be reached."""
+        """Return the queued jobs, or None if the queue cannot be reached."""
         entries = self._call_storage(self._storage.enqueued_items)
         return frozenset(filter(None, map(_to_id, entries))) if entries is not None else None
 
@@ -69,17 +69,17 @@ class JobQueue:
 
 
 def open_queue(settings: ServeSettings) -> JobQueue:
-    """Return the queue that the settings name. Redis need not be there yet.
+    """Return the queue of the settings; Redis may start later.
 
     Raises:
-        SettingsError: What it needs is not installed, or the address or the file cannot be used.
+        SettingsError: A package is not installed, or the address or the file cannot be used.
     """
     try:
         import huey.storage  # noqa: F401
         import redis  # noqa: F401
     except ImportError as error:
         raise SettingsError(
-            "the queue of jobs needs packages that are not installed",
+            "the job queue needs packages that are not installed",
             expected="huey and redis",
             hint="pip install 'geoseg-pointai[serve]'",
         ) from error
@@ -91,11 +91,11 @@ def _on_sqlite(data: Path) -> JobQueue:
 
     path = data.resolve() / "queue.sqlite"
     try:
-        # SQLite's other files take the mode of the first.
+        # SQLite creates its other files with the mode of this file.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         storage = SqliteStorage(QUEUE_NAME, filename=str(path), strict_fifo=True)
     except (OSError, sqlite3.Error) as error:
-        raise SettingsError("the queue of jobs cannot be opened", where=path, got=error) from error
+        raise SettingsError("the job queue cannot be opened", where=path, got=error) from error
     return JobQueue(storage, (sqlite3.Error,), storage.close)
 
 
@@ -110,12 +110,12 @@ def _on_redis(address: str) -> JobQueue:
             address,
             socket_timeout=REDIS_TIMEOUT_S,
             socket_connect_timeout=REDIS_TIMEOUT_S,
-            # Once: a connection may be from before the server was started anew.
+            # Retry once: the server may have restarted since the connection was opened.
             retry=Retry(NoBackoff(), 1),
         )
     except ValueError as error:
-        # Not quoted: it may hold a password.
-        raise SettingsError("this is not an address of Redis", where="--queue") from error
+        # The message must not quote the address: it may contain a password.
+        raise SettingsError("this is not a Redis address", where="--queue") from error
     storage = RedisStorage(QUEUE_NAME, blocking=False, connection_pool=pool)
     return JobQueue(storage, (RedisError, OSError), pool.disconnect)
 

@@ -1,4 +1,4 @@
-"""What is known of a job, as its ``job.json`` holds it."""
+"""Records of a job, as stored in its ``job.json``."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ State = Literal["queued", "running", "done", "failed", "cancelled"]
 STATES: tuple[State, ...] = get_args(State)
 Product = Literal["confidence", "probabilities", "polygons", "areas", "style", "stac"]
 UPLOAD = "upload"
-"""The source of a job whose raster came with the request."""
+"""Source of a job whose raster was uploaded with the request."""
 
 _ID = re.compile(r"[A-Za-z0-9_-]{16,64}")
 _Size = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class _Record(BaseModel):
-    # Names that are not known are left out: a newer version of this package may share the data folder.
+    # Ignore unknown names: a newer version of this package may share the data folder.
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class JobOptions(_Record):
-    """What a client wants of a job beside the class map.
+    """Options of a job; :class:`geoseg.settings.PredictSettings` describes those of the same name.
 
     Attributes:
-        products: Further results.
-        min_area: Minimum mapping unit in square metres; 0 merges nothing, None takes the default of polygons.
-        simplify: Metres by which outlines of polygons may be simplified.
-        resample: Whether to compute at the model's ground resolution.
-        tta: Whether to take the mean over the windows turned and flipped in every way.
-        nodata: A pixel value that stands for no data, in addition to the declared one.
-        strict_nodata: Whether nodata in one of the bands makes a pixel invalid; None: as at training.
-        any_values: Whether values on another scale than the training's are mapped too.
+        products: Results in addition to the class map.
+        min_area: Minimum mapping unit in square metres; 0 merges nothing, None uses the default of polygons.
+        simplify: Tolerance in metres for simplifying outlines of polygons.
+        resample: Whether to resample to the ground resolution of the model.
+        tta: Whether to use test-time augmentation.
+        nodata: Pixel value that means no data, in addition to the declared value.
+        strict_nodata: Whether nodata in one band makes a pixel invalid; None: as in training.
+        any_values: Whether to accept pixel values with another range than in training.
     """
 
     products: tuple[Product, ...] = ()
@@ -49,13 +49,13 @@ class JobOptions(_Record):
 
 
 class Stage(_Record):
-    """How far a job has come in what it is at.
+    """Progress of the current stage of a job.
 
     Attributes:
         what: "Fetching", "Predicting" or "Writing".
-        done: Steps that are done: windows, strips or bytes.
-        total: Steps in all; 0 where that is not known.
-        seconds_left: How long this stage is going to last, where that can be told.
+        done: Finished steps: windows, strips or bytes.
+        total: Steps of the stage; 0 if unknown.
+        seconds_left: Remaining time of the stage; None if unknown.
     """
 
     what: str
@@ -65,11 +65,11 @@ class Stage(_Record):
 
 
 class JobFailure(_Record):
-    """Why a job failed.
+    """Failure of a job.
 
     Attributes:
-        slug: The kind of problem, as :mod:`geoseg.web.http.problems` names it.
-        detail: What the client should know; never a path of the server or an exception's text.
+        slug: Slug of a problem type in :mod:`geoseg.web.http.problems`.
+        detail: Cause and remedy for the client; never a path of the server or the text of an exception.
     """
 
     slug: str
@@ -77,13 +77,13 @@ class JobFailure(_Record):
 
 
 class JobRequest(_Record):
-    """What a client asked for.
+    """Request that created a job.
 
     Attributes:
-        owner: Identifier of the API key that it belongs to; None without keys.
+        owner: Identifier of its API key; None without keys.
         model: Name of the model.
-        wish: What is to be made.
-        source: "upload", or the address or path of the raster.
+        wish: Options of the job.
+        source: "upload", or the URL or path of the raster.
     """
 
     owner: str | None = None
@@ -96,19 +96,19 @@ class Job(_Record):
     """A job.
 
     Attributes:
-        id: Its name; cannot be guessed.
-        order: What was asked for.
-        state: Where it stands.
-        created: When it was made.
-        started: When a worker first began it.
-        finished: When it was over.
-        tries: How often workers began it and did not give it back.
-        model_sha256: The model file that the map is made with, once that is known.
-        progress: How far it has come, while it runs.
-        problem: Why it failed.
-        areas: What each class covers, when it is done.
-        warnings: What may spoil the map, as sentences.
-        size: Bytes of its results, when it is done.
+        id: Random identifier.
+        order: The request that created the job.
+        state: Current state.
+        created: Time of creation.
+        started: Time of the first attempt.
+        finished: Time of the end.
+        tries: Number of attempts, without those returned to the queue.
+        model_sha256: Hash of the model file that makes the map; None before the first window.
+        progress: Progress of a running job.
+        problem: Failure of a failed job.
+        areas: Area of each class, of a finished job.
+        warnings: Warnings about the map, as sentences.
+        size: Size of the results in bytes, of a finished job.
     """
 
     id: str
@@ -127,21 +127,21 @@ class Job(_Record):
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more will happen to it."""
+        """Whether the job is done, failed or cancelled."""
         return self.state in ("done", "failed", "cancelled")
 
 
 def new_id() -> str:
-    """Return an identifier that nobody can guess."""
+    """Return a random identifier with 128 bits."""
     return token_urlsafe(16)
 
 
 def is_id(text: str) -> bool:
-    """Say whether a text may be an identifier, and therefore the name of a folder."""
+    """Return whether a text has the form of an identifier, and is therefore a safe folder name."""
     return _ID.fullmatch(text) is not None
 
 
 def utc_now() -> datetime:
-    """Return the time, to the millisecond."""
+    """Return the current time in UTC, in whole milliseconds."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)

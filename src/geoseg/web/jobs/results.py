@@ -1,4 +1,4 @@
-"""The files that jobs make, as clients are told of them."""
+"""Result files of jobs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MEDIA_TYPES = {
 
 @dataclass(frozen=True)
 class Result:
-    """A file that a job made."""
+    """A result file of a job; its size is in bytes."""
 
     name: str
     size: int
@@ -27,7 +27,7 @@ class Result:
 
 
 def list_results(folder: Path) -> list[Result]:
-    """Return the finished files in a folder by name; hidden ones are still being written."""
+    """Return the finished files of a folder, sorted by name; hidden files are unfinished."""
     if not folder.is_dir():
         return []
     files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
@@ -38,7 +38,7 @@ def list_results(folder: Path) -> list[Result]:
 def _size(path: Path) -> int | None:
     try:
         return path.stat().st_size
-    except FileNotFoundError:  # It has just been removed.
+    except FileNotFoundError:  # Removed meanwhile.
         return None
 
 

@@ -1,4 +1,4 @@
-"""Run one job from beginning to end."""
+"""Run one job."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ LOG = logging.getLogger("geoseg.worker")
 
 @dataclass(frozen=True)
 class WorkerContext:
-    """What a worker works with.
+    """Settings and job store of a worker.
 
     Attributes:
         settings: How models are served.
         store: The jobs.
-        is_stopping: Says whether the worker is to stop.
+        is_stopping: Returns whether the worker has to stop.
     """
 
     settings: ServeSettings
@@ -42,12 +42,12 @@ class WorkerContext:
 
 
 def run_job(context: WorkerContext, job_id: str) -> None:
-    """Run a job that was delivered; nothing happens if it is over, gone, or another process works on it.
+    """Run a job from the queue, unless it is finished, deleted or running in another process.
 
-    A job whose worker was killed goes on from its finished strips. What fails is written into the job.
+    A job whose worker was killed resumes after its finished strips. A failure is recorded in the job.
 
     Raises:
-        OutputError: The job's state cannot be written; it stays as it is, to be delivered again.
+        OutputError: The state of the job cannot be written; it stays unchanged and returns to the queue.
     """
     store = context.store
     with store.lock(job_id) as is_acquired:
@@ -84,7 +84,7 @@ def _run_attempt(context: WorkerContext, job: Job) -> None:
         LOG.warning("job failed", extra={"job": job.id, "fault": str(error)})
         _fail(store, progress.job, to_failure(error))
     except Exception:
-        # A worker outlives whatever a raster does to a library; the log has the whole story, the client has the id.
+        # The worker survives any error of a library; the log has the traceback.
         LOG.exception("job broke", extra={"job": job.id})
         _fail(store, progress.job, unexpected_failure())
     else:
@@ -92,14 +92,14 @@ def _run_attempt(context: WorkerContext, job: Job) -> None:
 
 
 def _predict(context: WorkerContext, progress: JobProgress) -> list[dict[str, Any]]:
-    """Make the results, and return what each class covers."""
+    """Write the results, and return the area of each class."""
     from geoseg.workflows.mapping.predict import predict
 
     order, settings = progress.job.order, context.settings
     progress.check()
     model = find_models(settings).get(order.model)
     if model is None:
-        raise Problem(NO_MODEL, f"There is no model {order.model!r} any more.")
+        raise Problem(NO_MODEL, f"The model {order.model!r} no longer exists.")
     raster = _locate_raster(context, progress)
     header = check_image(raster, max_pixels=settings.max_job_pixels, max_bands=settings.max_bands)
     charge(settings.data, progress.job, header.pixels)
@@ -132,7 +132,7 @@ def _predict(context: WorkerContext, progress: JobProgress) -> list[dict[str, An
 
 
 def _locate_raster(context: WorkerContext, progress: JobProgress) -> Path:
-    """Return the raster of a job, fetched if need be; whether it may be read is decided anew."""
+    """Return the raster of a job, downloaded if necessary; check again that its source is allowed."""
     store, settings, job = context.store, context.settings, progress.job
     source, uploaded = job.order.source, store.input_path(job.id)
     if source != UPLOAD and not is_url(source):
@@ -140,7 +140,7 @@ def _locate_raster(context: WorkerContext, progress: JobProgress) -> Path:
     if uploaded is not None:
         return uploaded
     if source == UPLOAD:
-        raise Problem(GONE, "The raster of this job is no longer there.")
+        raise Problem(GONE, "The raster of this job no longer exists.")
     address = allowed_url(source, settings.allow_urls)
     check_free_space(store, settings)
     return fetch(address, store.folder_of(job.id), max_mib=settings.max_job_upload_mib, progress=progress)

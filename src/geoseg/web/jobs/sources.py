@@ -1,4 +1,4 @@
-"""Which rasters jobs may read by reference: addresses and folders from the operator's lists."""
+"""Allowed sources of rasters: URLs and folders on the lists of the operator."""
 
 from __future__ import annotations
 
@@ -13,23 +13,22 @@ from geoseg.settings.serving import ServeSettings
 from geoseg.web.http.problems import FORBIDDEN_SOURCE, NOT_FOUND, Problem
 
 _PORTS = {"http": 80, "https": 443}
-# What a URL is written with (RFC 3986); spaces, backslashes and control characters are read differently by
-# different programs.
+# Characters of a URL (RFC 3986). Programs disagree about spaces, backslashes and control characters.
 _URL_CHARACTERS = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 @dataclass(frozen=True)
 class SourceUrl:
-    """An address of a raster, taken apart.
+    """The parts of a raster URL.
 
     Attributes:
         scheme: "http" or "https".
-        host: In lower case.
-        port: Its port.
-        path: From "/" on.
-        query: After "?"; empty for none.
-        is_explicit_host: Whether the operator wrote this very IP address, or localhost, so that a private one is meant.
+        host: Host in lower case.
+        port: Port.
+        path: Path, beginning with "/".
+        query: Part after "?"; empty for none.
+        is_explicit_host: Whether the allowed prefix has an IP address or localhost as host; it may then be private.
     """
 
     scheme: str
@@ -41,20 +40,20 @@ class SourceUrl:
 
     @property
     def target(self) -> str:
-        """What is asked of the server."""
+        """Path and query, as in the request line."""
         return f"{self.path}?{self.query}" if self.query else self.path
 
 
 def is_url(text: str) -> bool:
-    """Say whether a source is an address, and not a path."""
+    """Return whether a source is a URL, not a path."""
     return _SCHEME.match(text) is not None
 
 
 def check_source(text: str, settings: ServeSettings) -> None:
-    """Make sure that a raster may be read from an address or a path.
+    """Check that a URL or path of a raster is allowed.
 
     Raises:
-        Problem: It may not, or there is no such file in a folder that may be read.
+        Problem: The source is not allowed, or the file does not exist in an allowed folder.
     """
     if is_url(text):
         allowed_url(text, settings.allow_urls)
@@ -63,10 +62,10 @@ def check_source(text: str, settings: ServeSettings) -> None:
 
 
 def allowed_url(text: str, prefixes: Sequence[str]) -> SourceUrl:
-    """Take an address apart that begins with one of the prefixes, part by part: scheme, host, port, folders.
+    """Parse a URL that begins with an allowed prefix: same scheme, host, port and leading folders.
 
     Raises:
-        Problem: It begins with none of them, or is written so that programs may read it differently.
+        Problem: The URL matches no prefix, or programs may interpret it differently.
     """
     address = _parse(text)
     if address is not None:
@@ -75,26 +74,26 @@ def allowed_url(text: str, prefixes: Sequence[str]) -> SourceUrl:
                 return replace(address, is_explicit_host=_is_ip_or_localhost(prefix.host))
     raise Problem(
         FORBIDDEN_SOURCE,
-        "Rasters may not be read from this address; the operator of the service has to allow it.",
+        "The service may not read rasters from this address. The operator has to allow it (allow_urls).",
     )
 
 
 def allowed_path(text: str, folders: Sequence[Path]) -> Path:
-    """Return the file that a path leads to, in the end, if it lies in one of the folders.
+    """Resolve the links of a path, and return the file if it is inside an allowed folder.
 
     Raises:
-        Problem: It does not, or it is no file.
+        Problem: The file is outside all folders, or does not exist.
     """
     refusal = Problem(
         FORBIDDEN_SOURCE,
-        "Rasters may not be read from this path; the operator of the service has to allow its folder.",
+        "The service may not read rasters from this path. The operator has to allow its folder (allow_folders).",
     )
     try:
         path = Path(text)
         found = path.resolve()
         is_inside = any(found.is_relative_to(folder.resolve()) for folder in folders)
         is_file = is_inside and found.is_file()
-    except (OSError, RuntimeError, ValueError) as error:  # Links in a circle, names too long, NUL.
+    except (OSError, RuntimeError, ValueError) as error:  # Circular links, long names, NUL.
         raise refusal from error
     if not (path.is_absolute() and is_inside):
         raise refusal
@@ -104,7 +103,7 @@ def allowed_path(text: str, folders: Sequence[Path]) -> Path:
 
 
 def _parse(text: str) -> SourceUrl | None:
-    """Take an address apart; None if it is not one that every program reads alike."""
+    """Parse a URL; return None if programs may interpret it differently."""
     if not _URL_CHARACTERS.fullmatch(text):
         return None
     try:
@@ -120,7 +119,7 @@ def _parse(text: str) -> SourceUrl | None:
 
 
 def _is_ambiguous(path: str) -> bool:
-    """Say whether a path may lead elsewhere than it says: through "..", or through what is hidden by escapes."""
+    """Return whether a path contains "..", or escapes that hide special characters."""
     plain = unquote(path)
     segments = plain.split("/")
     hides = "%" in plain or "\\" in plain or plain.count("/") != path.count("/") or not plain.isprintable()

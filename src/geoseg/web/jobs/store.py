@@ -1,4 +1,4 @@
-"""Jobs on disk: a private folder for each, a lock that lives as long as the process that works on it."""
+"""Job store: a private folder for each job, and a lock held by the process that works on it."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from geoseg.workflows.service_files import whole_file
 INPUT_SUFFIXES = (".tif", ".png", ".jpg")
 _LOCK_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 MAP_NAME = "map.tif"
-"""The class map among the results; what else is made of it is named after it."""
+"""File name of the class map; the names of other results derive from it."""
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A job that is being made; its folder is locked, and goes unless the job is kept."""
+    """A job before submission; its folder is locked, and removed unless the job is submitted."""
 
     id: str
     store: JobStore
 
     def create_input(self, suffix: str) -> Path:
-        """Return where the raster is to be written; an empty private file is there.
+        """Create an empty private file for the raster, and return its path.
 
         Args:
             suffix: One of INPUT_SUFFIXES.
 
         Raises:
-            ValueError: Another suffix.
+            ValueError: The suffix is another one.
         """
         if suffix not in INPUT_SUFFIXES:
             raise ValueError(f"{suffix!r} is none of {INPUT_SUFFIXES}")
@@ -47,10 +47,10 @@ class Draft:
         return path
 
     def submit(self, order: JobRequest) -> Job:
-        """Make it a job, queued.
+        """Save the draft as a queued job.
 
         Raises:
-            OutputError: It cannot be written.
+            OutputError: The job cannot be written.
         """
         job = Job(id=self.id, order=order, created=utc_now())
         self.store.save(job)
@@ -58,16 +58,16 @@ class Draft:
 
 
 class JobStore:
-    """The jobs of a data folder, which several processes may share.
+    """Jobs of a data folder, which several processes may share.
 
-    ``job.json`` is written by who holds the job's lock and by nobody else. The kernel lets go of a lock when its
-    process ends, however it ends, so that no clock has to tell who is alive.
+    Only the process that holds the lock of a job writes its ``job.json``. The kernel releases the lock when the process
+    ends, even if it is killed.
 
     Args:
-        data: The data folder; made where it is missing.
+        data: The data folder; created if missing.
 
     Raises:
-        SettingsError: It cannot be made.
+        SettingsError: The folder cannot be created.
     """
 
     def __init__(self, data: Path) -> None:
@@ -77,31 +77,31 @@ class JobStore:
             data.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._folder.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
-            raise SettingsError("this folder cannot be made", where=data, got=error.strerror) from error
+            raise SettingsError("cannot create this folder", where=data, got=error.strerror) from error
 
     def folder_of(self, job_id: str) -> Path:
-        """Return a job's folder, which may not be there.
+        """Return the folder of a job, which may not exist.
 
         Raises:
-            ValueError: This is no identifier.
+            ValueError: The identifier has an invalid form.
         """
         if not is_id(job_id):
-            raise ValueError("this is no identifier of a job")
+            raise ValueError("this is not a job identifier")
         return self._folder / job_id
 
     def ids(self) -> list[str]:
-        """Return the identifiers of all folders, of drafts and of what is left of them too."""
+        """Return the identifiers of all folders, including drafts and leftovers."""
         return [entry.name for entry in os.scandir(self._folder) if is_id(entry.name)]
 
     @contextmanager
     def draft(self) -> Iterator[Draft]:
-        """Yield a job to fill and to keep; what is not kept is removed when the block ends."""
+        """Yield a draft; remove it when the block ends unless it was submitted."""
         while True:
             job_id = new_id()
             folder = self.folder_of(job_id)
             folder.mkdir(mode=0o700)
             with self.lock(job_id) as is_acquired:
-                if not is_acquired:  # Who clears leftovers was quicker, and has removed it.
+                if not is_acquired:  # The cleanup has already removed the folder.
                     continue
                 try:
                     yield Draft(job_id, self)
@@ -112,7 +112,7 @@ class JobStore:
 
     @contextmanager
     def lock(self, job_id: str) -> Iterator[bool]:
-        """Try to take a job's lock until the block ends, without waiting; yield whether it was taken."""
+        """Try to lock a job until the block ends, without waiting; yield whether it succeeded."""
         path = self.folder_of(job_id) / "lock"
         try:
             descriptor = os.open(path, _LOCK_FLAGS, 0o600)
@@ -125,12 +125,12 @@ class JobStore:
             os.close(descriptor)
 
     def is_running(self, job_id: str) -> bool:
-        """Say whether a process works on a job or makes it right now."""
+        """Return whether a process runs or creates the job."""
         with self.lock(job_id) as is_acquired:
             return not is_acquired
 
     def get(self, job_id: str) -> Job | None:
-        """Return a job, or None where there is none; the identifier may be any text."""
+        """Return a job, or None; the identifier may be any text."""
         if not is_id(job_id):
             return None
         try:
@@ -139,34 +139,34 @@ class JobStore:
             return None
 
     def jobs(self, *, owner: str | None = None) -> list[Job]:
-        """Return the jobs of an owner, or of everybody, the newest first."""
+        """Return the jobs of an owner, or all jobs, the newest first."""
         found = [job for job in map(self.get, self.ids()) if job is not None]
         mine = [job for job in found if owner is None or job.order.owner == owner]
         return sorted(mine, key=lambda job: (job.created, job.id), reverse=True)
 
     def counts(self) -> dict[State, int]:
-        """Return how many jobs are in each state."""
+        """Return the number of jobs in each state."""
         states = [job.state for job in self.jobs()]
         return {state: states.count(state) for state in STATES}
 
     def save(self, job: Job) -> None:
-        """Write a job, whole or not at all; only for who holds its lock.
+        """Write a job atomically; the caller must hold its lock.
 
         Raises:
-            OutputError: It cannot be written.
+            OutputError: The job cannot be written.
         """
         with whole_file(self.folder_of(job.id) / "job.json", overwrite=True) as partial:
             partial.touch(mode=0o600)
             partial.write_text(job.model_dump_json(indent=1), encoding="utf-8")
 
     def finish(self, job: Job) -> Job:
-        """Write a job that is over, and remove what is no longer needed; only for who holds its lock.
+        """Write a finished job, and remove its working files; the caller must hold its lock.
 
-        A job without a map gives its pixels back first. If the process is killed in between, the job is not over, and
-        is charged again when it goes on.
+        The pixels of a job without a map are refunded first. If the process is killed in between, the job stays
+        unfinished, and is charged again when it resumes.
 
         Raises:
-            OutputError: It cannot be written, or the key store cannot be used.
+            OutputError: The job cannot be written, or the key store cannot be used.
         """
         folder = self.folder_of(job.id)
         if job.state != "done":
@@ -180,15 +180,15 @@ class JobStore:
         return over
 
     def remove_working_files(self, job_id: str) -> None:
-        """Remove what a job that is over no longer needs: its raster, what a killed process was writing, marks."""
+        """Remove the working files of a finished job: raster, partial files and cancel marker."""
         folder = self.folder_of(job_id)
         for path in (*folder.glob("input*"), *folder.glob(".*"), folder / "cancel"):
             path.unlink(missing_ok=True)
 
     def cancel(self, job_id: str) -> Job | None:
-        """Cancel a job that waits, let the worker of one that runs stop; return the job, None where there is none.
+        """Cancel a queued job, or ask the worker of a running job to stop; return the job, or None.
 
-        A job that runs is still "running" in the answer, until its worker comes to the next window.
+        A running job keeps the state "running" until its worker reaches the next window.
         """
         job = self.get(job_id)
         if job is None or job.is_over:
@@ -202,14 +202,14 @@ class JobStore:
         return job
 
     def is_cancelled(self, job_id: str) -> bool:
-        """Say whether somebody wants a job to be cancelled."""
+        """Return whether the cancellation of a job was requested."""
         return (self.folder_of(job_id) / "cancel").exists()
 
     def delete(self, job_id: str) -> bool:
-        """Remove a job that is over, or what is left of a draft; say whether it was removed.
+        """Remove a finished job or a leftover draft; return whether it was removed.
 
         Raises:
-            OutputError: The key store cannot take back the pixels of a draft.
+            OutputError: The pixels of a draft cannot be refunded.
         """
         if not is_id(job_id):
             return False
@@ -222,35 +222,35 @@ class JobStore:
                 refund(self._data, job_id)
             shutil.rmtree(folder, ignore_errors=True)
             if job is not None and job.order.owner is not None:
-                with suppress(OutputError):  # A record that stays does no harm.
+                with suppress(OutputError):  # A leftover record does no harm.
                     delete_charge(self._data, job_id)
         return True
 
     def input_path(self, job_id: str) -> Path | None:
-        """Return the raster that lies in a job's folder, or None."""
+        """Return the raster in the folder of a job, or None."""
         candidates = (self.folder_of(job_id) / f"input{suffix}" for suffix in INPUT_SUFFIXES)
         return next((path for path in candidates if path.is_file()), None)
 
     def map_path(self, job_id: str) -> Path:
-        """Return where a job's class map goes."""
+        """Return the path of the class map of a job."""
         return self.folder_of(job_id) / "results" / MAP_NAME
 
     def results(self, job_id: str) -> list[Result]:
-        """Return the files that a job made; none before it is done."""
+        """Return the result files of a job; none before it is done."""
         job = self.get(job_id)
         is_done = job is not None and job.state == "done"
         return list_results(self.map_path(job_id).parent) if is_done else []
 
     def result_path(self, job_id: str, name: str) -> Path | None:
-        """Return the path of one result, or None where there is none of this name, which may be any text."""
+        """Return the path of a result, or None; the name may be any text."""
         names = {result.name for result in self.results(job_id)}
         return self.map_path(job_id).with_name(name) if name in names else None
 
     def free_bytes(self) -> int:
-        """Return how much room the disk has."""
+        """Return the free disk space in bytes."""
         return shutil.disk_usage(self._folder).free
 
 
 def _acquire(descriptor: int) -> bool:
-    """Take the lock of an open file; not taken either if the file is no longer in its folder."""
+    """Try to lock an open file; fail also if the file has been deleted."""
     return try_lock(descriptor) and os.fstat(descriptor).st_nlink > 0

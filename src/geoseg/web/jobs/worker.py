@@ -1,4 +1,4 @@
-"""The worker: takes jobs from the queue and runs them, one at a time."""
+"""Worker: run jobs from the queue, one at a time."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ CLEANUP_EVERY_S = 60.0
 
 
 def work(settings: ServeSettings, stop: threading.Event) -> None:
-    """Run jobs until told to stop; the job under way is given back at its next window, its strips are kept.
+    """Run jobs until the stop event; then return the current job to the queue at its next window.
+
+    The finished strips of the returned job are kept.
 
     Args:
         settings: How models are served.
-        stop: Set to stop. A signal handler may do so: the thread that runs this never waits for the event, whose lock
-            the handler could then never get.
+        stop: Event that ends the worker. A signal handler may set it: this thread never waits for the event, so the
+            handler cannot deadlock on its lock.
 
     Raises:
         SettingsError: The data folder, the queue or a model cannot be used.
@@ -63,7 +65,7 @@ def _run(context: WorkerContext, job_id: str) -> None:
 
 
 def _run_maintenance(context: WorkerContext, queue: JobQueue, stop: threading.Event) -> None:
-    """Put lost jobs into the queue and remove what is old, now and then, also while a job runs."""
+    """Requeue lost jobs and remove old files at intervals, also while a job runs."""
     cleanup_at, spool = time.monotonic(), Spool(context.settings)
     while True:
         try:

@@ -1,1 +1,1 @@
-"""The models of a service: their files, and a registry in memory."""
+"""Models of the service: model files and the registry in memory."""

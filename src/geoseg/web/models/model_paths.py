@@ -1,4 +1,4 @@
-"""Which model files are served, by name."""
+"""Paths of the served model files, by name."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ SUFFIX = ".geoseg"
 
 
 def find_models(settings: ServeSettings) -> dict[str, Path]:
-    """Return the model files that are there now by name, in the order of the settings; those of folders by name.
+    """Return the paths of existing model files by model name.
+
+    They are in the order of the settings; files of a folder are sorted by name.
 
     Raises:
-        SettingsError: A path is neither a file nor a folder, or two files have one name.
+        SettingsError: A path is neither a model file nor a folder, or two files have the same name.
     """
     found = dict[str, Path]()
     for place in settings.models:
@@ -24,7 +26,7 @@ def find_models(settings: ServeSettings) -> dict[str, Path]:
                 raise SettingsError(
                     f"two models have the name {path.stem}",
                     where=path,
-                    got=f"{other} too",
+                    got=f"also {other}",
                     hint="Rename one of the files.",
                 )
     return found

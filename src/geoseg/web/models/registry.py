@@ -1,4 +1,4 @@
-"""The shelf: the models of a process, kept in memory, and kept up with their files."""
+"""Model registry: models in memory, reloaded when their files change."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _Stamp = tuple[int, int, int]
 
 @dataclass
 class _LoadedEntry:
-    """A model in memory, and who uses it."""
+    """A model in memory, with the number of requests that use it."""
 
     model: LoadedModel
     stamp: _Stamp
@@ -35,7 +35,13 @@ class _LoadedEntry:
 
 @dataclass(frozen=True)
 class RegisteredModel:
-    """What is known of a model: its name, the model if it is in memory, and what is wrong with its file."""
+    """State of a model.
+
+    Attributes:
+        name: Name of the model.
+        model: The model in memory; None before it is loaded.
+        is_file_bad: Whether the current file cannot be loaded.
+    """
 
     name: str
     model: LoadedModel | None
@@ -44,20 +50,21 @@ class RegisteredModel:
 
 @dataclass
 class _FileState:
-    """What was seen of the files: by name, the paths, and the stamps of those that could not be loaded."""
+    """Model files by name: their paths, and the stamps of files that could not be loaded."""
 
     paths: dict[str, Path] = field(default_factory=dict)
     bad: dict[str, _Stamp] = field(default_factory=dict)
 
 
 class ModelRegistry:
-    """Models by name; a file that changes is loaded beside the old model, which then goes when nobody uses it.
+    """Models by name.
 
-    A file that cannot be loaded leaves what is in memory as it is.
+    When a file changes, the new model replaces the old one, which is unloaded after its last request. A file that
+    cannot be loaded leaves the old model in use.
 
     Args:
-        settings: Which models.
-        load: Reads a model into memory.
+        settings: How models are served.
+        load: Loads a model file into memory.
     """
 
     def __init__(self, settings: ServeSettings, load: Callable[[Path], LoadedModel]) -> None:
@@ -70,11 +77,11 @@ class ModelRegistry:
         self._thread = threading.Thread(target=self._watch_files, name="model registry", daemon=True)
 
     def start(self) -> None:
-        """Load all models, and keep up with their files, in a thread of its own."""
+        """Start the thread that loads the models and watches their files."""
         self._thread.start()
 
     def close(self) -> None:
-        """Stop keeping up, and let go of all models."""
+        """Stop the thread and unload all models."""
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -83,19 +90,19 @@ class ModelRegistry:
 
     @property
     def is_ready(self) -> bool:
-        """Whether a model has answered."""
+        """Whether at least one model is loaded."""
         return bool(self._loaded)
 
     def names(self) -> list[str]:
-        """Return the models' names, the default first."""
+        """Return the names of the models, the default first."""
         with self._lock:
             return list(self._files.paths)
 
     def get(self, name: str) -> RegisteredModel:
-        """Return what is known of a model.
+        """Return the state of a model.
 
         Raises:
-            Problem: There is none of that name.
+            Problem: There is no model with this name.
         """
         with self._lock:
             if name not in self._files.paths:
@@ -104,27 +111,35 @@ class ModelRegistry:
             return RegisteredModel(name, entry.model if entry else None, name in self._files.bad)
 
     def check(self, name: str | None) -> None:
-        """Make sure that there is a model of a name, and that it is in memory; None: the default.
+        """Check that a model is loaded.
+
+        Args:
+            name: Name of the model; None: the default.
 
         Raises:
-            Problem: There is none, or it is not in memory yet.
+            Problem: There is no such model, or it is not loaded.
         """
         with self.lease(name):
             pass
 
     @contextmanager
     def lease(self, name: str | None) -> Iterator[tuple[str, LoadedModel]]:
-        """Yield a model's name and the model, which stays in memory until the block ends; None: the default.
+        """Yield the name of a model and the model, which stays in memory until the block ends.
+
+        Args:
+            name: Name of the model; None: the default.
 
         Raises:
-            Problem: There is no such model, or it is not in memory yet.
+            Problem: There is no such model, or it is not loaded.
         """
         with self._lock:
             found_name = self._name(name)
             entry = self._loaded.get(found_name)
             if entry is None:
                 is_bad = found_name in self._files.bad
-                why = "cannot be loaded; the log of the service says why" if is_bad else "is being loaded"
+                why = (
+                    "cannot be loaded; the log of the service has the cause" if is_bad else "is being loaded"
+                )
                 raise Problem(NOT_READY, f"The model {found_name} {why}.", headers={"Retry-After": "5"})
             entry.users += 1
         try:
@@ -137,10 +152,13 @@ class ModelRegistry:
                 entry.model.close()
 
     def usable_name(self, name: str | None) -> str:
-        """Return the name of a model whose file can be read anew; None: the default's.
+        """Return the name of a model whose current file can be loaded.
+
+        Args:
+            name: Name of the model; None: the default.
 
         Raises:
-            Problem: There is none of that name, or its file is bad.
+            Problem: There is no such model, or its file cannot be loaded.
         """
         with self._lock:
             found = self._name(name)
@@ -163,7 +181,7 @@ class ModelRegistry:
             self.refresh()
 
     def refresh(self) -> None:
-        """Load what is new or changed, and let go of what is gone."""
+        """Load new and changed model files, and unload models whose files are gone."""
         try:
             paths = find_models(self._settings)
         except (GeoSegError, OSError) as error:
@@ -191,7 +209,7 @@ class ModelRegistry:
             LOG.error("model not loaded", extra={"model": name, "fault": str(error)})
             with self._lock:
                 self._files.bad[name] = stamp
-            # What is no fault of the file may be over later.
+            # Other errors, such as too little memory, may be temporary.
             self._retry_at = inf if isinstance(error, GeoSegError) else time.monotonic() + RETRY_AFTER_S
             return
         self._retire(name, successor=_LoadedEntry(model, stamp))
@@ -223,6 +241,6 @@ def _stamp(path: Path) -> _Stamp | None:
 def _no_model(name: str, known: list[str]) -> Problem:
     if not known:
         return Problem(
-            NO_MODEL, "The service has no model; its operator has to put one into its folder of models."
+            NO_MODEL, "The service has no model. Its operator has to put a model file into the model folder."
         )
-    return Problem(NO_MODEL, f"There is no model {name!r}; there are: {', '.join(known)}.")
+    return Problem(NO_MODEL, f"There is no model {name!r}. Available models: {', '.join(known)}.")

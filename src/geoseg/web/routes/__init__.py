@@ -1,1 +1,1 @@
-"""The routes of the service, their parameters and answers."""
+"""Routes of the service, their parameters and responses."""

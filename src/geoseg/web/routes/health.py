@@ -1,4 +1,4 @@
-"""Routes for those who operate the service: is it alive, is it ready, what does it count."""
+"""Routes for operators: health checks and metrics."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from geoseg.web.routes.openapi_document import SECURITY, problem_responses
 from geoseg.web.routes.payloads import Health
 from geoseg.web.service import service
 
-_TAG = Tag(name="operation", description="For those who operate the service")
+_TAG = Tag(name="operation", description="Health checks and metrics")
 api = APIBlueprint("health", __name__, abp_tags=[_TAG])
 
 
 @api.get(
-    "/health/live", summary="Whether the process answers", responses={200: Health, **problem_responses()}
+    "/health/live", summary="Check that the process responds", responses={200: Health, **problem_responses()}
 )
 def live() -> dict[str, str]:
-    """Answer, whatever the models do."""
+    """Return ok, even if no model is loaded."""
     return {"status": "ok"}
 
 
 @api.get(
     "/health/ready",
-    summary="Whether a model has answered",
+    summary="Check that a model is loaded",
     responses={200: Health, **problem_responses(problems.NOT_READY)},
 )
 def ready() -> dict[str, str]:
-    """Answer ok when a model is in memory and has answered once."""
+    """Return ok when at least one model is loaded."""
     if not service().registry.is_ready:
         raise Problem(problems.NOT_READY, "No model is loaded yet.", headers={"Retry-After": "5"})
     return {"status": "ok"}
@@ -38,7 +38,7 @@ def ready() -> dict[str, str]:
 
 @api.get(
     "/metrics",
-    summary="Numbers for Prometheus",
+    summary="Prometheus metrics",
     security=SECURITY,
     responses={
         200: {"description": "OK", "content": {"text/plain": {"schema": {"type": "string"}}}},
@@ -46,5 +46,5 @@ def ready() -> dict[str, str]:
     },
 )
 def metrics() -> Response:
-    """Return requests, latencies by route and stage, batches, pixels, pending predictions, jobs and memory."""
+    """Return request counts, latencies by route and stage, batches, pixels, pending predictions, jobs and memory."""
     return Response(service().metrics.render(), content_type=CONTENT_TYPE)

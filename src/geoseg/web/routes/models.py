@@ -1,4 +1,4 @@
-"""Routes that tell of the models."""
+"""Routes of models."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from geoseg.learning.model_record import ModelRecord
 
 VERSION_DIGITS = 12
-_TAG = Tag(name="models", description="The models that the service knows")
+_TAG = Tag(name="models", description="Models of the service")
 api = APIBlueprint("models", __name__, abp_tags=[_TAG], abp_security=SECURITY)
 
 
@@ -37,14 +37,14 @@ def list_models() -> dict[str, Any]:
     responses={200: ModelAnswer, **problem_responses(problems.NO_MODEL)},
 )
 def show_model(path: NamePath) -> dict[str, Any]:
-    """Return a model's legend, bands, ground resolution, training record, accuracy and hash."""
+    """Return the legend, bands, ground resolution, training record, accuracy and hash of a model."""
     registry = service().registry
     found = registry.get(path.name)
     return _describe(found, is_default=path.name == next(iter(registry.names()), None))
 
 
 def version_of(sha256: str) -> str:
-    """Return the version that answers name: the first digits of the model file's hash."""
+    """Return the version of a model: the first digits of the hash of its file."""
     return sha256[:VERSION_DIGITS]
 
 
@@ -73,12 +73,12 @@ def _describe(found: RegisteredModel, *, is_default: bool) -> dict[str, Any]:
     }
 
 
-# Epochs, and what names paths of another machine.
+# Long lists, and paths of the training machine.
 _OMITTED = ("places", "history", "settings", "weights")
 
 
 def _accuracy(record: ModelRecord) -> dict[str, float] | None:
-    """Return the scores at held-out points of the epoch that was kept, where there are any."""
+    """Return the scores of the selected epoch at validation points, or None."""
     history = {epoch["epoch"]: epoch for epoch in record.training.get("history", [])}
     kept = history.get(record.training.get("epoch"), {})
     names = {"check_miou": "miou", "check_accuracy": "overall_accuracy"}

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what all operations have in common, and its address behind a proxy."""
+"""The OpenAPI document: parts shared by all operations, and its URL behind a proxy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from geoseg.web.http import problems
 from geoseg.web.http.problems import ProblemType
 
 SECURITY_SCHEMES: Any = {
-    "bearer": {"type": "http", "scheme": "bearer", "description": "An API key, where the service needs one."},
+    "bearer": {"type": "http", "scheme": "bearer", "description": "An API key, if the service needs one."},
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
 SECURITY: list[dict[str, list[Any]]] = [{}, {"bearer": []}, {"header": []}]
@@ -36,17 +36,17 @@ _HEADERS: dict[str, Any] = {
 }
 
 PAGE = "/docs/swagger"
-"""Where a browser shows every call."""
+"""Path of the documentation page."""
 
 api = APIBlueprint("docs", __name__)
 
 
 Responses = dict[str | int, type[BaseModel] | dict[Any, Any] | None]
-"""What operations answer, by status."""
+"""Responses of operations by status."""
 
 
 def problem_responses(*kinds: ProblemType) -> Responses:
-    """Return the faults of an operation for its ``responses``, with those that every operation has."""
+    """Return the problem responses of an operation, with those common to all operations."""
     by_status: dict[str, list[ProblemType]] = {}
     for kind in (*_COMMON, *kinds):
         by_status.setdefault(str(kind.status), []).append(kind)
@@ -61,13 +61,19 @@ def problem_responses(*kinds: ProblemType) -> Responses:
 
 
 def success_response(description: str, content: dict[str, Any], **headers: str) -> dict[str, Any]:
-    """Return a good answer for ``responses``: media types with their schemas, and headers with what they say."""
+    """Return a success response.
+
+    Args:
+        description: Description of the response.
+        content: Schemas by media type.
+        headers: Descriptions by header.
+    """
     more = {name: {"description": text, "schema": {"type": "string"}} for name, text in headers.items()}
     return {"description": description, "content": content, "headers": {**_HEADERS, **more}}
 
 
 def schema_ref(name: str) -> dict[str, Any]:
-    """Return a reference to a schema of the document."""
+    """Return a reference to a schema of the document by its name."""
     return {"schema": {"$ref": f"#/components/schemas/{name}"}}
 
 
@@ -75,13 +81,13 @@ BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 
 
 def image_request_body(**others: Any) -> dict[str, Any]:
-    """Return the request body of an operation that takes an image, for its ``openapi_extensions``.
+    """Return the ``openapi_extensions`` of an operation that accepts an image.
 
-    It is described here and read by :mod:`geoseg.web.http.uploads`: the extension would read all of a form before
-    anything else is checked.
+    The body is only described here; :mod:`geoseg.web.http.uploads` reads it. Otherwise Flask-OpenAPI would read the
+    whole form before any check.
 
     Args:
-        others: Schemas of other bodies that it takes, by media type.
+        others: Schemas of other request bodies by media type.
     """
     image = {
         "type": "object",
@@ -100,7 +106,7 @@ def image_request_body(**others: Any) -> dict[str, Any]:
     responses={200: {"description": "OK", "content": {"application/json": {"schema": {"type": "object"}}}}},
 )
 def document() -> Response:
-    """Return the OpenAPI document, with the address that this request came by."""
+    """Return the OpenAPI document, with the server URL of this request."""
     found = dict(cast(OpenAPI, current_app).api_doc)
     found["servers"] = [{"url": request.script_root or "/"}]
     return jsonify(found)
@@ -109,11 +115,11 @@ def document() -> Response:
 @api.get("/", doc_ui=False)
 @api.get("/docs", doc_ui=False)
 def redirect_to_docs() -> BaseResponse:
-    """Send a browser that asks for a short address to the page of the documentation."""
+    """Redirect a browser to the documentation page."""
     return redirect(f"{request.script_root}{PAGE}")
 
 
 def install(app: OpenAPI) -> None:
-    """Give an app its document, and the page that shows it the same one."""
+    """Register the document, and make the documentation page use it."""
     app.register_api(api)
     app.view_functions["openapi.doc_url"] = document

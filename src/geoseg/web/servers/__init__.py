@@ -1,1 +1,1 @@
-"""Servers that run the service: gunicorn, waitress, and workers for jobs."""
+"""HTTP servers (gunicorn, waitress) and job worker processes."""

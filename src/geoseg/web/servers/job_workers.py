@@ -1,4 +1,4 @@
-"""The service's own workers for jobs: processes that are kept running while the service does."""
+"""Job worker processes that run as long as the service."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _MAX_PAUSE_S = 60.0
 
 
 class JobWorkers:
-    """Workers of a service, each kept by a thread.
+    """Job worker processes of a service, each supervised by a thread.
 
     Args:
         settings: How models are served.
-        file: The same as JSON, for the workers to read.
+        file: The settings as JSON, which the workers read.
     """
 
     def __init__(self, settings: ServeSettings, file: Path) -> None:
         self._command = [sys.executable, "-m", "geoseg", "worker", "--settings", str(file), "--with-parent"]
-        # The environment would come before the file.
+        # Environment variables would override the file.
         self._environment = {k: v for k, v in os.environ.items() if not k.startswith(PREFIX)}
         self._grace_s, self._stopped = settings.grace_s, threading.Event()
         self._deadline = float("inf")
@@ -41,23 +41,23 @@ class JobWorkers:
         ]
 
     def start(self) -> None:
-        """Start them."""
+        """Start the workers."""
         for supervisor in self._supervisors:
             supervisor.start()
 
     def stop(self) -> None:
-        """Tell them to give back what they are at; returns at once, and may be called twice."""
+        """Ask the workers to return their jobs to the queue, without waiting; a second call does nothing."""
         if not self._stopped.is_set():
             self._deadline = time.monotonic() + self._grace_s
             self._stopped.set()
 
     def join(self) -> None:
-        """Wait until they have ended; those that are not done in the grace time are killed."""
+        """Wait until the workers have ended; kill those that exceed the grace time."""
         for supervisor in self._supervisors:
             supervisor.join()
 
     def _supervise(self) -> None:
-        """Run a worker, and another one when it dies; one that dies early is waited for longer each time."""
+        """Run a worker and restart it when it ends; the pause doubles each time it ends early."""
         pause_s = 1.0
         while not self._stopped.is_set():
             began = time.monotonic()
@@ -68,11 +68,11 @@ class JobWorkers:
             if self._stopped.is_set():
                 return
             pause_s = 1.0 if time.monotonic() - began > _MIN_UPTIME_S else min(2 * pause_s, _MAX_PAUSE_S)
-            LOG.warning("job worker ended, another one begins", extra={"in_seconds": pause_s})
+            LOG.warning("job worker ended, restarting", extra={"in_seconds": pause_s})
             self._stopped.wait(pause_s)
 
     def _run(self) -> None:
-        # A worker ends when its standard input does: with this process, however that ends.
+        # A worker ends when its standard input closes, even if this process is killed.
         worker = subprocess.Popen(self._command, stdin=subprocess.PIPE, env=self._environment)
         while worker.poll() is None:
             if self._stopped.wait(_POLL_S):
@@ -88,11 +88,11 @@ class JobWorkers:
 
 @contextmanager
 def job_workers(settings: ServeSettings, folder: Path) -> Iterator[JobWorkers]:
-    """Keep the service's own workers running until the block ends, in this process.
+    """Run the job workers of the service until the block ends.
 
     Args:
         settings: How models are served.
-        folder: Where a file for them can lie meanwhile.
+        folder: Folder for the settings file of the workers.
     """
     file, owner = folder / "settings.json", os.getpid()
     file.write_text(json.dumps(settings.model_dump(mode="json")), encoding="utf-8")
@@ -101,7 +101,7 @@ def job_workers(settings: ServeSettings, folder: Path) -> Iterator[JobWorkers]:
     try:
         yield workers
     finally:
-        # gunicorn's processes leave this block too.
+        # gunicorn's forked processes leave this block too.
         if os.getpid() == owner:
             workers.stop()
             workers.join()

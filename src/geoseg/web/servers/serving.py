@@ -1,4 +1,4 @@
-"""Run the service: gunicorn with threads, waitress where that does not run, and workers for jobs beside it."""
+"""Run the service: gunicorn, or waitress where gunicorn is not installed, and job workers."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from geoseg.web.servers.job_workers import JobWorkers, job_workers
 LOG = logging.getLogger("geoseg.service")
 _MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 _TERMINATED = 128 + signal.SIGTERM
-_OTHER_HOST = "Choose an address of this machine with --host, such as 127.0.0.1, or 0.0.0.0 for all of them."
+_OTHER_HOST = "Choose an address of this machine with --host, such as 127.0.0.1, or 0.0.0.0 for all."
 _HINTS = {
-    errno.EADDRINUSE: "Another program, perhaps another geoseg serve, uses this port. End it, or choose one with --port.",
-    errno.EACCES: "Only root may use ports below 1024. Choose another one with --port.",
+    errno.EADDRINUSE: "Another program, perhaps another geoseg serve, uses this port. End it, or choose another port with --port.",
+    errno.EACCES: "Only root may use ports below 1024. Choose another port with --port.",
 }
 
 
 def serve(settings: ServeSettings) -> None:
-    """Serve until a signal ends it; requests under way are finished within the grace time.
+    """Serve until a signal arrives, then let running requests finish within the grace time.
 
     Raises:
-        SettingsError: There is no model, or two have one name, or the address cannot be listened on.
-        OutputError: The data folder cannot be made or written to.
+        SettingsError: There is no model, two models have the same name, or the address is not available.
+        OutputError: The data folder cannot be created or written to.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     check_address(settings)
     is_gunicorn = _uses_gunicorn(settings)
     log_to_stderr()
     with _temporary_folder() as temporary:
-        # prometheus_client looks for it when it is imported.
+        # prometheus_client reads the variable at import.
         os.environ[_MULTIPROCESS] = str(temporary / "metrics")
         (temporary / "metrics").mkdir()
         _check_folders(settings)
@@ -55,7 +55,7 @@ def serve(settings: ServeSettings) -> None:
 
 @contextmanager
 def _temporary_folder() -> Iterator[Path]:
-    """Yield a folder that goes with this process, and not with those that it makes of itself."""
+    """Yield a folder that is removed at the end of this process, but not at the end of its forks."""
     owner, folder = os.getpid(), Path(tempfile.mkdtemp(prefix="geoseg-"))
     try:
         yield folder
@@ -65,16 +65,20 @@ def _temporary_folder() -> Iterator[Path]:
 
 
 def check_address(settings: ServeSettings) -> None:
-    """See whether the address is free, before anything is begun that would have to be ended."""
+    """Check that the address is free, before any process starts.
+
+    Raises:
+        SettingsError: It is not.
+    """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
-        if sys.platform != "win32":  # There it would let two listen.
+        if sys.platform != "win32":  # On Windows two programs could then listen.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((settings.host, settings.port))
         except OSError as error:
             raise SettingsError(
-                "this address cannot be listened on",
+                "cannot listen on this address",
                 where=f"{settings.host}:{settings.port}",
                 got=error.strerror or error,
                 hint=_HINTS.get(error.errno or 0, _OTHER_HOST),
@@ -82,7 +86,7 @@ def check_address(settings: ServeSettings) -> None:
 
 
 def _check_folders(settings: ServeSettings) -> None:
-    """See whether the models and the data folder are there, while a fault is one line for who starts it."""
+    """Check the models and the data folder early, while an error is still one line in the terminal."""
     from geoseg.web.app import private_folder
     from geoseg.web.jobs.queue import open_queue
     from geoseg.web.jobs.spool import FOLDER
@@ -104,10 +108,10 @@ def _check_folders(settings: ServeSettings) -> None:
 
 
 def _uses_gunicorn(settings: ServeSettings) -> bool:
-    """Say whether gunicorn answers.
+    """Return whether to run gunicorn.
 
     Raises:
-        SettingsError: It is asked for and not installed.
+        SettingsError: The settings ask for gunicorn, but it is not installed.
     """
     is_installed = find_spec("gunicorn") is not None
     if settings.server == "gunicorn" and not is_installed:

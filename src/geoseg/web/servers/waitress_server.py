@@ -1,4 +1,4 @@
-"""waitress as this service needs it: a request that is refused for its key or its length is not read."""
+"""The waitress server, which does not read the body of a rejected request."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _IDLE_S = 60
 
 
 def waitress_server(app: OpenAPI, settings: ServeSettings) -> tuple[Any, list[tuple[str, int]]]:
-    """Return a server to run, and the addresses that it listens on.
+    """Return a waitress server and the addresses that it listens on.
 
-    waitress reads a body, into a temporary file, before the application sees the request. It reads none here for a
-    request without a valid key, and no more than the address takes for the others.
+    By default, waitress reads a whole body into a temporary file before the application sees the request. Here it reads
+    no body without a valid API key, and no more than the limit of the endpoint.
     """
     sockets: dict[int, Any] = {}
     server = create_server(
@@ -35,7 +35,7 @@ def waitress_server(app: OpenAPI, settings: ServeSettings) -> tuple[Any, list[tu
         threads=settings.threads,
         max_request_body_size=int(settings.max_job_upload_mib * MIB) + 1,
         channel_timeout=_IDLE_S,
-        # The app says who is believed (``proxies``).
+        # The app itself decides which proxies to trust (``proxies``).
         clear_untrusted_proxy_headers=False,
         ident=None,
     )
@@ -43,13 +43,13 @@ def waitress_server(app: OpenAPI, settings: ServeSettings) -> tuple[Any, list[tu
     for listener in listeners:
         listener.channel_class = _channel_class(BodyLimits(app, settings))
     threads = server.task_dispatcher
-    # Left alone it waits for five seconds.
+    # The default is five seconds.
     threads.shutdown = partial(threads.shutdown, timeout=settings.grace_s)
     return server, [(listener.effective_host, listener.effective_port) for listener in listeners]
 
 
 class BodyLimits:
-    """Says how much of a request's body is read, by its address and headers.
+    """Limits of request bodies, by method, path and headers.
 
     Args:
         app: The application.
@@ -61,7 +61,7 @@ class BodyLimits:
         self._keys, self._settings = service_of_app(app).keys, settings
 
     def max_body_bytes(self, method: str, path: str, headers: Headers) -> int:
-        """Return how many bytes of a body are read; 0 without a valid key, where one is needed."""
+        """Return the most bytes to read of a body; 0 if a valid API key is needed and missing."""
         try:
             endpoint, _ = self._urls.match(path, method)
         except HTTPException:
@@ -69,7 +69,7 @@ class BodyLimits:
         if self._keys is not None and not is_public_endpoint(endpoint):
             try:
                 is_valid = self._keys.is_valid(api_key_text(headers))
-            except OutputError:  # The gate says so.
+            except OutputError:  # The application reports it.
                 is_valid = False
             if not is_valid:
                 return 0
@@ -77,7 +77,7 @@ class BodyLimits:
 
 
 class _Parser(HTTPRequestParser):  # type: ignore[misc]
-    """Reads a request, but of its body only what is admitted; the application then answers what is wrong."""
+    """Request parser that reads a body up to the limit; the application then answers with the problem."""
 
     limits: BodyLimits
     body_rcv: Any
@@ -97,11 +97,11 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
         consumed = int(super().received(data))
         if self.chunked and not self._is_refused and self.body_bytes_received > self._limit:
             self._refuse(self._limit + 1)
-        # What follows the header of a refused request is its body, not the next request.
+        # The bytes after the header of a rejected request are its body, not the next request.
         return len(data) if self._is_refused else consumed
 
     def _refuse(self, length: int) -> None:
-        """Hand the request to the application without its body, and close the connection after the answer."""
+        """Pass the request to the application without its body, and close the connection after the response."""
         if self.body_rcv is not None:
             self.body_rcv.getfile().close()
         self.body_rcv, self.content_length, self.chunked = None, 0, False
