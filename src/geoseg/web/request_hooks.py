@@ -51,14 +51,14 @@ def _before_request() -> Response | None:
     own = request.headers.get(REQUEST_ID, "")
     g.request_id = own if _REQUEST_ID.fullmatch(own) else secrets.token_hex(8)
     g.began, g.key = time.monotonic(), None
-    here = service()
+    current = service()
     if request.method == "OPTIONS" and request.headers.get("Access-Control-Request-Method"):
         return Response(status=204)
-    if here.keys is not None and not is_public_endpoint(request.endpoint):
+    if current.keys is not None and not is_public_endpoint(request.endpoint):
         with _key_store_errors():
-            g.key = _authenticate(here.keys)
-            _check_rate(here.keys, g.key)
-    request.max_content_length = max_body_bytes(request.endpoint, request.headers, here.settings)
+            g.key = _authenticate(current.keys)
+            _check_rate(current.keys, g.key)
+    request.max_content_length = max_body_bytes(request.endpoint, request.headers, current.settings)
     if (request.content_length or 0) > request.max_content_length:
         raise RequestEntityTooLarge
     return None
@@ -141,20 +141,20 @@ def _key_store_errors() -> Iterator[None]:
 
 
 def _after_request(response: Response) -> Response:
-    endpoint, here = request.endpoint or "", service()
+    endpoint, current = request.endpoint or "", service()
     response.headers[REQUEST_ID] = g.get("request_id", "")
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
     if endpoint.startswith(_DOCS_ENDPOINTS):
         response.headers["Content-Security-Policy"] = _DOCS_POLICY
-    _allow_origin(response, here.settings.cors_origins)
+    _allow_origin(response, current.settings.cors_origins)
     seconds = time.monotonic() - g.get("began", time.monotonic())
     route = str(request.url_rule) if request.url_rule else "none"
     # Unknown methods must not create new time series.
     method = request.method if request.method in _METHODS else "other"
-    here.metrics.requests.labels(route, method, str(response.status_code)).inc()
-    here.metrics.memory.set(resident_bytes())
-    here.metrics.seconds.labels(route).observe(seconds)
+    current.metrics.requests.labels(route, method, str(response.status_code)).inc()
+    current.metrics.memory.set(resident_bytes())
+    current.metrics.seconds.labels(route).observe(seconds)
     LOG.info(
         "request",
         extra={

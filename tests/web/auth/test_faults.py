@@ -28,7 +28,7 @@ def test_a_database_of_something_else_is_a_fault(path):
     path.parent.mkdir()
     path.touch()
 
-    with pytest.raises(OutputError, match="not a store of keys"):
+    with pytest.raises(OutputError, match="not a key store"):
         KeyStore(path)
 
 
@@ -115,7 +115,7 @@ def test_the_log_of_a_lost_store_is_not_written_into_a_new_one(store, path):
     path.unlink()
     log.write_bytes(left)
 
-    with pytest.raises(OutputError, match="a store of keys that is gone"):
+    with pytest.raises(OutputError, match="belongs to a missing key store"):
         KeyStore(path)
 
     log.unlink()

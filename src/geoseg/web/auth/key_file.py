@@ -1,4 +1,4 @@
-"""The SQLite file of the API keys: made whole, opened for threads and processes, its faults named."""
+"""SQLite file of the API keys, shared by threads and processes."""
 
 from __future__ import annotations
 
@@ -26,32 +26,34 @@ CREATE UNIQUE INDEX names_in_use ON keys (name) WHERE revoked IS NULL;
 CREATE TABLE requests (key TEXT, slot INTEGER, at REAL NOT NULL, PRIMARY KEY (key, slot)) WITHOUT ROWID;
 CREATE TABLE pixels (key TEXT, day INTEGER, used INTEGER NOT NULL, PRIMARY KEY (key, day)) WITHOUT ROWID;
 """
-_REPLACE = "Stop the service, move it and its -wal file away, and put a copy in its place or make new keys."
-_LOG_BYTES = 4 * 2**20  # to which the log is cut when a burst that made it longer is over
+_REPLACE = "Stop the service, move the file and its -wal file away, then restore a backup or create new keys."
+_LOG_BYTES = 4 * 2**20  # size of the write-ahead log after a burst of writes
 _HINTS = {
-    sqlite3.SQLITE_BUSY: "Another process holds it; try again.",
-    sqlite3.SQLITE_FULL: "Make room on its disk.",
+    sqlite3.SQLITE_BUSY: "Another process has locked the file; try again.",
+    sqlite3.SQLITE_FULL: "Free space on its disk.",
     sqlite3.SQLITE_CORRUPT: _REPLACE,
     sqlite3.SQLITE_NOTADB: _REPLACE,
 }
-_DEFAULT_HINT = "Look whether this user may read and write it and its folder, and whether its disk has room."
+_DEFAULT_HINT = (
+    "Check that this user may read and write the file and its folder, and that the disk is not full."
+)
 
 _Stamp = tuple[int, int, int]
 _Idle = deque[tuple[_Stamp, sqlite3.Connection]]
 
 
 class KeyFile:
-    """One file, made if it is missing, for any number of threads and processes at once.
+    """SQLite file with a pool of connections, safe for threads and processes.
 
-    Connections are opened as needed and kept for the next who asks. One is not used again when the
-    file was replaced by another, so that what is revoked in the new one counts at once.
+    A pooled connection is closed if the file was replaced. Keys revoked in the new file are therefore rejected
+    immediately.
 
     Args:
-        path: The file; it gets mode 0600, and its folder, where it is made, 0700.
-        busy_timeout_s: How long others may hold the file before that is a fault.
+        path: The file; created with mode 0600, in a folder with mode 0700, if missing.
+        busy_timeout_s: Time to wait for a locked file, in seconds.
 
     Raises:
-        OutputError: The file cannot be made or opened, or is no store of keys of this version.
+        OutputError: The file cannot be created or opened, or is no key store of this version.
     """
 
     def __init__(self, path: Path, busy_timeout_s: float) -> None:
@@ -67,7 +69,7 @@ class KeyFile:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version != _VERSION:
             raise OutputError(
-                "this is not a store of keys, or one of another version",
+                "this is not a key store of this version",
                 where=self.path,
                 expected=f"version {_VERSION}",
                 got=version,
@@ -76,13 +78,13 @@ class KeyFile:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Lend a connection for single statements.
+        """Yield a connection for single statements.
 
         Raises:
-            OutputError: The file is locked, damaged, gone or closed to this user, or the disk is full.
+            OutputError: The file is locked, damaged, missing or not accessible, or the disk is full.
         """
         with _translated_errors(self.path):
-            # Before it is opened: a file put in its place in between is then noticed the next time.
+            # Read the stamp first, so that a replacement during the opening is noticed next time.
             stamp = _stamp(self.path)
             connection = self._take_idle(stamp) or self._open()
             try:
@@ -92,13 +94,13 @@ class KeyFile:
 
     @contextmanager
     def writing(self, *, durable: bool) -> Iterator[sqlite3.Connection]:
-        """Lend a connection within a transaction that no other writer overlaps.
+        """Yield a connection inside an exclusive write transaction.
 
         Args:
-            durable: Whether it must survive a loss of power that follows at once. Takes an fsync.
+            durable: Whether the commit must survive a loss of power; costs an fsync.
 
         Raises:
-            OutputError: As for ``reading``; nothing is written then.
+            OutputError: As for ``reading``; nothing is written.
         """
         with self.reading() as connection, connection:
             connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
@@ -106,11 +108,11 @@ class KeyFile:
             yield connection
 
     def close(self) -> None:
-        """Close the connections that nobody uses; the next call opens one again."""
+        """Close the idle connections; the next call opens a new one."""
         _close(self._idle)
 
     def _take_idle(self, stamp: _Stamp) -> sqlite3.Connection | None:
-        with suppress(IndexError):  # none left, perhaps since another thread took it just now
+        with suppress(IndexError):  # another thread may take the last connection meanwhile
             while True:
                 known, connection = self._idle.pop()
                 if known == stamp:
@@ -119,7 +121,7 @@ class KeyFile:
         return None
 
     def _open(self) -> sqlite3.Connection:
-        # mode=rw: a file that was removed is a fault, not a store without keys.
+        # mode=rw: a deleted file is an error, not an empty store.
         connection = sqlite3.connect(
             f"{self.path.as_uri()}?mode=rw",
             uri=True,
@@ -134,7 +136,7 @@ class KeyFile:
 def _create(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     _check_no_leftover_log(path)
-    # Made aside and linked: nobody meets a file without tables, and of two makers one wins.
+    # Create the file under another name and link it: no process sees a file without tables.
     with TemporaryDirectory(prefix=".keys-", dir=path.parent) as folder:
         aside = Path(folder) / path.name
         with closing(sqlite3.connect(aside)) as connection:
@@ -145,13 +147,13 @@ def _create(path: Path) -> None:
 
 
 def _check_no_leftover_log(path: Path) -> None:
-    # SQLite would write what is left of an old file's log into the new file.
+    # SQLite would replay the log of the old file into the new one.
     log = path.with_name(f"{path.name}-wal")
     if log.exists() and not path.exists():
         raise OutputError(
-            "this belongs to a store of keys that is gone",
+            "this log belongs to a missing key store",
             where=log,
-            hint=f"Put {path.name} back beside it, or move it away and make new keys.",
+            hint=f"Restore {path.name} in the same folder, or move the log away and create new keys.",
         )
 
 
@@ -165,13 +167,13 @@ def _translated_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest of an extended code says more
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # primary part of an extended result code
         hint = _HINTS.get(code, _DEFAULT_HINT)
-        raise OutputError("the store of keys cannot be used", where=path, got=error, hint=hint) from error
+        raise OutputError("the key store cannot be used", where=path, got=error, hint=hint) from error
     except OSError as error:
         reason = error.strerror or error
         raise OutputError(
-            "the store of keys cannot be used", where=path, got=reason, hint=_DEFAULT_HINT
+            "the key store cannot be used", where=path, got=reason, hint=_DEFAULT_HINT
         ) from error
 
 
@@ -188,5 +190,5 @@ def _close_all() -> None:
 
 _FILES: WeakSet[KeyFile] = WeakSet()
 if hasattr(os, "register_at_fork"):
-    # SQLite's locks belong to a process: a child that inherits a connection believes it holds its parent's.
+    # SQLite's locks belong to a process: a forked child must not inherit a connection.
     os.register_at_fork(before=_close_all)

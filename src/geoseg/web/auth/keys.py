@@ -1,4 +1,4 @@
-"""The API keys of the service: who may call it, and how much."""
+"""API keys of the service and their limits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from geoseg.web.auth.key_file import KeyFile
 from geoseg.web.auth.quotas import Clock
 
 FILE_NAME = "keys.sqlite"
-"""Of the store, in the service's data folder."""
+"""File name of the key store in the data folder."""
 
 MAX_PER_MINUTE = 1_000_000
 MAX_PIXELS_PER_DAY = 10**15
@@ -28,7 +28,7 @@ MAX_PIXELS_PER_DAY = 10**15
 _KEY_PATTERN = re.compile(r"gsk_([0-9a-f]{8})_([0-9A-Za-z]{43})")
 _ALPHABET = (
     string.ascii_letters + string.digits
-)  # no "_", which parts a key, and no "-", which a click stops at
+)  # "_" separates the parts of a key, and a double click stops at "-"
 _SECRET_LENGTH = 43  # 43 of 62 letters: 256 bits
 _MAX_NAME_LENGTH = 100
 _LAST_USED_INTERVAL_S = 60.0
@@ -37,13 +37,13 @@ _COLUMNS = "id, name, per_minute, pixels_per_day, created, last_used, revoked"
 
 @dataclass(frozen=True)
 class Key:
-    """A key in use, as its requests are answered.
+    """An active key.
 
     Attributes:
         id: 8 hexadecimal digits.
-        name: Whose it is.
-        per_minute: Requests in any 60 seconds; 0: no limit.
-        pixels_per_day: Pixels in a day, in UTC; 0: no limit.
+        name: Name of the owner.
+        per_minute: Most requests in any 60 seconds; 0: no limit.
+        pixels_per_day: Most pixels per UTC day; 0: no limit.
     """
 
     id: str
@@ -54,16 +54,16 @@ class Key:
 
 @dataclass(frozen=True)
 class KeyInfo:
-    """A key as its keeper sees it; times are in UTC.
+    """A key as listed for the operator; times are in UTC.
 
     Attributes:
         id: 8 hexadecimal digits.
-        name: Whose it is; unique among the keys in use.
-        per_minute: Requests in any 60 seconds; 0: no limit.
-        pixels_per_day: Pixels in a day, in UTC; 0: no limit.
-        created: When it was made.
-        last_used: When it was last right, to a minute.
-        revoked: Since when it is refused.
+        name: Name of the owner; unique among active keys.
+        per_minute: Most requests in any 60 seconds; 0: no limit.
+        pixels_per_day: Most pixels per UTC day; 0: no limit.
+        created: Time of creation.
+        last_used: Time of the last valid request, to the minute.
+        revoked: Time of revocation.
     """
 
     id: str
@@ -76,20 +76,20 @@ class KeyInfo:
 
 
 class KeyStore:
-    """Keys and what they have taken, in one SQLite file for all threads and processes of a machine.
+    """API keys and their usage, in one SQLite file for all threads and processes of a machine.
 
-    A key reads ``gsk_<id>_<secret>``. Of the secret only its SHA-256 is stored. It is 256 bits drawn at
-    random: nobody can try them all, so the slow hash that a password needs would only cost time.
+    A key has the form ``gsk_<id>_<secret>``. Only the SHA-256 of the secret is stored. The secret has 256 random bits,
+    so it needs no slow password hash.
 
     Args:
-        path: The file; made, for its owner alone, if it is missing.
-        wall_clock: Seconds since 1970 in UTC.
-        monotonic_clock: Seconds on a clock that is never set, the same for all processes.
-        busy_timeout_s: How long other processes may hold the file before that is a fault.
+        path: The file; created with access for this user only, if missing.
+        wall_clock: Returns the seconds since 1970 in UTC.
+        monotonic_clock: Returns the seconds of a monotonic clock that all processes share.
+        busy_timeout_s: Time to wait for a locked file, in seconds.
 
     Raises:
-        OutputError: Here and in every method: the file is locked, damaged, gone or closed to this user,
-            or its disk is full.
+        OutputError: Here and in every method: the file is locked, damaged, missing or not accessible, or the disk is
+            full.
     """
 
     def __init__(
@@ -104,19 +104,19 @@ class KeyStore:
         self._wall_clock, self._monotonic_clock = wall_clock, monotonic_clock
 
     def close(self) -> None:
-        """Close the connections that nobody uses; the store can still be used."""
+        """Close the idle connections; the store stays usable."""
         self._file.close()
 
     def add(self, name: str, *, per_minute: int, pixels_per_day: int) -> str:
-        """Make a key, and return its text, which cannot be had again.
+        """Create a key, and return its text, which is not stored.
 
         Args:
-            name: Whose it is; printable, and not that of another key in use.
-            per_minute: Requests in any 60 seconds; 0: no limit.
-            pixels_per_day: Pixels in a day, in UTC; 0: no limit.
+            name: Name of the owner; printable, and different from other active keys.
+            per_minute: Most requests in any 60 seconds; 0: no limit.
+            pixels_per_day: Most pixels per UTC day; 0: no limit.
 
         Raises:
-            SettingsError: A name or a limit that cannot be.
+            SettingsError: The name or a limit is invalid.
         """
         _check_name(name)
         _check_limit("per-minute", per_minute, MAX_PER_MINUTE)
@@ -127,7 +127,7 @@ class KeyStore:
                 "SELECT 1 FROM keys WHERE name = ? AND revoked IS NULL", (name,)
             ).fetchone():
                 raise SettingsError(
-                    "there is a key of this name", got=repr(name), hint="Revoke it, or take another name."
+                    "a key with this name exists", got=repr(name), hint="Revoke it, or choose another name."
                 )
             key = _new_id(connection)
             connection.execute(
@@ -137,9 +137,9 @@ class KeyStore:
         return f"gsk_{key}_{secret}"
 
     def check(self, text: str) -> Key | None:
-        """Return the key that a text is, or None.
+        """Return the active key with this text, or None.
 
-        A text of another form, or with an id that is not there, costs what a wrong secret costs.
+        A malformed text, an unknown id and a wrong secret all take the same time.
         """
         row = self._find_row(text)
         if row is None or row[-1] is not None:
@@ -149,17 +149,17 @@ class KeyStore:
         return Key(*values)
 
     def is_valid(self, text: str) -> bool:
-        """Say whether a text is a key in use; nothing is written, so that nobody is waited for."""
+        """Return whether a text is an active key, without writing and so without waiting for a lock."""
         row = self._find_row(text)
         return row is not None and row[-1] is None
 
     def is_revoked(self, text: str) -> bool:
-        """Say whether a text is a key, with its secret, that has been revoked."""
+        """Return whether a text is a revoked key with the right secret."""
         row = self._find_row(text)
         return row is not None and row[-1] is not None
 
     def _find_row(self, text: str) -> tuple[Any, ...] | None:
-        """Return what is stored of the key that a text is, or None; revoked keys are found too."""
+        """Return the stored row of the key with this text, active or revoked, or None."""
         form = _KEY_PATTERN.fullmatch(text)
         key, secret = form.groups() if form else ("", text)
         given = _hash(secret)
@@ -169,15 +169,15 @@ class KeyStore:
         return tuple(row[1:]) if row is not None and is_right else None
 
     def list(self) -> list[KeyInfo]:
-        """Return all keys, the oldest first, with those revoked."""
+        """Return all keys, also revoked ones, the oldest first."""
         with self._file.reading() as connection:
             return _infos(connection)
 
     def revoke(self, id_or_name: str) -> KeyInfo:
-        """Refuse a key from now on, in all processes.
+        """Revoke a key immediately, in all processes.
 
         Raises:
-            SettingsError: No key in use has this id or name.
+            SettingsError: No active key has this id or name.
         """
         now = self._wall_clock()
         with self._file.writing(durable=True) as connection:
@@ -185,18 +185,21 @@ class KeyStore:
             found = next(named, None)
             if found is None:
                 raise SettingsError(
-                    "no key in use has this id or name",
+                    "no active key has this id or name",
                     got=repr(id_or_name),
-                    hint="geoseg keys list shows them.",
+                    hint="List the keys with geoseg keys list.",
                 )
             connection.execute("UPDATE keys SET revoked = ? WHERE id = ?", (now, found.id))
             connection.execute("DELETE FROM requests WHERE key = ?", (found.id,))
         return found
 
     def count_request(self, key: Key) -> float | None:
-        """Take a request from a key's rate; None when it is allowed, else the seconds until one is.
+        """Count a request against the rate limit of a key.
 
-        At most ``per_minute`` are allowed in any 60 seconds. Those refused do not count.
+        Rejected requests do not count.
+
+        Returns:
+            None if the request is allowed, otherwise the seconds until the next one is.
         """
         if key.per_minute == 0:
             return None
@@ -206,15 +209,15 @@ class KeyStore:
             )
 
     def charge_pixels(self, key: Key, pixels: int, reference: str) -> float | None:
-        """Take pixels from a key's day; None when they are allowed, else the seconds until midnight in UTC.
-
-        Nothing is taken when they are refused. More than a whole day's are always refused.
+        """Charge pixels to the daily quota of a key.
 
         Args:
-            key: Whose quota.
-            pixels: How many.
-            reference: Names the work that they are for. They are taken once for each reference, also if the process
-                that took them was killed.
+            key: The key.
+            pixels: Number of pixels, all or none.
+            reference: Identifier of the work. Each reference is charged once, even if a process was killed meanwhile.
+
+        Returns:
+            None if the pixels are charged, otherwise the seconds until midnight in UTC.
         """
         if key.pixels_per_day == 0:
             return None
@@ -229,17 +232,17 @@ class KeyStore:
             )
 
     def refund_pixels(self, reference: str) -> None:
-        """Give back the pixels that were taken for work that failed; they count for the day of the taking."""
+        """Refund the pixels of failed work to the day that they were charged to."""
         with self._file.writing(durable=False) as connection:
             limits.refund_pixels(connection, reference)
 
     def delete_charge(self, reference: str) -> None:
-        """Drop the record of the pixels that were taken for work that is over; they stay taken."""
+        """Delete the charge record of finished work; its pixels stay charged."""
         with self._file.writing(durable=False) as connection:
             limits.delete_charge(connection, reference)
 
     def get(self, key_id: str) -> Key | None:
-        """Return a key in use by its id, or None."""
+        """Return an active key by its id, or None."""
         for found in self.list():
             if found.id == key_id and found.revoked is None:
                 return Key(found.id, found.name, found.per_minute, found.pixels_per_day)
@@ -247,7 +250,7 @@ class KeyStore:
 
     def _record_use(self, key: str, last_used: float | None) -> None:
         now = self._wall_clock()
-        # Not at every request: reading does not wait for others, writing does.
+        # Not at every request: a write waits for other writers.
         if last_used is not None and 0 <= now - last_used < _LAST_USED_INTERVAL_S:
             return
         with self._file.writing(durable=False) as connection:
@@ -279,7 +282,7 @@ def _check_name(name: str) -> None:
     if name and name == name.strip() and name.isprintable() and len(name) <= _MAX_NAME_LENGTH and not is_id:
         return
     raise SettingsError(
-        "a key cannot have this name",
+        "invalid name of a key",
         expected=f"1 to {_MAX_NAME_LENGTH} printable characters, no space at the ends, not 8 hexadecimal digits",
         got=ascii(name),
     )
@@ -287,6 +290,4 @@ def _check_name(name: str) -> None:
 
 def _check_limit(option: str, value: int, most: int) -> None:
     if not 0 <= value <= most:
-        raise SettingsError(
-            "this limit cannot be", where=option, expected=f"0 (no limit) to {most}", got=value
-        )
+        raise SettingsError("invalid limit", where=option, expected=f"0 (no limit) to {most}", got=value)

@@ -1,10 +1,10 @@
-"""What a key may take: requests within a minute, and pixels within a day.
+"""Limits of a key: requests per minute and pixels per day.
 
-Clocks are read inside the transaction, so that times are written in the order in which they were read.
+Clocks are read inside the transaction, so that times are stored in order.
 
-The rate goes by the steady clock (``time.monotonic``), which all processes of a machine share and nobody
-sets. It starts anew when the machine does. A request from before that seems to lie in the future, and
-does not count, or within the last minute, and counts for the rest of it: nobody waits longer than a minute.
+The rate limit uses the monotonic clock (``time.monotonic``), which all processes of a machine share. This clock
+restarts with the machine. A stored request from before the restart may seem to be in the future; it does not count.
+Or it may seem to be in the last minute; it then counts until that minute ends. No client waits longer than a minute.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Clock = Callable[[], float]
 _MINUTE_S = 60.0
 _DAY_S = 86400.0
 _KEPT_DAYS = 7
-# Made when it is first needed: stores of earlier versions lack it.
+# Created on first use, because stores of earlier versions lack it.
 _CHARGES = """
 CREATE TABLE IF NOT EXISTS charges (
     reference TEXT PRIMARY KEY, key TEXT NOT NULL, day INTEGER NOT NULL, pixels INTEGER NOT NULL
@@ -28,22 +28,22 @@ CREATE TABLE IF NOT EXISTS charges (
 def count_request(
     connection: sqlite3.Connection, key: str, per_minute: int, *, monotonic_clock: Clock
 ) -> float | None:
-    """Take one of the requests that a key has in any 60 seconds.
+    """Count a request against the rate limit of a key (sliding window log).
 
-    The last ``per_minute`` requests lie in a ring, so that the slot whose turn it is holds the one that
-    has to be a minute old.
+    The times of the last ``per_minute`` requests are in a ring buffer. The next slot holds the oldest one, which must be
+    at least 60 seconds old.
 
     Args:
-        connection: Within a transaction.
+        connection: Connection inside a transaction.
         key: Id of a key in the store.
-        per_minute: Requests in any 60 seconds, at least 1.
-        monotonic_clock: Seconds on a clock that is never set.
+        per_minute: Most requests in any 60 seconds, at least 1.
+        monotonic_clock: Returns the seconds of a monotonic clock.
 
     Returns:
-        None when it is taken, else the seconds until one can be; a request that is refused does not count.
+        None if the request is allowed, otherwise the seconds until the next one is; rejected requests do not count.
     """
     turn = connection.execute("SELECT next_slot FROM keys WHERE id = ?", (key,)).fetchone()
-    slot = turn[0] if turn is not None else 0  # the key went with a file that was replaced just now
+    slot = turn[0] if turn is not None else 0  # the file was replaced meanwhile, and lacks the key
     known = connection.execute("SELECT at FROM requests WHERE key = ? AND slot = ?", (key, slot)).fetchone()
     now = monotonic_clock()
     if known is not None and known[0] <= now < known[0] + _MINUTE_S:
@@ -56,21 +56,21 @@ def count_request(
 def charge_pixels(
     connection: sqlite3.Connection, key: str, pixels: int, *, reference: str, per_day: int, wall_clock: Clock
 ) -> float | None:
-    """Take pixels from the quota that a key has in a day, in UTC, once for each reference.
+    """Charge pixels to the quota of a key per UTC day, once for each reference.
 
-    Each day keeps its own count for a week. So a clock set back finds the count of that day, and a clock
-    set forth and back again locks nobody out.
+    The count of each day is kept for a week. The limit therefore stays correct when the system clock is set back or
+    forward.
 
     Args:
-        connection: Within a transaction.
+        connection: Connection inside a transaction.
         key: Id of a key in the store.
-        pixels: How many, all or none. If the reference has taken another number before, it has this many now.
-        reference: Names the work that the pixels are for.
-        per_day: Pixels in a day, at least 1.
-        wall_clock: Seconds since 1970 in UTC.
+        pixels: Number of pixels, all or none; replaces an earlier number of the same reference.
+        reference: Identifier of the work.
+        per_day: Most pixels per day, at least 1.
+        wall_clock: Returns the seconds since 1970 in UTC.
 
     Returns:
-        None when they are taken, else the seconds until the day is over; then nothing has changed.
+        None if the pixels are charged; otherwise the seconds until the day ends, and nothing changes.
     """
     connection.execute(_CHARGES)
     day, passed_s = divmod(wall_clock(), _DAY_S)
@@ -91,11 +91,11 @@ def charge_pixels(
 
 
 def refund_pixels(connection: sqlite3.Connection, reference: str) -> None:
-    """Give back the pixels that were taken for a reference, on the day of which they were taken.
+    """Refund the pixels of a reference to the day that they were charged to.
 
     Args:
-        connection: Within a transaction.
-        reference: Names the work; nothing happens if nothing was taken for it.
+        connection: Connection inside a transaction.
+        reference: Identifier of the work; nothing happens if it has no charge.
     """
     connection.execute(_CHARGES)
     charge = _charge(connection, reference)
@@ -108,18 +108,18 @@ def refund_pixels(connection: sqlite3.Connection, reference: str) -> None:
 
 
 def delete_charge(connection: sqlite3.Connection, reference: str) -> None:
-    """Drop the record of what was taken for a reference; the pixels stay taken.
+    """Delete the charge record of a reference; its pixels stay charged.
 
     Args:
-        connection: Within a transaction.
-        reference: Names work that is over.
+        connection: Connection inside a transaction.
+        reference: Identifier of finished work.
     """
     connection.execute(_CHARGES)
     connection.execute("DELETE FROM charges WHERE reference = ?", (reference,))
 
 
 def _charge(connection: sqlite3.Connection, reference: str) -> tuple[str, int, int] | None:
-    """Return the key, the day and the pixels of a reference."""
+    """Return the key, day and pixels charged for a reference, or None."""
     found = connection.execute("SELECT key, day, pixels FROM charges WHERE reference = ?", (reference,))
     row: tuple[str, int, int] | None = found.fetchone()
     return row

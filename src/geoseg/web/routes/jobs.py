@@ -1,4 +1,4 @@
-"""Routes of jobs: large rasters, mapped by workers."""
+"""Routes of jobs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from geoseg.web.service import Service, service
 
 _JSON = "application/json"
 _TAG = Tag(name="jobs", description="Large rasters, mapped by workers")
-FAULTS = (
+PROBLEMS = (
     *(
         problems.NO_MODEL,
         problems.TOO_LARGE,
@@ -50,54 +50,54 @@ FAULTS = (
     ),
     *(problems.FORBIDDEN_SOURCE, problems.QUOTA, problems.DISK_FULL, problems.NOT_READY),
 )
-_OF_A_JOB = problem_responses(problems.NO_JOB)
+_JOB_PROBLEMS = problem_responses(problems.NO_JOB)
 api = APIBlueprint("jobs", __name__, abp_tags=[_TAG], abp_security=SECURITY)
 
 
 @api.post(
     "/v1/jobs",
-    summary="Make a job",
+    summary="Create a job",
     responses={
         202: success_response(
-            "The job is made.", {_JSON: schema_ref("JobAnswer")}, Location="Where it tells of itself."
+            "The job is created.", {_JSON: schema_ref("JobAnswer")}, Location="Path of the job."
         ),
-        **problem_responses(*FAULTS),
+        **problem_responses(*PROBLEMS),
     },
     openapi_extensions=image_request_body(**{_JSON: schema_ref("JobSource")}),
 )
 def create_job(query: JobQuery) -> Response:
-    """Take a raster, or the address or path of one that the service may read, and map it when a worker is free."""
+    """Create a job for an uploaded raster, or for the URL or path of a raster that the service may read."""
     return accept_job(query)
 
 
 @api.get("/v1/jobs", summary="All jobs of this key", responses={200: JobsAnswer, **problem_responses()})
 def list_jobs() -> dict[str, Any]:
-    """Return the jobs, the newest first."""
+    """Return the jobs of this key, the newest first."""
     return {"jobs": [_describe(job) for job in service().jobs.jobs() if job.order.owner == _owner()]}
 
 
-@api.get("/v1/jobs/<string:job_id>", summary="How a job stands", responses={200: JobAnswer, **_OF_A_JOB})
+@api.get("/v1/jobs/<string:job_id>", summary="State of a job", responses={200: JobAnswer, **_JOB_PROBLEMS})
 def show_job(path: JobPath) -> dict[str, Any]:
-    """Return a job's state, progress, time left, and what went wrong."""
+    """Return the state, progress, remaining time and failure of a job."""
     return _describe(_job(path.job_id))
 
 
 @api.delete(
     "/v1/jobs/<string:job_id>",
-    summary="Cancel a job, or remove one that is over",
+    summary="Cancel a job, or remove a finished job",
     responses={
-        202: success_response("It stops at its next window.", {_JSON: schema_ref("JobAnswer")}),
-        204: {"description": "It is gone, with its results."},
+        202: success_response("The job stops at its next window.", {_JSON: schema_ref("JobAnswer")}),
+        204: {"description": "The job and its results are removed."},
         **problem_responses(problems.NO_JOB, problems.CONFLICT),
     },
 )
 def delete_job(path: JobPath) -> Response:
-    """Cancel a job that waits or runs; remove one that is over, and its results."""
+    """Cancel a queued or running job; remove a finished job and its results."""
     jobs, job = service().jobs, _job(path.job_id)
     if job.is_over:
         if not jobs.delete(job.id):
             raise Problem(
-                problems.CONFLICT, "The job is being closed; try again.", headers={"Retry-After": "1"}
+                problems.CONFLICT, "The job is just finishing; try again.", headers={"Retry-After": "1"}
             )
         return Response(status=204)
     job = jobs.cancel(job.id) or job
@@ -106,11 +106,11 @@ def delete_job(path: JobPath) -> Response:
 
 @api.get(
     "/v1/jobs/<string:job_id>/results",
-    summary="What a job made",
+    summary="Results of a job",
     responses={200: ResultsAnswer, **problem_responses(problems.NO_JOB, problems.CONFLICT)},
 )
 def list_results(path: JobPath) -> dict[str, Any]:
-    """Return the files of a job that is done."""
+    """Return the result files of a job that is done."""
     job = _done(path.job_id)
     return {
         "results": [
@@ -127,28 +127,30 @@ def list_results(path: JobPath) -> dict[str, Any]:
 
 @api.get(
     "/v1/jobs/<string:job_id>/results/<string:result>",
-    summary="One file that a job made",
+    summary="Result file of a job",
     responses={
         200: success_response("The file.", {"*/*": BINARY}),
-        206: success_response("The part that Range asks for.", {"*/*": BINARY}),
-        304: {"description": "It has not changed."},
+        206: success_response("The requested range.", {"*/*": BINARY}),
+        304: {"description": "The file has not changed."},
         412: {"description": "A condition of the request is not met."},
         **problem_responses(problems.NO_JOB, problems.NO_RESULT, problems.CONFLICT, problems.RANGE),
     },
 )
 def get_result(path: ResultPath) -> Response:
-    """Return a file, or the range of it that is asked for, as programs read Cloud Optimized GeoTIFFs."""
+    """Return a result file or the requested range of it, as readers of Cloud Optimized GeoTIFF need."""
     jobs, job = service().jobs, _done(path.job_id)
     found = next((r for r in jobs.results(job.id) if r.name == path.result), None)
     if request.range is None or request.range.units != "bytes" or len(request.range.ranges) != 1:
-        request.environ.pop("HTTP_RANGE", None)  # Ranges that are not understood are ignored (RFC 9110).
-    missing = Problem(problems.NO_RESULT, "This job made no file of this name; /results lists them.")
+        request.environ.pop("HTTP_RANGE", None)  # Ignore unsupported ranges (RFC 9110).
+    missing = Problem(
+        problems.NO_RESULT, "This job has no result with this name; /results lists its results."
+    )
     if found is None:
         raise missing
     file = jobs.map_path(job.id).with_name(found.name)
     try:
         response = send_file(file, mimetype=found.media_type, conditional=True, download_name=found.name)
-    except FileNotFoundError as error:  # It has just been removed.
+    except FileNotFoundError as error:  # Removed meanwhile.
         raise missing from error
     response.headers["Accept-Ranges"] = "bytes"
     response.headers["Cache-Control"] = "private"
@@ -156,15 +158,15 @@ def get_result(path: ResultPath) -> Response:
 
 
 def accept_job(query: JobQuery) -> Response:
-    """Make a job of the present request, and answer 202.
+    """Create a job from the current request, and return response 202.
 
     Raises:
-        Problem: It cannot be made.
+        Problem: The job cannot be created.
     """
-    here = service()
-    name = here.registry.usable_name(query.model)
-    check_free_space(here.jobs, here.settings, incoming_bytes=announced_bytes())
-    wish = JobOptions(
+    current = service()
+    name = current.registry.usable_name(query.model)
+    check_free_space(current.jobs, current.settings, incoming_bytes=announced_bytes())
+    options = JobOptions(
         products=tuple(query.also),
         min_area=query.min_area,
         simplify=query.simplify,
@@ -174,26 +176,26 @@ def accept_job(query: JobQuery) -> Response:
         strict_nodata=query.strict_nodata,
         any_values=query.any_values,
     )
-    is_elsewhere = request.mimetype == _JSON
-    job = (_from_elsewhere if is_elsewhere else _from_upload)(here, name, wish)
+    has_source = request.mimetype == _JSON
+    job = (_from_source if has_source else _from_upload)(current, name, options)
     g.model = name
     response = _answer(job, 202)
     response.headers["Location"] = url_for("jobs.show_job", job_id=job.id)
     return response
 
 
-def _from_upload(here: Service, model: str, wish: JobOptions) -> Job:
-    limits = here.settings
+def _from_upload(current: Service, model: str, options: JobOptions) -> Job:
+    limits = current.settings
     with (
         received_image(max_pixels=limits.max_job_pixels, max_bands=limits.max_bands) as image,
-        new_job(here.jobs, here.queue) as draft,
+        new_job(current.jobs, current.queue) as draft,
         pixels_charged(image.header.pixels, draft.id),
     ):
         image.path.replace(draft.create_input(image.path.suffix))
-        return draft.submit(JobRequest(owner=_owner(), model=model, wish=wish))
+        return draft.submit(JobRequest(owner=_owner(), model=model, wish=options))
 
 
-def _from_elsewhere(here: Service, model: str, wish: JobOptions) -> Job:
+def _from_source(current: Service, model: str, options: JobOptions) -> Job:
     try:
         source = JobSource.model_validate(request.get_json())
     except ValidationError as error:
@@ -205,15 +207,16 @@ def _from_elsewhere(here: Service, model: str, wish: JobOptions) -> Job:
         raise Problem(problems.BAD_REQUEST, detail) from error
     except RecursionError as error:
         raise Problem(problems.BAD_REQUEST, "The JSON is nested too deeply.") from error
-    place = source.url or source.path or ""
-    check_source(place, here.settings)
+    reference = source.url or source.path or ""
+    check_source(reference, current.settings)
     with ExitStack() as stack:
-        draft = stack.enter_context(new_job(here.jobs, here.queue))
-        if not is_url(place):  # The worker counts the pixels of an address when it has fetched the raster.
-            path, limits = allowed_path(place, here.settings.allow_folders), here.settings
+        draft = stack.enter_context(new_job(current.jobs, current.queue))
+        # The worker charges the pixels of a URL after the download.
+        if not is_url(reference):
+            path, limits = allowed_path(reference, current.settings.allow_folders), current.settings
             header = check_header(path, max_pixels=limits.max_job_pixels, max_bands=limits.max_bands)
             stack.enter_context(pixels_charged(header.pixels, draft.id))
-        return draft.submit(JobRequest(owner=_owner(), model=model, wish=wish, source=place))
+        return draft.submit(JobRequest(owner=_owner(), model=model, wish=options, source=reference))
 
 
 def _owner() -> str | None:
@@ -221,17 +224,21 @@ def _owner() -> str | None:
 
 
 def _job(job_id: str) -> Job:
-    """Return a job of this key; those of others are not there."""
+    """Return a job of this key.
+
+    Raises:
+        Problem: The job does not exist, or belongs to another key.
+    """
     job = service().jobs.get(job_id)
     if job is None or job.order.owner != _owner():
-        raise Problem(problems.NO_JOB, "There is no such job; jobs that are over are removed in the end.")
+        raise Problem(problems.NO_JOB, "There is no such job. Finished jobs are removed after some time.")
     return job
 
 
 def _done(job_id: str) -> Job:
     job = _job(job_id)
     if job.state != "done":
-        raise Problem(problems.CONFLICT, f"The job is {job.state}. It has results when it is done.")
+        raise Problem(problems.CONFLICT, f"The job is {job.state}. It has results only when it is done.")
     return job
 
 
@@ -240,7 +247,7 @@ def _answer(job: Job, status: int) -> Response:
 
 
 def _describe(job: Job) -> dict[str, Any]:
-    said = job.model_dump(mode="json", exclude={"order", "problem"})
+    record = job.model_dump(mode="json", exclude={"order", "problem"})
     order = job.order.model_dump(mode="json", exclude={"owner", "source"})
     kind = next(
         (k for k in problems.PROBLEM_TYPES if job.problem is not None and k.slug == job.problem.slug), None
@@ -251,6 +258,6 @@ def _describe(job: Job) -> dict[str, Any]:
         "results": url_for("jobs.list_results", job_id=job.id),
     }
     answer = JobAnswer.model_validate(
-        {**said, **order["wish"], "model": order["model"], "problem": problem, "links": links}
+        {**record, **order["wish"], "model": order["model"], "problem": problem, "links": links}
     )
     return answer.model_dump(mode="json")

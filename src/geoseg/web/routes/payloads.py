@@ -1,4 +1,4 @@
-"""What requests carry and answers hold, as the OpenAPI document tells it."""
+"""Schemas of requests and responses in the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from geoseg.web.jobs.records import Product, State
 
 _ModelName = Annotated[
     str | None,
-    Field(default=None, max_length=200, description="Name of the model; the first one if left out."),
+    Field(default=None, max_length=200, description="Name of the model. Default: the first model."),
 ]
 
 
@@ -41,27 +41,27 @@ _Nodata = Annotated[float | None, Field(allow_inf_nan=False)]
 
 
 def _split(values: object) -> object:
-    """Return a list whose texts with commas are taken apart."""
+    """Split the strings of a list at commas."""
     if not isinstance(values, list):
         return values
     return [part for value in values for part in (value.split(",") if isinstance(value, str) else [value])]
 
 
 class PublishedQuery(_Request):
-    """Options of the published call."""
+    """Parameters of ``/predict``."""
 
     model: _ModelName = None
 
 
 class PredictQuery(_Request):
-    """Options of a prediction."""
+    """Parameters of a prediction."""
 
     model: _ModelName = None
     confidence: bool = Field(
         default=False,
-        description="As PNG or GeoTIFF: the confidence instead of the classes. As JSON: the confidence too.",
+        description="PNG or GeoTIFF: return the confidence instead of the classes. JSON: add the confidence.",
     )
-    ids: bool = Field(default=False, description="As PNG: class ids instead of colours.")
+    ids: bool = Field(default=False, description="PNG: return class ids instead of colours.")
     min_area: _MinArea = _setting("min_area")
     tta: bool = _setting("tta")
     nodata: _Nodata = _setting("nodata")
@@ -70,7 +70,7 @@ class PredictQuery(_Request):
 
 
 class JobQuery(_Request):
-    """Options of a job."""
+    """Parameters of a job."""
 
     model: _ModelName = None
     also: Annotated[list[Product], BeforeValidator(_split)] = _setting(
@@ -86,12 +86,10 @@ class JobQuery(_Request):
 
 
 class JobSource(_Request):
-    """Where the raster of a job lies, if it does not come with the request."""
+    """Source of a raster that is not uploaded: its URL or its path."""
 
-    url: str | None = Field(
-        default=None, max_length=2000, description="An address that the service may read."
-    )
-    path: str | None = Field(default=None, max_length=1000, description="A path that the service may read.")
+    url: str | None = Field(default=None, max_length=2000, description="URL that the service may read.")
+    path: str | None = Field(default=None, max_length=1000, description="Path that the service may read.")
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -101,51 +99,51 @@ class JobSource(_Request):
 
 
 class NamePath(BaseModel):
-    """Which model."""
+    """Path parameter of a model."""
 
     name: str = Field(max_length=200)
 
 
 class JobPath(BaseModel):
-    """Which job."""
+    """Path parameter of a job."""
 
     job_id: str = Field(max_length=64)
 
 
 class ResultPath(BaseModel):
-    """Which result of which job."""
+    """Path parameters of a result."""
 
     job_id: str = Field(max_length=64)
     result: str = Field(max_length=200)
 
 
 class FieldFault(BaseModel):
-    """What is wrong with one field."""
+    """Error of one field."""
 
     field: str
     detail: str
 
 
 class ProblemAnswer(BaseModel):
-    """A fault (RFC 9457)."""
+    """A problem (RFC 9457)."""
 
-    type: str = Field(description="Stable identifier of the fault.")
+    type: str = Field(description="Stable identifier of the problem type.")
     title: str
     status: int
     detail: str
-    instance: str = Field(description="This occurrence: the request's id.")
+    instance: str = Field(description="Identifier of this occurrence, with the request id.")
     errors: list[FieldFault] | None = None
 
 
 class ClassAnswer(BaseModel):
-    """A class, and what it covers."""
+    """A class and its area in the map."""
 
     id: int = Field(ge=0, le=255, description="255 is nodata.")
     name: str
-    color: str | None = Field(description="#rrggbb; none for nodata.")
+    color: str | None = Field(description="#rrggbb; null for nodata.")
     pixels: int
-    hectares: float | None = Field(description="None for an image without a place on the ground.")
-    share: float | None = Field(description="Of the mapped pixels.")
+    hectares: float | None = Field(description="Null for an image without georeference.")
+    share: float | None = Field(description="Fraction of the mapped pixels.")
 
 
 class MapAnswer(BaseModel):
@@ -156,11 +154,11 @@ class MapAnswer(BaseModel):
     request_id: str
     width: int
     height: int
-    crs: str | None = Field(description="Of the image, as WKT.")
+    crs: str | None = Field(description="CRS of the image as WKT.")
     transform: list[float] | None = Field(description="Affine a, b, c, d, e, f from pixel corners to x, y.")
     mean_confidence: float | None
     classes: list[ClassAnswer]
-    warnings: list[str] = Field(default_factory=list, description="What may spoil the map.")
+    warnings: list[str] = Field(default_factory=list, description="Warnings about the map.")
     class_ids_png: str = Field(description="Class ids as a grey PNG in base64; 255 is nodata.")
     confidence_png: str | None = Field(
         default=None, description="Confidence in steps of 1/254 as a grey PNG in base64; 255 is nodata."
@@ -176,21 +174,21 @@ class LegendClass(BaseModel):
 
 
 class ModelAnswer(BaseModel):
-    """A model that the service knows."""
+    """State and description of a model."""
 
     name: str
-    version: str | None = Field(description="The first 12 digits of its hash; none before it is loaded.")
+    version: str | None = Field(description="First 12 digits of the hash; null before the model is loaded.")
     sha256: str | None
     state: Literal["ready", "loading", "failed"]
     is_default: bool
     is_file_bad: bool = Field(
-        description="Whether the file now on disk cannot be used; the model before it goes on."
+        description="Whether the current file cannot be loaded; the previous model stays in use."
     )
     recipe: str | None = None
     classes: list[LegendClass] | None = None
     bands: list[int] | None = None
     resolution_m: float | None = None
-    accuracy: dict[str, float] | None = Field(default=None, description="At the points held out of training.")
+    accuracy: dict[str, float] | None = Field(default=None, description="Accuracy at validation points.")
     training: dict[str, Any] | None = None
     computing: dict[str, str] | None = None
 
@@ -202,22 +200,22 @@ class ModelsAnswer(BaseModel):
 
 
 class Health(BaseModel):
-    """How the service is."""
+    """Health of the service."""
 
     status: Literal["ok"]
 
 
 class StageAnswer(BaseModel):
-    """How far a job has come in what it is at."""
+    """Progress of the current stage of a job."""
 
     what: str
     done: int
-    total: int = Field(description="0 where it is not known.")
+    total: int = Field(description="0 if unknown.")
     seconds_left: float | None
 
 
 class Links(BaseModel):
-    """Where more is told."""
+    """Paths of a job and of its results."""
 
     self: str
     results: str
@@ -243,10 +241,10 @@ class JobAnswer(BaseModel):
     finished: datetime | None
     tries: int
     progress: StageAnswer | None
-    problem: ProblemAnswer | None = Field(description="Why it failed.")
-    areas: list[dict[str, Any]] | None = Field(description="What each class covers.")
-    warnings: list[str] = Field(default_factory=list, description="What may spoil the map.")
-    size: int = Field(description="Bytes of the results.")
+    problem: ProblemAnswer | None = Field(description="Cause of the failure.")
+    areas: list[dict[str, Any]] | None = Field(description="Area of each class.")
+    warnings: list[str] = Field(default_factory=list, description="Warnings about the map.")
+    size: int = Field(description="Size of the results in bytes.")
     links: Links
 
 
@@ -257,7 +255,7 @@ class JobsAnswer(BaseModel):
 
 
 class ResultAnswer(BaseModel):
-    """A file that a job made."""
+    """A result file of a job."""
 
     name: str
     bytes: int
@@ -266,6 +264,6 @@ class ResultAnswer(BaseModel):
 
 
 class ResultsAnswer(BaseModel):
-    """The files that a job made."""
+    """Result files of a job."""
 
     results: list[ResultAnswer]

@@ -1,4 +1,4 @@
-"""Routes that map an image at once."""
+"""Routes that map an image within the request."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from geoseg.web.http.uploads import Image, announced_bytes, received_image
 from geoseg.web.jobs.expiry import check_free_space
 from geoseg.web.jobs.results import COG
 from geoseg.web.request_hooks import pixels_charged
-from geoseg.web.routes.jobs import FAULTS as JOB_FAULTS
+from geoseg.web.routes.jobs import PROBLEMS as JOB_PROBLEMS
 from geoseg.web.routes.jobs import accept_job
 from geoseg.web.routes.models import version_of
 from geoseg.web.routes.openapi_document import (
@@ -50,26 +50,26 @@ from geoseg.workflows.mapping.live import (
 )
 
 PNG, TIFF, GEOJSON, JSON = "image/png", "image/tiff", "application/geo+json", "application/json"
-_TAG = Tag(name="predictions", description="Maps of images, at once")
-_FAULTS = (
+_TAG = Tag(name="predictions", description="Maps of images")
+_PROBLEMS = (
     *(problems.NO_MODEL, problems.NOT_ACCEPTABLE, problems.TOO_LARGE),
     *(problems.UNSUPPORTED, problems.BAD_IMAGE, problems.QUOTA, problems.BUSY, problems.NOT_READY),
     *(problems.TIMEOUT, problems.DISK_FULL, problems.OTHER_VALUES),
 )
 MAX_POLYGONS = 20_000
-_NO_CRS = "This image has no coordinate reference system, so its polygons have no longitude and latitude."
-_NO_AREAS = "This image has no coordinate reference system, so its areas are not known. Leave out min_area."
+_NO_CRS = "This image has no coordinate reference system, which GeoJSON needs. Choose another media type."
+_NO_AREAS = "This image has no coordinate reference system, which min_area needs. Omit min_area."
 _MODEL_HEADERS = {
     "X-Model": "The model's name.",
     "X-Model-Version": "The model's version.",
-    "X-Warnings": "What may spoil the map, if anything.",
+    "X-Warnings": "Warnings about the map.",
 }
 api = APIBlueprint("predictions", __name__, abp_tags=[_TAG], abp_security=SECURITY)
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """A map, the model that made it, and the image it is of."""
+    """A map with its model and its image."""
 
     map: ImageMap
     name: str
@@ -79,22 +79,22 @@ class Prediction:
 
 @api.post(
     "/predict",
-    summary="A coloured map of an image",
+    summary="Map an image in colour",
     responses={
-        200: success_response("The map, at the image's size.", {PNG: BINARY}, **_MODEL_HEADERS),
-        **problem_responses(*_FAULTS),
+        200: success_response("The map, of the size of the image.", {PNG: BINARY}, **_MODEL_HEADERS),
+        **problem_responses(*_PROBLEMS),
     },
     openapi_extensions=image_request_body(),
 )
 def predict_published(query: PublishedQuery) -> Response:
-    """Return a map in the legend's colours, as PNG of the image's own size."""
-    with _predicted(PredictQuery(model=query.model)) as found, _stage("encode"):
-        return _add_model_headers(Response(as_png(found.map), mimetype=PNG), found)
+    """Return a map in the colours of the legend, as PNG of the size of the image."""
+    with _predicted(PredictQuery(model=query.model)) as prediction, _stage("encode"):
+        return _add_model_headers(Response(as_png(prediction.map), mimetype=PNG), prediction)
 
 
 @api.post(
     "/v1/predict",
-    summary="A map of an image, in the form that Accept asks for",
+    summary="Map an image in the media type of the Accept header",
     responses={
         200: success_response(
             "The map.",
@@ -107,18 +107,18 @@ def predict_published(query: PublishedQuery) -> Response:
             **_MODEL_HEADERS,
         ),
         202: success_response(
-            "With 'Prefer: respond-async': a job is made.",
+            "With 'Prefer: respond-async': a job is created.",
             {JSON: schema_ref("JobAnswer")},
-            Location="Where the job tells of itself.",
+            Location="Path of the job.",
         ),
-        **problem_responses(*_FAULTS, *JOB_FAULTS),
+        **problem_responses(*_PROBLEMS, *JOB_PROBLEMS),
     },
     openapi_extensions=image_request_body(),
 )
 def predict(query: PredictQuery) -> Response:
     """Return a map as PNG, Cloud Optimized GeoTIFF, GeoJSON (longitude and latitude) or JSON."""
     if creates_job(request.endpoint, request.headers):
-        wish = JobQuery(
+        job_query = JobQuery(
             model=query.model,
             min_area=query.min_area,
             tta=query.tta,
@@ -127,49 +127,49 @@ def predict(query: PredictQuery) -> Response:
             any_values=query.any_values,
             also=["confidence", "polygons", "areas"],
         )
-        response = accept_job(wish)
+        response = accept_job(job_query)
         response.headers["Preference-Applied"] = "respond-async"
         return response
     encode = _encoder()
-    with _predicted(query, needs_crs=encode is _to_geojson) as found, _stage("encode"):
-        return _add_model_headers(encode(found, query), found)
+    with _predicted(query, needs_crs=encode is _to_geojson) as prediction, _stage("encode"):
+        return _add_model_headers(encode(prediction, query), prediction)
 
 
 def _encoder() -> Callable[[Prediction, PredictQuery], Response]:
-    """Return what makes the answer that the request accepts.
+    """Return the encoder of the media type that the request accepts.
 
     Raises:
-        Problem: It accepts none.
+        Problem: The request accepts no available media type.
     """
     best = request.accept_mimetypes.best_match(list(_ENCODERS)) if request.accept_mimetypes else PNG
     if best is None:
-        detail = f"A map comes as {PNG}, {COG}, {GEOJSON} or {JSON}."
+        detail = f"Maps are available as {PNG}, {COG}, {GEOJSON} or {JSON}."
         raise Problem(problems.NOT_ACCEPTABLE, detail)
     return _ENCODERS[best]
 
 
 @contextmanager
 def _predicted(query: PredictQuery, *, needs_crs: bool = False) -> Iterator[Prediction]:
-    """Yield the map of the request's image; all that was written for it is removed when the block ends."""
-    here = service()
-    limits = here.settings
-    # Before an upload is waited for.
-    here.registry.check(query.model)
-    here.admission.check()
-    check_free_space(here.jobs, limits, incoming_bytes=announced_bytes())
+    """Yield the map of the image of the request; remove its files when the block ends."""
+    current = service()
+    limits = current.settings
+    # Check before the upload is read.
+    current.registry.check(query.model)
+    current.admission.check()
+    check_free_space(current.jobs, limits, incoming_bytes=announced_bytes())
     with ExitStack() as stack:
         with _stage("check"):
             most = max(limits.max_pixels, limits.max_job_pixels)
             image = stack.enter_context(received_image(max_pixels=most, max_bands=limits.max_bands))
         if image.header.pixels > limits.max_pixels:
-            detail = f"The image has more than {limits.max_pixels:,} pixels. Larger ones are for jobs (POST /v1/jobs)."
+            detail = f"The image has more than {limits.max_pixels:,} pixels. Send larger images as jobs (POST /v1/jobs)."
             raise Problem(problems.TOO_LARGE, detail)
         if needs_crs and not image.header.has_crs:
             raise Problem(problems.NOT_ACCEPTABLE, _NO_CRS)
         if query.min_area and not image.header.has_crs:
             raise Problem(problems.BAD_IMAGE, _NO_AREAS)
-        name, model = stack.enter_context(here.registry.lease(query.model))
-        stack.enter_context(here.admission.admit())
+        name, model = stack.enter_context(current.registry.lease(query.model))
+        stack.enter_context(current.admission.admit())
         stack.enter_context(_pending())
         g.model = name
         _check_bands(image, model)
@@ -177,7 +177,7 @@ def _predicted(query: PredictQuery, *, needs_crs: bool = False) -> Iterator[Pred
         with _stage("predict"):
             reading = ReadOptions(query.nodata, query.strict_nodata, query.any_values)
             deadline = Deadline(limits.timeout_s)
-            found = map_image(
+            class_map = map_image(
                 image.path,
                 model,
                 tta=query.tta,
@@ -185,8 +185,8 @@ def _predicted(query: PredictQuery, *, needs_crs: bool = False) -> Iterator[Pred
                 min_area=query.min_area,
                 progress=deadline,
             )
-        here.metrics.pixels.inc(found.class_ids.size)
-        yield Prediction(found, name, model, image)
+        current.metrics.pixels.inc(class_map.class_ids.size)
+        yield Prediction(class_map, name, model, image)
 
 
 def _check_bands(image: Image, model: LoadedModel) -> None:
@@ -196,7 +196,7 @@ def _check_bands(image: Image, model: LoadedModel) -> None:
         check_live_bands(image.path, model)
     except RasterError as error:
         needed = ", ".join(map(str, model.record.bands))
-        detail = f"The model takes the bands {needed}; the image has {image.header.bands}."
+        detail = f"The model needs the bands {needed}; the image has {image.header.bands}."
         raise Problem(problems.BAD_IMAGE, detail) from error
 
 
@@ -217,42 +217,42 @@ def _stage(name: str) -> Iterator[None]:
     service().metrics.stages.labels(str(request.url_rule), name).observe(time.perf_counter() - began)
 
 
-def _add_model_headers(response: Response, found: Prediction) -> Response:
-    response.headers["X-Model"] = found.name.encode("ascii", "replace").decode()
-    response.headers["X-Model-Version"] = version_of(found.model.sha256)
-    if found.map.warnings:
-        response.headers["X-Warnings"] = " ".join(found.map.warnings).encode("ascii", "replace").decode()
+def _add_model_headers(response: Response, prediction: Prediction) -> Response:
+    response.headers["X-Model"] = prediction.name.encode("ascii", "replace").decode()
+    response.headers["X-Model-Version"] = version_of(prediction.model.sha256)
+    if prediction.map.warnings:
+        response.headers["X-Warnings"] = " ".join(prediction.map.warnings).encode("ascii", "replace").decode()
     response.vary.add("Accept")
     return response
 
 
-def _to_png(found: Prediction, query: PredictQuery) -> Response:
+def _to_png(prediction: Prediction, query: PredictQuery) -> Response:
     draw = as_confidence_png if query.confidence else as_ids_png if query.ids else as_png
-    return Response(draw(found.map), mimetype=PNG)
+    return Response(draw(prediction.map), mimetype=PNG)
 
 
-def _to_geotiff(found: Prediction, query: PredictQuery) -> Response:
+def _to_geotiff(prediction: Prediction, query: PredictQuery) -> Response:
     write = as_confidence_geotiff if query.confidence else as_geotiff
-    response = Response(write(found.map, found.image.path.parent))
+    response = Response(write(prediction.map, prediction.image.path.parent))
     response.content_type = COG
     return response
 
 
-def _to_geojson(found: Prediction, _query: PredictQuery) -> Response:
-    made = for_polygons(found.map)
+def _to_geojson(prediction: Prediction, _query: PredictQuery) -> Response:
+    made = for_polygons(prediction.map)
     polygons = count_polygons(made)
     if polygons > MAX_POLYGONS:
-        detail = f"This map has {polygons:,} polygons; more than {MAX_POLYGONS:,} are for jobs (POST /v1/jobs?also=polygons)."
+        detail = f"This map has {polygons:,} polygons, more than the limit of {MAX_POLYGONS:,}. Create a job instead (POST /v1/jobs?also=polygons)."
         raise Problem(problems.TOO_LARGE, detail)
     return Response(as_geojson(made), mimetype=GEOJSON)
 
 
-def _to_json(found: Prediction, query: PredictQuery) -> Response:
-    info, made = found.map.info, found.map
+def _to_json(prediction: Prediction, query: PredictQuery) -> Response:
+    info, made = prediction.map.info, prediction.map
     colors = {c.id: c.color for c in made.legend.classes}
     answer = MapAnswer(
-        model=found.name,
-        model_version=version_of(found.model.sha256),
+        model=prediction.name,
+        model_version=version_of(prediction.model.sha256),
         request_id=g.request_id,
         width=info.width,
         height=info.height,
