@@ -98,7 +98,7 @@ def test_a_form_of_many_fields_is_not_told_that_its_body_is_too_long(inside, mod
         Content_Length=str(len(body)),
     )
     assert (answer.status, answer.problem) == (413, "too-large")
-    assert "one file, in the field 'file'" in answer.json["detail"]
+    assert "one file in the field 'file'" in answer.json["detail"]
 
 
 def test_a_disk_nearly_full_refuses_every_upload(inside, model, raster):

@@ -18,7 +18,7 @@ def test_a_file_that_is_no_database_is_a_fault_with_advice(path):
     path.parent.mkdir()
     path.write_bytes(b"not a database, but long enough to be one" * 100)
 
-    with pytest.raises(OutputError, match="make new keys") as fault:
+    with pytest.raises(OutputError, match="create new keys") as fault:
         KeyStore(path)
 
     assert fault.value.where == path
@@ -44,7 +44,7 @@ def test_damage_within_the_file_is_a_fault_and_a_good_copy_ends_it(store, path):
         lambda: store.revoke("anna"),
         lambda: free(store, "ben"),
     ):
-        with pytest.raises(OutputError, match="put a copy in its place"):
+        with pytest.raises(OutputError, match="restore a backup"):
             work()
 
     store.close()
@@ -70,7 +70,7 @@ def test_a_full_disk_is_a_fault_and_keeps_what_is_there(store, path, full_disk):
     text = free(store)
     store.close()
 
-    with full_disk(path.stat().st_size), pytest.raises(OutputError, match="has room"):
+    with full_disk(path.stat().st_size), pytest.raises(OutputError, match="disk is not full"):
         [free(store, f"name {number}") for number in range(200)]
 
     assert store.check(text)
@@ -81,7 +81,7 @@ def test_a_store_that_cannot_be_made_is_a_fault(tmp_path, full_disk):
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be used"):
         KeyStore(tmp_path / "file" / "keys.sqlite")
-    with full_disk(5000), pytest.raises(OutputError, match="has room"):
+    with full_disk(5000), pytest.raises(OutputError, match="disk is not full"):
         KeyStore(tmp_path / "full" / "keys.sqlite")
 
     assert list((tmp_path / "full").iterdir()) == []

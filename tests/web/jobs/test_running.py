@@ -178,7 +178,7 @@ def test_a_job_whose_workers_die_fails_in_the_end(place, store, post, raster):
 
     failed = ended(store, job)
     assert (failed.state, failed.problem.slug) == ("failed", "internal")
-    assert "3 time(s)" in failed.problem.detail
+    assert "3 attempt(s)" in failed.problem.detail
 
 
 def test_a_model_that_is_gone_is_told(place, store, refer, raster):
