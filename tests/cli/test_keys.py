@@ -111,4 +111,4 @@ def test_a_damaged_store_is_a_fault_in_one_line(geoseg, data, assert_fails):
     data.mkdir()
     (data / "keys.sqlite").write_bytes(b"damaged " * 1000)
 
-    assert_fails(geoseg("keys", "list", "--data", data), 8, data, "make new keys")
+    assert_fails(geoseg("keys", "list", "--data", data), 8, data, "create new keys")
