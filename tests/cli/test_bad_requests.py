@@ -28,7 +28,7 @@ def test_an_output_below_a_file_is_refused(geoseg, request, dataset, tmp_path, v
 
     outcome = geoseg(*commands[verb])
 
-    assert_fails(outcome, OUTPUT, tmp_path / "file", "nothing can be written here", "Choose another folder")
+    assert_fails(outcome, OUTPUT, tmp_path / "file", "this folder is not writable", "Choose another folder")
     assert files(tmp_path) == {"file"}
 
 

@@ -148,7 +148,7 @@ def test_a_raster_is_not_replaced_by_its_map_through_a_link(run, raster, tmp_pat
     (tmp_path / "hard.tif").hardlink_to(image)
 
     for name in ("image.tif", "soft.tif", "hard.tif"):
-        with pytest.raises(OutputError, match=f"{name}: this file is read by the same command"):
+        with pytest.raises(OutputError, match=f"{name}: this file is an input of the same command"):
             run(tmp_path / name, rasters=(image,), overwrite=True)
 
 
@@ -163,7 +163,7 @@ def test_the_sources_of_a_mosaic_are_not_replaced(run, raster, tmp_path):
     )
     (tmp_path / "mosaic.vrt").write_text(text[: text.index("<VRTRasterBand")] + bands + "</VRTDataset>")
 
-    with pytest.raises(OutputError, match="read by the same command"):
+    with pytest.raises(OutputError, match="an input of the same command"):
         run(tmp_path / "image.tif", rasters=(tmp_path / "mosaic.vrt",), overwrite=True)
 
 

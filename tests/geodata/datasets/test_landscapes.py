@@ -75,7 +75,7 @@ def test_scenes_lie_apart_on_the_ground(written):
 def test_a_folder_below_a_file_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(OutputError, match="nothing can be written here"):
+    with pytest.raises(OutputError, match="this folder is not writable"):
         write_landscapes(
             tmp_path / "file" / "data", {"train": [1]}, size=64, resolution_m=1, progress=NullProgress()
         )

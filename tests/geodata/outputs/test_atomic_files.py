@@ -55,9 +55,9 @@ def test_a_file_in_the_way_of_a_folder_is_named(tmp_path: Path) -> None:
 
 @needs_proc
 def test_a_place_that_takes_no_files_is_refused_before_the_work() -> None:
-    with pytest.raises(OutputError, match="nothing can be written here"):
+    with pytest.raises(OutputError, match="this folder is not writable"):
         check_output(CLOSED / "map.tif", overwrite=False)
-    with pytest.raises(OutputError, match="nothing can be written here"):
+    with pytest.raises(OutputError, match="this folder is not writable"):
         check_output(CLOSED / "new" / "map.tif", overwrite=False)
 
 

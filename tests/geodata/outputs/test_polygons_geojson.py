@@ -123,14 +123,14 @@ def test_an_empty_map_is_an_empty_collection(write_raster, legend) -> None:
 def test_a_raster_without_crs_is_refused(write_raster, legend) -> None:
     class_ids = np.zeros((4, 4), np.uint8)
     info = describe_raster(write_raster(class_ids, crs=None))
-    with pytest.raises(RasterError, match="places on the ground are not known"):
+    with pytest.raises(RasterError, match="has no usable georeference"):
         class_polygons_geojson(class_ids, class_ids, info, legend)
 
 
 def test_a_crs_that_leads_nowhere_is_refused(write_raster, legend) -> None:
     class_ids = np.zeros((4, 4), np.uint8)
     info = replace(describe_raster(write_raster(class_ids)), crs='LOCAL_CS["site",UNIT["metre",1]]')
-    with pytest.raises(RasterError, match="places on the ground are not known"):
+    with pytest.raises(RasterError, match="has no usable georeference"):
         class_polygons_geojson(class_ids, class_ids, info, legend)
 
 
@@ -138,5 +138,5 @@ def test_places_outside_a_projection_are_refused(write_raster, legend) -> None:
     class_ids = np.zeros((4, 4), np.uint8)
     far = Affine(1, 0, 1e30, 0, -1, 1e30)
     info = replace(describe_raster(write_raster(class_ids)), transform=tuple(far)[:6])
-    with pytest.raises(RasterError, match="places on the ground are not known"):
+    with pytest.raises(RasterError, match="has no usable georeference"):
         class_polygons_geojson(class_ids, class_ids, info, legend)

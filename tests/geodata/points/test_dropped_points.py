@@ -87,7 +87,7 @@ def test_a_file_that_is_there_and_a_name_that_is_no_geopackage_are_refused(tmp_p
 
     with pytest.raises(OutputError, match=r"exists|never replaced"):
         check_dropped(tmp_path / "there.gpkg", None, overwrite=False)
-    with pytest.raises(OutputError, match="is read by the same command"):
+    with pytest.raises(OutputError, match="is an input of the same command"):
         check_dropped(tmp_path / "there.gpkg", tmp_path / "there.gpkg", overwrite=True)
     with pytest.raises(OutputError, match=r"\.gpkg"):
         check_dropped(tmp_path / "dropped.csv", None, overwrite=True)

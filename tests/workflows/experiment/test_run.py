@@ -133,7 +133,7 @@ def test_the_grid_can_grow(dataset, cheap, folder):
 def test_results_of_other_settings_are_not_mixed(dataset, cheap, folder):
     with pytest.raises(
         OutputError,
-        match=r"of other settings; they differ in scope; expected scope = total; got scope = tile",
+        match=r"with other settings; they differ in scope; expected scope = total; got scope = tile",
     ):
         experiment(_settings(dataset, cheap, folder, protocol=Protocol(scope="tile")))
 

@@ -362,7 +362,7 @@ def test_the_model_never_replaces_what_it_is_made_from(settings, tmp_path, victi
         (tmp_path / name).write_text("precious")
     given = {key: tmp_path / name for key, name in inputs.items()}
 
-    with pytest.raises(OutputError, match=f"{victim}: this file is read by the same command"):
+    with pytest.raises(OutputError, match=f"{victim}: this file is an input of the same command"):
         train(settings(**given, output=tmp_path / victim, overwrite=True))
     assert (tmp_path / victim).read_text() == "precious"
 

@@ -1,4 +1,4 @@
-"""Write files that appear whole or not at all."""
+"""Write files atomically: a file appears complete or not at all."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from geoseg.errors import OutputError
 from geoseg.geodata.outputs.file_kinds import FileKind
 
 SIDECARS = (".aux.xml", ".ovr", ".msk")
-"""What GDAL keeps beside a raster; it belongs to the file and comes and goes with it."""
+"""Sidecar of GDAL, which is replaced and removed together with its raster."""
 
 _PARTIAL = "partial-"
 _FULL_BELOW_BYTES = 1 << 16
@@ -29,7 +29,7 @@ _FULL_ERRNO = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def check_output(path: Path, kind: FileKind | None = None, *, overwrite: bool) -> None:
-    """Make sure, before any long work, that a file can be written; missing folders are made.
+    """Check before any slow step that a file can be written; create missing folders.
 
     Args:
         path: The file.
@@ -53,16 +53,16 @@ def check_output(path: Path, kind: FileKind | None = None, *, overwrite: bool) -
             pass
     except OSError as error:
         raise OutputError(
-            "nothing can be written here",
+            "this folder is not writable",
             where=path.parent,
-            expected="a folder that may be written to",
+            expected="a folder with write permission",
             got=error.strerror or str(error),
             hint="Choose another folder, or change its permissions.",
         ) from error
 
 
 def check_apart(outputs: Iterable[Path], inputs: Iterable[Path | None]) -> None:
-    """Refuse to write a file that is read, whatever link or path names it.
+    """Check that no output is also an input, even through another path or link.
 
     Raises:
         OutputError: An output is an input too.
@@ -71,14 +71,14 @@ def check_apart(outputs: Iterable[Path], inputs: Iterable[Path | None]) -> None:
     for path in outputs:
         if read & _names(path):
             raise OutputError(
-                "this file is read by the same command, so it cannot be written",
+                "this file is an input of the same command, so it cannot be an output",
                 where=path,
                 hint="Choose another output name.",
             )
 
 
 def check_own_folder(folder: Path, names: Iterable[str], *, what: str) -> None:
-    """Make sure that a folder, if it is there, holds nothing but what this program writes to it.
+    """Check that an existing folder contains only files of this program.
 
     Args:
         folder: The folder.
@@ -107,7 +107,7 @@ def check_own_folder(folder: Path, names: Iterable[str], *, what: str) -> None:
 
 @contextmanager
 def whole_file(path: Path, kind: FileKind | None = None, *, overwrite: bool) -> Iterator[Path]:
-    """Yield a temporary path to write; it takes the place of ``path`` when the block ends well.
+    """Yield a temporary path to write; it replaces ``path`` when the block ends without an error.
 
     The temporary file lies beside ``path`` and has its suffix. Whatever begins with its name is
     removed on any failure, Ctrl-C included; what GDAL keeps beside a raster (``SIDECARS``) is renamed
@@ -134,7 +134,7 @@ def whole_file(path: Path, kind: FileKind | None = None, *, overwrite: bool) -> 
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove what a process that was killed while it wrote a file has left beside it."""
+    """Remove temporary files of a process that was killed while writing ``path``."""
     for trace in path.parent.glob(f".{glob.escape(path.name)}.{_PARTIAL}*"):
         trace.unlink(missing_ok=True)
 
@@ -150,7 +150,7 @@ def write_text(path: Path, text: str, kind: FileKind | None = None, *, overwrite
 
 
 def write_json(path: Path, obj: object, kind: FileKind | None = None, *, overwrite: bool = True) -> None:
-    """Write JSON, two spaces of indent; an absent number is None, never NaN.
+    """Write JSON with an indent of two spaces. Missing numbers must be None, not NaN.
 
     Raises:
         OutputError: The file cannot be written, or exists and ``overwrite`` is not set.
@@ -170,7 +170,7 @@ def _check_kind(path: Path, kind: FileKind) -> None:
         )
     if path.exists() and not kind.recognises(path):
         raise OutputError(
-            f"this file exists and is not a {kind.name} that GeoSeg-PointAI wrote, so it is never replaced",
+            f"this file exists and is not a {kind.name} from GeoSeg-PointAI, so it is not replaced",
             where=path,
             hint="Choose another output name, or move that file.",
         )
@@ -183,7 +183,7 @@ def _one_of(endings: Sequence[str]) -> str:
 
 
 def _names(path: Path) -> set[object]:
-    """Return what a file is known by: its path without links, and its number on its disk."""
+    """Return keys that identify a file: its resolved path, and its device and inode numbers."""
     try:
         state = path.stat()
         return {path.resolve(), (state.st_dev, state.st_ino)}
@@ -203,7 +203,7 @@ def _put_in_place(partial: Path, path: Path) -> None:
 
 
 def _sync(partial: Path) -> None:
-    """Wait until the bytes are on the disk: a full disk may be noticed only now."""
+    """Flush the file to the disk, because a full disk may be reported only then."""
     with partial.open("rb+") as file:
         os.fsync(file.fileno())
 
@@ -220,7 +220,7 @@ def _not_written(path: Path, error: Exception) -> OutputError:
     advice = "free some space or choose another place."
     hint = f"The disk is full: {advice}" if is_full else f"Is the disk full, or closed? If so, {advice}"
     return OutputError(
-        "the file could not be written; nothing of it is left",
+        "the file could not be written and was removed",
         where=path,
         got=str(error.__cause__ or error),
         hint=hint,

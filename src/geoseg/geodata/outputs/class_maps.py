@@ -1,4 +1,4 @@
-"""Write and read class maps, and the confidence and probabilities that go with them."""
+"""Write and read class maps, with their confidence and probabilities."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MODEL_TAG, PLACES_TAG = "MODEL", "TRAINING_POINTS"
 
 
 @contextmanager
-def class_map_writer(  # noqa: PLR0913 -- what a map is, and how its grid comes about
+def class_map_writer(  # noqa: PLR0913
     path: Path,
     info: RasterInfo,
     legend: Legend,
@@ -45,7 +45,7 @@ def class_map_writer(  # noqa: PLR0913 -- what a map is, and how its grid comes 
     mask: PixelSource | None = None,
     origin: Mapping[str, str] | None = None,
 ) -> Iterator[BandWriter]:
-    """Yield a writer of class ids (h, w); when the block ends well, the map appears at ``path``.
+    """Yield a writer of class ids (h, w). The map appears at ``path`` when the block ends without an error.
 
     The map is a Cloud Optimized GeoTIFF: uint8, nodata 255, colours and class names of the legend,
     overviews by mode, CRS and transform of the raster. Windows never written are nodata.
@@ -84,7 +84,7 @@ def confidence_writer(
     like: RasterInfo | None = None,
     mask: PixelSource | None = None,
 ) -> Iterator[BandWriter]:
-    """Yield a writer of confidence (h, w) in steps of 1/254; when the block ends well, the raster appears at ``path``.
+    """Yield a writer of confidence (h, w) in steps of 1/254; works as ``class_map_writer``.
 
     The raster is a Cloud Optimized GeoTIFF like the class map's: uint8 0..254 with the band's scale
     set to 1/254 (so that GIS programs show 0..1), nodata 255, overviews by average. The arguments and
@@ -105,14 +105,14 @@ def probabilities_writer(
     like: RasterInfo | None = None,
     mask: PixelSource | None = None,
 ) -> Iterator[BandWriter]:
-    """Yield a writer of the probabilities (C, h, w) of all classes, one band each, as ``confidence_writer`` does."""
+    """Yield a writer of class probabilities (C, h, w), one band per class; works as ``confidence_writer``."""
     style = BandStyle(PROBABILITIES, descriptions=legend.names, overviews="AVERAGE", tags={}, scale=1 / STEPS)
     with _band_writer(path, info, style, overwrite=overwrite, like=like, mask=mask) as writer:
         yield writer
 
 
 def read_class_map(path: Path) -> tuple[NDArray[np.uint8], RasterInfo, Legend | None]:
-    """Read a class map whole.
+    """Read a complete class map.
 
     Returns:
         Class ids (H, W), 255 where there is none; what the raster is; and the legend of the classes that the file
@@ -132,7 +132,7 @@ def read_class_map(path: Path) -> tuple[NDArray[np.uint8], RasterInfo, Legend | 
     )
     if len(unnamed):
         raise LegendError(
-            "the map holds values that it does not name",
+            "the map has values without a class name",
             where=path,
             expected=", ".join(
                 f"{value} = {legend.names[k]}" for value, k in enumerate(table) if k != UNLABELLED
@@ -143,7 +143,7 @@ def read_class_map(path: Path) -> tuple[NDArray[np.uint8], RasterInfo, Legend | 
 
 
 def read_map_legend(path: Path) -> Legend | None:
-    """Return the legend of the classes that a raster names, or None.
+    """Return the legend in a raster's class names, or None without class names.
 
     Raises:
         RasterError: The file cannot be read.
@@ -158,13 +158,13 @@ def _legend_and_values(path: Path) -> tuple[Legend | None, NDArray[np.uint8]]:
 
 
 def origin_tags(model: Mapping[str, Any], places: TrainingPlaces | None) -> dict[str, str]:
-    """Return the tags of a map that say which model made it, and where the points lie that this learnt from."""
+    """Return map tags with the model and the locations of its training points."""
     tags = {MODEL_TAG: json.dumps(model, ensure_ascii=False)}
     return tags if places is None else {**tags, PLACES_TAG: json.dumps(places.to_record())}
 
 
 def read_origin(path: Path) -> tuple[dict[str, Any] | None, TrainingPlaces | None]:
-    """Read what a map says of the model that made it, and of its training points; None where it says nothing.
+    """Read the model and the locations of its training points from the tags of a map; None if missing.
 
     Raises:
         RasterError: The file cannot be read, or these tags are damaged.
@@ -175,7 +175,7 @@ def read_origin(path: Path) -> tuple[dict[str, Any] | None, TrainingPlaces | Non
         model = json.loads(tags[MODEL_TAG]) if MODEL_TAG in tags else None
         places = read_places(json.loads(tags[PLACES_TAG])) if PLACES_TAG in tags else None
     except ValueError as error:
-        raise RasterError("the tags that tell of the map's model are damaged", where=path) from error
+        raise RasterError("the model tags of the map are damaged", where=path) from error
     return model, places
 
 

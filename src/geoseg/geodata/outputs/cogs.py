@@ -31,7 +31,7 @@ _NO_SHEAR = 1e-9
 
 @dataclass(frozen=True)
 class BandStyle:
-    """What makes a class map differ from a confidence raster.
+    """Raster properties that differ between class maps and confidence rasters.
 
     Attributes:
         kind: What the file is.
@@ -53,14 +53,14 @@ class BandStyle:
 
 
 class BandWriter:
-    """Takes the blocks of all bands, in any order; what is never written stays nodata (255)."""
+    """Writes blocks of all bands in any order; unwritten pixels are nodata (255)."""
 
     def __init__(self, dataset: DatasetWriter) -> None:
         self._dataset = dataset
         self._filled: set[tuple[int, int]] = set()
 
     def write(self, window: Window, values: NDArray[np.uint8]) -> None:
-        """Write values (h, w), or (bands, h, w), at ``window``; what sticks out of the raster is dropped.
+        """Write values (h, w) or (bands, h, w) at ``window``; pixels outside the raster are ignored.
 
         Every pixel is written once at most: a block that was filled and then emptied counts as lost.
 
@@ -79,7 +79,7 @@ class BandWriter:
         self._note_filled(part, inside)
 
     def filled_blocks(self) -> frozenset[tuple[int, int]]:
-        """Return the blocks of the file (counted from 0, by row and column) that hold more than nodata."""
+        """Return the blocks of the file (row, column, from 0) with any data."""
         return frozenset(self._filled)
 
     def _note_filled(self, window: Window, values: NDArray[np.uint8]) -> None:
@@ -102,7 +102,7 @@ def cog_writer(
     like: RasterInfo | None,
     mask: PixelSource | None,
 ) -> Iterator[BandWriter]:
-    """Yield a writer for the grid of ``info``; when the block ends well, the COG takes its place at ``path``.
+    """Yield a writer for the grid of ``info``. The COG appears at ``path`` when the block ends without an error.
 
     The blocks go to a compressed GeoTIFF beside ``path``; memory holds a few blocks, never the raster.
 
@@ -119,7 +119,7 @@ def cog_writer(
         RasterError: The two grids are turned against each other.
     """
     with whole_file(path, style.kind, overwrite=overwrite) as partial:
-        # The names begin with that of the partial file, so that whole_file clears them away.
+        # The names begin with that of the partial file, so that whole_file removes them.
         work = partial.with_name(f"{partial.stem}.work.tif")
         with _stored(work, info, style) as writer:
             yield writer
@@ -130,7 +130,7 @@ def cog_writer(
 
 @contextmanager
 def _stored(path: Path, info: RasterInfo, style: BandStyle) -> Iterator[BandWriter]:
-    """Yield the writer of a plain GeoTIFF, and make sure afterwards that all of it is on the disk."""
+    """Yield the writer of a plain GeoTIFF, and verify afterwards that it is completely on the disk."""
     with _created(path, info, len(style.descriptions)) as dataset:
         dataset.descriptions = style.descriptions
         dataset.update_tags(**style.tags, **{RESULT_TAG: style.kind.name})
@@ -166,7 +166,7 @@ def _created(path: Path, info: RasterInfo, bands: int) -> DatasetWriter:
 
 
 def _check_stored(path: Path, filled: frozenset[tuple[int, int]]) -> None:
-    """Read the file through: when GDAL closes a file on a full disk, rasterio hears nothing of it."""
+    """Verify the file by reading it: rasterio does not report errors when GDAL closes a file on a full disk."""
     with _reopened(path) as dataset:
         for block, box in dataset.block_windows(1):
             is_empty = bool((dataset.read(window=box) == UNLABELLED).all())
@@ -191,13 +191,13 @@ def _finish(work: Path, partial: Path, style: BandStyle) -> None:
     )
     with _reopened(partial) as dataset:
         if [dataset.checksum(band) for band in dataset.indexes] != stored:
-            raise OSError("the finished file does not hold what was written")
+            raise OSError("the finished file differs from the written values")
     if style.sidecar is not None:
         partial.with_name(f"{partial.name}.aux.xml").write_text(style.sidecar, encoding="utf-8")
 
 
 def _block_px(dataset: DatasetReader) -> int:
-    """Return the largest block that still leaves at least two along the longer side."""
+    """Return the largest block size with at least two blocks along the longer side."""
     side = _BLOCK_PX
     while side > _SMALLEST_BLOCK_PX and 2 * side > max(dataset.height, dataset.width):
         side //= 2
@@ -207,10 +207,10 @@ def _block_px(dataset: DatasetReader) -> int:
 def _regridded(
     work: Path, info: RasterInfo, like: RasterInfo, *, mask: PixelSource | None, style: BandStyle
 ) -> Path:
-    """Lay the band on another grid by nearest neighbour, block by block; return the new file."""
+    """Resample the band to another grid by nearest neighbour, block by block; return the new file."""
     between = ~info.affine @ like.affine
     if abs(between.b) > _NO_SHEAR or abs(between.d) > _NO_SHEAR:
-        raise RasterError("the grids are turned against each other", where=like.path, got=between)
+        raise RasterError("the grids are rotated against each other", where=like.path, got=between)
     target = work.with_name(work.name.replace(".work.tif", ".grid.tif"))
     with _reopened(work) as source, _stored(target, like, style) as writer:
         for window in grid(like.height, like.width, _BLOCK_PX):

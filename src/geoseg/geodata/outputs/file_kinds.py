@@ -1,4 +1,4 @@
-"""The kinds of files that commands write, and how a file that this program wrote is recognised.
+"""The kinds of output files, and functions that recognise files written by this program.
 
 A command replaces a file only if it is of the kind that it would write there. A user's own file stays.
 """
@@ -17,9 +17,9 @@ import rasterio
 from geoseg.geodata.reading.opening import ignore_missing_georeference
 
 MADE_BY = "GeoSeg-PointAI"
-"""What style files, pictures and ONNX files say of who made them."""
+"""Software name in style files, pictures and ONNX files."""
 RESULT_TAG = "GEOSEG_RESULT"
-"""Tag of a GeoTIFF that says which result it is: "class map", "confidence" or "probabilities"."""
+"""Tag of a GeoTIFF with the kind of result: "class map", "confidence" or "probabilities"."""
 
 _STYLES_LAYER = "layer_styles"
 _PNG_START_BYTES = 4096
@@ -41,11 +41,11 @@ class FileKind:
     is_own: Callable[[Path], bool]
 
     def recognises(self, path: Path) -> bool:
-        """Say whether a file is one of these, written by this program, or is empty."""
+        """Return whether a file is of this kind and written by this program, or is empty."""
         try:
             return path.stat().st_size == 0 or self.is_own(path)
         except Exception:  # noqa: BLE001
-            # Libraries raise whatever they like on files of other kinds.
+            # Libraries may raise any exception for files of other kinds.
             return False
 
 
@@ -65,7 +65,7 @@ def _is_polygons(path: Path) -> bool:
 
 
 def _is_sample(path: Path) -> bool:
-    """Say whether a file holds nothing but points that were drawn from masks."""
+    """Return whether a file contains only points that were drawn from masks."""
     is_package = path.suffix.lower() == ".gpkg"
     if is_package and not _layers(path) <= {"points", "legend"}:
         return False
@@ -122,7 +122,7 @@ def _is_picture(path: Path) -> bool:
 
 
 def _is_model(path: Path) -> bool:
-    """Read the metadata in the header of a safetensors file, which may have lost its end."""
+    """Read the metadata in the header of a safetensors file, which may be truncated."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(length)) if length < _MOST_HEADER_BYTES else {}

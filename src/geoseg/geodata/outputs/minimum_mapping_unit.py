@@ -1,4 +1,4 @@
-"""The minimum mapping unit: regions of one class that are too small are merged into a neighbour."""
+"""Apply a minimum mapping unit: merge small regions of one class into a neighbour."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _GROWTHS = (1.5, 1.05)
 
 
 def pixels_of_area(info: RasterInfo, area_m2: float) -> int:
-    """Return how many pixels a region needs to be as large as an area, at least 1.
+    """Return the number of pixels of an area, at least 1.
 
     One pixel counts what the pixel at the centre of the raster covers (:func:`pixel_areas_m2`). In degrees, where
     pixels shrink towards the poles, a region needs as many pixels all over the raster.
@@ -51,7 +51,7 @@ def pixels_of_area(info: RasterInfo, area_m2: float) -> int:
             where=info.path,
             expected="a CRS with a place on the Earth at the centre of the raster",
         )
-    # Nine digits: 3 m2 in pixels of 0.1 m x 0.1 m are 300 pixels, not 300.00000000000006.
+    # Round to nine digits: 3 m2 in pixels of 0.1 m x 0.1 m are 300 pixels, not 300.00000000000006.
     return max(1, math.ceil(float(f"{area_m2 / pixel_m2:.9g}")))
 
 
@@ -69,18 +69,18 @@ class MappingUnit:
 
     @property
     def is_of_map(self) -> bool:
-        """Whether regions are merged in the class map too, not only in the polygons."""
+        """Whether regions are also merged in the class map, not only in the polygons."""
         return self.area_m2 is not None and self.min_px > 1
 
     def describe(self) -> str:
-        """Return a sentence on what is merged."""
+        """Return a sentence on the merged regions."""
         if self.area_m2 is None:
             return f"in the polygons alone, regions under {self.min_px} pixels are merged into a neighbour"
         return f"regions under {self.area_m2:g} m2 ({self.min_px:,} pixels) are merged into a neighbour"
 
 
 EVERYTHING = MappingUnit(1)
-"""The unit that merges nothing."""
+"""The unit without merging."""
 
 
 def mapping_unit(min_area_m2: float | None, info: RasterInfo) -> MappingUnit:
@@ -99,7 +99,7 @@ def mapping_unit(min_area_m2: float | None, info: RasterInfo) -> MappingUnit:
 
 
 def sieved(class_ids: _Ids, min_px: int) -> _Ids:
-    """Return class ids (H, W) whose small regions are merged, as :func:`sieve_blocks` does.
+    """Return class ids (H, W) with small regions merged as in :func:`sieve_blocks`.
 
     Example:
         >>> import numpy as np
@@ -167,7 +167,7 @@ def _slabs(blocks: Iterable[_Ids], slab_px: int) -> Iterator[tuple[_Ids, bool]]:
         if held <= most:
             continue
         rows = np.concatenate(parts)
-        while len(rows) > most:  # One row stays, so that the last slab is known to be it.
+        while len(rows) > most:  # One row is kept back, so that the last slab is known.
             yield rows[:most], False
             rows = rows[most:]
         parts, held = [rows], len(rows)
@@ -176,7 +176,7 @@ def _slabs(blocks: Iterable[_Ids], slab_px: int) -> Iterator[tuple[_Ids, bool]]:
 
 
 def _sieved_slabs(slabs: Iterable[tuple[_Ids, bool]], min_px: int) -> Iterator[_Ids]:
-    """Yield the rows that are final; rows near a cut are sieved once more with the next slab."""
+    """Yield the final rows; rows near a cut are sieved again with the next slab."""
     before: _Ids | None = None
     for rows, is_last in slabs:
         class_ids = rows if before is None else np.concatenate([before, rows])
@@ -185,7 +185,7 @@ def _sieved_slabs(slabs: Iterable[tuple[_Ids, bool]], min_px: int) -> Iterator[_
             _predict_held_out(mask, class_ids, min_px)
         top = len(class_ids)
         if not is_last:
-            # From the south, the cut is above the first row.
+            # Seen from the south, the cut is above the first row.
             top -= max(_predict_held_out(mask[::-1], class_ids[::-1], min_px), min(2 * min_px, top // 2))
         merged = _merged(class_ids, min_px, mask)
         yield merged[:top]

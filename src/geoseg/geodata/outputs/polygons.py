@@ -1,4 +1,4 @@
-"""Polygons of a class map, made strip by strip and merged across the strips."""
+"""Polygonise a class map strip by strip, and merge polygons across strips."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _AT_ONCE = 20_000
 
 @dataclass
 class Region:
-    """Connected pixels of one class, as far as they are known.
+    """Connected pixels of one class in the strips read so far.
 
     Attributes:
         class_id: Their class.
@@ -51,7 +51,7 @@ class Region:
     pieces: list[shapely.Geometry] = field(default_factory=list)
 
     def absorb(self, other: Region) -> None:
-        """Take another region of the class, which touches this one."""
+        """Merge an adjacent region of the same class into this one."""
         self.pixels += other.pixels
         self.m2 += other.m2
         self.rated += other.rated
@@ -79,7 +79,7 @@ class RegionMerger:
         self._next = 1
 
     def add(self, strip: Strip, pixel_m2: ArrayLike | None) -> Iterator[Region]:
-        """Take the next strip and yield the regions that it finishes.
+        """Add the next strip and yield the regions that it completes.
 
         Args:
             strip: The strip.
@@ -95,7 +95,7 @@ class RegionMerger:
         yield from (region for k, region in roots.items() if k not in last)
 
     def finish(self) -> Iterator[Region]:
-        """Yield the regions that the end of the raster finishes."""
+        """Yield the remaining regions at the end of the raster."""
         yield from self._open.values()
         self._open = {}
 
@@ -175,18 +175,18 @@ def polygon_table(
 
 
 class PolygonWriter:
-    """Takes the strips of a map and writes their polygons in portions."""
+    """Writes the polygons of the strips of a map in batches."""
 
     def __init__(self, path: Path, info: RasterInfo, legend: Legend, *, simplify_m: float) -> None:
         self._path, self._info, self._legend, self._simplify_m = path, info, legend, simplify_m
         self._merger, self._waiting, self._has_layer = RegionMerger(), list[Region](), False
 
     def write(self, strip: Strip) -> None:
-        """Take the next strip, from north to south."""
+        """Add the next strip, from north to south."""
         self._keep(self._merger.add(strip, pixel_areas_m2(self._info, strip.window)))
 
     def finish(self) -> None:
-        """Write what is left."""
+        """Write the remaining polygons."""
         self._keep(self._merger.finish())
         self._flush()
 

@@ -1,4 +1,4 @@
-"""Polygons of a class map in memory as GeoJSON."""
+"""Convert a class map in memory to GeoJSON polygons."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DECIMALS = 7
 _STRIP_ROWS = 256
 
 
-def class_polygons_geojson(  # noqa: PLR0917 -- as a map is given everywhere: its two bands, grid and legend
+def class_polygons_geojson(  # noqa: PLR0917
     class_ids: NDArray[np.uint8],
     confidence_steps: NDArray[np.uint8],
     info: RasterInfo,
@@ -88,8 +88,8 @@ def _regions(
 
 def _not_placed(info: RasterInfo, got: object) -> RasterError:
     return RasterError(
-        "the raster's places on the ground are not known",
+        "the raster has no usable georeference",
         where=info.path,
-        expected="a coordinate reference system that leads to longitude and latitude",
+        expected="a coordinate reference system with a transformation to longitude and latitude",
         got=got,
     )

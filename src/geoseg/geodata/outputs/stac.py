@@ -1,4 +1,4 @@
-"""A STAC item that describes a map and the model it was made with."""
+"""Create a STAC item for a map and its model."""
 
 from __future__ import annotations
 

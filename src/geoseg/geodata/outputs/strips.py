@@ -1,4 +1,4 @@
-"""The finished strips of a map that is being made: one small file each, so that a stop loses one strip at most."""
+"""Store the finished strips of a map, one file each, so that an interruption loses at most one strip."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FAULTS = (OSError, ValueError, TypeError, KeyError)
 
 
 class StripStore:
-    """Keeps finished strips beside the map they will become; ``map.tif`` has ``map.tif.parts/``.
+    """Stores finished strips of a map in a folder next to it; ``map.tif.parts/`` for ``map.tif``.
 
     Every file in it appears whole or not at all, so several processes may fill one store; strips of another map, which
     a worker that is late may still write, are not seen. When the map is written, the strips go, and what is left says
@@ -45,7 +45,7 @@ class StripStore:
         self._made = self.path / "made.json"
 
     def identity(self) -> dict[str, Any] | None:
-        """Return what the strips are of, or None without any.
+        """Return the identity of the unfinished map, or None without strips.
 
         Raises:
             OutputError: It cannot be read.
@@ -54,23 +54,23 @@ class StripStore:
             return _read_record(self._identity)
         except _FAULTS as error:
             raise OutputError(
-                "what this unfinished map is of cannot be read",
+                "the record of this unfinished map cannot be read",
                 where=self._identity,
-                hint="Use --overwrite to start anew.",
+                hint="Use --overwrite to restart the map.",
             ) from error
 
     def claim(self, files: Iterable[Path]) -> None:
-        """Note the files that are about to be written, and may be replaced when the command is repeated."""
+        """Record the output files of the command, which a repeated command may replace."""
         write_json(self._claimed, {"files": [str(path.resolve()) for path in files]})
 
     def has_claimed(self, path: Path) -> bool:
-        """Say whether a file is one that an unfinished command was about to write."""
+        """Return whether a file is a recorded output of an unfinished command."""
         with suppress(*_FAULTS):
             return str(path.resolve()) in (_read_record(self._claimed) or {}).get("files", [])
         return False
 
     def finish(self, outcome: Mapping[str, Any], areas: Sequence[Mapping[str, Any]]) -> None:
-        """Note that the map is made, and remove its strips.
+        """Mark the map as finished, and remove its strips.
 
         Args:
             outcome: What must be alike for two commands to make the same files; JSON values.
@@ -81,7 +81,7 @@ class StripStore:
             self._file(number).unlink(missing_ok=True)
 
     def made(self, outcome: Mapping[str, Any]) -> list[dict[str, Any]] | None:
-        """Return what each class covers if this very map is made, or None; what cannot be read is made anew."""
+        """Return the class areas if this map is finished, else None, also if the record cannot be read."""
         with suppress(*_FAULTS):
             record = _read_record(self._made)
             if record is not None and record["outcome"] == json.loads(json.dumps(outcome)):
@@ -89,7 +89,7 @@ class StripStore:
         return None
 
     def check_folder(self) -> None:
-        """Make sure that the folder holds no files of the user's.
+        """Check that the folder contains no files of the user.
 
         Raises:
             OutputError: It does.
@@ -97,7 +97,7 @@ class StripStore:
         check_own_folder(self.path, _CONTENTS, what="the unfinished map")
 
     def begin(self, *, overwrite: bool) -> None:
-        """Go on with the strips that are there if they are of the same map, or start anew.
+        """Resume with the stored strips if they belong to the same map, or restart.
 
         Args:
             overwrite: Whether strips of another map may be thrown away.
@@ -111,11 +111,11 @@ class StripStore:
         differing = sorted(k for k in now.keys() | before.keys() if now.get(k) != before.get(k))
         if differing and not overwrite:
             raise OutputError(
-                f"an unfinished map of other settings lies here; they differ in {', '.join(differing)}",
+                f"the output has an unfinished map with other settings; they differ in {', '.join(differing)}",
                 where=self.path,
                 expected=f"{differing[0]} = {before.get(differing[0])}",
                 got=f"{differing[0]} = {now.get(differing[0])}",
-                hint="Repeat the command that began it, or use --overwrite to start anew.",
+                hint="Repeat the command that started it, or use --overwrite to restart the map.",
             )
         if differing:
             self.clear()
@@ -123,7 +123,7 @@ class StripStore:
             write_json(self._identity, now)
         except OutputError:
             with suppress(OSError):
-                self.path.rmdir()  # unless something is in it
+                self.path.rmdir()  # fails if it is not empty
             raise
 
     def _readable(self, *, overwrite: bool) -> dict[str, Any]:
@@ -135,11 +135,11 @@ class StripStore:
             raise
 
     def finished(self) -> set[int]:
-        """Return the numbers of the strips that are there."""
+        """Return the numbers of the stored strips."""
         return {int(path.stem.rpartition("-")[2]) for path in self.path.glob(f"{self._key}-*.npz")}
 
     def write(self, strip: Strip) -> None:
-        """Keep a strip.
+        """Store a strip.
 
         Raises:
             OutputError: It cannot be written.
@@ -152,7 +152,7 @@ class StripStore:
             _pack(file, arrays)
 
     def read(self, number: int) -> Strip:
-        """Return a strip that is there.
+        """Return a stored strip.
 
         Raises:
             OutputError: It cannot be read; a damaged one is removed, so that the next call makes it again.
@@ -174,9 +174,9 @@ class StripStore:
         except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             path.unlink(missing_ok=True)
             raise OutputError(
-                "a finished strip was damaged and is gone",
+                "a finished strip was damaged and was removed",
                 where=path,
-                hint="Repeat the command; it is made again.",
+                hint="Repeat the command to predict it again.",
             ) from error
 
     def strips(self, count: int) -> Iterator[Strip]:
@@ -185,18 +185,18 @@ class StripStore:
             yield self.read(number)
 
     def class_ids(self, count: int) -> Iterator[NDArray[np.uint8]]:
-        """Yield the class ids (h, W) of the first ``count`` strips; nothing else of them is read."""
+        """Yield only the class ids (h, W) of the first ``count`` strips."""
         for number in range(count):
             with self._arrays(number) as arrays:
                 class_ids = arrays["class_ids"]
             yield class_ids
 
     def clear(self) -> None:
-        """Remove all."""
+        """Remove the folder with all strips."""
         shutil.rmtree(self.path, ignore_errors=True)
 
     def clear_if_empty(self) -> None:
-        """Remove the folder when no strip is finished, and no map made."""
+        """Remove the folder if it has no finished strip and the map is not finished."""
         if not self.finished() and not self._made.exists():
             self.clear()
 
@@ -205,12 +205,12 @@ class StripStore:
 
 
 def _read_record(path: Path) -> dict[str, Any] | None:
-    """Return what a file of the store says, or None if there is none."""
+    """Return the content of a file of the store, or None if it does not exist."""
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
 
 
 def _pack(file: BinaryIO, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write arrays as ``numpy.savez_compressed`` does, at the fastest level: class ids shrink well at any."""
+    """Write arrays as ``numpy.savez_compressed``, at the fastest level, which compresses class ids well."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, values in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:

@@ -1,4 +1,4 @@
-"""QGIS styles: how maps, confidence rasters, points and polygons are shown when they are opened."""
+"""Write QGIS styles for class maps, confidence rasters, points and polygons."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from geoseg.domain.legend import Legend
 from geoseg.geodata.outputs.file_kinds import MADE_BY
 
 STYLES_LAYER = "layer_styles"
-"""Table of a GeoPackage in which QGIS looks for styles."""
+"""Table of QGIS styles in a GeoPackage."""
 
 _RAMP = ("#440154", "#3b528b", "#21918c", "#5ec962", "#fde725")
 """Viridis, at five steps from 0 to 1."""
 _MARKER = {"name": "circle", "size": "2.4", "outline_color": "35,35,35,255"}
-# An outline of the fill's colour: without one, antialiasing shows a thin line between neighbours.
+# An outline in the fill colour hides the thin line that antialiasing shows between neighbours.
 _FILL = {"style": "solid", "outline_style": "solid", "outline_width": "0.1"}
 
 
 @dataclass(frozen=True)
 class _Symbols:
-    """What QGIS calls symbols of a kind, their one layer, and the type of geometry that they are for."""
+    """QGIS names of a symbol type, its layer class and its geometry type."""
 
     kind: str
     layer: str
@@ -85,7 +85,7 @@ def _write_layer_style(path: Path, layer: str, style: str) -> None:
         "useAsDefault": True,
         "description": MADE_BY,
         "owner": "",
-        # QGIS sorts by it. A fixed time keeps files that hold the same alike.
+        # QGIS sorts by it. A fixed time makes files with the same content identical.
         "update_time": "2000-01-01T00:00:00Z",
     }
     pyogrio.write_dataframe(pd.DataFrame([row]), path, layer=STYLES_LAYER, driver="GPKG")
@@ -101,7 +101,7 @@ def _raster_style(kind: str, attributes: Mapping[str, str]) -> tuple[ET.Element,
 
 
 def _class_style(legend: Legend, symbols: _Symbols, looks: Sequence[Mapping[str, str]]) -> str:
-    """Return a style with a category and a symbol for each class, which has the class id as its name."""
+    """Return a style with a category and a symbol for each class; the class id is the symbol name."""
     root = ET.Element("qgis", version="3.22.0", styleCategories="Symbology")
     renderer = ET.SubElement(root, "renderer-v2", type="categorizedSymbol", attr="class")
     categories, drawn = ET.SubElement(renderer, "categories"), ET.SubElement(renderer, "symbols")
@@ -125,7 +125,7 @@ def _class_style(legend: Legend, symbols: _Symbols, looks: Sequence[Mapping[str,
 
 
 def _colors(legend: Legend) -> list[str]:
-    """Return the colours as QGIS writes them."""
+    """Return the colours in QGIS format."""
     return [f"{red},{green},{blue},255" for red, green, blue in legend.rgb]
 
 
