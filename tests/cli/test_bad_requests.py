@@ -43,7 +43,7 @@ def test_an_output_that_exists_is_left_alone(geoseg, request, dataset, tmp_path,
         "evaluate": ["evaluate", model, dataset, "--picture", old],
     }
 
-    assert_fails(geoseg(*commands[verb]), OUTPUT, f"{old}: this file exists", "never replaced")
+    assert_fails(geoseg(*commands[verb]), OUTPUT, f"{old}: this file exists", "not replaced")
     assert files(tmp_path) == {old.name}
     assert old.read_text() == "old"
 

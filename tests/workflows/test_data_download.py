@@ -190,7 +190,7 @@ def test_the_command_takes_no_other_archive_for_the_published_one(geoseg, server
     outcome = geoseg("data", "landcover-ai", tmp_path / "data", "--url", server.url)
 
     assert outcome.code == DATASET
-    assert f"another checksum; expected SHA-256 {SHA256}; got {published[1].sha256}" in outcome.err
+    assert f"the wrong checksum; expected SHA-256 {SHA256}; got {published[1].sha256}" in outcome.err
     assert _there(tmp_path) == []
 
 
@@ -226,7 +226,7 @@ def test_an_archive_that_reaches_outside_is_not_unpacked(server, take, published
     path.unlink()
     evil = replace(published[1], sha256=hashlib.sha256(server.content).hexdigest())
 
-    with pytest.raises(DatasetError, match=r"reaches outside its folder; nothing was unpacked.*evil\.tif"):
+    with pytest.raises(DatasetError, match=r"has paths outside its folder; nothing was unpacked.*evil\.tif"):
         take(evil)
     assert _there(tmp_path) == ["landcover.ai.v1.zip"]
 
@@ -284,7 +284,8 @@ def test_the_command_refuses_a_folder_that_is_not_as_published(geoseg, unpacked)
 
     assert outcome.code == DATASET
     assert (
-        "val.txt: this is not LandCover.ai v1 as published; expected 1602 tiles; got 1 tiles" in outcome.err
+        "val.txt: the folder differs from the published LandCover.ai v1; expected 1602 tiles; got 1 tiles"
+        in outcome.err
     )
     assert not (unpacked / "legend.json").exists()
 
@@ -293,6 +294,6 @@ def test_the_command_refuses_a_folder_of_another_area(geoseg, unpacked):
     outcome = geoseg("data", "landcover-ai", unpacked)
 
     assert outcome.code == DATASET
-    assert f"{unpacked / 'images'}: this is not LandCover.ai v1 as published" in outcome.err
+    assert f"{unpacked / 'images'}: the folder differs from the published LandCover.ai v1" in outcome.err
     assert "expected 216.27 km2, give or take 1%; got 0.01664 km2" in outcome.err
     assert not (unpacked / "legend.json").exists()

@@ -103,13 +103,14 @@ def test_a_folder_that_is_there_is_only_checked(data, archive):
     assert again.area_km2 == pytest.approx(520 * 1030 * 0.25**2 / 1e6)
 
     with pytest.raises(
-        DatasetError, match=r"images: this is not LandCover\.ai v1 as published; expected 0\.04 km2"
+        DatasetError,
+        match=r"images: the folder differs from the published LandCover\.ai v1; expected 0\.04 km2",
     ):
         fetch(LandCoverSettings(output=data), replace(archive[1], area_km2=0.04), NullProgress())
 
 
 def test_another_archive_is_refused(archive, tmp_path):
-    with pytest.raises(DatasetError, match="another checksum"):
+    with pytest.raises(DatasetError, match="the wrong checksum"):
         landcover_ai(LandCoverSettings(output=tmp_path / "data", archive=archive[0]))
     with pytest.raises(DatasetError, match="archive not found"):
         landcover_ai(LandCoverSettings(output=tmp_path / "data", archive=tmp_path / "no.zip"))

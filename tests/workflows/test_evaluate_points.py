@@ -178,7 +178,7 @@ def test_a_model_and_its_maps_know_their_training_points(model, dataset, points,
     assert of_mask.notes == (
         "The area of these masks contains 15 training points, so the scores are not those of new places.",
     )
-    assert "from 30 points within" in of_images.notes[0]
+    assert "contains 30 training points" in of_images.notes[0]
     assert elsewhere.notes == ()
 
 

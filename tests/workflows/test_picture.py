@@ -52,6 +52,6 @@ def test_an_existing_picture_is_kept(scenes, tmp_path):
 def test_a_file_of_the_user_is_never_replaced_by_a_picture(scenes, tmp_path, overwrite):
     (tmp_path / "p.png").write_bytes(b"mine")
     wanted = {"output": tmp_path / "p.png", "overwrite": overwrite}
-    with pytest.raises(OutputError, match=r"p\.png: .* is not a picture .* never replaced"):
+    with pytest.raises(OutputError, match=r"p\.png: .* is not a picture .* not replaced"):
         picture(PictureSettings(data=scenes, maps=(tmp_path / "maps",), **wanted))
     assert (tmp_path / "p.png").read_bytes() == b"mine"

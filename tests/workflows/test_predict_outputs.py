@@ -79,7 +79,7 @@ def test_files_of_the_users_own_stay_whatever_is_asked(run, raster, tmp_path, na
     if "confidence" in options:
         options = {"confidence": tmp_path / options["confidence"]}
 
-    with pytest.raises(OutputError, match=rf"{name}: this file exists.*never replaced"):
+    with pytest.raises(OutputError, match=rf"{name}: this file exists.*not replaced"):
         run(tmp_path / "map.tif", overwrite=True, **options)
     assert (tmp_path / name).read_bytes() == raster.read_bytes()
     assert [path.name for path in tmp_path.iterdir()] == [name]

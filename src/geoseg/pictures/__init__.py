@@ -1,1 +1,1 @@
-"""Figures drawn from arrays and values."""
+"""Draw figures from arrays and values."""

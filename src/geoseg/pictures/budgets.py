@@ -1,4 +1,4 @@
-"""Scores against the number of points, and class by class, for several methods."""
+"""Plot scores of several methods against the number of points, and by class."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
 from geoseg.pictures.sheet import open_sheet
 
 _SIZE = 16  # points
-# Okabe and Ito's palette, safe for colour-blind readers, and a mark for each method.
+# The Okabe-Ito palette, which is safe for colour-blind readers, and a marker for each method.
 _COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _MARKS = "osD^vP"
 
 
 @dataclass(frozen=True)
 class Score:
-    """Mean and deviation of a method's score with some points in total."""
+    """Mean and standard deviation of a method's score at a total number of points."""
 
     points: int
     mean: float
@@ -28,7 +28,7 @@ class Score:
 
 
 def budget_figure(methods: Mapping[str, Sequence[Score]], ceiling: float | None) -> Figure:
-    """Draw the mean IoU of each method against its points in total, with a ceiling where there is one.
+    """Draw the mean IoU of each method against its total number of points, with the ceiling if given.
 
     Args:
         methods: Scores 0..1 by method; NaN deviations are not drawn.
@@ -68,7 +68,7 @@ def _draw_method(axes: Axes, name: str, scores: Sequence[Score], *, place: int) 
 
 
 def class_figure(panels: Mapping[str, Mapping[str, Sequence[float]]], classes: Sequence[str]) -> Figure:
-    """Draw the IoU of each class as bars, one panel a budget.
+    """Draw the IoU of each class as bars, one panel per budget.
 
     Args:
         panels: By title: IoU 0..1 of the classes, by method; NaN for a class that is absent.

@@ -1,4 +1,4 @@
-"""The comparison figure: panels of the same place side by side, with one key beneath."""
+"""Draw the comparison figure: panels of the same scene next to each other, with a common key below."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SUBTITLE = Lettering(25, color="#404040")
 
 @dataclass(frozen=True)
 class _Row:
-    """Panels side by side: their texts, broken to the width, and sizes in pixels."""
+    """A row of panels: texts wrapped to the width, and sizes in pixels."""
 
     panels: Sequence[Panel]
     titles: Sequence[str]
@@ -53,7 +53,7 @@ class _Row:
 def comparison_figure(
     panels: Sequence[Sequence[Panel]], legend: Legend, *, title: str = "", resolution_m: float | None = None
 ) -> Figure:
-    """Draw rows of panels with one key of all classes beneath.
+    """Draw rows of panels with a common key of all classes below.
 
     Args:
         panels: Rows of panels; a row shows one place. Panels keep their proportions; arrays with more
@@ -95,7 +95,7 @@ def _open(width: float, *, heading: str, rows: Sequence[_Row], key: Key) -> Figu
 
 
 def _panel_limits(panels: Sequence[Sequence[Panel]], columns: int) -> tuple[float, float]:
-    """Return the width of a column and the height that no panel exceeds, in pixels of the sheet."""
+    """Return the column width and the maximum panel height, in pixels of the sheet."""
     space = (_SHEET_PX - 2 * _MARGIN_PX + _GAP_PX) / columns - _GAP_PX
     widest = min(_WIDEST_PX, space)
     highest = widest * _TALLEST

@@ -1,4 +1,4 @@
-"""The course of a training: loss, learning rate and held-out scores by epoch."""
+"""Plot training curves: loss, learning rate and held-out scores by epoch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MARKED = 40  # epochs up to which each has its dot; a single epoch would be inv
 
 
 def training_curves(history: Sequence[Mapping[str, float]], *, title: str = "") -> Figure:
-    """Draw loss and learning rate, and beside them the scores at the held-out points where there are any.
+    """Draw loss and learning rate and, in a second panel, the scores at held-out points if there are any.
 
     Args:
         history: One mapping per epoch with "epoch", "loss", "learning_rate" and, where they were

@@ -1,4 +1,4 @@
-"""The key of a map: a swatch and a name for every class, set in columns."""
+"""Draw the key of a map: a colour swatch and a name for each class, in columns."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class _Entry:
 
 @dataclass(frozen=True)
 class Key:
-    """Entries set line by line in columns; sizes in pixels."""
+    """Entries arranged row by row in columns; sizes in pixels."""
 
     lines: Sequence[Sequence[_Entry]]
     columns_px: Sequence[float]
@@ -51,7 +51,7 @@ class Key:
 
 
 def set_key(legend: Legend, width_px: float, *, has_no_data: bool) -> Key:
-    """Set the key of a legend in as many columns as fit into ``width_px``.
+    """Arrange the key of a legend in as many columns as fit into ``width_px``.
 
     Args:
         legend: The classes.
@@ -68,7 +68,7 @@ def set_key(legend: Legend, width_px: float, *, has_no_data: bool) -> Key:
 
 
 def draw_key(figure: Figure, key: Key, *, left: float, top: float) -> None:
-    """Draw the key with its top left corner at ``left``, ``top`` in pixels from that of the sheet."""
+    """Draw the key with its top left corner at ``left``, ``top``, in pixels from the top left of the sheet."""
     for line in key.lines:
         x = left
         for entry, width in zip(line, key.columns_px, strict=False):

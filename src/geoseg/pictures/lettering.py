@@ -1,4 +1,4 @@
-"""Lettering: how wide a text is, where it breaks, and its place on the sheet."""
+"""Measure, wrap and draw text on a sheet."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from geoseg.pictures.sheet import DPI, place
 LINE = 1.25
 """Height of a line of text in its font sizes."""
 
-# Widths are those of the outlines; hinting makes what is drawn a little wider.
+# Widths are those of the outlines; hinting makes drawn text a little wider.
 _HINTING = 1.03
 _BASELINE = 0.95  # below the top of a line, in font sizes
 
@@ -68,5 +68,5 @@ class Lettering:
             baseline = top + self.size_px * (LINE * number + _BASELINE)
             x, y, _, _ = place(figure, left, baseline, width=0, height=0)
             words = figure.text(x, y, line, size=self.points, weight=self.weight, color=self.color)
-            # Names come from users: a $ in them is a dollar sign.
+            # Names come from users, so a $ is not the start of a formula.
             words.set(ha="left", va="baseline", parse_math=False)

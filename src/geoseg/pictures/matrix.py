@@ -1,4 +1,4 @@
-"""The confusion matrix as a figure: truth in rows, in per cent of each row."""
+"""Draw a confusion matrix: reference in rows, values in per cent of each row."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _SLANT = math.radians(45)
 
 @dataclass(frozen=True)
 class _Table:
-    """What the figure shows: counts (C, K), names of rows and of the K columns, the side of a cell in pixels."""
+    """Content of the figure: counts (C, K), names of rows and of the K columns, side of a cell in pixels."""
 
     counts: NDArray[np.int64]
     rows: Sequence[str]
@@ -60,7 +60,7 @@ class _Table:
 
     @property
     def right_px(self) -> float:
-        """Width by which slanted column names reach over the last column."""
+        """Width of slanted column names beyond the last column."""
         after = [len(self.columns) - 0.5 - j for j in range(len(self.columns))]
         reach = [
             _NAME.width_px(c) * math.cos(_SLANT) - n * self.cell_px
@@ -70,7 +70,7 @@ class _Table:
 
 
 def confusion_figure(confusion: NDArray[np.int64], legend: Legend, *, title: str = "") -> Figure:
-    """Draw a confusion matrix, each row in per cent of its sum, with the counts beneath.
+    """Draw a confusion matrix, each row in per cent of its sum, with the counts below.
 
     The row of a class that the reference lacks is grey and has no numbers.
 
@@ -162,7 +162,7 @@ def _write_numbers(axes: Axes, table: _Table, cell: tuple[int, int], *, ink: str
 
 
 def readable_ink(ground: NDArray[np.uint8]) -> str:
-    """Return dark or light ink, whichever contrasts more with a ground colour, uint8 (3,) (WCAG 2.2)."""
+    """Return the text colour, dark or light, with the higher contrast to a background, uint8 (3,) (WCAG 2.2)."""
     red, green, blue = (_linear(int(channel) / 255) for channel in ground)
     luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
     return _DARK if (luminance + 0.05) / (_DARK_LUMINANCE + 0.05) > 1.05 / (luminance + 0.05) else _LIGHT
@@ -193,7 +193,7 @@ def _write(
     font: Lettering,
     ha: Literal["left", "center", "right"] = "center",
 ) -> Text:
-    """Write ``text`` at a place in cells, centred in height."""
+    """Write ``text`` at a position in cells, vertically centred."""
     words = axes.text(
         *place, text, size=font.points, color=font.color, weight=font.weight, ha=ha, va="center"
     )

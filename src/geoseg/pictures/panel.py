@@ -1,4 +1,4 @@
-"""One panel of a figure: a photograph or a class map, with points on it."""
+"""Draw one panel of a figure: an image or a class map, with points."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from geoseg.pictures.key import NO_DATA_GREY, NO_DATA_HATCH
 from geoseg.pictures.sheet import DPI
 
 THINNED_PX = 1000
-"""Longest side of an array that is drawn; larger ones are thinned to it."""
+"""Maximum side of a drawn array; larger arrays are subsampled."""
 
 _DARK = "#1a1a1a"
 _DOT_PX = (4.0, 14.0)
@@ -26,7 +26,7 @@ _A = TypeVar("_A", bound=np.generic)
 
 @dataclass(frozen=True)
 class Panel:
-    """What one panel shows: a photograph or a class map, never both.
+    """Content of a panel: either an image or a class map.
 
     Attributes:
         title: Its name, above it.
@@ -64,7 +64,7 @@ class Panel:
 
 
 def draw_panel(axes: Axes, panel: Panel, legend: Legend) -> None:
-    """Draw a panel so that it fills ``axes``.
+    """Draw a panel that fills ``axes``.
 
     Raises:
         LegendError: The class map or the points have a class that the legend lacks.
@@ -85,7 +85,7 @@ def draw_panel(axes: Axes, panel: Panel, legend: Legend) -> None:
 
 
 def _color_table(legend: Legend) -> NDArray[np.uint8]:
-    """Return red, green, blue, opacity by class id, uint8 (256, 4); 255 lets the hatched ground show."""
+    """Return red, green, blue, opacity by class id, uint8 (256, 4); 255 is transparent to show the hatching."""
     table = np.zeros((256, 4), np.uint8)
     table[: len(legend)] = np.column_stack([legend.rgb, np.full(len(legend), 255, np.uint8)])
     return table
@@ -113,7 +113,7 @@ def _nearest(side: int) -> NDArray[np.intp]:
 
 
 def _draw_points(axes: Axes, points: Points, colors: NDArray[np.uint8]) -> None:
-    """Draw dots in their class colours with a white edge inside a dark one, to stand out on any ground."""
+    """Draw dots in their class colours with a white and a dark edge, visible on any background."""
     box = axes.get_window_extent()
     dot = float(np.clip(0.3 * np.sqrt(box.width * box.height / len(points)), *_DOT_PX))
     edge = max(2.0, 0.35 * dot)

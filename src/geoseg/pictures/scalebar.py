@@ -1,4 +1,4 @@
-"""A scale bar: a round length in metres, drawn to scale."""
+"""Draw a scale bar with a round length in metres."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BAR_PX = 8
 
 
 def round_length_m(width_m: float) -> float:
-    """Return the length 1, 2 or 5 x 10^k metres that is nearest in ratio to a quarter of ``width_m``."""
+    """Return the length 1, 2 or 5 x 10^k metres with the ratio closest to a quarter of ``width_m``."""
     wanted = math.log10(width_m * _SHARE)
     lengths = [
         factor * 10.0**power
@@ -27,12 +27,12 @@ def round_length_m(width_m: float) -> float:
 
 
 def length_label(length_m: float) -> str:
-    """Write a length as people read it: kilometres from 1,000 m."""
+    """Format a length in metres, or in kilometres from 1,000 m."""
     return f"{length_m / 1000:g} km" if length_m >= 1000 else f"{length_m:g} m"
 
 
 def draw_scale_bar(axes: Axes, *, width_px: float, height_px: float, width_m: float) -> None:
-    """Draw the bar with its length, on a light ground, into the lower left corner of a panel.
+    """Draw the bar with its length, on a light background, in the lower left corner of a panel.
 
     Args:
         axes: The panel, without margins.

@@ -1,4 +1,4 @@
-"""The sheet: a figure without a display, measured in pixels from its top left corner."""
+"""Create figures without a display, measured in pixels from the top left corner."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 DPI = 100
-"""Pixels per inch of every picture; pyplot and its global state are never used."""
+"""Pixels per inch of all pictures; pyplot and its global state are not used."""
 
 
 def open_sheet(width_px: float, height_px: float, *, fitted: bool = False) -> Figure:
-    """Open a white figure of the given size; ``fitted`` lets matplotlib keep its axes from overlapping."""
+    """Create a white figure of the given size; with ``fitted``, matplotlib prevents overlapping axes."""
     size = (round(width_px) / DPI, round(height_px) / DPI)
     engine = ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.15) if fitted else None
     figure = Figure(figsize=size, dpi=DPI, facecolor="white", layout=engine)
@@ -22,7 +22,7 @@ def open_sheet(width_px: float, height_px: float, *, fitted: bool = False) -> Fi
 def place(
     figure: Figure, left: float, top: float, *, width: float, height: float
 ) -> tuple[float, float, float, float]:
-    """Turn a box in pixels from the top left into matplotlib's (left, bottom, width, height), 0..1."""
+    """Convert a box in pixels from the top left to matplotlib's (left, bottom, width, height), 0..1."""
     sheet_width, sheet_height = (float(side) * DPI for side in figure.get_size_inches())
     bottom = 1 - (top + height) / sheet_height
     return left / sheet_width, bottom, width / sheet_width, height / sheet_height

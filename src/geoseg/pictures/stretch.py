@@ -1,4 +1,4 @@
-"""From pixel values to colours that a screen can show."""
+"""Convert pixel values to display colours."""
 
 from __future__ import annotations
 

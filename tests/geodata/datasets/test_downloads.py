@@ -89,7 +89,7 @@ def test_a_download_that_was_only_not_checked_is_not_fetched_again(server, tmp_p
 
 
 def test_a_wrong_checksum_is_named_and_the_file_removed(server, tmp_path):
-    with pytest.raises(DatasetError, match=f"another checksum; expected SHA-256 00; got {SHA256}"):
+    with pytest.raises(DatasetError, match=f"the wrong checksum; expected SHA-256 00; got {SHA256}"):
         _get(server, tmp_path / "file.zip", sha256="00")
     assert not list(tmp_path.iterdir())
 
@@ -97,7 +97,7 @@ def test_a_wrong_checksum_is_named_and_the_file_removed(server, tmp_path):
 def test_a_file_of_the_user_is_left_alone(tmp_path):
     path = tmp_path / "mine.zip"
     path.write_bytes(b"x")
-    with pytest.raises(DatasetError, match="another checksum"):
+    with pytest.raises(DatasetError, match="the wrong checksum"):
         check_sum(path, SHA256, NullProgress())
     assert path.exists()
 
@@ -119,5 +119,5 @@ def test_a_page_or_server_that_is_not_there_is_named(server, tmp_path):
         _get(server, tmp_path / "file.zip")
     with pytest.raises(DatasetError, match="broke off"):
         download("http://127.0.0.1:9/file.zip", tmp_path / "f", sha256=SHA256, progress=NullProgress())
-    with pytest.raises(DatasetError, match="no web address"):
+    with pytest.raises(DatasetError, match="not a web address"):
         download("file:///etc/passwd", tmp_path / "f", sha256=SHA256, progress=NullProgress())

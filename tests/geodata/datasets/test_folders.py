@@ -104,7 +104,7 @@ def test_listed_images_that_are_not_there_are_named_up_to_five(folder):
 def test_two_images_with_one_stem_are_refused(folder):
     (folder / "images/a.png").touch()
 
-    with pytest.raises(DatasetError, match=r"one stem; got a\.png and a\.tif"):
+    with pytest.raises(DatasetError, match=r"the same stem; got a\.png and a\.tif"):
         open_dataset(folder)
 
 

@@ -60,7 +60,7 @@ def test_a_split_by_orthophoto_is_15_percent_twice():
     [
         (
             Published("", {0.25: 3}, {}, 0.2475),
-            r"images: this is not LandCover\.ai v1 as published; expected 3 at 0\.25 m; got 2 at 0\.25 m, 1 at 0\.5 m",
+            r"images: the folder differs from the published LandCover\.ai v1; expected 3 at 0\.25 m; got 2 at 0\.25 m, 1 at 0\.5 m",
         ),
         (
             Published("", PUBLISHED.images, {"train": 4}, 0.2475),

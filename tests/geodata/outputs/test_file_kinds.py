@@ -167,6 +167,6 @@ def test_a_file_that_comes_while_we_work_is_not_replaced(tmp_path: Path) -> None
     path = tmp_path / "areas.csv"
     check_output(path, kinds.AREA_CSV, overwrite=True)
     path.write_text("my,own\n1,2\n")
-    with pytest.raises(OutputError, match="never replaced"), whole_file(path, kinds.AREA_CSV, overwrite=True):
+    with pytest.raises(OutputError, match="not replaced"), whole_file(path, kinds.AREA_CSV, overwrite=True):
         pass
     assert path.read_text() == "my,own\n1,2\n"

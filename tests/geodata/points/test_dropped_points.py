@@ -85,7 +85,7 @@ def test_where_nothing_was_dropped_the_layer_is_empty(tmp_path):
 def test_a_file_that_is_there_and_a_name_that_is_no_geopackage_are_refused(tmp_path):
     (tmp_path / "there.gpkg").write_text("mine")
 
-    with pytest.raises(OutputError, match=r"exists|never replaced"):
+    with pytest.raises(OutputError, match=r"exists|not replaced"):
         check_dropped(tmp_path / "there.gpkg", None, overwrite=False)
     with pytest.raises(OutputError, match="is an input of the same command"):
         check_dropped(tmp_path / "there.gpkg", tmp_path / "there.gpkg", overwrite=True)

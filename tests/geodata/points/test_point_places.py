@@ -148,7 +148,9 @@ def test_points_without_crs_must_name_one_of_several_images():
 
 
 def test_rasters_with_and_without_crs_do_not_mix(raster):
-    with pytest.raises(PointsError, match="some have none; expected all or none; got none in b"):
+    with pytest.raises(
+        PointsError, match="some have none; expected a CRS in all rasters or in none; got none in b"
+    ):
         shared_crs({"a": raster, "b": PICTURE})
 
 

@@ -309,7 +309,9 @@ def test_a_run_that_cannot_be_gone_on_with_is_begun_anew(dataset, cheap, tmp_pat
     identity.write_text(json.dumps({**begun, "precision": "bf16"}))
     watcher = Watcher()
     summary = experiment(both, watcher)
-    assert any("differ in precision" in text and text.endswith("begun anew.") for text in watcher.said)
+    assert any(
+        "differ in precision" in text and text.endswith("starts from the beginning.") for text in watcher.said
+    )
     assert [e["recipe"] for e in summary.record["results"]] == ["partial-ce", "pfce"]
     assert all(len(e["epochs"]) == 1 and 1 <= e["epochs"][0] <= 3 for e in summary.record["results"])
 

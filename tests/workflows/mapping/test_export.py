@@ -48,5 +48,5 @@ def test_an_existing_file_and_an_odd_tile_are_refused(model, tmp_path):
         export(ExportSettings(model=model, output=path))
     assert path.read_bytes() == b""
     path.write_text("a network of somebody else")
-    with pytest.raises(OutputError, match="never replaced"):
+    with pytest.raises(OutputError, match="not replaced"):
         export(ExportSettings(model=model, output=path, overwrite=True))

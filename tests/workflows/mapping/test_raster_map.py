@@ -236,7 +236,7 @@ def test_a_stop_between_the_files_of_a_map_is_gone_on_from(
     if lost:
         # The map is ours and may be replaced; a table that is not stays.
         table.write_text("of somebody else")
-        with pytest.raises(OutputError, match="never replaced"):
+        with pytest.raises(OutputError, match="not replaced"):
             predict(settings(model, raster, path, also=("areas",)))
         assert table.read_text() == "of somebody else"
         return

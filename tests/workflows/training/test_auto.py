@@ -37,7 +37,7 @@ def test_auto_keeps_the_recipe_that_does_better_at_points_left_out_and_says_why(
     scores = {name: Score(**one) for name, one in found["scores"].items()}
     assert record.recipe == found["chosen"] == choose(scores).best
     kept = "Preferring quick to forest" if record.recipe == "quick" else "Keeping forest"
-    assert any(text.startswith(f"{kept}: mean IoU at points of places left out") for text in watcher.said)
+    assert any(text.startswith(f"{kept}: mean IoU at points of held-out blocks") for text in watcher.said)
     alone = train(settings(recipe=record.recipe, output=tmp_path / "alone.geoseg")).record
     assert alone.calibration == record.calibration
 

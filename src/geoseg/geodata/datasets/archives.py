@@ -1,4 +1,4 @@
-"""Unpacking archives from elsewhere without trusting them."""
+"""Unpack untrusted archives safely."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MAX_BYTES = 64 * 1024**3
 
 
 def unpack(archive: Path, folder: Path, progress: Progress) -> None:
-    """Unpack a zip into a folder that appears whole or not at all.
+    """Unpack a zip atomically into a folder.
 
     Args:
         archive: The zip.
@@ -53,13 +53,13 @@ def unpack(archive: Path, folder: Path, progress: Progress) -> None:
 
 
 def check_empty(folder: Path) -> None:
-    """Make sure that a folder is empty, or is not there.
+    """Check that a folder is empty or does not exist.
 
     Raises:
         OutputError: Something is in it, or it is a file.
     """
     if folder.is_file() or (folder.exists() and any(folder.iterdir())):
-        raise OutputError("the folder is not empty", where=folder, hint="Name one that is not there yet.")
+        raise OutputError("the folder is not empty", where=folder, hint="Choose a new folder.")
 
 
 def _check(members: list[ZipInfo], archive: Path, folder: Path) -> None:
@@ -68,7 +68,7 @@ def _check(members: list[ZipInfo], archive: Path, folder: Path) -> None:
         is_link = stat.S_ISLNK(member.external_attr >> 16)
         if path.is_absolute() or ".." in path.parts or ":" in member.filename or is_link:
             raise DatasetError(
-                "the archive reaches outside its folder; nothing was unpacked",
+                "the archive has paths outside its folder; nothing was unpacked",
                 where=archive,
                 got=member.filename,
             )

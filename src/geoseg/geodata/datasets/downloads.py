@@ -1,4 +1,4 @@
-"""Downloads that can be broken off: resumed where they stopped, and used only when their checksum is right."""
+"""Download files with resume after an interruption and a checksum test."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _RANGE_IS_DONE = 416
 
 
 def download(url: str, path: Path, *, sha256: str, progress: Progress) -> None:
-    """Download a file; what an earlier try left in ``path`` with ``.part`` behind its name is gone on from.
+    """Download a file, and resume from a partial file ``path`` + ``.part`` of an earlier attempt.
 
     Args:
         url: An http or https address.
@@ -50,7 +50,7 @@ def download(url: str, path: Path, *, sha256: str, progress: Progress) -> None:
     try:
         check_sum(part, sha256, progress)
     except DatasetError:
-        part.unlink()  # Going on with it would never make it right.
+        part.unlink()  # Resuming it would give the same wrong checksum.
         raise
     part.replace(path)
 
@@ -58,14 +58,14 @@ def download(url: str, path: Path, *, sha256: str, progress: Progress) -> None:
 def _fetch(url: str, part: Path, progress: Progress) -> None:
     have = part.stat().st_size if part.exists() else 0
     if not url.startswith(("http://", "https://")):
-        raise DatasetError("this is no web address", where=url, expected="http:// or https://")
+        raise DatasetError("this is not a web address", where=url, expected="http:// or https://")
     request = Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
-        # An opener of its own: the shared one keeps the proxies of the first call in the process.
+        # The shared opener would keep the proxies of the first call in the process, so build a new one.
         answer = cast(HTTPResponse, build_opener().open(request, timeout=_TIMEOUT_S))
     except HTTPError as error:
         if error.code == _RANGE_IS_DONE:
-            return  # all of it is here; the checksum tells whether it is right
+            return  # the file is complete; the checksum is tested next
         if 400 <= error.code < 500:
             raise DatasetError("the server has no such file", where=url, got=error) from error
         raise
@@ -86,7 +86,7 @@ def _fetch(url: str, part: Path, progress: Progress) -> None:
 
 
 def check_sum(path: Path, sha256: str, progress: Progress) -> None:
-    """Make sure that a file has a checksum; it is left alone.
+    """Check that a file has a given checksum; the file is not changed.
 
     Raises:
         DatasetError: It has another one.
@@ -100,7 +100,7 @@ def check_sum(path: Path, sha256: str, progress: Progress) -> None:
     if found.hexdigest() == sha256:
         return
     raise DatasetError(
-        "the file has another checksum",
+        "the file has the wrong checksum",
         where=path,
         expected=f"SHA-256 {sha256}",
         got=found.hexdigest(),

@@ -1,4 +1,4 @@
-"""Datasets: a folder of images, their masks, lists of stems by split, and a legend."""
+"""Read dataset folders: images, masks, split lists and a legend."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from geoseg.geodata.datasets.legend_files import read_legend
 
 RASTER_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".vrt")
 TILE_PX = 512
-"""Side of the tiles that LandCover.ai's lists name."""
+"""Side of the tiles in the split lists of LandCover.ai."""
 _NAMED_AT_MOST = 5
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """The files of a dataset, or of one split of it.
+    """The files of a dataset or of one of its splits.
 
     Attributes:
         folder: The folder that holds them all.
@@ -40,7 +40,7 @@ class Dataset:
 
 
 def is_dataset(path: str | Path) -> bool:
-    """Return whether ``path`` is a folder with a folder ``images`` in it."""
+    """Return whether ``path`` is a folder with a sub-folder ``images``."""
     return (Path(path) / "images").is_dir()
 
 
@@ -87,14 +87,14 @@ def _images(folder: Path) -> dict[str, Path]:
 
 
 def _rasters(folder: Path) -> dict[str, Path]:
-    """Return the raster files of a folder by stem, sorted; none if there is no such folder."""
+    """Return the raster files of a folder by stem, sorted; empty if the folder does not exist."""
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         if path.suffix.lower() not in RASTER_SUFFIXES or path.name.startswith("."):
             continue
         if path.stem in found:
             raise DatasetError(
-                "two files have one stem", where=folder, got=f"{found[path.stem].name} and {path.name}"
+                "two files have the same stem", where=folder, got=f"{found[path.stem].name} and {path.name}"
             )
         found[path.stem] = path
     return dict(sorted(found.items()))
@@ -116,7 +116,7 @@ def _lines_of_split(folder: Path, split: str) -> list[str]:
 
 
 def _stem(line: str, images: Mapping[str, Path]) -> str:
-    """Return the stem that a line of a list means; lists often name files, with an extension or a folder."""
+    """Return the image stem of a line in a split list, which may contain an extension or a folder."""
     if line in images:
         return line
     name = line.replace("\\", "/").rpartition("/")[2]
@@ -125,7 +125,7 @@ def _stem(line: str, images: Mapping[str, Path]) -> str:
 
 
 def _tiles(stems: Sequence[str], images: Mapping[str, Path]) -> dict[str, list[int]]:
-    """Return the numbers of the tiles that a list names, by image; none if it does not name tiles alone."""
+    """Return the tile numbers in a split list by image; empty unless all lines are tiles."""
     tiles = dict[str, list[int]]()
     for stem in stems:
         image, _, number = stem.rpartition("_")
@@ -136,7 +136,7 @@ def _tiles(stems: Sequence[str], images: Mapping[str, Path]) -> dict[str, list[i
 
 
 def keep_tiles(mask: NDArray[np.uint8], numbers: Sequence[int], *, where: Path) -> NDArray[np.uint8]:
-    """Return a mask (H, W) with 255 outside some tiles of 512 px.
+    """Return a mask (H, W) with 255 outside the given tiles of 512 px.
 
     Tiles are numbered row by row over the whole grid, those cut by the border too, which are never used.
 
@@ -186,7 +186,7 @@ def _first(stems: Sequence[str]) -> str:
 
 
 def legend_beside(mask: Path) -> Legend | None:
-    """Return the legend of the dataset that a mask lies in: ``legend.json`` in its folder or the one above."""
+    """Return the legend for a mask: ``legend.json`` in its folder or the parent folder."""
     folders = (mask.resolve().parent, mask.resolve().parent.parent)
     return next((found for found in map(_own_legend, folders) if found is not None), None)
 

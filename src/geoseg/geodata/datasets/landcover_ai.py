@@ -39,14 +39,14 @@ LEGEND = Legend(
 )
 SPLITS = ("train", "val", "test")
 _EPSG = 2180
-# An orthophoto is more than 2 % of the area. Whether the published figure is of the map plane or of the ground is not
-# known; in EPSG:2180 they differ by 0.2 % at most within Poland.
+# An orthophoto is more than 2 % of the area. The published area may be projected or true ground area; in EPSG:2180
+# these differ by at most 0.2 % within Poland.
 _SAME_AREA = 0.01
 
 
 @dataclass(frozen=True)
 class Published:
-    """The archive's checksum, and what it holds: images by ground resolution in metres, tiles by split, area in km2."""
+    """Checksum and contents of the archive: images by ground resolution in metres, tiles by split, area in km2."""
 
     sha256: str
     images: Mapping[float, int]
@@ -59,7 +59,7 @@ PUBLISHED = Published(SHA256, {0.25: 33, 0.5: 8}, {"train": 7470, "val": 1602, "
 
 @dataclass(frozen=True)
 class Report:
-    """What was found: number of orthophotos, area in km2, share of each class among all pixels."""
+    """Number of orthophotos, area in km2, and share of each class among all pixels."""
 
     images: int
     area_km2: float
@@ -68,7 +68,7 @@ class Report:
 
 
 def prepare(folder: Path, progress: Progress, published: Published) -> Report:
-    """Check what was unpacked, add the legend and a split by orthophoto, and measure the classes' shares.
+    """Check the unpacked files, add the legend and a split by orthophoto, and measure the class proportions.
 
     The official lists put tiles of one orthophoto into training and test. ``orthophoto-train.txt``,
     ``orthophoto-val.txt`` and ``orthophoto-test.txt`` keep each orthophoto whole.
@@ -100,7 +100,7 @@ def prepare(folder: Path, progress: Progress, published: Published) -> Report:
 
 
 def split_by_orthophoto(names: list[str]) -> dict[str, list[str]]:
-    """Split whole orthophotos 70 : 15 : 15, in the order of hashes of their names."""
+    """Split complete orthophotos 70 : 15 : 15, in the order of the hashes of their names."""
     order = sorted(names, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
     held = max(1, round(0.15 * len(order)))
     parts = {"test": order[:held], "val": order[held : 2 * held], "train": order[2 * held :]}
@@ -120,7 +120,7 @@ def _check_images(folder: Path, infos: Mapping[str, RasterInfo], published: Publ
 def _expect(where: Path, expected: str, got: object, *, is_right: bool) -> None:
     if not is_right:
         raise DatasetError(
-            "this is not LandCover.ai v1 as published",
+            "the folder differs from the published LandCover.ai v1",
             where=where,
             expected=expected,
             got=got,

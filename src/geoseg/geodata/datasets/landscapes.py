@@ -1,4 +1,4 @@
-"""Invented landscapes as a dataset on disk."""
+"""Write synthetic landscapes as a dataset."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WEST, _NORTH, _APART_M = 600_000.0, 5_700_000.0, 10_000.0
 
 
 def landscape_legend() -> Legend:
-    """Return the legend of invented landscapes."""
+    """Return the legend of the synthetic landscapes."""
     return Legend(tuple(LandClass(i, n, c) for i, (n, c) in enumerate(LANDSCAPE_CLASSES)))
 
 
@@ -34,7 +34,7 @@ def write_landscapes(
     resolution_m: float,
     progress: Progress,
 ) -> None:
-    """Invent one landscape for each seed and write them as a dataset with train and test lists.
+    """Generate one landscape per seed and write them as a dataset with train and test lists.
 
     They lie apart on the ground and were photographed on the same day, that of the first seed.
 

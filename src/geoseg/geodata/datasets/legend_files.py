@@ -1,4 +1,4 @@
-"""Legend files: a JSON list of ``{"id", "name", "color"}``, read and written."""
+"""Read and write legend files: a JSON list of ``{"id", "name", "color"}``."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def read_legend(path: str | Path) -> Legend:
 
 
 def _check_apart(legend: Legend, path: str | Path) -> None:
-    """Refuse classes that a person cannot tell apart on a map.
+    """Check that names and colours of the classes are distinguishable on a map.
 
     Raises:
         LegendError: Two names differ only in case or blanks, or two classes have the same colour.
@@ -58,7 +58,7 @@ def _check_apart(legend: Legend, path: str | Path) -> None:
 
 
 def write_legend(path: str | Path, legend: Legend, overwrite: bool) -> None:
-    """Write a legend file, one class a line, whole or not at all.
+    """Write a legend file atomically, one class per line.
 
     Raises:
         OutputError: The file exists and may not be overwritten, or cannot be written.

@@ -61,7 +61,7 @@ def class_map_writer(  # noqa: PLR0913
         origin: Tags that say which model made the map, from ``origin_tags``.
 
     Raises:
-        OutputError: The file exists, or cannot be written; nothing of it is left.
+        OutputError: The file exists, or cannot be written. A partial file is removed.
     """
     style = BandStyle(
         CLASS_MAP,

@@ -116,7 +116,7 @@ def cog_writer(
 
     Raises:
         OutputError: The file exists, or cannot be written.
-        RasterError: The two grids are turned against each other.
+        RasterError: The two grids are rotated against each other.
     """
     with whole_file(path, style.kind, overwrite=overwrite) as partial:
         # The names begin with that of the partial file, so that whole_file removes them.

@@ -233,7 +233,7 @@ def polygon_writer(
         simplify_m: How far outlines may move (Douglas and Peucker, 1973), each by itself.
 
     Raises:
-        OutputError: The file exists, or cannot be written; nothing of it is left.
+        OutputError: The file exists, or cannot be written. A partial file is removed.
     """
     with whole_file(path, POLYGONS, overwrite=overwrite) as partial:
         writer = PolygonWriter(partial, info, legend, simplify_m=simplify_m)

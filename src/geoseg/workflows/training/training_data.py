@@ -303,8 +303,8 @@ def _normalisation(
 ) -> Normalisation:
     """Measure band statistics over at most 256 random windows of the rasters with points.
 
-    The statistics do not depend on the points, so cached features of a frozen network remain valid when points are
-    added. If these windows have no valid pixel, measure windows around the points.
+    The statistics do not change when points are added on the same rasters, so cached features of a frozen network stay
+    valid. If these windows have no valid pixel, measure windows around the points.
     """
     windows = [
         (name, window)
