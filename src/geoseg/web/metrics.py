@@ -51,7 +51,7 @@ class Metrics:
             "geoseg_batch_windows", "Windows that shared a pass", buckets=_WINDOWS, registry=registry
         )
         self.network = Counter("geoseg_network_seconds", "Seconds that networks computed", registry=registry)
-        self.pixels = Counter("geoseg_pixels", "Pixels of images mapped at once", registry=registry)
+        self.pixels = Counter("geoseg_pixels", "Pixels mapped by prediction requests", registry=registry)
         self.pending = Gauge(
             "geoseg_pending_predictions",
             "Predictions that wait or compute",

@@ -28,7 +28,7 @@ MAX_PIXELS_PER_DAY = 10**15
 _KEY_PATTERN = re.compile(r"gsk_([0-9a-f]{8})_([0-9A-Za-z]{43})")
 _ALPHABET = (
     string.ascii_letters + string.digits
-)  # "_" separates the parts of a key, and a double click stops at "-"
+)  # without "_", the separator of the parts, and "-", where a double click stops
 _SECRET_LENGTH = 43  # 43 of 62 letters: 256 bits
 _MAX_NAME_LENGTH = 100
 _LAST_USED_INTERVAL_S = 60.0
