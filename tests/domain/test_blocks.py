@@ -95,7 +95,7 @@ def test_the_seed_chooses_the_blocks():
 )
 def test_blocks_are_halved_where_the_points_lie_in_too_few(side, block_px, apart):
     blocks = find_blocks(scattered(side=side), 256)
-    assert (blocks.block_px, blocks.are_apart) == (block_px, apart)
+    assert (blocks.block_px, blocks.are_independent) == (block_px, apart)
     assert blocks.count >= 8
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geoseg.domain.windows import Window, grid, spread, strips
+from geoseg.domain.windows import Window, grid, spaced_windows, strips
 
 sizes = st.integers(1, 40)
 
@@ -54,15 +54,15 @@ def test_every_pixel_is_in_one_cell_and_in_one_strip(height, width, size):
 
 
 def test_spread_windows_reach_from_border_to_border_and_start_at_steps():
-    assert list(spread(300, 130, 64, most=3, step=32)) == [
+    assert list(spaced_windows(300, 130, 64, most=3, step=32)) == [
         Window(row, col, 64, 64) for row in (0, 96, 224) for col in (0, 64)
     ]
-    assert list(spread(100, 20, 64, most=3, step=32)) == [Window(0, 0, 64, 32)]
+    assert list(spaced_windows(100, 20, 64, most=3, step=32)) == [Window(0, 0, 64, 32)]
 
 
 @given(sizes, sizes, st.sampled_from([8, 16]), st.integers(1, 5))
 def test_spread_windows_are_few_and_touch_the_raster(height, width, size, most):
-    windows = list(spread(height, width, size, most=most, step=4))
+    windows = list(spaced_windows(height, width, size, most=most, step=4))
     assert 1 <= len(windows) <= most**2
     assert len(set(windows)) == len(windows)
     assert all(w.row % 4 == w.col % 4 == 0 and w.row < height and w.col < width for w in windows)

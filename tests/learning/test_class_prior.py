@@ -12,7 +12,7 @@ from geoseg.learning.class_prior import (
     correct_prior,
     estimate_point_weight,
     estimate_shares,
-    keep_classes,
+    prevent_vanishing_classes,
     prior_shift,
 )
 
@@ -177,10 +177,10 @@ def test_a_class_that_would_vanish_from_the_map_keeps_a_twentieth_of_its_pixels(
     logits = np.zeros((100, 2))
     logits[:60, 0] = 1
     logits[60:, 1] = np.linspace(0.05, 2, 40)
-    kept = keep_classes(np.array([0.0, -3.0]), logits)
+    kept = prevent_vanishing_classes(np.array([0.0, -3.0]), logits)
     # In steps of 0.15, -1.95 leaves one pixel, -1.8 the four from 1.85 on: two are needed.
     np.testing.assert_allclose(kept, [0, -1.8])
-    assert np.array_equal(keep_classes(np.array([0.0, -1.0]), logits), [0, -1])
+    assert np.array_equal(prevent_vanishing_classes(np.array([0.0, -1.0]), logits), [0, -1])
 
 
 def test_what_kept_a_class_on_the_map_is_reported():

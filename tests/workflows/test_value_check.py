@@ -11,7 +11,7 @@ import pytest
 import rasterio
 
 from geoseg.domain.ports import NullProgress
-from geoseg.domain.windows import scatter
+from geoseg.domain.windows import random_windows
 from geoseg.errors import PixelValuesError
 from geoseg.networks.models.model_file import pack_model, read_model
 from geoseg.settings import EvaluateSettings, PredictSettings, TrainSettings
@@ -137,10 +137,10 @@ def test_rasters_in_different_units_are_not_trained_on_together(
 
 def test_the_sample_covers_a_small_raster_and_is_bounded_on_a_large_one():
     small = np.zeros((500, 70), int)
-    for window in scatter(500, 70, 64, most=8):
+    for window in random_windows(500, 70, 64, most=8):
         small[window.row : window.row + window.height, window.col : window.col + window.width] += 1
     assert (small == 1).all()
-    large = list(scatter(100_000, 30_000, 64, most=8))
+    large = list(random_windows(100_000, 30_000, 64, most=8))
     assert [(w.height, w.width) for w in large] == [(64, 64)] * 64
     cells = {(w.row // 12_500, w.col // 3_750) for w in large}
     assert len(cells) == 64

@@ -1,1 +1,1 @@
-"""NumPy and SciPy only: the words and the arithmetic of the house, without files or devices."""
+"""Core concepts and algorithms in NumPy and SciPy, without access to files or devices."""

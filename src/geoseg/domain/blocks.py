@@ -44,7 +44,7 @@ class Blocks:
         return len(np.unique(self.numbers))
 
     @property
-    def are_apart(self) -> bool:
+    def are_independent(self) -> bool:
         """Whether the blocks are large enough to be independent."""
         return self.block_px >= min(MIN_BLOCK_PX, self.patch_px)
 
@@ -53,12 +53,12 @@ class Blocks:
         said = f"Points are held out by place: {self.count} blocks of {self.block_px} px hold points."
         if self.block_px == self.patch_px:
             return said
-        if self.are_apart:
+        if self.are_independent:
             return f"{said} Blocks of --patch {self.patch_px} px would be too few."
         return (
             f"The points lie too close together to be held out by place: blocks of only {self.block_px} px are held "
-            "out, so points are judged by their neighbours. Scores at held-out points will be too high, and what is "
-            "chosen by them is uncertain. Points in other parts of the raster would help."
+            "out, so points are judged by their neighbours. Scores at held-out points will be too high, and choices "
+            "based on them are uncertain. Add points in other parts of the raster."
         )
 
 

@@ -18,7 +18,7 @@ _MIN_DISTANCE = 40
 """Colours closer than this in RGB look the same in a small legend."""
 
 # Word stems in English, German, French, Spanish, Italian, Portuguese, Polish and Dutch, with further shades for more
-# classes of the same kind. The first match wins, so "wetland" stands before "water".
+# classes of the same kind. The first match wins, so "wetland" comes before "water".
 _WELL_KNOWN: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "wetland marsh swamp feuchtgebiet moor zone_humide marais humedal zona_umida bagn",

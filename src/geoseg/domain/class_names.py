@@ -99,7 +99,7 @@ def ids_in_legend(texts: Sequence[str], legend: Legend, where: object) -> ClassI
             hint="Write the names of the classes in the point file.",
         )
     note = f"The numbers are read as ids of the legend: {_describe_read(sorted(counts), by_id, legend)}."
-    return ClassIds(_ids(texts, by_id), legend, (note,), _warn_of_count_from_one(by_id, legend))
+    return ClassIds(_ids(texts, by_id), legend, (note,), _warn_of_one_based_ids(by_id, legend))
 
 
 def few_points(counts: Sequence[int], names: Sequence[str]) -> tuple[str, ...]:
@@ -188,7 +188,7 @@ def _describe_legend(legend: Legend) -> str:
     return ", ".join(f"{one.id if one.value is None else one.value} = {one.name}" for one in legend.classes)
 
 
-def _warn_of_count_from_one(by_id: Mapping[str, int | None], legend: Legend) -> tuple[str, ...]:
+def _warn_of_one_based_ids(by_id: Mapping[str, int | None], legend: Legend) -> tuple[str, ...]:
     if 0 in by_id.values() or len(by_id) != len(legend) - 1 or legend.classes[0].value is not None:
         return ()
     return (

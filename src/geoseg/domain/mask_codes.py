@@ -197,9 +197,9 @@ def _by_ids(
     if stated.codes is None:
         if not has_zero:
             raise _ambiguity_error(found, stated, "the mask has no value 0, so its values may count from 1")
-        return Matching(ids, None, _assumed(ids, stated.legend))
+        return Matching(ids, None, _assumption_warning(ids, stated.legend))
     if not has_zero and not any(0 in other.counts for other in others()):
-        return Matching(ids, None, _from_one(legend))
+        return Matching(ids, None, _one_based_warning(legend))
     return Matching(ids)
 
 
@@ -241,7 +241,7 @@ def _describe(ids: Mapping[int, int], found: FoundValues, stated: StatedValues, 
     return f"values matched {how}: {', '.join(pairs)}"
 
 
-def _assumed(ids: Mapping[int, int], legend: Legend) -> str:
+def _assumption_warning(ids: Mapping[int, int], legend: Legend) -> str:
     pairs = [f"{value} = {legend.names[k]}" for value, k in sorted(ids.items()) if k != UNLABELLED]
     return (
         "the mask does not name its classes, so its values are read as class ids of the map: "
@@ -249,7 +249,7 @@ def _assumed(ids: Mapping[int, int], legend: Legend) -> str:
     )
 
 
-def _from_one(legend: Legend) -> str:
+def _one_based_warning(legend: Legend) -> str:
     return (
         f'no pixel has the value 0, {legend.names[0]!r}. If the mask values start at 1, add a "value" to each '
         "class in the legend, or use --mask-values"

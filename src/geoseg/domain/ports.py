@@ -63,16 +63,16 @@ class NullProgress:
     """Progress that ignores all reports."""
 
     def start(self, what: str, total: int) -> None:
-        """Say nothing."""
+        """Ignore the report."""
 
     def advance(self, steps: int = 1, note: str = "") -> None:
-        """Say nothing."""
+        """Ignore the report."""
 
     def say(self, text: str) -> None:
-        """Say nothing."""
+        """Ignore the report."""
 
     def warn(self, text: str) -> None:
-        """Say nothing."""
+        """Ignore the report."""
 
 
 class PythonWarnings(NullProgress):
@@ -80,7 +80,7 @@ class PythonWarnings(NullProgress):
 
     def warn(self, text: str) -> None:
         """Issue a GeoSegWarning at the first line outside this package."""
-        warnings.warn(text, GeoSegWarning, stacklevel=_frames_to_caller())
+        warnings.warn(text, GeoSegWarning, stacklevel=_stacklevel_outside_package())
 
 
 class WarningRecorder:
@@ -112,7 +112,7 @@ class WarningRecorder:
         self._progress.warn(text)
 
 
-def _frames_to_caller() -> int:
+def _stacklevel_outside_package() -> int:
     """Return the ``stacklevel`` for ``warnings.warn`` in the calling function that points to the first frame outside geoseg."""
     frame = inspect.currentframe()
     level = -1

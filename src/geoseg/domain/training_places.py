@@ -81,7 +81,7 @@ def near(known: _Floats, asked: _Floats, radius: float) -> NDArray[np.bool_]:
 
 
 def rounding(values: _Floats) -> float:
-    """Return the largest power of ten from 1e-9 to 1000 of which all values are multiples; 0 if there is none."""
+    """Return the largest power of ten from 1e-9 to 1000 that divides all values; 0 if there is none."""
     known = values[np.isfinite(values)]
     for power in range(3, -10, -1):
         step = 10.0**power

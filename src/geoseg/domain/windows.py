@@ -42,7 +42,7 @@ def strips(height: int, width: int, size: int) -> Iterator[Window]:
         yield Window(row, 0, min(size, height - row), width)
 
 
-def spread(height: int, width: int, size: int, *, most: int, step: int) -> Iterator[Window]:
+def spaced_windows(height: int, width: int, size: int, *, most: int, step: int) -> Iterator[Window]:
     """Yield windows spaced evenly over a raster, row by row.
 
     Args:
@@ -59,7 +59,7 @@ def spread(height: int, width: int, size: int, *, most: int, step: int) -> Itera
             yield Window(row, col, window.height, window.width)
 
 
-def scatter(height: int, width: int, size: int, *, most: int, seed: int = 0) -> Iterator[Window]:
+def random_windows(height: int, width: int, size: int, *, most: int, seed: int = 0) -> Iterator[Window]:
     """Yield windows at random positions, one in each cell of a regular grid over a raster, row by row.
 
     If ``most`` windows cover a side, the cells are the windows, so that nothing is left out. Windows in a row of the

@@ -1,1 +1,1 @@
-"""Learning from points: loss, models, fitting, inference and the model file."""
+"""Learning without torch: validation, calibration, class prior, normalisation and the model record."""

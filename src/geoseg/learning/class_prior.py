@@ -22,15 +22,15 @@ STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 MIN_RECALL_FRACTION = 0.5
 """Minimum fraction of its producer's accuracy that a class keeps under the correction."""
 PRIOR_POINTS = 300
-"""Equivalent number of held-out points of the prior assumption that the full correction (strength 1) is right."""
+"""Weight of the assumption that the full correction (strength 1) is right, as a number of held-out points."""
 MIN_CALIBRATION_POINTS = 30
 """Minimum number of held-out points at which probabilities are considered calibrated."""
 MIN_CLASS_PROPORTION = 1e-3
 """Minimum estimated proportion of a class with points."""
 MAX_RATIO = 20.0
-"""Limit of the ratio of a class's proportion in the area to its share of the points, and of the inverse."""
+"""Maximum ratio of a class's proportion in the area to its share of the points; the minimum is its inverse."""
 CLASS_PRIOR_POINTS = 2
-"""Equivalent number of held-out points of the prior assumption that a class needs no correction."""
+"""Weight of the assumption that a class needs no correction, as a number of its held-out points."""
 MIN_KEPT_FRACTION = 0.05
 """Minimum fraction of a class's pixels that it keeps under the correction."""
 _CONVERGENCE_TOLERANCE = 1e-6
@@ -116,7 +116,7 @@ def estimate_shares(
         if change < _CONVERGENCE_TOLERANCE:
             break
     every = np.zeros(len(point_shares))
-    # If the share among the points is below the minimum, it is the minimum.
+    # The minimum never raises a class above its share of the points.
     every[seen] = np.maximum(shares, np.minimum(MIN_CLASS_PROPORTION, own))
     sums_to_1: Array = every / every.sum()
     return sums_to_1
@@ -191,7 +191,7 @@ def correct_prior(
         strength = 0.0
     shift = kept = strength * ratio
     if unlabelled is not None and len(unlabelled):
-        kept = keep_classes(shift, unlabelled.astype(np.float64) / temperature)
+        kept = prevent_vanishing_classes(shift, unlabelled.astype(np.float64) / temperature)
     report = PriorReport(
         tuple(point_shares.tolist()),
         tuple(land.shares.tolist()),
@@ -222,7 +222,7 @@ def prior_shift(point_shares: Array, land_shares: Array, *, trust: Floats, stren
     return shift
 
 
-def keep_classes(shift: Array, logits: Array) -> Array:
+def prevent_vanishing_classes(shift: Array, logits: Array) -> Array:
     """Raise the shift (C,) of classes that would vanish, until each keeps 5 % of its pixels.
 
     Args:

@@ -186,7 +186,7 @@ def model_file_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (SafetensorError, OSError) as error:
-        raise damaged(path) from error
+        raise damaged_file_error(path) from error
 
 
 def read_metadata(file: BinaryIO) -> dict[str, str]:
@@ -222,7 +222,7 @@ def checked_record(path: Path, metadata: Mapping[str, str]) -> ModelRecord:
         return _checked(_record(json.loads(metadata["geoseg_record"])))
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError, LegendError) as error:
         reason = f": {error}" if str(error).startswith("unusable") else " that cannot be used"
-        raise damaged(path, f"a record{reason}") from error
+        raise damaged_file_error(path, f"a record{reason}") from error
 
 
 def _check_format(path: Path, metadata: Mapping[str, str]) -> None:
@@ -258,7 +258,7 @@ def _reject_pickle(path: Path) -> None:
         )
 
 
-def damaged(path: Path, got: str | None = None) -> ModelFileError:
+def damaged_file_error(path: Path, got: str | None = None) -> ModelFileError:
     """Return the error for a model file that cannot be used."""
     return ModelFileError(
         "the model file is damaged, or it is not a model file",

@@ -59,10 +59,10 @@ def choose(scores: Mapping[str, Score]) -> Choice:
         scores: Scores by name, in order of preference.
     """
     leader = max(scores, key=lambda name: scores[name].miou)
-    best = next(name for name in scores if _is_as_good(scores[name], scores[leader]))
-    others = (name for name in scores if name != best and _is_as_good(scores[name], scores[leader]))
+    best = next(name for name in scores if _is_within_error(scores[name], scores[leader]))
+    others = (name for name in scores if name != best and _is_within_error(scores[name], scores[leader]))
     return Choice(best, leader, tuple(others))
 
 
-def _is_as_good(one: Score, leader: Score) -> bool:
+def _is_within_error(one: Score, leader: Score) -> bool:
     return bool(leader.miou - one.miou <= np.hypot(leader.error, one.error))

@@ -19,7 +19,7 @@ from geoseg.domain.pixels.value_ranges import (
     values_by_band,
 )
 from geoseg.domain.ports import PixelSource
-from geoseg.domain.windows import scatter
+from geoseg.domain.windows import random_windows
 from geoseg.errors import PixelValuesError
 from geoseg.geodata.reading.rasters import Raster
 from geoseg.learning.model_record import ModelRecord
@@ -37,7 +37,9 @@ def sample_pixels(source: PixelSource, *, most: int = MAX_WINDOWS_PER_SIDE) -> P
     Raises:
         RasterError: The file is damaged.
     """
-    return [source.read(window) for window in scatter(source.height, source.width, WINDOW_PX, most=most)]
+    return [
+        source.read(window) for window in random_windows(source.height, source.width, WINDOW_PX, most=most)
+    ]
 
 
 def check_values(source: Raster, record: ModelRecord, *, any_values: bool) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from geoseg.domain.landscape.composition import LANDSCAPE_CLASSES, Landscape, invent_landscape
+from geoseg.domain.landscape.composition import LANDSCAPE_CLASSES, Landscape, generate_landscape
 from geoseg.domain.landscape.day import Day, Sun, choose_day
 from geoseg.domain.landscape.light import cast_shadows
 from geoseg.domain.landscape.noise import Grid, smooth_noise
@@ -17,7 +17,7 @@ LEAST = {BUILDING: 0.015, ROAD: 0.02, WATER: 0.02, BARE_SOIL: 0.04}
 
 @pytest.fixture(scope="module", params=[0, 1, 2, 3])
 def scene(request: pytest.FixtureRequest) -> Landscape:
-    return invent_landscape(request.param, 768, 768)
+    return generate_landscape(request.param, 768, 768)
 
 
 def shares(mask: np.ndarray) -> np.ndarray:
@@ -37,13 +37,13 @@ def test_the_classes_have_distinct_names_and_colours():
 
 
 def test_the_same_arguments_give_the_same_landscape():
-    first, second = (invent_landscape(7, 128, 96, 0.5) for _ in range(2))
+    first, second = (generate_landscape(7, 128, 96, 0.5) for _ in range(2))
     np.testing.assert_array_equal(first.image, second.image)
     np.testing.assert_array_equal(first.mask, second.mask)
 
 
 def test_another_seed_gives_another_landscape():
-    first, second = (invent_landscape(seed, 256, 256) for seed in (1, 2))
+    first, second = (generate_landscape(seed, 256, 256) for seed in (1, 2))
     assert (first.mask != second.mask).mean() > 0.3
     assert (first.image != second.image).mean() > 0.9
 
@@ -53,7 +53,7 @@ def test_another_seed_gives_another_landscape():
     [(64, 64, 0.25), (64, 301, 0.25), (257, 65, 0.5), (97, 131, 0.1), (80, 70, 2.0), (64, 64, 30.0)],
 )
 def test_any_size_and_resolution_gives_an_image_with_a_mask(height, width, resolution_m):
-    scene = invent_landscape(3, height, width, resolution_m)
+    scene = generate_landscape(3, height, width, resolution_m)
     assert scene.image.shape == (3, height, width)
     assert scene.mask.shape == (height, width)
     assert scene.image.dtype == scene.mask.dtype == np.uint8
@@ -63,13 +63,13 @@ def test_any_size_and_resolution_gives_an_image_with_a_mask(height, width, resol
 @pytest.mark.parametrize(("height", "width"), [(63, 64), (64, 63), (0, 100), (-5, 100)])
 def test_a_scene_below_64_px_is_refused(height, width):
     with pytest.raises(ValueError, match="64"):
-        invent_landscape(0, height, width)
+        generate_landscape(0, height, width)
 
 
 @pytest.mark.parametrize("resolution_m", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_resolution_that_is_no_length_is_refused(resolution_m):
     with pytest.raises(ValueError, match="resolution_m"):
-        invent_landscape(0, 64, 64, resolution_m)
+        generate_landscape(0, 64, 64, resolution_m)
 
 
 def test_a_landscape_cannot_be_changed_to_other_arrays(scene):
@@ -102,7 +102,7 @@ def test_buildings_stand_near_roads(scene):
 
 
 def test_sizes_are_in_metres():
-    fine, coarse = (invent_landscape(5, 512, 512, resolution_m) for resolution_m in (0.25, 1.0))
+    fine, coarse = (generate_landscape(5, 512, 512, resolution_m) for resolution_m in (0.25, 1.0))
     count = [ndimage.label(scene.mask == BUILDING)[1] for scene in (fine, coarse)]
     assert count[1] > 5 * count[0]
 
@@ -152,7 +152,7 @@ def test_scenes_of_one_day_share_its_water_and_those_of_others_do_not():
     )
 
     def water(seed: int, day: Day) -> float:
-        scene = invent_landscape(seed, 512, 512, day=day)
+        scene = generate_landscape(seed, 512, 512, day=day)
         return float(np.median(scene.image[:, scene.mask == WATER]))
 
     first, second = water(1, bright), water(2, bright)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from geoseg.domain.landscape.composition import LANDSCAPE_CLASSES, invent_landscape
+from geoseg.domain.landscape.composition import LANDSCAPE_CLASSES, generate_landscape
 from geoseg.domain.landscape.day import choose_day
 from geoseg.domain.ports import NullProgress
 from geoseg.errors import OutputError
@@ -47,7 +47,7 @@ def test_the_legend_has_the_classes_of_the_landscape():
 
 
 def test_image_and_mask_are_those_of_the_seed_on_the_day_of_the_first(written):
-    scene = invent_landscape(8, 64, 64, 0.5, day=choose_day(np.random.default_rng(7)))
+    scene = generate_landscape(8, 64, 64, 0.5, day=choose_day(np.random.default_rng(7)))
 
     with rasterio.open(written / "images" / "scene-8.tif") as image:
         np.testing.assert_array_equal(image.read(), scene.image)

@@ -10,7 +10,7 @@ from geoseg.domain.points import CHECK, make_points
 from geoseg.domain.ports import NullProgress
 from geoseg.errors import TrainingError
 from geoseg.learning.normalisation import Normalisation
-from geoseg.networks.features.point_features import FitData, Reader, Reading, read_logits
+from geoseg.networks.features.point_features import FitData, PointFeatures, Reader, read_logits
 from geoseg.networks.fitting.checkpoints import unpack_checkpoint
 from geoseg.networks.fitting.loop import FitPlan, InitialState, fit, weighted_scores
 from geoseg.networks.fitting.unlabelled_losses import UnlabelledLosses
@@ -242,7 +242,7 @@ def test_what_is_declared_absent_is_not_learnt_from_the_teacher(full_size_networ
 def test_epochs_are_compared_by_the_weights_of_their_points():
     # Class 0: a point of weight 3 right. Class 1: weight 1 right, weight 1 mapped as class 0.
     logits = torch.tensor([[2.0, 0.0], [0.0, 2.0], [2.0, 0.0]])
-    read = Reading(logits, torch.tensor([0, 1, 1]), torch.tensor([3.0, 1.0, 1.0]), torch.ones(3))
+    read = PointFeatures(logits, torch.tensor([0, 1, 1]), torch.tensor([3.0, 1.0, 1.0]), torch.ones(3))
     loss, overall, miou = weighted_scores(read, 3)
     right, wrong = math.log1p(math.exp(-2)), math.log1p(math.exp(2))
     assert loss == pytest.approx((4 * right + wrong) / 5)

@@ -121,7 +121,7 @@ def test_one_class_alone_grows_no_forest(data):
 )
 def test_nodes_that_are_no_trees_are_refused(stump, column, values):
     forged = replace(stump, **{column: torch.tensor(values)})
-    with pytest.raises(ValueError, match="no trees"):
+    with pytest.raises(ValueError, match="do not form trees"):
         ForestNetwork(forged, 3)
 
 

@@ -1,1 +1,1 @@
-"""Invented aerial landscapes with dense truth."""
+"""Synthetic aerial images with dense reference masks."""

@@ -42,7 +42,7 @@ class Landscape:
     mask: NDArray[np.uint8]
 
 
-def invent_landscape(  # noqa: PLR0917 - shape and resolution read well in this order
+def generate_landscape(  # noqa: PLR0917 - shape and resolution read well in this order
     seed: int, height: int, width: int, resolution_m: float = 0.25, *, day: Day | None = None
 ) -> Landscape:
     """Generate an aerial image of a rural scene; equal arguments give equal scenes.
@@ -66,10 +66,10 @@ def invent_landscape(  # noqa: PLR0917 - shape and resolution read well in this 
     """
     if min(height, width) < MIN_SCENE_PX:
         raise ValueError(
-            f"a landscape has at least {MIN_SCENE_PX} x {MIN_SCENE_PX} px, got {height} x {width}"
+            f"a landscape must have at least {MIN_SCENE_PX} x {MIN_SCENE_PX} px, got {height} x {width}"
         )
     if not 0 < resolution_m < np.inf:
-        raise ValueError(f"resolution_m is a length above 0, got {resolution_m}")
+        raise ValueError(f"resolution_m must be a positive number, got {resolution_m}")
     rng = np.random.default_rng(seed)
     canvas = blank_canvas(Grid(height, width, resolution_m), day or choose_day(rng))
     _paint(rng, canvas)

@@ -126,9 +126,9 @@ def predict_strips(
 
     Reading, prediction and the caller's processing run in parallel. Close the generator if you stop early; this stops
     the reading. Context is read as far as the raster extends. Finished strips are not kept. Peak memory, besides that
-    of the network, is 4 classes x 64 x width bytes for the blended band, 4 core x width bytes for two strips (with
-    probabilities 2 core x width more per class), and three windows on either side of the network. It does not depend
-    on the height.
+    of the network, has three parts. The blended band takes 4 classes x 64 x width bytes. Two strips take 4 core x
+    width bytes, and with probabilities 2 core x width more per class. Three windows are held before and three after
+    the network. Memory does not depend on the height.
 
     Args:
         source: The raster.

@@ -34,8 +34,8 @@ def find_fill(sample: PixelSample) -> Fill | None:
     """Return the minimum or maximum value that fills a frame or a large area in all bands, or None.
 
     A value far from all others must fill a thousandth of the pixels. A value close to them, such as black or white,
-    must fill solid areas of 2 % of the pixels, or of 5 % if the raster declares another nodata value. A raster with a
-    single value has none.
+    must fill solid areas of 2 % of the pixels. The minimum is 5 % if the raster declares another nodata value. A
+    raster with a single value has none.
     """
     total = sum(int(valid.sum()) for _, valid in sample)
     if not total:

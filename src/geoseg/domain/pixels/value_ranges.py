@@ -139,7 +139,7 @@ def is_other_scale(own: RasterValues, trained: RasterValues) -> bool:
 
 
 def _is_beyond_bytes(pairs: Sequence[tuple[BandValues, BandValues]], trained: RasterValues) -> bool:
-    """Return whether values exceed 8-bit training values; if a wider type held these, only by a multiple."""
+    """Return whether values exceed 8-bit training data; if a wider type held the data, a multiple is required."""
     least = 0.0 if trained.dtype == "uint8" else _OTHER_DEPTH
     return any(o.median < 0 or o.high > max(_ABOVE_BYTE, least * t.high) for o, t in pairs)
 

@@ -10,7 +10,7 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.transform import Affine
 
-from geoseg.domain.landscape.composition import LANDSCAPE_CLASSES, invent_landscape
+from geoseg.domain.landscape.composition import LANDSCAPE_CLASSES, generate_landscape
 from geoseg.domain.landscape.day import choose_day
 from geoseg.domain.legend import LandClass, Legend
 from geoseg.domain.ports import Progress
@@ -52,7 +52,7 @@ def write_landscapes(
     every = [seed for own in seeds.values() for seed in own]
     day = choose_day(np.random.default_rng(every[0]))
     for place, seed in enumerate(every):
-        scene = invent_landscape(seed, size, size, resolution_m, day=day)
+        scene = generate_landscape(seed, size, size, resolution_m, day=day)
         transform = Affine(resolution_m, 0, _WEST + place * _APART_M, 0, -resolution_m, _NORTH)
         _write(folder / "images" / f"scene-{seed}.tif", scene.image, transform)
         _write(folder / "masks" / f"scene-{seed}.tif", scene.mask[None], transform, nodata=255)

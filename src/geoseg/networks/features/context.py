@@ -41,7 +41,10 @@ def measure_context(network: nn.Module, calibration: Calibration, data: FitData,
     network.eval()
     most = max(STEP_PX, reader.patch_px // STEP_PX * STEP_PX)
     images = [_read(window, name, data) for name, window in _places(data.points.with_role(TRAIN), most)]
-    squares = [_square(image, network, calibration=calibration, data=data, reader=reader) for image in images]
+    squares = [
+        _square_predictor(image, network, calibration=calibration, data=data, reader=reader)
+        for image in images
+    ]
     expected = [square(most) for square in squares]
     for context in range(STEP_PX, most // 2, STEP_PX):
         changes = [
@@ -75,7 +78,7 @@ def _read(window: Window, name: str, data: FitData) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(pixels)[None], torch.from_numpy(valid)[None]
 
 
-def _square(
+def _square_predictor(
     image: tuple[Tensor, Tensor],
     network: nn.Module,
     *,

@@ -106,8 +106,8 @@ def plan_epoch(
     for image, row, col in zip(points.image[seeds], points.row[seeds], points.col[seeds], strict=True):
         side = max(2, round(patch_px / scale ** rng.uniform(-1, 1)))
         height, width = sizes[image]
-        top = _place(row, side=side, size=height, rng=rng)
-        left = _place(col, side=side, size=width, rng=rng)
+        top = _random_start(row, side=side, size=height, rng=rng)
+        left = _random_start(col, side=side, size=width, rng=rng)
         turn = Orientation(int(rng.integers(4)), bool(rng.integers(2)))
         plans.append(PatchPlan(str(image), Window(top, left, side, side), turn))
     return plans
@@ -123,7 +123,7 @@ def plan_grid_patches(points: Points, patch_px: int, margin: int = 0) -> list[Pa
     return [PatchPlan(image, window.padded(margin), margin=margin) for image, window in windows]
 
 
-def _place(position: float, *, side: int, size: int, rng: np.random.Generator) -> int:
+def _random_start(position: float, *, side: int, size: int, rng: np.random.Generator) -> int:
     """Draw the first row (or column) of an interval of ``side`` pixels that contains ``position``."""
     pixel = math.floor(position + 0.5)
     first = pixel - int(rng.integers(side))

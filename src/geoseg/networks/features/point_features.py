@@ -49,7 +49,7 @@ class FitData:
 
 
 @dataclass(frozen=True)
-class Reading:
+class PointFeatures:
     """Features of P points, on the CPU.
 
     Attributes:
@@ -64,9 +64,9 @@ class Reading:
     weight: Tensor
     valid: Tensor
 
-    def take(self, chosen: Tensor) -> Reading:
+    def take(self, chosen: Tensor) -> PointFeatures:
         """Return the rows where ``chosen`` (P,) is true."""
-        return Reading(*(column[chosen] for column in vars(self).values()))
+        return PointFeatures(*(column[chosen] for column in vars(self).values()))
 
     def to_sample(self, places: NDArray[np.int64]) -> Sample:
         """Convert to a sample for fitting, given the block numbers of the points (P,)."""
@@ -108,7 +108,7 @@ def read_maps(
     *,
     reader: Reader,
     progress: Progress | None = None,
-) -> Reading:
+) -> PointFeatures:
     """Read feature maps (N, F_i, h_i, w_i) at the points and concatenate their channels.
 
     The points are read cell by cell in a fixed grid, so they come back in the order of :func:`sort_by_cell`.
@@ -138,7 +138,7 @@ def read_maps(
             valid = one.valid[here.index, (here.row + 0.5).long(), (here.col + 0.5).long()]
             parts.append((torch.cat(found, dim=1).cpu(), here.label, here.weight, valid))
             progress.advance(len(one.pixels))
-    return Reading(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+    return PointFeatures(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
 
 def read_cached_maps(
@@ -149,7 +149,7 @@ def read_cached_maps(
     reader: Reader,
     cache: FeatureCache,
     progress: Progress | None = None,
-) -> Reading:
+) -> PointFeatures:
     """Read as :func:`read_maps` does, but only points missing from the cache, and store these.
 
     The result is the same. A warning is given if the cache cannot be written.
@@ -169,7 +169,7 @@ def read_cached_maps(
         except OSError as error:
             progress.warn(f"Features could not be cached for the next training: {error}.")
     label, weight = torch.from_numpy(points.class_id.astype(np.int64)), torch.from_numpy(points.weight.copy())
-    return Reading(values, label, weight, valid)
+    return PointFeatures(values, label, weight, valid)
 
 
 def read_logits(
@@ -179,7 +179,7 @@ def read_logits(
     *,
     reader: Reader,
     progress: Progress | None = None,
-) -> Reading:
+) -> PointFeatures:
     """Read a network's logits (P, C) at the points, on the device of the network; set it to evaluation mode."""
     network.eval()
     return read_maps(lambda images: [network(images)], points, data, reader=reader, progress=progress)
@@ -229,7 +229,7 @@ def read_labelled_and_unlabelled(
     seed: int,
     cache: FeatureCache | None = None,
     progress: Progress | None = None,
-) -> tuple[Reading, Reading]:
+) -> tuple[PointFeatures, PointFeatures]:
     """Read feature maps at the labelled points and at random unlabelled pixels, in one pass over the cells.
 
     Of more than 50,000 points a random subset is read (:func:`subsample_points`). Cached points are not read again.
@@ -252,7 +252,7 @@ def read_augmented(
     reader: Reader,
     cache: FeatureCache | None = None,
     progress: Progress | None = None,
-) -> Reading:
+) -> PointFeatures:
     """Read feature maps at the labelled points, rotated and flipped as ``reader.turn`` says.
 
     The points and their order are those of :func:`read_labelled_and_unlabelled`.
@@ -268,7 +268,7 @@ def _read(
     reader: Reader,
     cache: FeatureCache | None,
     progress: Progress | None,
-) -> Reading:
+) -> PointFeatures:
     if cache is None:
         return read_maps(maps, points, data, reader=reader, progress=progress)
     cache = replace(cache, network=f"{cache.network} {reader.turn}")

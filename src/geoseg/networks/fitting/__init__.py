@@ -1,1 +1,1 @@
-"""The epoch loop, its augmentation, and the quick recipe's convex fit."""
+"""The training loop, augmentation, losses on unlabelled pixels, and the quick recipe."""

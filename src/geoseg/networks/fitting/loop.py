@@ -18,7 +18,13 @@ from geoseg.domain.ports import Progress
 from geoseg.errors import TrainingError
 from geoseg.networks.features.normalising import normalise
 from geoseg.networks.features.patches import Batch, batches, plan_epoch, plan_grid_patches, read_ahead
-from geoseg.networks.features.point_features import FitData, Reader, Reading, context_around, read_logits
+from geoseg.networks.features.point_features import (
+    FitData,
+    PointFeatures,
+    Reader,
+    context_around,
+    read_logits,
+)
 from geoseg.networks.fitting.augmentation import jitter_colors
 from geoseg.networks.fitting.checkpoints import Checkpoint, pack_checkpoint
 from geoseg.networks.fitting.patch_augmentation import View
@@ -130,8 +136,8 @@ def fit(
 ) -> Fit:
     """Fit a network to labelled points with partial focal cross-entropy.
 
-    The result is the moving average of the weights after the epoch with the best mean IoU on the held-out points
-    (role "check"), or after the last epoch if there are none.
+    The result is the moving average of the weights after the best epoch. The best epoch has the highest mean IoU at
+    the held-out points (role "check"); without such points it is the last one.
 
     Args:
         start: The initial state.
@@ -320,7 +326,7 @@ class _Run:
             self.best_state = {n: t.detach().cpu().clone() for n, t in state.items()}
 
 
-def weighted_scores(read: Reading, classes: int) -> tuple[float, float, float]:
+def weighted_scores(read: PointFeatures, classes: int) -> tuple[float, float, float]:
     """Return weighted cross-entropy in nats, overall accuracy and mean IoU.
 
     Args:

@@ -24,8 +24,8 @@ from geoseg.networks.features.patches import Orientation
 from geoseg.networks.features.point_features import (
     MAX_POINTS,
     FitData,
+    PointFeatures,
     Reader,
-    Reading,
     read_augmented,
     read_labelled_and_unlabelled,
     sort_by_cell,
@@ -124,7 +124,7 @@ def limit_views(views: int, points: int) -> int:
     return max(1, min(views, MAX_POINTS // min(points, MAX_POINTS)))
 
 
-def _join(readings: Sequence[Reading], places: Labels) -> Sample:
+def _join(readings: Sequence[PointFeatures], places: Labels) -> Sample:
     """Concatenate the views of the points; the weight of a point is divided among its views."""
     first, views = readings[0].to_sample(places), len(readings)
     return Sample(

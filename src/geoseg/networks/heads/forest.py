@@ -127,21 +127,21 @@ def _check(trees: Trees, features: int) -> None:
     """Check that children follow their parents within the same tree, so that every traversal ends at a leaf."""
     count = len(trees.left)
     if trees.shares.ndim != 2 or any(column.ndim != 1 for column in list(vars(trees).values())[:-1]):
-        raise ValueError("these nodes are no trees")
+        raise ValueError("these nodes do not form trees")
     lengths = {len(column) for column in (trees.feature, trees.threshold, trees.right, trees.shares)}
     roots = trees.roots
     if lengths != {count} or not len(roots) or roots[0] != 0 or not bool((roots.diff() > 0).all()):
-        raise ValueError("these nodes are no trees")
+        raise ValueError("these nodes do not form trees")
     own = torch.arange(count)
     end = torch.cat([roots[1:], roots.new_tensor([count])])
     if bool((roots >= count).any()):
-        raise ValueError("these nodes are no trees")
+        raise ValueError("these nodes do not form trees")
     end = end.repeat_interleave(torch.diff(roots, append=roots.new_tensor([count])))
     leaf = (trees.left == own) & (trees.right == own)
     inner = (trees.left > own) & (trees.right > own) & (trees.left < end) & (trees.right < end)
     is_known = (trees.feature >= 0) & (trees.feature < features)
     if not bool((leaf | inner).all() and is_known.all()):
-        raise ValueError("these nodes are no trees")
+        raise ValueError("these nodes do not form trees")
 
 
 def trees_from_state(state: Mapping[str, Tensor]) -> Trees:
@@ -152,7 +152,7 @@ def trees_from_state(state: Mapping[str, Tensor]) -> Trees:
     """
     names = list(Trees.__dataclass_fields__)
     if set(names) != set(state):
-        raise ValueError("this state holds no forest")
+        raise ValueError("this state dict holds no forest")
     return Trees(*(state[name] for name in names))
 
 
@@ -214,7 +214,7 @@ def _indistinct_classes_error(sample: Sample) -> TrainingError:
             got="the same values at all points"
             if np.ptp(sample.values, axis=0).max() == 0
             else "pixels that are alike",
-            hint="Check the raster and its bands (geoseg info), and whether the points lie where they should.",
+            hint="Check the raster and its bands (geoseg info), and the positions of the points.",
         )
     return TrainingError(
         "the points are too few for a random forest: no tree can tell the classes apart, and the map would have one class",
@@ -259,6 +259,6 @@ def _fit(sample: Sample, classes: int, seed: int) -> Trees:
 
 
 def _round_down(values: Floats) -> Floats:
-    """Round down to float32; float32 features compare with the result as with the float64 threshold."""
+    """Round down to float32, so that comparisons with float32 features do not change."""
     near = values.astype(np.float32)
     return np.where(near > values, np.nextafter(near, np.float32(-np.inf)), near)

@@ -1,4 +1,4 @@
-"""Coefficients probes: multinomial logistic regression on features read at labelled points."""
+"""Linear probes: multinomial logistic regression on features read at labelled points."""
 
 from __future__ import annotations
 

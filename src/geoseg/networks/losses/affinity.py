@@ -26,8 +26,8 @@ def gated_crf(
     """Return the mean Potts energy per valid pixel.
 
     Energy = 1/M sum_i sum_{j != i} k_ij (1 - p_i . p_j), over the M valid pixels i and the neighbours j of each in a
-    square window, with k_ij = exp(-|place_i - place_j|^2 / 2 place^2 - |color_i - color_j|^2 / 2 color^2), and 0 where i
-    or j is not valid.
+    square window. The kernel is k_ij = exp(-|place_i - place_j|^2 / 2 place^2 - |color_i - color_j|^2 / 2 color^2),
+    and 0 if i or j is invalid.
 
     Args:
         probabilities: (N, C, H, W).

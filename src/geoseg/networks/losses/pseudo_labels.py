@@ -1,4 +1,4 @@
-"""Region growing: pseudo-labels spread from the points to neighbours of which a teacher is confident.
+"""Region growing: pseudo-labels spread from the points to neighbouring pixels if a teacher is confident.
 
 Xu & Ghamisi, "Consistency-regularized region-growing network for semantic segmentation of urban scenes with
 point-level annotations" (IEEE TIP 2022).
@@ -19,8 +19,8 @@ def grow_regions(
 ) -> Tensor:
     """Grow labels from the points.
 
-    A pixel joins the region of a class if one of its eight neighbours is in the region and the teacher is confident
-    of the class there. The pixel of a point always has the class of the point; if points share a pixel, the last one
+    A pixel joins a region if one of its eight neighbours is in it and the teacher is confident of its class there.
+    The pixel of a point always has the class of the point; if points share a pixel, the last one
     wins.
 
     Args:

@@ -88,9 +88,9 @@ def build_network(architecture: Architecture) -> DeepLabV3:
     network = DeepLabV3(parts.backbone, parts.classifier)
     if architecture.backbone != "mobilenet_v3_large":
         _set_strides(network.backbone, architecture)
-    _squeeze_locally(network.backbone, architecture)
-    _fit_pyramid(network.classifier, architecture)
-    _take_bands(network.backbone, architecture.bands)
+    _localise_squeeze_excitation(network.backbone, architecture)
+    _configure_aspp(network.classifier, architecture)
+    _replace_first_convolution(network.backbone, architecture.bands)
     return network
 
 
@@ -140,7 +140,7 @@ def _set_block(block: Bottleneck, *, stride: int, dilation: int, stride_on: str)
         cast(nn.Conv2d, block.downsample.get_submodule("0")).stride = (stride, stride)
 
 
-def _squeeze_locally(backbone: nn.Module, architecture: Architecture) -> None:
+def _localise_squeeze_excitation(backbone: nn.Module, architecture: Architecture) -> None:
     """Limit squeeze-and-excitation to a neighbourhood of the same ground size at every stride."""
     cell_px = 1
     for module in backbone.modules():
@@ -150,7 +150,7 @@ def _squeeze_locally(backbone: nn.Module, architecture: Architecture) -> None:
             module.register_module("avgpool", LocalMean(architecture.neighbourhood(cell_px)))
 
 
-def _fit_pyramid(classifier: nn.Module, architecture: Architecture) -> None:
+def _configure_aspp(classifier: nn.Module, architecture: Architecture) -> None:
     branches = cast(nn.ModuleList, classifier.get_submodule("0.convs"))
     for position, rate in enumerate(architecture.atrous_rates, start=1):
         convolution = cast(nn.Conv2d, branches.get_submodule(f"{position}.0"))
@@ -162,7 +162,7 @@ def _fit_pyramid(classifier: nn.Module, architecture: Architecture) -> None:
     last.dilation = last.padding = (architecture.head_dilation, architecture.head_dilation)
 
 
-def _take_bands(backbone: nn.Module, bands: int) -> None:
+def _replace_first_convolution(backbone: nn.Module, bands: int) -> None:
     """Replace the first convolution by one that takes ``bands`` bands."""
     name, first = next((n, m) for n, m in backbone.named_modules() if isinstance(m, nn.Conv2d))
     if first.in_channels == bands:

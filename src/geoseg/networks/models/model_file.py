@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from geoseg.learning.architecture import Architecture
 from geoseg.learning.model_record import FORMAT as FORMAT
 from geoseg.learning.model_record import ModelRecord as ModelRecord
-from geoseg.learning.model_record import checked_record, damaged, model_file_errors, read_metadata
+from geoseg.learning.model_record import checked_record, damaged_file_error, model_file_errors, read_metadata
 from geoseg.learning.model_record import read_record as read_record
 from geoseg.networks.heads.forest import ForestNetwork, trees_from_state
 from geoseg.networks.models.deeplab import build_network
@@ -64,7 +64,7 @@ def read_model(path: Path, output_stride: int | None = None) -> Model:
     try:
         network = build_from_tensors(record.architecture, tensors)
     except (IndexError, RuntimeError, TypeError, ValueError) as error:
-        raise damaged(path, "tensors that do not fit its record") from error
+        raise damaged_file_error(path, "tensors that do not fit its record") from error
     return Model(network.eval(), record, hashlib.sha256(content).hexdigest())
 
 

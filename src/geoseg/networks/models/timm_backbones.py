@@ -110,16 +110,16 @@ def _usable_stages(name: str) -> tuple[int, ...]:
             TypeError,
             ValueError,
         ) as error:
-            raise _unusable(name, "it does not return intermediate stages") from error
+            raise _unusable_backbone_error(name, "it does not return intermediate stages") from error
         if len(chosen) < _MIN_STAGES:
-            raise _unusable(name, f"its stages have strides {', '.join(map(str, strides))}")
+            raise _unusable_backbone_error(name, f"its stages have strides {', '.join(map(str, strides))}")
         try:
             is_usable = is_local(network)
         except (AssertionError, RuntimeError, TypeError, ValueError) as error:
-            raise _unusable(name, "it does not accept windows of every size") from error
+            raise _unusable_backbone_error(name, "it does not accept windows of every size") from error
     if not is_usable:
         why = "its output would depend on the window size (global attention, pooling or normalisation)"
-        raise _unusable(name, why)
+        raise _unusable_backbone_error(name, why)
     return chosen
 
 
@@ -206,7 +206,7 @@ def _timm(name: str) -> Any:
     return cast(Any, timm)
 
 
-def _unusable(name: str, why: str) -> SettingsError:
+def _unusable_backbone_error(name: str, why: str) -> SettingsError:
     return SettingsError(
         f"the backbone {name} cannot be used: {why}",
         where="--backbone",

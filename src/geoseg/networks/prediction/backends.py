@@ -26,7 +26,7 @@ ExactPrecision = Literal["float32", "bf16"]
 _INT8_BACKENDS: tuple[Int8Backend, ...] = ("onnx", "openvino")
 
 # "auto" does not measure "compiled", which is therefore absent here: compiling takes a minute or more in each
-# process and gains about 4 % on an AVX2 core. It is worth naming for hours of work.
+# process and gains about 4 % on an AVX2 core. Select it for jobs that take hours.
 _PACKAGES: dict[Backend, tuple[str, ...]] = {
     "torch": ("torch",),
     "onnx": ("onnx", "onnxscript", "onnxruntime"),

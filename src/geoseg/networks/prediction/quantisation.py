@@ -56,7 +56,7 @@ def measure_ranges(model: Model, network: bytes, windows: Iterable[WindowPixels]
         observer = MinMaxCalibrater(path, _OPERATORS, str(Path(folder) / "observed.onnx"))
         observer.augment_graph()
         observer.create_inference_session()
-        observer.collect_data(_Reader(_images(model, windows)))
+        observer.collect_data(_CalibrationReader(_images(model, windows)))
         found = observer.compute_data()
     ends = {name: [float(np.asarray(end).item()) for end in data.range_value] for name, data in found.items()}
     return tuple((name, low, high) for name, (low, high) in sorted(ends.items()))
@@ -132,7 +132,7 @@ def _images(model: Model, windows: Iterable[WindowPixels]) -> Iterator[NDArray[n
         yield model.record.normalisation.apply(pixels[None], valid[None])
 
 
-class _Reader:
+class _CalibrationReader:
     """Calibration images in the form that ONNX Runtime reads (``CalibrationDataReader``)."""
 
     def __init__(self, images: Iterator[NDArray[np.float32]]) -> None:

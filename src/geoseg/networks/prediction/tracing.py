@@ -28,7 +28,7 @@ def find_foldable_norms(network: nn.Module, images: Tensor) -> tuple[Tensor, dic
         network: The network in evaluation mode.
         images: Its input (N, B, H, W).
     """
-    flow = _Flow(network)
+    flow = _DataFlow(network)
     with torch.no_grad(), flow:
         output = network(images)
     flow.use([output], None)
@@ -49,7 +49,7 @@ class _Output:
     is_used: bool = False
 
 
-class _Flow(TorchFunctionMode):
+class _DataFlow(TorchFunctionMode):
     """Record the users of each convolution's output and the sources of each batch norm; None means another module."""
 
     def __init__(self, network: nn.Module) -> None:

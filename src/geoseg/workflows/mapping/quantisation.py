@@ -13,7 +13,7 @@ import numpy as np
 from geoseg.domain.choices import stratified_choice
 from geoseg.domain.mapping.prediction import ALIGNMENT_PX
 from geoseg.domain.ports import Predictor, Progress
-from geoseg.domain.windows import spread
+from geoseg.domain.windows import spaced_windows
 from geoseg.errors import RasterError, SettingsError
 from geoseg.geodata.reading.rasters import Raster
 from geoseg.networks.models.model_file import Model
@@ -71,7 +71,9 @@ def read_sample(source: Raster) -> Sample:
     Raises:
         RasterError: The windows have no valid pixel.
     """
-    windows = spread(source.height, source.width, WINDOW_PX, most=MAX_WINDOWS_PER_SIDE, step=ALIGNMENT_PX)
+    windows = spaced_windows(
+        source.height, source.width, WINDOW_PX, most=MAX_WINDOWS_PER_SIDE, step=ALIGNMENT_PX
+    )
     read = [found for found in map(source.read, windows) if found[1].any()]
     full = [found for found in read if found[1].mean() >= MIN_VALID_SHARE] or read
     if not full:

@@ -14,7 +14,7 @@ from geoseg.domain.ports import Predictor, Progress
 from geoseg.domain.windows import grid
 from geoseg.errors import SettingsError
 from geoseg.geodata.reading.rasters import Raster
-from geoseg.learning.class_prior import estimate_shares, keep_classes, prior_shift
+from geoseg.learning.class_prior import estimate_shares, prevent_vanishing_classes, prior_shift
 from geoseg.networks.models.model_file import ModelRecord
 
 CELL_PX = 128
@@ -67,7 +67,7 @@ def estimate_raster_prior(
     shares = estimate_shares(undone, point_shares, point_weight=prior.get("point_weight", 0.0))
     trust = np.array(prior.get("trust", (shift != 0) * 1.0))
     new = prior_shift(point_shares, shares, trust=trust, strength=prior["strength"])
-    new = keep_classes(new, np.log(np.maximum(undone, _MIN_PROBABILITY)))
+    new = prevent_vanishing_classes(new, np.log(np.maximum(undone, _MIN_PROBABILITY)))
     named = ", ".join(f"{n} {100 * s:.1f} %" for n, s in zip(record.legend.names, shares, strict=True))
     progress.say(f"Classes on {source.info.path.name}: {named}.")
     if not prior["strength"]:

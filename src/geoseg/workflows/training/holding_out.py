@@ -16,7 +16,7 @@ def report_blocks(blocks: Blocks | None, progress: Progress) -> None:
             "last epoch, and its confidence is not calibrated. Add points of each class in other places, or give a "
             "file with --check-points."
         )
-    elif blocks.are_apart:
+    elif blocks.are_independent:
         progress.say(blocks.describe())
     else:
         progress.warn(blocks.describe())
