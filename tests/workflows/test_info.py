@@ -81,7 +81,7 @@ def test_a_dataset_tells_its_images_splits_and_classes(dataset):
 def test_what_is_nothing_of_these_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("text")
 
-    with pytest.raises(RasterError, match=r"notes\.txt: this is not an image"):
+    with pytest.raises(RasterError, match=r"notes\.txt: this file is not a readable image"):
         info(tmp_path / "notes.txt")
     with pytest.raises(RasterError, match="this is a folder"):
         info(tmp_path)

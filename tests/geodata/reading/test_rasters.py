@@ -284,7 +284,7 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_image_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.tif").write_text("not pixels")
-    with pytest.raises(RasterError, match=r"a\.tif: this is not an image.*GeoTIFF"):
+    with pytest.raises(RasterError, match=r"a\.tif: this file is not a readable image.*GeoTIFF"):
         describe_raster(tmp_path / "a.tif")
 
 
@@ -296,7 +296,7 @@ def test_a_truncated_file_is_refused(tmp_path: Path, suffix: str, share: float) 
     whole = path.read_bytes()
     read_all(path)
     path.write_bytes(whole[: int(len(whole) * share)])
-    with pytest.raises(RasterError, match=rf"a\.{suffix}: (the file is damaged|this is not an image)"):
+    with pytest.raises(RasterError, match=rf"a\.{suffix}: (the file is damaged|this file is not a readable image)"):
         read_all(path)
 
 
