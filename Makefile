@@ -9,7 +9,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 	--no-emit-index-url --no-header --no-annotate --fork-strategy fewest $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-slow coverage check format bench lock clean
+.PHONY: help env demo test test-slow coverage check docs format bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -30,11 +30,16 @@ test-slow: $(READY) ## Run the tests that take long: whole services under faults
 coverage: $(READY) ## Run the tests and name the lines that none of them runs
 	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(ARGS)
 
-check: $(READY) ## Check format, lint, types and the contracts between the rooms
+check: $(READY) ## Check format, lint, types, the contracts between packages, and build the documentation
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory docs
+
+# --strict: a broken link, a missing anchor or a page outside the navigation is an error.
+docs: $(READY) ## Build the documentation into build/site, without a network
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 format: $(READY) ## Format the code and apply the safe fixes of the linter
 	$(BIN)/ruff format .

@@ -33,6 +33,21 @@ def create_app(settings: ServeSettings) -> OpenAPI:
         SettingsError: A model path does not exist, or two models have the same name.
         OutputError: The data folder cannot be created or written to.
     """
+    app = app_without_service()
+    private_folder(settings.data)
+    app.request_class = spooling_request_class(private_folder(settings.data / FOLDER))
+    app.extensions[EXTENSION] = service = _create_service(settings)
+    request_hooks.install(app)
+    error_handlers.install(app)
+    if settings.proxies:
+        n = settings.proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=n, x_proto=n, x_host=n, x_prefix=n)  # type: ignore[method-assign]
+    service.registry.start()
+    return app
+
+
+def app_without_service() -> OpenAPI:
+    """Return the application with its routes and their OpenAPI document, but without models, jobs and keys."""
     app = OpenAPI(
         __name__,
         info=openapi_document.INFO,
@@ -43,18 +58,9 @@ def create_app(settings: ServeSettings) -> OpenAPI:
         static_folder=None,
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    private_folder(settings.data)
-    app.request_class = spooling_request_class(private_folder(settings.data / FOLDER))
-    app.extensions[EXTENSION] = service = _create_service(settings)
-    request_hooks.install(app)
-    error_handlers.install(app)
     for blueprint in (health.api, models.api, predictions.api, job_routes.api):
         app.register_api(blueprint)
     openapi_document.install(app)
-    if settings.proxies:
-        n = settings.proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=n, x_proto=n, x_host=n, x_prefix=n)  # type: ignore[method-assign]
-    service.registry.start()
     return app
 
 
