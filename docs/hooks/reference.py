@@ -119,9 +119,10 @@ def _http() -> Iterator[str]:
 
 
 def _operation(operation: Mapping[str, Any]) -> Iterator[str]:
-    parameters, answers = operation.get("parameters", ()), sorted(operation["responses"].items())
+    answers = sorted(operation["responses"].items())
     rows = [
-        (f"`{p['name']}`", p["in"], p["description"], _shown(p["schema"].get("default"))) for p in parameters
+        (f"`{p['name']}`", p["in"], p.get("description", ""), _shown(p["schema"].get("default")))
+        for p in operation.get("parameters", ())
     ]
     yield from _table(("parameter", "in", "meaning", "default"), rows)
     rows = [(s, a["description"], ", ".join(a.get("content", ()))) for s, a in answers if s < "400"]
@@ -130,9 +131,8 @@ def _operation(operation: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
-    if rows:
-        lines = [header, ("---",) * len(header), *rows]
-        yield "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines) + "\n"
+    lines = [header, ("---",) * len(header), *rows]
+    yield "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines) + "\n" if rows else ""
 
 
 def _cell(text: str) -> str:
@@ -141,11 +141,9 @@ def _cell(text: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    if value is None or value in ("", (), []):
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return ", ".join(map(str, value)) if isinstance(value, tuple | list) else f"`{value}`"
+    if isinstance(value, bool | tuple | list):
+        return ("yes" if value else "no") if isinstance(value, bool) else ", ".join(map(str, value))
+    return "" if value in (None, "") else f"`{value}`"
 
 
 PAGES = {"commands": _commands, "settings": _settings, "python": _python, "http": _http}

@@ -34,7 +34,7 @@ from geoseg.workflows.training.recipes import (
     load_layers,
 )
 
-# From the ablation in docs/results.md; takes some minutes on two cores.
+# From the ablation in docs/log-of-experiments.md; takes some minutes on two cores.
 SCHEDULE = Schedule(epochs=12, patches=24, batch=4, head_rate=1e-4, backbone_rate=1e-4)
 STRONG_COLOR = 0.6
 CONFIDENT_FRACTION = 0.7
