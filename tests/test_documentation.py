@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from geoseg.cli import app
 from geoseg.domain.legend import Legend
 from geoseg.domain.points import make_points
-from geoseg.domain.ports import Silence
+from geoseg.domain.ports import NullProgress
 from geoseg.geodata.datasets.landscapes import landscape_legend, write_landscapes
 from geoseg.geodata.datasets.legend_files import read_legend
 from geoseg.geodata.points.point_files import write_points
@@ -74,9 +74,9 @@ def template(tmp_path_factory):
     """A folder with everything that the pages name."""
     folder = tmp_path_factory.mktemp("place")
     data = folder / "DATA"
-    write_landscapes(data, {"train": [1], "test": [2]}, size=128, resolution_m=1.0, progress=Silence())
+    write_landscapes(data, {"train": [1], "test": [2]}, size=128, resolution_m=1.0, progress=NullProgress())
     demo = {"train": [0, 1, 2, 3], "test": [4]}
-    write_landscapes(folder / "demo-results" / "data", demo, size=128, resolution_m=1.0, progress=Silence())
+    write_landscapes(folder / "demo-results" / "data", demo, size=128, resolution_m=1.0, progress=NullProgress())
     shutil.copy(data / "images" / "scene-1.tif", folder / "orthophoto.tif")
     shutil.copy(data / "masks" / "scene-1.tif", folder / "mask.tif")
     infos = {"orthophoto": describe_raster(folder / "orthophoto.tif")}
