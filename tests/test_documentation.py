@@ -37,8 +37,8 @@ BLOCK = re.compile(
 # Their blocks run in tests/test_readme.py and tests/web/test_documentation.py.
 ELSEWHERE = {"README.md", "how-to/serve.md"}
 SHORT = [
-    *("--backbone", "mobilenet_v3_large", "--weights", "none", "--patch", "64", "--enlarge", "1"),
-    *("--views", "1", "--epochs", "1", "--patches", "2", "--batch", "2", "--quiet"),
+    *("--backbone", "mobilenet_v3_large", "--weights", "none", "--patch", "64", "--scales", "1"),
+    *("--augmentations", "1", "--epochs", "1", "--patches", "2", "--batch", "2", "--quiet"),
 ]
 ADDED = {
     "train": [*SHORT, "--overwrite"],
@@ -76,7 +76,9 @@ def template(tmp_path_factory):
     data = folder / "DATA"
     write_landscapes(data, {"train": [1], "test": [2]}, size=128, resolution_m=1.0, progress=NullProgress())
     demo = {"train": [0, 1, 2, 3], "test": [4]}
-    write_landscapes(folder / "demo-results" / "data", demo, size=128, resolution_m=1.0, progress=NullProgress())
+    write_landscapes(
+        folder / "demo-results" / "data", demo, size=128, resolution_m=1.0, progress=NullProgress()
+    )
     shutil.copy(data / "images" / "scene-1.tif", folder / "orthophoto.tif")
     shutil.copy(data / "masks" / "scene-1.tif", folder / "mask.tif")
     infos = {"orthophoto": describe_raster(folder / "orthophoto.tif")}
@@ -171,7 +173,16 @@ def _options(command, name="geoseg"):
         for child in command.list_commands(context):
             yield from _options(command.get_command(context, child), f"{name} {child}")
     else:
-        yield name, [o for p in command.params if p.param_type_name == "option" for o in p.opts]
+        yield (
+            name,
+            [
+                o
+                for p in command.params
+                if not p.hidden
+                for o in [*p.opts, *p.secondary_opts]
+                if o.startswith("-")
+            ],
+        )
 
 
 def test_every_command_and_option_is_in_the_reference(generated):
@@ -181,10 +192,22 @@ def test_every_command_and_option_is_in_the_reference(generated):
             assert f"`{option}`" in parts[name], (name, option)
 
 
+def test_every_option_of_our_commands_on_a_page_exists():
+    known = {
+        "--help",
+        "--version",
+        *(o for _, options in _options(typer.main.get_command(app)) for o in options),
+    }
+    for name, text in {**PAGES, "README.md": (ROOT / "README.md").read_text(encoding="utf-8")}.items():
+        code = [line for _, block, _ in _blocks(text) for line in block.replace("\\\n", " ").splitlines()]
+        commands = [line for line in code if line.lstrip().startswith("geoseg ")]
+        words = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", "\n".join(commands)))
+        assert words <= known, (name, words - known)
+
+
 def test_every_setting_is_in_the_reference(generated):
     for name in ServeSettings.model_fields:
         assert f"| `{name}` |" in generated["settings"], name
-    assert "|  | " not in generated["settings"], "a setting without a description"
 
 
 def test_every_problem_is_in_the_reference_with_its_status(generated):

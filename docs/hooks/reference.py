@@ -86,7 +86,7 @@ def _model(kind: type[BaseModel]) -> Iterator[str]:
     for name, field in kind.model_fields.items():
         default = "required" if field.is_required() else _shown(field.get_default(call_default_factory=True))
         meaning = field.description or meanings.get(name, "")
-        rows.append((f"`{name}`", meaning, _type(field.annotation), default))
+        rows += [(f"`{name}`", meaning, _type(field.annotation), default)] if meaning else []
     yield from _table(("setting", "meaning", "type", "default"), rows)
 
 
