@@ -115,9 +115,10 @@ def sieve_blocks(blocks: Iterable[_Ids], min_px: int, *, slab_px: int = _SLAB_PX
     """Merge every region smaller than ``min_px`` pixels into its largest neighbour.
 
     A region is 4-connected pixels of one class. Regions are merged by GDAL's sieve. Where that leaves small regions,
-    because they have only small neighbours, the smallest ones are merged first until all are large enough. Nodata is not merged: it
-    stays, it gains no pixel, and regions do not touch across it. Left as they are: regions that nodata encloses together
-    with fewer than ``min_px`` pixels in all, and regions of nearly one size that have no larger one near.
+    because they have only small neighbours, the smallest ones are merged first until all are large enough.
+
+    Nodata stays as it is, and regions do not touch across it. Some small regions stay too: those that nodata encloses
+    together with fewer than ``min_px`` pixels in all, and those of nearly one size with no larger region near.
 
     Memory holds one slab of ``slab_px`` pixels (more for a minimum above a sixteenth of that) and the blocks that it
     touches. A raster that fits one slab is sieved as a whole. Otherwise a region is whole at every cut, but of two
