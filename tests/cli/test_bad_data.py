@@ -44,7 +44,13 @@ def test_a_file_that_is_no_image_is_named_with_what_would_be_one(
 ):
     outcome = geoseg("predict", model, no_image, "-o", tmp_path / "map.tif")
 
-    assert_fails(outcome, RASTER, f"{no_image}: this file is not a readable image", "expected a GeoTIFF", "got 12 bytes")
+    assert_fails(
+        outcome,
+        RASTER,
+        f"{no_image}: this file is not a readable image",
+        "expected a GeoTIFF",
+        "got 12 bytes",
+    )
     assert files(tmp_path) == {"notes.tif"}
 
 

@@ -89,7 +89,7 @@ def test_gdal_reads_the_class_names_and_the_attribute_table_from_the_sidecar(
     table = ET.parse(out / "map.tif.aux.xml").getroot().find("PAMRasterBand/GDALRasterAttributeTable")
     assert table is not None
     rows = [[f.text for f in row.findall("F")] for row in table.findall("Row")]
-    assert rows[0] == ["0", "field", "230", "159", "0"]
+    assert rows[0] == ["0", "field", "232", "195", "90"]
     assert rows[1][:2] == ["1", "wood & heath"]
 
 

@@ -296,7 +296,9 @@ def test_a_truncated_file_is_refused(tmp_path: Path, suffix: str, share: float) 
     whole = path.read_bytes()
     read_all(path)
     path.write_bytes(whole[: int(len(whole) * share)])
-    with pytest.raises(RasterError, match=rf"a\.{suffix}: (the file is damaged|this file is not a readable image)"):
+    with pytest.raises(
+        RasterError, match=rf"a\.{suffix}: (the file is damaged|this file is not a readable image)"
+    ):
         read_all(path)
 
 

@@ -64,7 +64,7 @@ def test_every_raster_that_cannot_be_mapped_is_named(model, raster, tmp_path):
     rasters = (tmp_path / "gone.tif", raster, tmp_path / "text.tif")
 
     with pytest.raises(
-        RasterError, match=r"2 of 3 rasters cannot .*gone\.tif: no such.*text\.tif: this is not"
+        RasterError, match=r"2 of 3 rasters cannot .*gone\.tif: no such.*text\.tif: this file is not"
     ):
         predict(PredictSettings(model=model, rasters=rasters, output=tmp_path / "maps"))
     assert not list((tmp_path / "maps").glob("*.tif"))

@@ -189,7 +189,7 @@ def test_deep_keeps_the_network_of_quick_where_the_loss_rises_over_the_epochs(
 @pytest.mark.parametrize(
     ("losses", "said"),
     [
-        (("self-training", "mean-teacher"), "takes one teacher"),
+        (("self-training", "mean-teacher"), "take one teacher"),
         (("rotations", "region-growing"), "rotations needs self-training or mean-teacher"),
         (("magic",), "^losses: .*'self-training'.*; got magic"),
     ],
@@ -285,7 +285,7 @@ def test_without_a_prior_the_odds_stay_those_of_the_points(settings):
     record = train(settings(prior="none"), watcher).record
     assert record.calibration.shift is None
     assert record.calibration.temperature != 1
-    assert "Class proportions are not corrected (as asked)." in watcher.said
+    assert "Class proportions are not corrected (prior: none)." in watcher.said
 
 
 @pytest.mark.parametrize(
@@ -351,7 +351,7 @@ def test_quick_takes_a_backbone_of_timm_and_its_model_file_goes_everywhere(setti
 
 
 def test_pfce_takes_backbones_of_its_own_alone(settings):
-    with pytest.raises(SettingsError, match="--recipe pfce takes --backbone resnet50, resnet101"):
+    with pytest.raises(SettingsError, match="recipe pfce takes a backbone of resnet50, resnet101"):
         settings(recipe="pfce", backbone="convnext_tiny")
 
 

@@ -98,7 +98,7 @@ def _reason(settings: TrainSettings, held_out: HeldOut | None, unlabelled: Float
     if held_out is None or not len(held_out.labels):
         return "no point was held out for calibration"
     if settings.prior == "none":
-        return "--prior none"
+        return "prior: none"
     if unlabelled is None or not len(unlabelled):
         return "no valid pixel was found to estimate them"
     return ""

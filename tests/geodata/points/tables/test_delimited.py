@@ -66,7 +66,8 @@ def test_a_row_with_a_cell_too_many_is_refused_by_its_line(tmp_path):
     path = write(tmp_path, "lon,lat,class\n9.1,48.5,a\n9,2,48,6,b\n")
 
     with pytest.raises(
-        PointsError, match=r"field\.csv, line 3: .*more cells than the header; expected 3; got 5\. With decimal"
+        PointsError,
+        match=r"field\.csv, line 3: .*more cells than the header; expected 3; got 5\. With decimal",
     ):
         read_delimited(path)
 

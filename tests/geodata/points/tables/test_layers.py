@@ -46,7 +46,7 @@ def test_points_come_before_polygons_and_a_class_column_before_none(tmp_path):
     squares = [point.buffer(5) for point in HERE]
     frame(squares).to_file(path, layer="a_polygons")
     frame(stand=list("abc")).to_file(path, layer="b_points")
-    assert read_point_table(path).notes[0].startswith("mixed.gpkg: layer 'a_polygons' (3 rows) is read")
+    assert read_point_table(path).notes[0].startswith("mixed.gpkg: layer 'a_polygons' (3 rows) is used")
     assert classes(path) == ["field", "Gewässer", "wood"]
 
     frame(**{"class": ["x", "y", "z"]}).to_file(path, layer="c_points")
