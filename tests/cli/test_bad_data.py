@@ -98,7 +98,7 @@ def test_a_ground_resolution_off_by_more_than_a_factor_of_2_is_a_warning(
 
     outcome = geoseg("predict", model, raster, "-o", tmp_path / "map.tif")
 
-    said = f"Warning: {raster} has pixels of {pixel_m} m, the model was trained at 1 m"
+    said = f"Warning: {raster} has pixels of {pixel_m} m, but the model was trained at 1 m"
     assert (said in outcome.err) is warns
     assert outcome.code == 0
     assert (tmp_path / "map.tif").exists()
@@ -193,7 +193,7 @@ def test_a_mask_of_another_place_is_refused(geoseg, own_dataset, model, write_ti
 
     outcome = geoseg("evaluate", model, own_dataset)
 
-    assert_fails(outcome, RASTER, f"{mask}: another place", "expected transform", "0.5 px away")
+    assert_fails(outcome, RASTER, f"{mask}: wrong position or pixel size", "expected transform", "0.5 px away")
 
 
 def test_a_mask_with_a_class_that_the_legend_lacks_is_refused(
