@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from geoseg.domain.annotators import Annotator, Candidates, ComponentKeyFactors, add_errors
 from geoseg.domain.legend import Legend
@@ -14,7 +17,7 @@ from geoseg.errors import LegendError, PointsError
 from geoseg.geodata.outputs.atomic_files import check_apart, check_output
 from geoseg.geodata.outputs.file_kinds import SAMPLE
 from geoseg.geodata.points.point_files import write_points
-from geoseg.settings import SampleSettings
+from geoseg.settings import Protocol, SampleSettings
 from geoseg.workflows.inputs import describe_all, find_inputs
 from geoseg.workflows.library_errors import translate_library_errors
 
@@ -66,21 +69,8 @@ def sample(settings: SampleSettings, progress: Progress | None = None) -> Sample
         masks[name] = inputs.read_truth(name, inputs.legend, info)
         progress.advance()
     inputs.report_masks(progress)
-    annotator = Annotator(
-        places=settings.places,
-        margin_px=settings.margin,
-        jitter_px=settings.jitter,
-        location_error_px=settings.location_error,
-        wrong_share=settings.wrong_share,
-    )
-    scope = settings.scope or ("tile" if settings.tile else "image")
-    tile_px = (settings.tile or DEFAULT_TILE_PX) if scope == "tile" else None
-    drawn = sample_points(
-        Candidates(masks, annotator, tile_px),
-        Budget(settings.per_class, scope, tile_px or DEFAULT_TILE_PX),
-        classes=len(inputs.legend),
-        seed=settings.seed,
-        reach=ComponentKeyFactors(masks, settings.seed, tile_px) if settings.places == "component" else None,
+    drawn = draw_points(
+        masks, settings, per_class=settings.per_class, classes=len(inputs.legend), seed=settings.seed
     )
     if not len(drawn.points):
         # A later run would take an empty file for this draw, even with corrected masks.
@@ -91,16 +81,45 @@ def sample(settings: SampleSettings, progress: Progress | None = None) -> Sample
             if settings.places == "interior"
             else "All their pixels are unlabelled; check the masks.",
         )
-    points = add_errors(drawn.points, masks, annotator, classes=len(inputs.legend), seed=settings.seed)
     # Check again: the file may have been created in the meantime.
     check_output(settings.output, SAMPLE, overwrite=settings.overwrite)
-    write_points(settings.output, points, infos, inputs.legend, overwrite=settings.overwrite)
-    for text in _describe_shortages(drawn, inputs.legend):
+    write_points(settings.output, drawn.points, infos, inputs.legend, overwrite=settings.overwrite)
+    for text in describe_shortages(drawn, inputs.legend):
         progress.warn(text)
-    return SampleResult(points, inputs.legend, settings.output, drawn.shortages)
+    return SampleResult(drawn.points, inputs.legend, settings.output, drawn.shortages)
 
 
-def _describe_shortages(drawn: Sample, legend: Legend) -> Sequence[str]:
+def draw_points(
+    masks: Mapping[str, NDArray[np.uint8]], protocol: Protocol, *, per_class: int, classes: int, seed: int
+) -> Sample:
+    """Draw points from masks (H, W) by image name according to a protocol; 255 is unlabelled.
+
+    Raises:
+        LegendError: A mask holds a class id that is neither below ``classes`` nor 255.
+    """
+    annotator = Annotator(
+        places=protocol.places,
+        margin_px=protocol.margin,
+        jitter_px=protocol.jitter,
+        location_error_px=protocol.location_error,
+        wrong_share=protocol.wrong_share,
+    )
+    scope = protocol.counts_for
+    tile_px = (protocol.tile or DEFAULT_TILE_PX) if scope == "tile" else None
+    drawn = sample_points(
+        Candidates(masks, annotator, tile_px),
+        Budget(per_class, scope, tile_px or DEFAULT_TILE_PX),
+        classes=classes,
+        seed=seed,
+        reach=ComponentKeyFactors(masks, seed, tile_px) if protocol.places == "component" else None,
+    )
+    if not len(drawn.points):
+        return drawn
+    points = add_errors(drawn.points, masks, annotator, classes=classes, seed=seed)
+    return replace(drawn, points=points)
+
+
+def describe_shortages(drawn: Sample, legend: Legend) -> Sequence[str]:
     """Return a sentence for each class that had too few pixels in some tile or image."""
     texts = []
     for land_class in legend.classes:

@@ -108,16 +108,35 @@ def write_points(  # noqa: PLR0917
     crs = shared_crs(rasters)
     if crs is not None and suffix in GEOJSON_SUFFIXES:
         crs = LON_LAT
-    table, (x, y) = _columns(points, legend), map_positions(points, rasters, crs)
+    frame = points_frame(points, rasters, legend, crs=crs)
     with whole_file(path, overwrite=overwrite) as unfinished:
         if suffix == ".csv":
-            table.assign(x=x, y=y, crs=crs or "").to_csv(unfinished, index=False)
+            table, places = pd.DataFrame(frame.drop(columns="geometry")), frame.geometry
+            table.assign(x=places.x, y=places.y, crs=crs or "").to_csv(unfinished, index=False)
         else:
-            _write_layer(unfinished, gpd.GeoDataFrame(table, geometry=gpd.points_from_xy(x, y), crs=crs))
+            _write_layer(unfinished, frame)
         if suffix == ".gpkg":
             classes = pd.DataFrame(legend.to_records())
             pyogrio.write_dataframe(classes, unfinished, layer=LEGEND_LAYER, driver="GPKG")
             write_point_style(unfinished, POINTS_LAYER, legend)
+
+
+def points_frame(
+    points: Points, rasters: Mapping[str, RasterInfo], legend: Legend, *, crs: str | None
+) -> gpd.GeoDataFrame:
+    """Return points as a table with a geometry, with the columns of a point file.
+
+    Args:
+        points: The points.
+        rasters: The rasters that the points lie on, by image name.
+        legend: The legend of the class ids.
+        crs: CRS of the geometry; None: the raster's own frame.
+
+    Raises:
+        PointsError: An image is not among the rasters, or there is no way to the CRS.
+    """
+    x, y = map_positions(points, rasters, crs)
+    return gpd.GeoDataFrame(_columns(points, legend), geometry=gpd.points_from_xy(x, y), crs=crs)
 
 
 def read_points(

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from geoseg.domain.choices import stratified_choice
 from geoseg.domain.points import TRAIN, Points
-from geoseg.domain.windows import Window
+from geoseg.domain.ports import PixelSource, Predictor
+from geoseg.domain.windows import Window, scatter
 from geoseg.learning.calibration import Calibration
 from geoseg.networks.features.normalising import normalise
 from geoseg.networks.features.point_features import FitData, Reader
@@ -45,6 +48,49 @@ def measure_context(network: nn.Module, calibration: Calibration, data: FitData,
         _square_predictor(image, network, calibration=calibration, data=data, reader=reader)
         for image in images
     ]
+    return _least_context(squares, most)
+
+
+def measure_predictor_context(predictor: Predictor, source: PixelSource, *, most_px: int = 256) -> int:
+    """Return the context in pixels that any predictor needs on a raster, as :func:`measure_context` defines it.
+
+    Compared are answers for six squares spread over the raster.
+
+    Args:
+        predictor: The model.
+        source: The raster.
+        most_px: The context that the answers are compared with, a multiple of 32; half of it is the answer when
+            nothing less will do.
+    """
+    windows = [
+        Window(w.row // STEP_PX * STEP_PX - most_px, w.col // STEP_PX * STEP_PX - most_px, side, side)
+        for side in (CORE_PX + 2 * most_px,)
+        for w in scatter(source.height, source.width, CORE_PX, most=3)
+    ]
+    read = [image for image in map(source.read, windows) if image[1].any()]
+    squares = [
+        _square_of_predictor(predictor, *image) for image in read[:: max(1, len(read) // PLACES)][:PLACES]
+    ]
+    return _least_context(squares, most_px) if squares else STEP_PX
+
+
+def _square_of_predictor(
+    predictor: Predictor, pixels: NDArray[np.float32], valid: NDArray[np.bool_]
+) -> Callable[[int], Tensor]:
+    """Return what :func:`_square_predictor` does, for a predictor and a window (B, s, s)."""
+
+    def probabilities(context: int) -> Tensor:
+        inset = (pixels.shape[-1] - CORE_PX) // 2 - context
+        seen = np.s_[..., inset : pixels.shape[-1] - inset, inset : pixels.shape[-1] - inset]
+        square = slice(context, context + CORE_PX)
+        found = predictor.probabilities(pixels[None][seen], valid[None][seen])
+        return torch.from_numpy(found[..., square, square])
+
+    return probabilities
+
+
+def _least_context(squares: Sequence[Callable[[int], Tensor]], most: int) -> int:
+    """Return the least context with which squares have nearly the probabilities that they have with the most."""
     expected = [square(most) for square in squares]
     for context in range(STEP_PX, most // 2, STEP_PX):
         changes = [

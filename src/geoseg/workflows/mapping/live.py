@@ -16,7 +16,7 @@ from geoseg.domain.mapping.batching import Batcher, JobProgress
 from geoseg.domain.mapping.class_areas import ClassAreas
 from geoseg.domain.mapping.prediction import STEPS, Strip, WindowPlan, count_windows, predict_strips
 from geoseg.domain.mapping.test_time_augmentation import AugmentedPredictor
-from geoseg.domain.ports import NullProgress, Progress
+from geoseg.domain.ports import NullProgress, Predictor, Progress
 from geoseg.domain.windows import Window
 from geoseg.geodata.outputs.class_maps import class_map_writer, confidence_writer
 from geoseg.geodata.outputs.cogs import BandWriter
@@ -24,7 +24,7 @@ from geoseg.geodata.outputs.minimum_mapping_unit import MappingUnit, mapping_uni
 from geoseg.geodata.outputs.polygons_geojson import class_polygons_geojson
 from geoseg.geodata.reading.grids import RasterInfo
 from geoseg.geodata.reading.pixel_areas import pixel_areas_m2
-from geoseg.geodata.reading.rasters import describe_raster, open_raster
+from geoseg.geodata.reading.rasters import Raster, describe_raster, open_raster
 from geoseg.networks.models.model_file import ModelRecord, read_model
 from geoseg.pictures.class_png import class_png, confidence_png, ids_png
 from geoseg.settings import PredictSettings
@@ -190,14 +190,11 @@ def map_image(
     """
     progress, record = progress or NullProgress(), live.record
     predictor = AugmentedPredictor(live.batcher) if tta else live.batcher
-    strips = list[Strip]()
     validity = validity_for(reading, record)
     with open_raster(path, bands=record.bands, validity=validity) as source, live.batcher.active():
         warnings = check_values(source, record, any_values=reading.any_values)
         unit = mapping_unit(min_area, source.info)
-        progress.start("Predicting", count_windows(source, live.plan))
-        with closing(predict_strips(source, predictor, live.plan, progress=progress)) as found:
-            strips.extend(found)
+        strips = predict_whole(source, predictor, live.plan, progress=progress)
         info = source.info
     predicted_ids = np.concatenate([s.class_ids for s in strips])
     class_ids = sieved(predicted_ids, unit.min_px) if unit.is_of_map else predicted_ids
@@ -211,6 +208,29 @@ def map_image(
         _areas(class_ids, info, [s.window for s in strips]).to_records(record.legend),
         warnings,
     )
+
+
+def predict_whole(
+    source: Raster,
+    predictor: Predictor,
+    plan: WindowPlan,
+    *,
+    progress: Progress,
+    has_probabilities: bool = False,
+) -> list[Strip]:
+    """Predict all strips of an open raster in memory.
+
+    Args:
+        source: The raster.
+        predictor: The model.
+        plan: The division of the raster into windows.
+        progress: Advances by one per window.
+        has_probabilities: Whether to keep the probabilities of all classes.
+    """
+    progress.start("Predicting", count_windows(source, plan))
+    strips = predict_strips(source, predictor, plan, progress=progress, has_probabilities=has_probabilities)
+    with closing(strips):
+        return list(strips)
 
 
 def _areas(class_ids: NDArray[np.uint8], info: RasterInfo, windows: list[Window]) -> ClassAreas:

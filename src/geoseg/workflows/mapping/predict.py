@@ -130,7 +130,7 @@ def predict(settings: PredictSettings, progress: Progress | None = None) -> list
             progress.warn(str(error))
             failed.append(error)
             continue
-        made.append(_prediction(job.task, records, progress))
+        made.append(as_prediction(job.task, records, progress))
     if failed:
         raise join_errors(
             failed,
@@ -173,7 +173,8 @@ def plan_for(record: ModelRecord, window: int | None, batch: int = 1) -> WindowP
     return plan_windows(window, context, batch=batch, enlarge=architecture.enlarge)
 
 
-def _prediction(task: MapTask, records: list[dict[str, Any]], progress: Progress) -> Prediction:
+def as_prediction(task: MapTask, records: list[dict[str, Any]], progress: Progress) -> Prediction:
+    """Return the result of a finished map; warn if all of it is nodata."""
     pixels, noted = pixels_by_class(records), WarningRecorder(progress)
     if not any(count for class_id, count in pixels.items() if class_id != UNLABELLED):
         noted.warn(
@@ -235,7 +236,6 @@ def _check_values(info: RasterInfo, settings: PredictSettings, record: ModelReco
 
 
 def _task(raster: Path, settings: PredictSettings, record: ModelRecord, *, progress: Progress) -> MapTask:
-    noted = WarningRecorder(progress)
     info = describe_raster(raster)
     check_bands(info, record, settings.model)
     if settings.resample and record.resolution_m is None:
@@ -250,6 +250,21 @@ def _task(raster: Path, settings: PredictSettings, record: ModelRecord, *, progr
             "a raster without a CRS has no known pixel area", where=raster, hint="Leave out --min-area."
         )
     mapping_unit(settings.min_area, info)  # Raises an error before the prediction, not after it.
+    task = make_task(info, settings, progress)
+    if settings.resample:
+        return task
+    noted = WarningRecorder(progress)
+    warn_of_resolution(info, record, noted)
+    return replace(task, warnings=(*task.warnings, *noted.warnings))
+
+
+def make_task(info: RasterInfo, settings: PredictSettings, progress: Progress) -> MapTask:
+    """Return the output files of a raster, after checking that they can be written.
+
+    Raises:
+        OutputError: A file exists already, is an input or cannot be written.
+    """
+    noted, raster = WarningRecorder(progress), info.path
     files = _files(raster, settings)
     check_apart(files.values(), [settings.model, settings.area, *settings.rasters, *local_files(raster)])
     store = StripStore(files["class_map"])
@@ -261,8 +276,6 @@ def _task(raster: Path, settings: PredictSettings, record: ModelRecord, *, progr
     missing = describe_missing_georeference(info)
     if missing is not None:
         noted.warn(missing)
-    if not settings.resample:
-        warn_of_resolution(info, record, noted)
     replaces = settings.overwrite or bool(claimed)
     return MapTask(info, files | styles, replaces=replaces, warnings=tuple(noted.warnings))
 

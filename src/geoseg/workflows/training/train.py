@@ -29,7 +29,7 @@ from geoseg.networks.models.weight_checks import check_weights
 from geoseg.pictures.curves import training_curves
 from geoseg.settings import TrainSettings
 from geoseg.workflows.figure_files import write_picture
-from geoseg.workflows.inputs import check_paths
+from geoseg.workflows.inputs import Inputs, check_paths
 from geoseg.workflows.library_errors import translate_library_errors
 from geoseg.workflows.training.auto import auto
 from geoseg.workflows.training.deep import deep
@@ -66,13 +66,20 @@ class TrainResult:
 
 
 @translate_library_errors
-def train(settings: TrainSettings, progress: Progress | None = None) -> TrainResult:
+def train(
+    settings: TrainSettings, progress: Progress | None = None, *, inputs: Inputs | None = None
+) -> TrainResult:
     """Train a network on labelled points and write the model file.
 
     The folder ``model.run``, next to ``model.geoseg``, holds the settings. For recipes with epochs it also holds the log
     (JSONL and TensorBoard), the training curves and, until the model is written, the last checkpoint.
 
     With several processes, the call returns in each of them after the files are written.
+
+    Args:
+        settings: The settings.
+        progress: Receives progress and warnings.
+        inputs: The rasters and their legend; None: those that ``settings.data`` names.
 
     Raises:
         PointsError: The point file cannot be read or used.
@@ -99,7 +106,7 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> TrainRes
         folder = stack.enter_context(RunFolder(settings.output, is_read_only=rank > 0))
         # Only pfce needs check points; the other recipes use cross-validation.
         check_share = settings.check_share if settings.recipe == "pfce" else 0.0
-        training_data = load_training_data(settings, stack, progress, check_share=check_share)
+        training_data = load_training_data(settings, stack, progress, check_share=check_share, inputs=inputs)
         if rank == 0 and settings.dropped is not None and training_data.dropped is not None:
             write_dropped(settings.dropped, training_data.dropped, overwrite=settings.overwrite)
         try:

@@ -75,12 +75,17 @@ class TrainingData:
 
 
 def load_training_data(
-    settings: TrainSettings, stack: ExitStack, progress: Progress, *, check_share: float
+    settings: TrainSettings,
+    stack: ExitStack,
+    progress: Progress,
+    *,
+    check_share: float,
+    inputs: Inputs | None = None,
 ) -> TrainingData:
     """Open the rasters, read the points, and hold out a share of them by blocks unless check points exist."""
     is_full = settings.points is None
     split = settings.split if settings.data.is_dir() else None
-    inputs = find_inputs(
+    inputs = inputs or find_inputs(
         settings.data,
         split=split,
         legend=settings.legend,
