@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from geoseg.errors import SettingsError
 from geoseg.networks.losses.pfce import PatchPoints, focal_sums, pfce_at_points, pfce_dense
 
 SIZES = [((2, 3, 4, 5), (17, 23)), ((1, 4, 3, 3), (24, 24)), ((3, 2, 1, 1), (7, 5)), ((1, 3, 6, 2), (6, 9))]
@@ -152,5 +153,5 @@ def test_dense_bf16_logits_under_autocast_are_computed_in_float32():
 
 
 def test_a_negative_gamma_is_refused():
-    with pytest.raises(ValueError, match="gamma"):
+    with pytest.raises(SettingsError, match=r"^gamma: .*expected 0 or more; got -1\.$"):
         focal_sums(torch.zeros(1, 2), torch.tensor([0]), gamma=-1)

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from geoseg.domain.legend import UNLABELLED
+from geoseg.errors import SettingsError
 from geoseg.networks.losses.point_sampling import read_at_points
 
 EPSILON = 1e-12
@@ -76,10 +77,9 @@ def focal_sums(
         ``sum_i w_i (1 - p_i)^gamma (-log p_i)`` and ``sum_i w_i``, scalars.
 
     Raises:
-        ValueError: ``gamma`` is negative.
+        SettingsError: ``gamma`` is negative.
     """
-    if gamma < 0:
-        raise ValueError(f"gamma must be 0 or more, got {gamma}")
+    check_gamma(gamma)
     with torch.autocast(logits.device.type, enabled=False):
         exact = logits.to(torch.promote_types(logits.dtype, torch.float32))
         # Transpose first: a softmax over a short last axis is slow.
@@ -94,11 +94,22 @@ def focal_sums(
         return (weight * losses).sum(), weight.sum()
 
 
+def check_gamma(gamma: float) -> None:
+    """Check the focusing parameter.
+
+    Raises:
+        SettingsError: It is negative or not a number.
+    """
+    if not gamma >= 0:
+        raise SettingsError("this value cannot be used", where="gamma", expected="0 or more", got=gamma)
+
+
 def pfce_dense(
     logits: Tensor,
     labels: Tensor,
     *,
     gamma: float = 2.0,
+    ignore_index: int = UNLABELLED,
     class_weights: Tensor | None = None,
     pixel_weights: Tensor | None = None,
 ) -> Tensor:
@@ -106,15 +117,19 @@ def pfce_dense(
 
     Args:
         logits: (N, C, H, W).
-        labels: Class ids (N, H, W), integer; 255 is unlabelled and gets exactly zero gradient.
+        labels: Class ids (N, H, W), integer.
         gamma: Focusing parameter, >= 0.
+        ignore_index: Label of unlabelled pixels; they get exactly zero gradient.
         class_weights: (C,), or None.
         pixel_weights: (N, H, W), or None.
 
     Returns:
-        The loss, a scalar; 0 with zero gradient if no pixel is labelled.
+        The loss, a scalar; 0 with zero gradient when nothing is labelled.
+
+    Raises:
+        SettingsError: ``gamma`` is negative.
     """
-    labelled = labels != UNLABELLED
+    labelled = labels != ignore_index
     weights = None if pixel_weights is None else pixel_weights[labelled]
     total, weight = focal_sums(
         logits.movedim(1, -1)[labelled],
@@ -148,6 +163,17 @@ def pfce_at_points(
 
     Returns:
         The loss, a scalar; 0 with zero gradient when there are no points.
+
+    Raises:
+        SettingsError: ``gamma`` is negative.
+
+    Example:
+        >>> import torch
+        >>> logits = torch.zeros(1, 3, 8, 8)  # one patch of 32 x 32 px, 3 classes, 4 px per cell
+        >>> one = torch.ones(1)
+        >>> points = PatchPoints(one.long() - 1, row=5 * one, col=20 * one, label=one.long(), weight=one)
+        >>> round(float(pfce_at_points(logits, points, (32, 32))), 4)  # (1 - 1/3)^2 * log 3
+        0.4883
     """
     at_points = read_at_points(logits, index=points.index, row=points.row, col=points.col, size=size)
     total, weight = focal_sums(

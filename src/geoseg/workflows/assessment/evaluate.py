@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from geoseg.domain.accuracy import Accuracy, accuracy, accuracy_record, confusion_matrix
@@ -31,15 +32,16 @@ from geoseg.workflows.assessment.check_points import (
     read_check_points,
     score_points,
 )
+from geoseg.workflows.assessment.score_tables import score_frame, score_html, score_text
 from geoseg.workflows.inputs import point_options, report_masks
 from geoseg.workflows.library_errors import translate_library_errors
 
 RASTER_SUFFIXES = {".tif", ".tiff", ".png", ".vrt", ".img"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
-    """Scores in total and per image.
+    """Scores in total and per image; it prints as a table, also in notebooks.
 
     Attributes:
         accuracy: The scores over all images.
@@ -61,6 +63,40 @@ class Evaluation:
     def statement(self) -> str | None:
         """Reason that the scores are not an accuracy; None if they are one."""
         return None if self.points is None else self.points.statement
+
+    @property
+    def miou(self) -> float:
+        """Mean IoU over the classes present in the reference, 0..1."""
+        return self.accuracy.miou
+
+    @property
+    def overall_accuracy(self) -> float:
+        """Share of the reference that is mapped right, 0..1."""
+        return self.accuracy.overall_accuracy
+
+    @property
+    def confusion(self) -> NDArray[np.int64]:
+        """Confusion matrix (C, C + 1), reference in rows; the last column counts what is not mapped."""
+        return self.accuracy.confusion
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the scores by class: iou, f1, precision, recall (0..1), pixels or points of the reference, unmapped."""
+        return score_frame(self.accuracy, self.legend, self._unit)
+
+    def __str__(self) -> str:
+        table = score_text(self.accuracy, self.legend, self._unit)
+        return f"{self.statement}\n{table}" if self.statement else table
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """Return what notebooks show."""
+        statement = f"<p>{self.statement}</p>" if self.statement else ""
+        return statement + score_html(self.accuracy, self.legend, self._unit)
+
+    @property
+    def _unit(self) -> str:
+        return "pixels" if self.points is None else "points"
 
     def to_record(self) -> dict[str, Any]:
         """Return the scores as JSON values, with those of each image under ``images``."""
