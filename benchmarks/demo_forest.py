@@ -14,12 +14,13 @@ import numpy as np
 import rasterio
 from sklearn.ensemble import RandomForestClassifier
 
-from geoseg import DemoSettings, demo
 from geoseg.cli.show import Lines, print_table
 from geoseg.domain.accuracy import accuracy, confusion_matrix
 from geoseg.domain.points import Points
 from geoseg.geodata.points.point_files import read_points
 from geoseg.geodata.reading.rasters import describe_raster
+from geoseg.settings import DemoSettings
+from geoseg.workflows.demo import demo
 
 HEADER = ("seed", "points/class/image", "forest mIoU %", "demo mIoU %", "ratio", "demo s")
 

@@ -208,7 +208,8 @@ def raster(dataset: Path) -> Path:
 @pytest.fixture(scope="session")
 def points(dataset: Path, shared: Path) -> Path:
     """Five points per class and training image."""
-    from geoseg import SampleSettings, sample
+    from geoseg.settings import SampleSettings
+    from geoseg.workflows.sample import sample
 
     path = shared / "points.gpkg"
     sample(SampleSettings(data=dataset, output=path, split="train", per_class=5))
@@ -218,7 +219,8 @@ def points(dataset: Path, shared: Path) -> Path:
 @pytest.fixture(scope="session")
 def trained(dataset: Path, points: Path, shared: Path, cheap: dict[str, Any]) -> Path:
     """A model file of the dataset's points, as one epoch of four patches leaves it."""
-    from geoseg import TrainSettings, train
+    from geoseg.settings import TrainSettings
+    from geoseg.workflows.training.train import train
 
     path = shared / "trained.geoseg"
     train(TrainSettings(data=dataset, points=points, output=path, recipe="pfce", **cheap))

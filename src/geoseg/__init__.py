@@ -1,8 +1,11 @@
 """GeoSeg-PointAI: a handful of labelled points becomes a land-cover map.
 
-The verbs are functions that take validated settings::
+The names below are all there is to import; each is loaded when it is first used::
 
-    from geoseg import PredictSettings, TrainSettings, predict, train
+    import geoseg
+
+    segmenter = geoseg.PointSegmenter("quick").fit("orthophoto.tif", "field.gpkg")
+    class_map = segmenter.predict("orthophoto.tif")
 """
 
 from __future__ import annotations
@@ -12,63 +15,91 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from geoseg.errors import GeoSegError, GeoSegWarning
-    from geoseg.settings import (
-        DemoSettings,
-        EvaluateSettings,
-        ExperimentSettings,
-        ExportSettings,
-        PictureSettings,
-        PredictSettings,
-        SampleSettings,
-        TrainSettings,
+    from geoseg import losses
+    from geoseg.errors import (
+        DatasetError,
+        GeoSegError,
+        GeoSegWarning,
+        LegendError,
+        ModelFileError,
+        OutputError,
+        PixelValuesError,
+        PointsError,
+        RasterError,
+        SettingsError,
+        StoppedError,
+        TrainingError,
     )
-    from geoseg.workflows.assessment.evaluate import evaluate
-    from geoseg.workflows.demo import demo
-    from geoseg.workflows.experiment.run import experiment
-    from geoseg.workflows.info import info
-    from geoseg.workflows.mapping.export import export
-    from geoseg.workflows.mapping.predict import predict
-    from geoseg.workflows.picture import picture
-    from geoseg.workflows.sample import sample
-    from geoseg.workflows.training.train import train
+    from geoseg.losses import PFCELoss
+    from geoseg.workflows.assessment.evaluate import Evaluation
+    from geoseg.workflows.library.commands import (
+        demo,
+        evaluate_files,
+        experiment,
+        export,
+        info,
+        picture,
+        predict,
+        sample,
+        train,
+    )
+    from geoseg.workflows.library.module_maps import predict_raster
+    from geoseg.workflows.library.not_fitted import NotFittedError
+    from geoseg.workflows.library.points import Points, sample_points
+    from geoseg.workflows.library.scoring import evaluate
+    from geoseg.workflows.library.segmenter import PointSegmenter, load_model
 
 __version__ = version("geoseg-pointai")
 
 __all__ = [
-    "DemoSettings",
-    "EvaluateSettings",
-    "ExperimentSettings",
-    "ExportSettings",
+    "DatasetError",
+    "Evaluation",
     "GeoSegError",
     "GeoSegWarning",
-    "PictureSettings",
-    "PredictSettings",
-    "SampleSettings",
-    "TrainSettings",
+    "LegendError",
+    "ModelFileError",
+    "NotFittedError",
+    "OutputError",
+    "PFCELoss",
+    "PixelValuesError",
+    "PointSegmenter",
+    "Points",
+    "PointsError",
+    "RasterError",
+    "SettingsError",
+    "StoppedError",
+    "TrainingError",
     "__version__",
     "demo",
     "evaluate",
+    "evaluate_files",
     "experiment",
     "export",
     "info",
+    "load_model",
+    "losses",
     "picture",
     "predict",
+    "predict_raster",
     "sample",
+    "sample_points",
     "train",
 ]
 
-
-_HOMES = {
-    "demo": "workflows.demo",
-    "evaluate": "workflows.assessment.evaluate",
-    "experiment": "workflows.experiment.run",
-    "export": "workflows.mapping.export",
-    "info": "workflows.info",
-    "picture": "workflows.picture",
-    "predict": "workflows.mapping.predict",
-    "sample": "workflows.sample",
-    "train": "workflows.training.train",
+_MODULES = {
+    "Evaluation": "workflows.assessment.evaluate",
+    "NotFittedError": "workflows.library.not_fitted",
+    "PFCELoss": "losses",
+    "PointSegmenter": "workflows.library.segmenter",
+    "Points": "workflows.library.points",
+    "evaluate": "workflows.library.scoring",
+    "load_model": "workflows.library.segmenter",
+    "predict_raster": "workflows.library.module_maps",
+    "sample_points": "workflows.library.points",
+    **dict.fromkeys(
+        ("demo", "evaluate_files", "experiment", "export", "info", "picture", "predict", "sample", "train"),
+        "workflows.library.commands",
+    ),
 }
 
 
@@ -76,5 +107,11 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first used: torch and rasterio take seconds to load."""
     if name not in __all__:
         raise AttributeError(f"module 'geoseg' has no attribute {name!r}")
-    home = "errors" if name in ("GeoSegError", "GeoSegWarning") else _HOMES.get(name, "settings")
-    return getattr(import_module(f"geoseg.{home}"), name)
+    if name == "losses":
+        return import_module("geoseg.losses")
+    return getattr(import_module(f"geoseg.{_MODULES.get(name, 'errors')}"), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names alone."""
+    return sorted(__all__)

@@ -257,7 +257,8 @@ def raster(dataset: Path) -> Path:
 @pytest.fixture(scope="session")
 def mapped(model: Path, raster: Path, shared: Path) -> Path:
     """The map of the raster by the command line's workflow."""
-    from geoseg import PredictSettings, predict
+    from geoseg.settings import PredictSettings
+    from geoseg.workflows.mapping.predict import predict
 
     path = shared / "by-command.tif"
     predict(PredictSettings(model=model, rasters=(raster,), output=path, device="cpu", precision="float32"))

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from shapely.geometry import Point
 
-from geoseg import EvaluateSettings, PredictSettings, evaluate, predict
 from geoseg.domain.legend import legend_from_names
 from geoseg.domain.points import make_points
 from geoseg.domain.windows import Window
@@ -18,7 +17,9 @@ from geoseg.geodata.points.point_files import read_points
 from geoseg.geodata.points.training_places import places_of
 from geoseg.geodata.reading.rasters import describe_raster
 from geoseg.learning.model_record import read_record
-from geoseg.workflows.assessment.evaluate import TrainingPointsError
+from geoseg.settings import EvaluateSettings, PredictSettings
+from geoseg.workflows.assessment.evaluate import TrainingPointsError, evaluate
+from geoseg.workflows.mapping.predict import predict
 
 LEGEND = legend_from_names(["a", "b"])
 TRAINED_AT = [(row + 0.3, 7 * row % 60 + 0.1) for row in range(20, 50)]

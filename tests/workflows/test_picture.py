@@ -2,13 +2,14 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from geoseg import PictureSettings, picture
 from geoseg.domain.ports import NullProgress
 from geoseg.domain.windows import Window
 from geoseg.errors import OutputError, RasterError
 from geoseg.geodata.datasets.landscapes import landscape_legend, write_landscapes
 from geoseg.geodata.outputs.class_maps import class_map_writer
 from geoseg.geodata.reading.rasters import describe_raster
+from geoseg.settings import PictureSettings
+from geoseg.workflows.picture import picture
 
 
 @pytest.fixture

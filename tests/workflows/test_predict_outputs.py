@@ -6,8 +6,9 @@ import shutil
 
 import pytest
 
-from geoseg import PredictSettings, predict
 from geoseg.errors import OutputError, SettingsError
+from geoseg.settings import PredictSettings
+from geoseg.workflows.mapping.predict import predict
 
 
 class Listener:

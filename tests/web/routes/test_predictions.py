@@ -161,7 +161,8 @@ def test_confidence_comes_as_png_and_geotiff_too(server, raster, truth, tmp_path
 
 @pytest.mark.parametrize("kind", ["png", "jpg"])
 def test_plain_pictures_are_mapped_as_by_the_command_line(server, photo, model, tmp_path, kind):
-    from geoseg import PredictSettings, predict
+    from geoseg.settings import PredictSettings
+    from geoseg.workflows.mapping.predict import predict
 
     path = tmp_path / "map.tif"
     predict(
@@ -175,7 +176,8 @@ def test_plain_pictures_are_mapped_as_by_the_command_line(server, photo, model, 
 
 
 def test_test_time_augmentation_is_that_of_the_command_line(server, model, raster, tmp_path):
-    from geoseg import PredictSettings, predict
+    from geoseg.settings import PredictSettings
+    from geoseg.workflows.mapping.predict import predict
 
     path = tmp_path / "turned.tif"
     predict(

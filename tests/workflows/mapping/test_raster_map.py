@@ -120,7 +120,8 @@ def test_a_killed_process_loses_the_strip_under_way_at_most(model, tall, tmp_pat
         "keep = strips.StripStore.write\n"
         "def write(self, strip):\n    keep(self, strip); time.sleep(0.3)\n"
         "strips.StripStore.write = write\n"
-        "from geoseg import PredictSettings, predict\n"
+        "from geoseg.settings import PredictSettings\n"
+        "from geoseg.workflows.mapping.predict import predict\n"
         "predict(PredictSettings(model=sys.argv[1], rasters=(sys.argv[2],), output=sys.argv[3],"
         " device='cpu', precision='float32', window=64))\n"
     )

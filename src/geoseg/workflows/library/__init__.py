@@ -1,0 +1,1 @@
+"""The Python library: functions and classes for other people's code; ``geoseg`` lists them."""
