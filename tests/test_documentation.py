@@ -222,5 +222,4 @@ def test_every_public_name_is_in_the_reference(generated):
     import geoseg
 
     for name in geoseg.__all__:
-        place = "settings" if name.endswith("Settings") else "python"
-        assert name.startswith("__") or name in generated[place], name
+        assert name.startswith("__") or name in generated["python"], name

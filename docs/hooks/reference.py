@@ -65,7 +65,7 @@ def _help(parameter: Any) -> tuple[str, str]:
 
 
 def _settings() -> Iterator[str]:
-    yield "# Settings\n\nEach command validates its options as one of these classes; from Python, pass one to the function.\n"
+    yield "# Settings\n\nEach command validates its options as one of these classes; from Python, they are keyword arguments of the function.\n"
     yield f"## Of the service\n\nBy option, by environment variable (`{PREFIX}PORT` for `port`), or in a TOML file, in this order.\n"
     yield from _model(ServeSettings)
     classes = [c for _, c in inspect.getmembers(settings, inspect.isclass) if c.__name__.endswith("Settings")]
@@ -101,9 +101,12 @@ def _type(kind: Any) -> str:
 
 
 def _python() -> Iterator[str]:
-    yield "# Python\n\nImport every name from `geoseg`; modules below it may change. The settings classes are on the page [Settings](settings.md).\n"
+    yield "# Python\n\nImport every name from `geoseg`; modules below it may change. The commands take the [settings](settings.md) as keyword arguments.\n"
     for name in geoseg.__all__:
-        if not (name.endswith("Settings") or name.startswith("__")):
+        found = getattr(geoseg, name)
+        if getattr(found, "__module__", "") == "geoseg.workflows.library.commands":
+            yield f"### geoseg.{name}\n\n```text\n{inspect.getdoc(found)}\n```\n"
+        elif not name.startswith("__"):
             yield f"::: geoseg.{name}\n"
 
 
