@@ -64,6 +64,10 @@ def test_the_loss_trains_a_task_of_torchgeo(dataset):
         def configure_losses(self):
             self.criterion = PFCELoss(gamma=2.0, ignore_index=255)
 
+        def configure_optimizers(self):
+            # torchgeo's schedule needs validation data.
+            return torch.optim.AdamW(self.model.parameters(), 0.001)
+
     images, target = _batch(dataset)
     task = PointTask(model="unet", backbone="resnet18", in_channels=3, num_classes=3, ignore_index=255)
     before = [parameter.detach().clone() for parameter in task.model.parameters()]
