@@ -8,7 +8,7 @@ from torch import nn
 
 import geoseg
 from geoseg import SettingsError, predict_raster
-from geoseg.domain.ports import Silence
+from geoseg.domain.ports import NullProgress
 from geoseg.geodata.outputs.strips import StripStore
 from geoseg.geodata.reading.rasters import open_raster
 from geoseg.networks.features.context import measure_predictor_context
@@ -99,7 +99,7 @@ def test_the_context_that_a_module_needs_is_measured(raster):
         assert measure_predictor_context(far, source) >= 64
 
 
-class Stopping(Silence):
+class Stopping(NullProgress):
     """Progress that stops at a window, as Ctrl+C does."""
 
     def __init__(self, after):

@@ -12,7 +12,7 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from geoseg.errors import RasterError
-from geoseg.geodata.reading.opening import plain_files_welcome
+from geoseg.geodata.reading.opening import ignore_missing_georeference
 
 _WIDER = {"bool": "uint8", "float16": "float32"}
 
@@ -50,5 +50,5 @@ def write_array(
     place = {"crs": crs, "transform": None if transform is None else Affine(*transform), "nodata": nodata}
     known = {name: value for name, value in place.items() if value is not None}
     options = {**grid, **known, "photometric": "MINISBLACK", "BIGTIFF": "IF_SAFER"}
-    with plain_files_welcome(), rasterio.open(path, "w", driver="GTiff", **options) as dataset:
+    with ignore_missing_georeference(), rasterio.open(path, "w", driver="GTiff", **options) as dataset:
         dataset.write(bands)

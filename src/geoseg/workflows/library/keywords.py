@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable
 from functools import wraps
 from os import PathLike
 from typing import Any, TypeVar
 
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from geoseg.domain.ports import Progress
@@ -18,7 +18,6 @@ from geoseg.workflows.library.wording import PythonProgress, library_call
 _S = TypeVar("_S", bound=Settings)
 _R = TypeVar("_R")
 
-_ATTRIBUTE = re.compile(r"^    (\w+): (.*(?:\n {8,}.*)*)", re.MULTILINE)
 _PROGRESS = (
     "progress: Object that is told of the work, as geoseg.domain.ports.Progress; None shows warnings alone."
 )
@@ -83,14 +82,14 @@ def _with_arguments(doc: str, kind: type[Settings]) -> str:
 
 
 def describe_settings(kind: type[Settings]) -> dict[str, str]:
-    """Return what each setting of a model means, from its field or from the section Attributes of its class."""
-    found = dict[str, str]()
-    for one in reversed(kind.__mro__):
-        if issubclass(one, Settings):
-            doc = inspect.cleandoc(one.__doc__ or "")
-            found |= {name: " ".join(text.split()) for name, text in _ATTRIBUTE.findall(doc)}
-    fields = kind.model_fields
-    return {name: field.description or found.get(name, "") for name, field in fields.items()}
+    """Return what each setting of a model means; a group of settings is named by its model."""
+    return {name: field.description or f"{_name(field)}." for name, field in kind.model_fields.items()}
+
+
+def _name(field: FieldInfo) -> str:
+    kind = field.annotation
+    is_group = isinstance(kind, type) and issubclass(kind, Settings)
+    return f"A geoseg.settings.{kind.__name__}" if is_group and kind else "Follows from the others"
 
 
 def _shown(default: object) -> str:

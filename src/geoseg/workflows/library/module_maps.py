@@ -25,7 +25,7 @@ from geoseg.workflows.library.rasters import RasterLike, raster_file
 from geoseg.workflows.library.segmenter import PointSegmenter
 from geoseg.workflows.library.wording import PythonProgress, library_call, python_words
 from geoseg.workflows.mapping.predict import Prediction, as_prediction, check_bands, make_task, plan_for
-from geoseg.workflows.mapping.raster_map import Engine, Work, map_raster
+from geoseg.workflows.mapping.raster_map import Engine, MapJob, map_raster
 from geoseg.workflows.value_check import check_values
 
 
@@ -152,12 +152,12 @@ def _map(module: Any, settings: PredictSettings, wish: _Wish, *, progress: Progr
     for warning in ready.warnings:
         progress.warn(warning)
     task = replace(task, warnings=(*task.warnings, *ready.warnings))
-    work = Work(task, ready.engine, settings)
+    job = MapJob(task, ready.engine, settings)
     if not ready.engine.identity["version"]:
-        work.store.clear()
-    records = map_raster(work, ready.predictor, progress)
-    work.store.clear()
-    return as_prediction(task, records)
+        job.store.clear()
+    records = map_raster(job, ready.predictor, progress)
+    job.store.clear()
+    return as_prediction(task, records, progress)
 
 
 def _of_module(module: Callable[[Any], Any], settings: PredictSettings, wish: _Wish) -> _Ready:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from geoseg.domain.legend import UNLABELLED, Legend
-from geoseg.domain.mapping.prediction import STEPS
+from geoseg.domain.mapping.prediction import STEPS, Strip
 from geoseg.domain.ports import Progress
 from geoseg.geodata.outputs.atomic_files import check_output, whole_file
 from geoseg.geodata.outputs.file_kinds import MODEL
@@ -21,31 +21,20 @@ from geoseg.geodata.reading.rasters import describe_raster, open_raster
 from geoseg.networks.fitting.devices import choose_device, choose_precision
 from geoseg.networks.models.model_file import Model, pack_model, read_model
 from geoseg.networks.prediction.torch_predictor import TorchPredictor
-from geoseg.settings import Device, Precision, Settings, TrainSettings
+from geoseg.settings import TrainSettings
+from geoseg.settings.base import ComputeSettings
 from geoseg.workflows.inputs import Inputs, validity_for
 from geoseg.workflows.library.legends import LegendLike, as_legend
 from geoseg.workflows.library.not_fitted import NotFittedError
 from geoseg.workflows.library.point_files import point_file
 from geoseg.workflows.library.rasters import RasterLike, raster_file, raster_files
 from geoseg.workflows.library.wording import PythonProgress, library_call, python_words
-from geoseg.workflows.mapping.live import ImageMap, map_whole
+from geoseg.workflows.mapping.live import predict_whole
 from geoseg.workflows.mapping.predict import check_bands, plan_for
 from geoseg.workflows.training.train import train
 from geoseg.workflows.value_check import check_values
 
 _ARRAY = "raster"
-
-
-class _Computing(Settings):
-    """Where and in what to compute, checked as in training.
-
-    Attributes:
-        device: Where to compute.
-        precision: In what to compute.
-    """
-
-    device: Device = "auto"
-    precision: Precision = "auto"
 
 
 class PointSegmenter(BaseEstimator):  # type: ignore[misc]
@@ -196,7 +185,7 @@ class PointSegmenter(BaseEstimator):  # type: ignore[misc]
         """
         with TemporaryDirectory(prefix="geoseg-") as name, python_words(Path(name)):
             file = raster_file(raster, Path(name), _ARRAY, nodata=self.nodata)
-            return file.as_map(self._map(file.path, progress).class_ids)
+            return file.as_map(np.concatenate([s.class_ids for s in self._strips(file.path, progress)]))
 
     @library_call
     def predict_proba(self, raster: RasterLike, *, progress: Progress | None = None) -> Any:
@@ -217,8 +206,8 @@ class PointSegmenter(BaseEstimator):  # type: ignore[misc]
         """
         with TemporaryDirectory(prefix="geoseg-") as name, python_words(Path(name)):
             file = raster_file(raster, Path(name), _ARRAY, nodata=self.nodata)
-            steps = self._map(file.path, progress, has_probabilities=True).probabilities
-            assert steps is not None
+            strips = self._strips(file.path, progress, has_probabilities=True)
+            steps = np.concatenate([s.probabilities for s in strips if s.probabilities is not None], axis=1)
             values = np.where(steps == UNLABELLED, np.float32(np.nan), steps / np.float32(STEPS))
             return file.as_probabilities(values, self.legend_.names)
 
@@ -273,27 +262,25 @@ class PointSegmenter(BaseEstimator):  # type: ignore[misc]
         """
         model = self.fitted_model()
         wish: dict[str, Any] = {"device": self.device, "precision": self.precision}
-        chosen = _Computing(**wish)
+        chosen = ComputeSettings(**wish)
         device = choose_device(chosen.device)
         return TorchPredictor(model, device, choose_precision(chosen.precision, device))
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
 
-    def _map(self, path: Path, progress: Progress | None, *, has_probabilities: bool = False) -> ImageMap:
+    def _strips(
+        self, path: Path, progress: Progress | None, *, has_probabilities: bool = False
+    ) -> list[Strip]:
         record, shown = self.fitted_model().record, PythonProgress(progress)
         check_bands(describe_raster(path), record, Path("the model"))
         validity = validity_for(self, record)
         with open_raster(path, bands=record.bands, validity=validity) as source:
             for warning in check_values(source, record, any_values=self.any_values):
                 shown.warn(warning)
-            return map_whole(
-                source,
-                self.predictor(),
-                plan_for(record, None),
-                legend=record.legend,
-                progress=shown,
-                has_probabilities=has_probabilities,
+            plan = plan_for(record, None)
+            return predict_whole(
+                source, self.predictor(), plan, progress=shown, has_probabilities=has_probabilities
             )
 
 

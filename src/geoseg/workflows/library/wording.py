@@ -12,7 +12,7 @@ from typing import ParamSpec, TypeVar
 from geoseg.domain.ports import Progress, PythonWarnings
 from geoseg.errors import GeoSegError
 from geoseg.settings import Settings
-from geoseg.workflows.library_faults import plain_faults
+from geoseg.workflows.library_errors import translate_library_errors
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -79,7 +79,7 @@ class PythonProgress:
 
 def library_call(work: Callable[_P, _R]) -> Callable[_P, _R]:
     """Let a public function raise errors of the one tree, in the words of Python."""
-    plain = plain_faults(work)
+    plain = translate_library_errors(work)
 
     @wraps(work)
     def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
