@@ -17,7 +17,7 @@ from torch.nn import functional
 from geoseg.domain.choices import stratified_choice
 from geoseg.domain.points import TRAIN, Points
 from geoseg.domain.ports import PixelSource, Predictor
-from geoseg.domain.windows import Window, scatter
+from geoseg.domain.windows import Window, spaced_windows
 from geoseg.learning.calibration import Calibration
 from geoseg.networks.features.normalising import normalise
 from geoseg.networks.features.point_features import FitData, Reader
@@ -62,11 +62,9 @@ def measure_predictor_context(predictor: Predictor, source: PixelSource, *, most
         most_px: The context that the answers are compared with, a multiple of 32; half of it is the answer when
             nothing less will do.
     """
-    windows = [
-        Window(w.row // STEP_PX * STEP_PX - most_px, w.col // STEP_PX * STEP_PX - most_px, side, side)
-        for side in (CORE_PX + 2 * most_px,)
-        for w in scatter(source.height, source.width, CORE_PX, most=3)
-    ]
+    side = CORE_PX + 2 * most_px
+    places = spaced_windows(source.height, source.width, CORE_PX, most=3, step=STEP_PX)
+    windows = [Window(place.row - most_px, place.col - most_px, side, side) for place in places]
     read = [image for image in map(source.read, windows) if image[1].any()]
     squares = [
         _square_of_predictor(predictor, *image) for image in read[:: max(1, len(read) // PLACES)][:PLACES]
