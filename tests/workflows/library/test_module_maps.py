@@ -133,7 +133,7 @@ def test_a_stopped_map_continues_only_with_the_same_module(write_tiff, tmp_path)
     other = Counting()
     with torch.no_grad():
         other.weight.fill_(2)
-    with pytest.raises(geoseg.OutputError, match=r"unfinished map .* overwrite=True to start"):
+    with pytest.raises(geoseg.OutputError, match=r"unfinished map .* overwrite=True"):
         predict_raster(other, path, out, context=32, window=64)
 
     again, whole = Counting(), Counting()
