@@ -79,7 +79,7 @@ def test_train_on_a_raster_with_field_points_and_a_legend(geoseg, raster, classe
 
     assert outcome.code == 0
     assert f"{path}: loss " in outcome.out
-    assert f"Next: geoseg predict {path} RASTER.tif -o map.tif" in outcome.out
+    assert f"Next: geoseg predict {path} {raster} -o map.tif" in outcome.out
     record = read_record(path)
     assert record.legend == classes
     assert record.training["points_by_class"] == {"field": 4, "wood": 4, "water": 4}
@@ -93,7 +93,9 @@ def test_predict_with_confidence_and_window(geoseg, model, raster, tmp_path):
 
     assert outcome.code == 0
     written = [tmp_path / name for name in ("map.tif", "confidence.tif", "map.qml", "confidence.qml")]
-    assert outcome.out == f"{raster} -> {', '.join(map(str, written))}\n"
+    first, following = outcome.out.splitlines()
+    assert first == f"{raster} -> {', '.join(map(str, written))}"
+    assert following == f"Next: geoseg evaluate {written[0]} --points check.gpkg"
     assert set(written) <= set(tmp_path.iterdir())
     assert "Predicting north.tif: 4/4" in outcome.err
     with rasterio.open(tmp_path / "map.tif") as mapped, rasterio.open(tmp_path / "confidence.tif") as sure:
