@@ -86,7 +86,7 @@ def test_bands_of_different_types_and_nodata_are_read_in_the_type_that_holds_all
 
 @pytest.mark.parametrize("value", [300, -1, 0.5])
 def test_a_nodata_value_that_no_pixel_can_have_is_refused(write_raster, value) -> None:
-    message = rf"can have .*expected a whole number from 0 to 255 \(uint8\); got {value}"
+    message = rf"outside the pixel type .*expected a whole number from 0 to 255 \(uint8\); got {value}"
     with pytest.raises(RasterError, match=message):
         open_raster(write_raster([[1, 2]]), validity=Validity(value))
     open_raster(write_raster([[1, 2]], dtype="float32"), validity=Validity(value)).close()

@@ -347,7 +347,7 @@ def test_other_images_and_unknown_classes_are_refused(dataset, cheap, folder, tm
     (data / "train.txt").write_text("east\n")
     with pytest.raises(OutputError, match="differ in train_images"):
         experiment(_settings(data, cheap, folder, protocol=Protocol(scope="total")))
-    with pytest.raises(SettingsError, match="--background: there is no such class"):
+    with pytest.raises(SettingsError, match="--background: no such class"):
         experiment(_settings(dataset, cheap, folder, background="sky"))
     with pytest.raises(SettingsError, match="--tile goes with --scope tile"):
         Protocol(scope="image", tile=512)
