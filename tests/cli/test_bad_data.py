@@ -193,7 +193,9 @@ def test_a_mask_of_another_place_is_refused(geoseg, own_dataset, model, write_ti
 
     outcome = geoseg("evaluate", model, own_dataset)
 
-    assert_fails(outcome, RASTER, f"{mask}: wrong position or pixel size", "expected transform", "0.5 px away")
+    assert_fails(
+        outcome, RASTER, f"{mask}: wrong position or pixel size", "expected transform", "0.5 px away"
+    )
 
 
 def test_a_mask_with_a_class_that_the_legend_lacks_is_refused(

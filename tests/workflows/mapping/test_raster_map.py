@@ -155,7 +155,9 @@ def test_a_raster_that_breaks_midway_is_named_and_the_others_are_mapped(
     broken.write_bytes(content)
     both = {"rasters": (broken, raster), "device": "cpu", "precision": "float32", "window": 64}
     messages = After(-1)
-    with pytest.raises(RasterError, match=r"1 of 2 rasters could not be mapped; the others are mapped.*broken\.tif"):
+    with pytest.raises(
+        RasterError, match=r"1 of 2 rasters could not be mapped; the others are mapped.*broken\.tif"
+    ):
         predict(PredictSettings(model=model, output=tmp_path / "maps", **both), messages)
     assert (tmp_path / "maps" / f"{raster.stem}.tif").exists()
     assert any("broken.tif" in text for text in messages.said)
