@@ -94,6 +94,6 @@ def test_an_earlier_demo_is_not_replaced_unasked(shown):
 def test_a_folder_of_the_users_own_is_no_place_for_a_demo(tmp_path, name):
     (tmp_path / name).write_text("{}")
 
-    with pytest.raises(OutputError, match=r"other (files|results)"):
+    with pytest.raises(OutputError, match=r"other files|results of another command"):
         demo(DemoSettings(output=tmp_path, size=256, images=1, overwrite=True))
     assert [path.name for path in tmp_path.iterdir()] == [name]

@@ -86,7 +86,7 @@ def test_info_names_the_bands_of_each_index(settings):
 
 
 def test_an_index_of_bands_that_are_not_used_is_refused(settings):
-    with pytest.raises(SettingsError, match=r"--indices.*expected of the bands 1, 2; got 3, 9.*--bands"):
+    with pytest.raises(SettingsError, match=r"--indices.*expected bands among 1, 2; got 3, 9.*--bands"):
         train(settings(bands=(1, 2), indices=((3, 1), (9, 2))))
 
 

@@ -64,11 +64,11 @@ def test_a_split_by_orthophoto_is_15_percent_twice():
         ),
         (
             Published("", PUBLISHED.images, {"train": 4}, 0.2475),
-            r"train\.txt: this is not .*expected 4 tiles; got 3 tiles",
+            r"train\.txt: the folder differs .*expected 4 tiles; got 3 tiles",
         ),
         (
             Published("", PUBLISHED.images, PUBLISHED.tiles, 0.2502),
-            r"images: this is not .*expected 0\.2502 km2, give or take 1%; got 0\.2475 km2",
+            r"images: the folder differs .*expected 0\.2502 km2, give or take 1%; got 0\.2475 km2",
         ),
     ],
 )

@@ -130,7 +130,7 @@ def test_the_class_left_out_is_that_asked_for_else_the_folders_own(bare):
     # As in folders that were begun before it was kept; this legend has no class "background".
     (bare / "experiment.json").write_text(json.dumps({k: v for k, v in record.items() if k != "background"}))
     assert score() is None
-    with pytest.raises(SettingsError, match=r"--background: there is no such class; expected field, wood"):
+    with pytest.raises(SettingsError, match=r"--background: no such class; expected field, wood"):
         score("sky")
 
 

@@ -108,7 +108,7 @@ def test_workers_that_are_late_are_waited_for(model, rasters, tmp_path) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_scheduler_without_workers_is_named(model, rasters, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(spreading, "CONNECT_S", 1)
+    monkeypatch.setattr(spreading, "CONNECT_TIMEOUT_S", 1)
     with (
         LocalCluster(n_workers=0, processes=False, dashboard_address=None) as cluster,
         pytest.raises(SettingsError, match=r"the scheduler has no workers"),
@@ -124,7 +124,7 @@ def test_a_worker_does_not_go_on_with_a_model_that_was_trained_anew(model) -> No
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_scheduler_that_is_not_there_is_named(model, rasters, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(spreading, "CONNECT_S", 1)
+    monkeypatch.setattr(spreading, "CONNECT_TIMEOUT_S", 1)
     with pytest.raises(SettingsError, match=r"no Dask scheduler responds.*tcp://127\.0\.0\.1:1"):
         predict(settings(model, rasters, tmp_path / "maps", scheduler="tcp://127.0.0.1:1"))
 
