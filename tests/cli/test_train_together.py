@@ -50,5 +50,5 @@ def test_a_recipe_of_one_process_says_so(geoseg, dataset, points, tmp_path, reci
     path = tmp_path / "model.geoseg"
     done = geoseg("train", dataset, "--points", points, "--recipe", recipe, "--processes", 2, "-o", path)
     assert done.code == 2
-    assert f"the recipe {recipe} runs in one process; expected 1, or a recipe of pfce, full" in done.err
+    assert f"the recipe {recipe} runs in one process only; expected 1, or a recipe of pfce, full" in done.err
     assert list(tmp_path.iterdir()) == []

@@ -36,7 +36,14 @@ def quick(points, tmp_path, cheap):
 
     def run(data, **settings):
         heard = Heard()
-        options = {**cheap, "views": 1, "enlarge": 1, "recipe": "quick", "overwrite": True, "prior": "none"}
+        options = {
+            **cheap,
+            "augmentations": 1,
+            "scales": 1,
+            "recipe": "quick",
+            "overwrite": True,
+            "prior": "none",
+        }
         settings = {"points": points, "output": tmp_path / "m.geoseg", "cache": tmp_path / "kept", **settings}
         train(TrainSettings(data=data, **options, **settings), heard)
         return heard.said

@@ -63,6 +63,9 @@ def test_deep_with_too_few_points_to_calibrate_by_says_so(settings):
     assert any(text.startswith("Fewer than 30 points can be held out to calibrate") for text in watcher.said)
 
 
-def test_check_points_calibrate_deep_where_there_are_any(settings, points):
-    record = train(settings(check_points=points)).record
+def test_check_points_calibrate_deep_where_there_are_any(settings, dataset, tmp_path):
+    path = tmp_path / "check.gpkg"
+    # Another seed than that of the training points: check points that share their pixels are left out.
+    sample(SampleSettings(data=dataset, output=path, split="train", per_class=5, seed=7))
+    record = train(settings(check_points=path)).record
     assert record.training["points_calibrating"] == record.training["points_held_out"] > 0
