@@ -143,7 +143,6 @@ def test_auto_judges_deep_at_points_of_places_that_taught_neither(settings, many
     assert judged[0] == judged[1]
     assert not on_part & judged[0]
     assert on_part | judged[0] == on_all
-    assert record.recipe == "deep"
     assert set(record.training["auto"]["deep"]["scores"]) == {"quick", "deep"}
 
 
@@ -182,4 +181,5 @@ def test_auto_that_was_stopped_at_deep_goes_on_and_gives_what_deep_gives(
     assert_same_weights(alone, resumed)
     records = [read_record(model) for model in (alone, resumed)]
     assert records[0].calibration == records[1].calibration
-    assert records[1].training["auto"]["chosen"] == "deep"
+    # Both end with the network of quick if its loss is the lowest.
+    assert records[1].training["auto"]["chosen"] == records[0].recipe
