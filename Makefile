@@ -9,7 +9,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 	--no-emit-index-url --no-header --no-annotate --fork-strategy fewest $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-slow coverage check docs format bench lock clean
+.PHONY: help env demo test test-slow test-pages coverage check docs format bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -21,10 +21,13 @@ demo: $(READY) ## Run the main job on an invented landscape, into demo-results/ 
 
 # Files of tests side by side, four at most, each on one thread: threads of all of them would wait for one another.
 test: $(READY) ## Run the tests (ARGS="..." is passed to pytest)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile -m "not slow" $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile -m "not slow and not pages" $(ARGS)
 
 test-slow: $(READY) ## Run the tests that take long: whole services under faults, several processes, hostile input
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 2 --dist loadfile -m slow $(ARGS)
+
+test-pages: $(READY) ## Run the commands on the pages of the documentation, which takes minutes
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m pages tests/test_documentation.py $(ARGS)
 
 # Apart from "test", because exporting a network takes minutes while its lines are counted.
 coverage: $(READY) ## Run the tests and name the lines that none of them runs

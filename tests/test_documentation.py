@@ -121,7 +121,7 @@ def _run(command):
     assert result.exit_code == 0, f"{command}\n{result.output}"
 
 
-@pytest.mark.slow
+@pytest.mark.pages
 @pytest.mark.parametrize("name", RUNNING)
 def test_the_blocks_of_a_page_run(name, place):
     if name == "tutorial.md":  # It begins with what the demo writes, and nothing else.
