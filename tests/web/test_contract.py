@@ -14,6 +14,8 @@ with warnings.catch_warnings():
     from schemathesis import GenerationMode, checks
 
 REQUESTS = 2_000
+URI_TOO_LONG = 414
+"""The server answers this before the service sees the request."""
 CHECKS = [
     checks.not_a_server_error,
     checks.status_code_conformance,
@@ -65,6 +67,8 @@ def try_all(operation, mode, count, *, statuses):
     def try_one(case):
         answer = case.call(timeout=60)
         made[answer.status_code] += 1
+        if answer.status_code == URI_TOO_LONG:
+            return
         case.validate_response(answer, checks=CHECKS)
 
     try_one()

@@ -40,7 +40,9 @@ def test_a_port_that_is_taken_is_told_in_one_line(model, tmp_path):
 
 def test_a_data_folder_that_cannot_be_made_is_told_in_one_line(model, tmp_path):
     (tmp_path / "file").touch()
-    assert_one_line(start(model, "--port", 0, "--data", tmp_path / "file" / "data"), "cannot create this folder")
+    assert_one_line(
+        start(model, "--port", 0, "--data", tmp_path / "file" / "data"), "cannot create this folder"
+    )
 
 
 def test_a_data_folder_that_cannot_be_written_to_is_told_in_one_line(model, tmp_path):
