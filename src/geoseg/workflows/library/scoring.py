@@ -129,7 +129,7 @@ def _is_mask(reference: Any, class_map: RasterLike) -> bool:
 def _of_arrays(
     class_map: RasterLike, reference: RasterLike, legend: Legend | None, *, ignore_index: int
 ) -> Evaluation:
-    """Compare a map with a mask, of which one at least is an array."""
+    """Compare a map with a mask; at least one of them is an array."""
     mapped, own = _ids(class_map, "class_map", None, ignore_index=ignore_index)
     legend = legend or own
     truth, other = _ids(reference, "reference", legend, ignore_index=ignore_index)
