@@ -8,6 +8,10 @@ INSTALL := VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate --fork-strategy fewest $(if $(UPGRADE),--upgrade)
 
+# Some images forbid Python to write bytecode: every process would then compile torch and the others again, which
+# takes ten seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help env demo test test-slow test-pages coverage check docs format bench lock clean
 
@@ -71,6 +75,6 @@ $(READY): pyproject.toml requirements.lock requirements-uv.lock
 	@echo "Preparing the environment in $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
-	@$(INSTALL) sync --quiet --require-hashes requirements.lock
+	@$(INSTALL) sync --quiet --require-hashes --compile-bytecode requirements.lock
 	@$(INSTALL) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
