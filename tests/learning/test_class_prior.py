@@ -149,6 +149,19 @@ def test_few_points_of_a_class_support_a_part_of_its_correction():
     assert report.trust == (pytest.approx(98 / 100), pytest.approx(3 / 5))
 
 
+@pytest.mark.parametrize(
+    ("weight", "trust"),
+    [(1.0, 3 / 5), (50.0, 3 / 5), (1 / 3, 1 / 3), (0.0, 0)],
+    ids=["points", "points of a large weight", "three points of one polygon", "points without a weight"],
+)
+def test_a_label_counts_once_whatever_its_weight(weight, trust):
+    """n labels support n / (n + 2): three points are three labels, a polygon of three points is one."""
+    labels = np.array([0] * 98 + [1] * 3)
+    held_out = HeldOut(np.eye(2)[labels], labels, np.where(labels == 1, weight, 1.0))
+    _, report = correct(held_out, [0.5, 0.5], [0.97, 0.03])
+    assert report.trust == (pytest.approx(98 / 100), pytest.approx(trust, abs=1e-4))
+
+
 def test_no_odds_change_by_more_than_twenty_times():
     shift = prior_shift(np.array([0.001, 0.999]), np.array([0.5, 0.5]), trust=np.ones(2), strength=1.0)
     assert shift[0] == pytest.approx(np.log(20))

@@ -175,7 +175,7 @@ def correct_prior(
         unlabelled: Logits (U, C) at random pixels of the mapped area, in which no class may vanish.
         is_stated: Whether the user stated the proportions, so that they are taken as exact.
     """
-    found = np.bincount(held_out.labels, held_out.weights, len(point_shares))
+    found = _label_counts(held_out, len(point_shares))
     # The odds of a class without held-out points are unchanged.
     trust = (found > 0) * 1.0 if is_stated else found / (found + CLASS_PRIOR_POINTS)
     ratio = prior_shift(point_shares, land.shares, trust=trust, strength=1.0)
@@ -239,6 +239,13 @@ def prevent_vanishing_classes(shift: Array, logits: Array) -> Array:
             break
         found[lost] += step[lost]
     return found
+
+
+def _label_counts(held_out: HeldOut, classes: int) -> Array:
+    """Return the number of held-out labels of each class (C,): the sum of their weights, at most the number of points."""
+    weights = np.bincount(held_out.labels, held_out.weights, classes)
+    counts: Array = np.minimum(weights, np.bincount(held_out.labels, held_out.weights > 0, classes))
+    return counts
 
 
 def _gain(without: ExpectedScores, corrected: ExpectedScores, *, scaled: Array, shift: Array) -> Gain:

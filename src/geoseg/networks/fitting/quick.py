@@ -155,7 +155,7 @@ def cross_validate(
 
     The strongest ridge is tried first; the search stops when the loss rises. Of more than 5,000 points, or 20,000
     samples in all views, a stratified random subset is used. Fits use every view of their points; held-out points are
-    scored in the original view only.
+    scored in the original view only, with the whole weight of the point.
 
     Args:
         sample: Standardised features of the points, view after view.
@@ -177,9 +177,10 @@ def cross_validate(
     starts: list[Coefficients | None] = [None] * len(folds)
     progress.start("Choosing the ridge", len(INVERSE_RIDGES))
     for inverse_ridge in INVERSE_RIDGES:
-        held_out = _predict_held_out(
+        found = _predict_held_out(
             sample, folds, classes=classes, inverse_ridge=inverse_ridge, starts=starts
         )
+        held_out = replace(found, weights=views * found.weights)
         losses[inverse_ridge] = cross_entropy(held_out, fit_temperature(held_out))
         progress.advance()
         if losses[inverse_ridge] > min(losses.values()):
