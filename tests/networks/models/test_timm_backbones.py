@@ -37,6 +37,16 @@ def test_weights_of_a_file_are_found_by_the_names_of_the_whole_network(tmp_path)
     assert all(name.startswith("heads.") for name in report.missing)
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+def test_weights_that_equal_a_random_start_count_as_loaded(tmp_path, seed):
+    """People seed with 0 too: what they save then is what an untrained network starts with."""
+    torch.manual_seed(seed)
+    torch.save(timm.create_model("resnet18").state_dict(), tmp_path / "w.pth")
+    architecture = _architecture("resnet18")
+    report = load_timm_weights(build_layer_network(architecture), architecture, str(tmp_path / "w.pth"))
+    assert all(name.startswith("heads.") for name in report.missing)
+
+
 def test_weights_that_are_partly_there_are_reported(tmp_path):
     torch.manual_seed(3)
     state = timm.create_model("resnet18").state_dict()
@@ -78,6 +88,8 @@ def test_weights_that_are_not_numbers_are_refused(tmp_path):
         ("regnety_002", "would depend on the window size"),  # squeeze-and-excitation
         ("convnextv2_atto", "would depend on the window size"),  # global response normalisation
         ("resnet50_gn", "would depend on the window size"),
+        ("resnetv2_50d_evos", "would depend on the window size"),
+        ("resnetv2_50d_frn", "would depend on the window size"),
         ("vit_tiny_patch16_224", "does not accept windows of every size"),
         ("resnet_18", "there is no such backbone; expected resnet50, .*such as"),
     ],

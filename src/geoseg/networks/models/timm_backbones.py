@@ -165,11 +165,11 @@ def load_timm_weights(network: nn.Module, architecture: Architecture, weights: s
         SettingsError: As :func:`timm_stages`.
         ModelFileError: The file cannot be read, no tensor in it fits, or it holds values that are not finite.
     """
-    # timm silently ignores tensors that do not fit: a convolution equal to its random start was not found.
+    # timm silently ignores tensors that do not fit: a convolution that changes with the seed was not found.
     # Statistics and biases start with constants, so only convolutions are compared.
-    fresh, found = (_state_with_fixed_seed(architecture, source) for source in ("none", weights))
+    found, again = (_state_with_fixed_seed(architecture, weights, seed) for seed in (0, 1))
     kernels = [name for name, tensor in found.items() if tensor.dim() > 1]
-    missing = [name for name in kernels if torch.equal(found[name], fresh[name])]
+    missing = [name for name in kernels if not torch.equal(found[name], again[name])]
     if len(missing) == len(kernels):
         raise ModelFileError(
             f"no tensor in these weights fits the timm network {architecture.backbone}", where=weights
@@ -185,10 +185,10 @@ def load_timm_weights(network: nn.Module, architecture: Architecture, weights: s
     )
 
 
-def _state_with_fixed_seed(architecture: Architecture, weights: str) -> dict[str, Tensor]:
-    """Return the state dict of a backbone with a fixed random seed."""
+def _state_with_fixed_seed(architecture: Architecture, weights: str, seed: int) -> dict[str, Tensor]:
+    """Return the state dict of a backbone whose tensors without weights start from a seed."""
     with torch.random.fork_rng():
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         return timm_stages(architecture, weights).state_dict()
 
 
