@@ -105,7 +105,11 @@ def test_a_device_that_is_not_there_is_named(geoseg, model, raster, tmp_path, as
 def test_a_comparison_with_nothing_is_refused(geoseg, model, raster, dataset, tmp_path, assert_fails):
     mask = dataset / "masks" / "north.tif"
 
-    assert_fails(geoseg("evaluate", model), SETTINGS, "expected evaluate MODEL DATA")
+    assert_fails(
+        geoseg("evaluate", model),
+        SETTINGS,
+        "expected a dataset folder with masks as DATA, or a raster as DATA and --points FILE",
+    )
     assert_fails(geoseg("evaluate", model, raster), SETTINGS, raster, "expected --points FILE")
     assert_fails(
         geoseg("evaluate", model, raster, "--truth", mask), SETTINGS, "--truth", "Predict the raster"

@@ -105,7 +105,7 @@ def _check_folder(folder: Path, results: Path, *, overwrite: bool) -> None:
         raise OutputError(
             "this folder holds results of another command, which are not replaced",
             where=results,
-            hint="Choose another folder with -o.",
+            hint="Choose another folder with --output.",
         ) from error
     if is_finished and not overwrite:
         raise OutputError(

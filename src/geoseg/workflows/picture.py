@@ -71,7 +71,7 @@ def _row(name: str, info: RasterInfo, inputs: Inputs, *, settings: PictureSettin
 def _map_panel(path: Path, info: RasterInfo, truth: NDArray[np.uint8] | None, *, legend: Legend) -> Panel:
     if not path.exists():
         raise RasterError(
-            "an image has no map in this folder", where=path, hint="Predict it with -o FOLDER first."
+            "an image has no map in this folder", where=path, hint="Predict it with --output FOLDER first."
         )
     class_ids, grid, own = read_class_map(path)
     check_same_grid(grid, info)

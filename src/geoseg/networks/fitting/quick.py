@@ -177,9 +177,7 @@ def cross_validate(
     starts: list[Coefficients | None] = [None] * len(folds)
     progress.start("Choosing the ridge", len(INVERSE_RIDGES))
     for inverse_ridge in INVERSE_RIDGES:
-        found = _predict_held_out(
-            sample, folds, classes=classes, inverse_ridge=inverse_ridge, starts=starts
-        )
+        found = _predict_held_out(sample, folds, classes=classes, inverse_ridge=inverse_ridge, starts=starts)
         held_out = replace(found, weights=views * found.weights)
         losses[inverse_ridge] = cross_entropy(held_out, fit_temperature(held_out))
         progress.advance()

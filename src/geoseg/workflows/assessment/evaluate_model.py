@@ -104,7 +104,10 @@ def compare_model(settings: EvaluateSettings, progress: Progress) -> ModelScores
 def _inputs(settings: EvaluateSettings) -> Inputs:
     """Find the rasters to evaluate a model on."""
     if settings.data is None:
-        raise SettingsError("no raster or dataset to evaluate the model on", expected="evaluate MODEL DATA")
+        raise SettingsError(
+            "no raster or dataset to evaluate the model on",
+            expected="a dataset folder with masks as DATA, or a raster as DATA and --points FILE",
+        )
     if settings.truth is not None:
         raise SettingsError(
             "a mask is compared with a class map, not with a model",

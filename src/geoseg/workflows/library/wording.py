@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, wraps
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, get_args
+
+from pydantic.fields import FieldInfo
 
 from geoseg.domain.ports import Progress, PythonWarnings
 from geoseg.errors import GeoSegError
@@ -17,7 +19,7 @@ from geoseg.workflows.library_errors import translate_library_errors
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-_OPTION = re.compile(r"(?<![\w-])--(no-)?([a-z][a-z0-9]*(?:-[a-z0-9]+)*)")
+_OPTION = re.compile(r"(?<![\w-])--(no-)?([a-z][a-z0-9]*(?:-[a-z0-9]+)*)(?: ([A-Z]{2,}\b|[a-z][a-z0-9]*))?")
 
 
 def in_python_words(text: str) -> str:
@@ -26,28 +28,51 @@ def in_python_words(text: str) -> str:
     Example:
         >>> in_python_words("Use --overwrite, or --no-style; name one with --class-column.")
         'Use overwrite=True, or style=False; name one with class_column.'
+        >>> in_python_words("Use --recipe forest, or --weights FILE.")
+        'Use recipe="forest", or weights=FILE.'
     """
     return _OPTION.sub(_as_argument, text)
 
 
 def _as_argument(option: re.Match[str]) -> str:
-    name = option[2].replace("-", "_")
+    name, value = option[2].replace("-", "_"), option[3]
+    rest = f" {value}" if value else ""
     if option[1]:
-        return f"{name}=False"
-    return f"{name}=True" if name in _switches() else name
+        return f"{name}=False{rest}"
+    if name in _switches():
+        return f"{name}=True{rest}"
+    if value and value.isupper():
+        return f"{name}={value}"
+    return f'{name}="{value}"' if value in _values().get(name, ()) else name + rest
 
 
 @cache
 def _switches() -> frozenset[str]:
     """Return the names of all settings that are either true or false."""
-    kinds, names = list(Settings.__subclasses__()), set[str]()
+    return frozenset(name for name, field in _fields() if field.annotation in (bool, bool | None))
+
+
+@cache
+def _values() -> dict[str, set[object]]:
+    """Return the words that each setting takes: those of its type, its default, and none."""
+    words = dict[str, set[object]]()
+    for name, field in _fields():
+        words.setdefault(name, {"none"}).update((*_literals(field.annotation), field.default))
+    return words
+
+
+def _literals(annotation: object) -> list[object]:
+    parts = [_literals(part) for part in get_args(annotation)] or [[annotation]]
+    return [word for part in parts for word in part if isinstance(word, str)]
+
+
+def _fields() -> Iterator[tuple[str, FieldInfo]]:
+    """Yield the fields of all settings."""
+    kinds = list(Settings.__subclasses__())
     while kinds:
         kind = kinds.pop()
         kinds += kind.__subclasses__()
-        names |= {
-            name for name, field in kind.model_fields.items() if field.annotation in (bool, bool | None)
-        }
-    return frozenset(names)
+        yield from kind.model_fields.items()
 
 
 class PythonProgress:
