@@ -1,6 +1,6 @@
 """Whether correcting the class prior is a gain: mean IoU and accuracy with --prior none and em, for one case a line.
 
-    python benchmarks/prior.py CASE ... [--recipe forest] [--seeds 0 1 2] [--folder prior-results]
+    python benchmarks/prior.py CASE ... [--recipe forest | quick --weights FILE --block-style caffe] [--seeds 0 1 2] [--folder prior-results]
 
 A CASE is a dataset with masks and a budget, FOLDER:PER_CLASS:SCOPE (such as naip:50:total), scored at random pixels of its
 training and of its test images; a raster and field points, RASTER:POINTS, scored at the points of five folds by place,
@@ -76,6 +76,7 @@ def main() -> None:
     parser.add_argument("cases", nargs="+")
     parser.add_argument("--recipe", choices=["forest", "quick"], default="forest")
     parser.add_argument("--weights", default="imagenet")
+    parser.add_argument("--block-style", default="pytorch")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--folder", type=Path, default=Path("prior-results"))
     options = parser.parse_args()
@@ -119,7 +120,7 @@ def _fits(
     first, _, rest = case.partition(":")
     stem = case.replace("/", "_").replace(":", "-")
     own = {"output": options.folder / "m.geoseg", "recipe": options.recipe, "seed": seed, "device": "cpu"}
-    own["weights"] = options.weights
+    own |= {"weights": options.weights, "block_style": options.block_style}
     with ExitStack() as stack:
         if Path(first).suffix:
             settings = TrainSettings(data=first, points=rest, **own)
