@@ -74,6 +74,7 @@ def test_a_map_is_scored_at_points(scored, write_tiff, classes, tmp_path):
     assert record["iou"] == {"field": pytest.approx(1 / 3), "wood": None, "water": None}
 
 
+@pytest.mark.filterwarnings("ignore:They lie at x", "ignore:training points. not an accuracy")
 def test_points_that_name_the_raster_are_found_on_its_map(model, dataset, points, tmp_path):
     rasters = tuple(dataset / "images" / f"{name}.tif" for name in ("east", "west"))
     for raster in rasters:
@@ -101,7 +102,8 @@ def test_without_a_crs_points_of_several_rasters_are_not_taken_for_the_maps(writ
     (tmp_path / "two.csv").write_text("image,row,col,class\na,0,0,field\nb,0,2,wood\n")
     given = {"subject": plain, "legend": tmp_path / "legend.json"}
 
-    scores = evaluate(EvaluateSettings(points=tmp_path / "one.csv", **given))
+    with pytest.warns(GeoSegWarning, match=r"fewer than 3 points: 'field' \(1\), 'wood' \(1\)"):
+        scores = evaluate(EvaluateSettings(points=tmp_path / "one.csv", **given))
 
     assert scores.accuracy.overall_accuracy == 1
     with pytest.raises(PointsError, match="2 on an unknown image"):
@@ -126,13 +128,15 @@ def test_a_model_scores_as_its_map_does(model, dataset, north):
 def test_a_model_that_knows_its_images_scores_high_on_them(model, dataset):
     exact = {"device": "cpu", "precision": "float32"}
 
-    scores = evaluate(EvaluateSettings(subject=model, data=dataset, split="train", **exact))
+    with pytest.warns(GeoSegWarning, match="30 training points, so the scores are not those of new places"):
+        scores = evaluate(EvaluateSettings(subject=model, data=dataset, split="train", **exact))
 
     assert scores.accuracy.overall_accuracy > 0.8
 
 
 def test_images_are_summed_into_one_matrix(model, dataset):
-    scores = evaluate(EvaluateSettings(subject=model, data=dataset, split="train"))
+    with pytest.warns(GeoSegWarning, match="30 training points"):
+        scores = evaluate(EvaluateSettings(subject=model, data=dataset, split="train"))
 
     assert list(scores.images) == ["east", "west"]
     parts = [own.confusion for own in scores.images.values()]

@@ -62,7 +62,7 @@ def test_rows_from_south_to_north_stay_so(fitted, array):
 
 def test_points_of_a_mask_train_a_model_of_a_data_array(array, dataset):
     mask = rioxarray.open_rasterio(dataset / "masks" / "east.tif").load()
-    points = geoseg.sample_points(mask, per_class=8, legend=["field", "wood", "water"])
+    points = geoseg.sample_points(mask, per_class=10, legend=["field", "wood", "water"])
 
     segmenter = geoseg.PointSegmenter("forest", patch=64, prior="none").fit(array, points)
 

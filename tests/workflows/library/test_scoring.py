@@ -61,7 +61,8 @@ def test_another_value_may_stand_for_no_class():
 def test_points_as_rows_columns_and_classes_are_looked_up():
     points = np.array([(0, 0, 0), (1, 1, 0), (0, 3, 1)])
 
-    scores = evaluate(MAP, points)
+    with pytest.warns(geoseg.GeoSegWarning, match=r"fewer than 3 points: '0' \(2\), '1' \(1\)"):
+        scores = evaluate(MAP, points)
 
     assert scores.confusion.tolist() == [[1, 1, 0], [0, 1, 0]]
     assert "points" in str(scores).splitlines()[0]
@@ -81,14 +82,18 @@ def test_files_are_compared_as_the_command_does(fitted, raster, dataset, points,
     assert command.confusion.tolist() == by_file.confusion.tolist()
 
 
+@pytest.mark.filterwarnings("ignore:They lie at x")
 def test_a_map_file_is_compared_with_points_of_any_kind(fitted, dataset, points, tmp_path):
     east = dataset / "images" / "east.tif"
     made = geoseg.predict_raster(fitted, east, tmp_path / "map.tif")
     frame = geopandas.read_file(points, layer="points")
 
-    by_file = evaluate(made.class_map, points)
-    by_frame = evaluate(made.class_map, frame.to_crs("EPSG:3857")[["class", "image", "geometry"]])
-    by_object = evaluate(made.class_map, geoseg.Points.from_file(points, east))
+    with pytest.warns(geoseg.GeoSegWarning, match="Dropped 15 of 30 points: 15 on other images"):
+        by_file = evaluate(made.class_map, points)
+    with pytest.warns(geoseg.GeoSegWarning, match="Dropped 15 of 30 points: 15 on other images"):
+        by_frame = evaluate(made.class_map, frame.to_crs("EPSG:3857")[["class", "image", "geometry"]])
+    with pytest.warns(geoseg.GeoSegWarning, match="Dropped 15 of 30 points: 15 on an unknown image"):
+        by_object = evaluate(made.class_map, geoseg.Points.from_file(points, east))
 
     assert by_file.confusion.sum() == 15
     assert by_file.confusion.tolist() == by_frame.confusion.tolist() == by_object.confusion.tolist()

@@ -55,6 +55,7 @@ def test_paths_and_point_files_go_in_too_and_give_the_same_as_the_command(datase
         np.testing.assert_array_equal(segmenter.predict(raster), written.read(1))
 
 
+@pytest.mark.filterwarnings("ignore:The forest has 15 points for 27 features")
 def test_a_geodataframe_gives_the_points_in_any_crs(dataset, points, raster):
     frame = geopandas.read_file(points, layer="points").to_crs("EPSG:4326")
     only = frame[frame["image"] == "east"][["class", "geometry"]]

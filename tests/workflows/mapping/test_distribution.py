@@ -17,6 +17,9 @@ from geoseg.settings import PredictSettings
 from geoseg.workflows.mapping import distribution as spreading
 from geoseg.workflows.mapping.predict import predict
 
+# Noise is mapped here, unlike the landscape that the model learnt.
+pytestmark = pytest.mark.filterwarnings("ignore:.*many values lie outside the range")
+
 
 class Notes:
     def __init__(self) -> None:

@@ -15,6 +15,12 @@ from geoseg.networks.models.model_file import read_model
 from geoseg.settings import PredictSettings
 from geoseg.workflows.mapping.predict import predict
 
+# Noise is mapped here, unlike the landscape that the model learnt.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*many values lie outside the range"),
+    pytest.mark.filterwarnings("ignore:.* has no CRS and no geotransform"),
+]
+
 
 @pytest.fixture
 def map_of(model, tmp_path):

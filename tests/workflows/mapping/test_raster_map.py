@@ -27,6 +27,9 @@ from geoseg.workflows.mapping.engines import build_engine
 from geoseg.workflows.mapping.predict import predict
 from geoseg.workflows.mapping.raster_map import MapJob, MapTask, map_raster, missing_ranges
 
+# Noise is mapped here, unlike the landscape that the model learnt.
+pytestmark = pytest.mark.filterwarnings("ignore:.*many values lie outside the range")
+
 
 @pytest.fixture
 def tall(write_tiff, tmp_path):

@@ -85,6 +85,7 @@ def test_it_says_the_shares_that_it_found(quick, dataset, tmp_path):
     assert any(text.startswith("Classes on north.tif: field ") for text in watcher.said)
 
 
+@pytest.mark.filterwarnings("ignore:The correction of class proportions did not improve")
 def test_a_stopped_map_goes_on_with_the_odds_that_it_was_begun_with(quick, dataset, tmp_path):
     raster = dataset / "images" / "north.tif"
     whole, parts = (_settings(quick, raster, tmp_path / name, prior="raster") for name in ("w.tif", "p.tif"))

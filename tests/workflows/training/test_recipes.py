@@ -13,7 +13,7 @@ from safetensors.torch import load
 from tests.workflows.watching import Watcher, assert_same_weights
 
 from geoseg.domain.points import make_points
-from geoseg.errors import PointsError, SettingsError, StoppedError
+from geoseg.errors import GeoSegWarning, PointsError, SettingsError, StoppedError
 from geoseg.networks.models.model_file import read_model, read_record
 from geoseg.settings import EvaluateSettings, PredictSettings, TrainSettings
 from geoseg.workflows.assessment.evaluate import evaluate
@@ -104,7 +104,8 @@ DEEP = {"recipe": "deep", "epochs": 2, "patches": 4, "batch": 2, "backbone_rate"
 def test_deep_starts_from_the_map_of_quick(settings, dataset, tmp_path):
     """At a rate of next to nothing it ends there too."""
     quick = train(settings()).model
-    deep = train(settings(**{**DEEP, "epochs": 1}, output=tmp_path / "d.geoseg"))
+    with pytest.warns(GeoSegWarning, match="Fewer than 30 points .* so it keeps the temperature of quick"):
+        deep = train(settings(**{**DEEP, "epochs": 1}, output=tmp_path / "d.geoseg"))
 
     record = read_record(deep.model)
     assert (record.recipe, record.architecture) == ("deep", read_record(quick).architecture)
@@ -126,6 +127,7 @@ def test_deep_starts_from_the_map_of_quick(settings, dataset, tmp_path):
         ("mean-teacher", "rotations", "cutmix", "class-thresholds", "region-growing", "affinity"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:Fewer than 30 points can be held out to calibrate deep")
 def test_losses_of_deep_change_its_late_stages_alone(settings, tmp_path, losses):
     models = [
         train(settings()).model,
@@ -207,7 +209,7 @@ def weighed(tmp_path, dataset):
         rows = [
             f"{image},{row},{col},{label},1"
             for image in ("east", "west")
-            for row in (40, 55, 70, 85)
+            for row in (25, 40, 55, 70, 85)
             for col, label in ((10, "field"), (48, "wood"), (85, "water"))
         ]
         (tmp_path / name).write_text("\n".join(["image,row,col,class,weight", *rows, *weightless]))
@@ -229,6 +231,7 @@ def test_points_without_weight_change_nothing(settings, weighed, tmp_path, recip
 
 
 @pytest.mark.parametrize("recipe", ["quick", "forest", "auto", "deep", "pfce"])
+@pytest.mark.filterwarnings("ignore:No point is held out")
 def test_points_that_all_weigh_nothing_are_refused(settings, dataset, tmp_path, recipe):
     rows = "\n".join(f"east,40,{col},{label},0" for col, label in ((10, "field"), (48, "wood")))
     (tmp_path / "none.csv").write_text("image,row,col,class,weight\n" + rows)
