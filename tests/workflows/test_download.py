@@ -28,6 +28,13 @@ from geoseg.workflows.experiment.run import experiment
 from geoseg.workflows.sample import sample
 from geoseg.workflows.training.train import train
 
+# Tiny tiles and few points: these warnings are not the subject.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Class .* has fewer than"),
+    pytest.mark.filterwarnings("ignore:The area of these masks contains"),
+    pytest.mark.filterwarnings("ignore:The forest has"),
+]
+
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory, write_tiff):

@@ -21,6 +21,17 @@ from geoseg.settings import EvaluateSettings, PredictSettings
 from geoseg.workflows.assessment.evaluate import TrainingPointsError, evaluate
 from geoseg.workflows.mapping.predict import predict
 
+# The scores and their records are promised here, the words of most warnings elsewhere: these warnings are not the subject.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*points are not covered by the map"),
+    pytest.mark.filterwarnings("ignore:training points. not an accuracy"),
+    pytest.mark.filterwarnings("ignore:.*points are training points and are excluded"),
+    pytest.mark.filterwarnings("ignore:Dropped .* on other images"),
+    pytest.mark.filterwarnings("ignore:They lie at x"),
+    pytest.mark.filterwarnings("ignore:The area of these masks contains"),
+    pytest.mark.filterwarnings("ignore:p.csv. Classes with fewer than"),
+]
+
 LEGEND = legend_from_names(["a", "b"])
 TRAINED_AT = [(row + 0.3, 7 * row % 60 + 0.1) for row in range(20, 50)]
 

@@ -16,6 +16,14 @@ from geoseg.settings import ExperimentSettings, Protocol, SampleSettings, Traini
 from geoseg.workflows.experiment.run import experiment
 from geoseg.workflows.sample import sample
 
+# Few points, and rasters as people have them: these warnings are not the subject.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*is not declared"),
+    pytest.mark.filterwarnings("ignore:The forest has"),
+    pytest.mark.filterwarnings("ignore:.* has no CRS and no geotransform"),
+    pytest.mark.filterwarnings("ignore:Dropped .* on nodata"),
+]
+
 
 def _settings(data, cheap, folder, **options):
     own = {"recipes": ("forest",), "per_class": (4,), "seeds": 1}

@@ -15,6 +15,12 @@ from geoseg.workflows.mapping.export import export
 from geoseg.workflows.mapping.predict import predict
 from geoseg.workflows.training.train import train
 
+# Few points: these warnings are not the subject.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Fewer than 30 points can be held out"),
+    pytest.mark.filterwarnings("ignore:The forest has"),
+]
+
 
 @pytest.fixture
 def settings(dataset, points, cheap, tmp_path):

@@ -21,7 +21,10 @@ from geoseg.networks.models.model_file import ModelRecord, pack_model
 from geoseg.settings import PredictSettings
 from geoseg.workflows.mapping.predict import predict
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*the model was trained at 1 m:geoseg.errors.GeoSegWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*the model was trained at 1 m:geoseg.errors.GeoSegWarning"),
+    pytest.mark.filterwarnings("ignore:.*many values lie outside the range"),
+]
 SIZE = (70, 73)
 PIXELS = np.random.default_rng(0).integers(1, 200, (3, *SIZE), np.uint8)
 HOLE = np.zeros(SIZE, np.bool_)
