@@ -21,6 +21,9 @@ from geoseg.workflows.experiment.run import experiment
 from geoseg.workflows.sample import sample
 from geoseg.workflows.training.train import train
 
+# Few points: this warning is not the subject.
+pytestmark = pytest.mark.filterwarnings("ignore:The forest has")
+
 
 class StopsInEpoch(Watcher):
     """A watcher who presses Ctrl-C in an epoch."""
