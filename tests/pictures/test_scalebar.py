@@ -35,12 +35,16 @@ def test_lengths_are_written_in_metres_and_kilometres(length_m, label):
     assert length_label(length_m) == label
 
 
-def test_the_bar_is_drawn_to_scale():
-    axes = open_sheet(400, 300).add_axes((0, 0, 1, 1))
-    draw_scale_bar(axes, width_px=400, height_px=300, width_m=800)
-    ground, bar = axes.patches
-    assert [text.get_text() for text in axes.texts] == ["200 m"]
-    assert bar.get_window_extent().width == pytest.approx(100)
-    assert ground.get_window_extent().x1 > max(
-        bar.get_window_extent().x1, axes.texts[0].get_window_extent().x1
-    )
+def test_the_bar_is_drawn_to_scale_inside_the_panel():
+    sheet = open_sheet(400, 300)
+    sheet.set_layout_engine("none")
+    axes = sheet.add_axes((0, 0, 1, 1), xlim=(-0.5, 99.5), ylim=(74.5, -0.5))
+    draw_scale_bar(axes, resolution_m=8.0)
+    [bar] = axes.artists
+    assert bar.txt_label.get_text() == "200 m"
+    sheet.draw_without_rendering()
+    assert bar.size_bar.get_window_extent().width == pytest.approx(100)
+    label, ground = bar.txt_label.get_window_extent(), bar.get_window_extent()
+    assert ground.x0 == ground.y0 == 0
+    assert ground.x1 > max(100, label.x1)
+    assert ground.y1 > label.y1

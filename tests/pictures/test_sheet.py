@@ -4,11 +4,34 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from geoseg.pictures.sheet import open_sheet, place
+from geoseg.pictures.sheet import lay_out, open_sheet, wrap
 
 
-def test_a_box_in_pixels_from_the_top_left_is_placed_from_the_bottom_left():
-    assert place(open_sheet(200, 100), 20, 10, width=100, height=50) == pytest.approx((0.1, 0.4, 0.5, 0.5))
+def test_text_breaks_between_words_into_lines_that_fit():
+    text = "Road and rail networks and associated land"
+    lines = wrap(text, 160, 14).split("\n")
+    assert len(lines) > 2
+    assert " ".join(lines) == text
+    sheet = open_sheet(400, 100)
+    assert all(sheet.text(0, 0, line, size=14).get_window_extent().width <= 160 for line in lines)
+
+
+def test_a_word_wider_than_the_space_breaks_within():
+    lines = wrap("Siedlungsentwässerungsanlagen", 100, 14).split("\n")
+    assert len(lines) > 1
+    assert "".join(lines) == "Siedlungsentwässerungsanlagen"
+
+
+def test_text_past_the_last_line_is_cut():
+    assert wrap("Road and rail networks and associated land", 160, 14, lines=2).endswith("…")
+
+
+@pytest.mark.parametrize("text", ["Cost $100 & $x$ pits", "_hidden", r"\frac$"])
+def test_signs_of_formulas_are_drawn_as_they_are(text):
+    sheet = open_sheet(800, 100)
+    sheet.suptitle(text)
+    lay_out(sheet)
+    assert not sheet._suptitle.get_parse_math()
 
 
 def test_pictures_are_drawn_in_threads_alike():

@@ -34,7 +34,7 @@ def budget_figure(methods: Mapping[str, Sequence[Score]], ceiling: float | None)
         methods: Scores 0..1 by method; NaN deviations are not drawn.
         ceiling: Mean IoU of full supervision.
     """
-    figure = open_sheet(1200, 760, fitted=True)
+    figure = open_sheet(1200, 760)
     axes = figure.add_subplot()
     for place, (name, scores) in enumerate(methods.items()):
         _draw_method(axes, name, sorted(scores, key=lambda s: s.points), place=place)
@@ -74,7 +74,7 @@ def class_figure(panels: Mapping[str, Mapping[str, Sequence[float]]], classes: S
         panels: By title: IoU 0..1 of the classes, by method; NaN for a class that is absent.
         classes: Names of the classes.
     """
-    figure = open_sheet(1500, 520 * len(panels), fitted=True)
+    figure = open_sheet(1500, 520 * len(panels))
     for number, (title, methods) in enumerate(panels.items()):
         axes = figure.add_subplot(len(panels), 1, number + 1)
         width = 0.8 / len(methods)

@@ -3,51 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from itertools import chain
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from geoseg.domain.legend import Legend
-from geoseg.pictures.key import Key, draw_key, set_key
-from geoseg.pictures.lettering import Lettering
-from geoseg.pictures.panel import Panel, draw_panel
+from geoseg.pictures.key import draw_key
+from geoseg.pictures.panel import Panel, draw_ground, draw_points
 from geoseg.pictures.scalebar import draw_scale_bar
-from geoseg.pictures.sheet import open_sheet, place
+from geoseg.pictures.sheet import cell_px, lay_out, open_sheet, wrap, write_heading
 
-# A README shows a picture about 900 px wide: on a sheet of 2000 px letters of 26 px come out as 12.
+# A README shows a picture about 900 px wide: on a sheet of 2000 px letters of 18 points come out as 8.
 _SHEET_PX = 2000
-_MARGIN_PX = 20
-_GAP_PX = 16
-_BENEATH_PX = 6  # between the texts of a row and its panels
 _WIDEST_PX = 800
 _NARROWEST_PX = 240  # leaves room for titles above panels that are much higher than wide
 _TALLEST = 1.6  # height of a panel in widths of its column
-_TITLE = Lettering(34, "bold")
-_PANEL_TITLE = Lettering(26, "bold")
-_SUBTITLE = Lettering(25, color="#404040")
-
-
-@dataclass(frozen=True)
-class _Row:
-    """A row of panels: texts wrapped to the width, and sizes in pixels."""
-
-    panels: Sequence[Panel]
-    titles: Sequence[str]
-    subtitles: Sequence[str]
-    panel_px: float
-
-    @property
-    def title_px(self) -> float:
-        return max(_PANEL_TITLE.height_px(title) for title in self.titles)
-
-    @property
-    def heading_px(self) -> float:
-        height = self.title_px + max(_SUBTITLE.height_px(subtitle) for subtitle in self.subtitles)
-        return height + _BENEATH_PX if height else 0.0
-
-    @property
-    def height_px(self) -> float:
-        return self.heading_px + self.panel_px + _GAP_PX
+_ROOM_PX = 4000  # for texts, while they are laid out
+_HEADING, _TITLE = 24, 18  # points
 
 
 def comparison_figure(
@@ -69,65 +42,45 @@ def comparison_figure(
     if not panels or not all(panels):
         raise ValueError("every row of a comparison needs a panel")
     columns = max(map(len, panels))
-    column_px, highest_px = _panel_limits(panels, columns)
-    rows = [_set_row(row, column_px, highest_px) for row in panels]
-    width = columns * (column_px + _GAP_PX) - _GAP_PX
-    heading = _TITLE.wrap(title, width)
-    key = set_key(legend, width, has_no_data=any(p.has_no_data for row in panels for p in row))
-    figure = _open(width, heading=heading, rows=rows, key=key)
-    top = _MARGIN_PX + _heading_px(heading)
-    for row in rows:
-        _draw_row(figure, row, legend, top=top, column_px=column_px, resolution_m=resolution_m)
-        top += row.height_px
-    draw_key(figure, key, left=_MARGIN_PX, top=top)
+    column_px, ratios = _sizes(panels, columns)
+    figure = open_sheet(column_px * columns, column_px * sum(ratios) + _ROOM_PX)
+    grid = figure.add_gridspec(len(panels), columns, height_ratios=ratios)
+    drawn = [
+        [(figure.add_subplot(grid[row, col]), panel) for col, panel in enumerate(line)]
+        for row, line in enumerate(panels)
+    ]
+    for axes, panel in chain(*drawn):
+        draw_ground(axes, panel, legend)
+        _write_titles(axes, panel, column_px)
+    write_heading(figure, title, points=_HEADING)
+    draw_key(figure, legend, has_no_data=any(panel.has_no_data for panel in chain(*panels)))
+    lay_out(figure)
+    cells = [cell_px(figure, line[0][0]) for line in drawn]
+    higher_px = sum(ratios) * cells[0][0] - sum(height for _, height in cells)
+    lay_out(figure, higher_px=higher_px)
+    for axes, panel in chain(*drawn):
+        draw_points(axes, panel, legend)
+    if resolution_m is not None:
+        for line in drawn:
+            draw_scale_bar(line[0][0], resolution_m)
     return figure
 
 
-def _heading_px(heading: str) -> float:
-    return _TITLE.height_px(heading) + _GAP_PX if heading else 0.0
-
-
-def _open(width: float, *, heading: str, rows: Sequence[_Row], key: Key) -> Figure:
-    height = _heading_px(heading) + sum(row.height_px for row in rows) + key.height_px
-    figure = open_sheet(width + 2 * _MARGIN_PX, height + 2 * _MARGIN_PX)
-    _TITLE.write(figure, heading, left=_MARGIN_PX, top=_MARGIN_PX)
-    return figure
-
-
-def _panel_limits(panels: Sequence[Sequence[Panel]], columns: int) -> tuple[float, float]:
-    """Return the column width and the maximum panel height, in pixels of the sheet."""
-    space = (_SHEET_PX - 2 * _MARGIN_PX + _GAP_PX) / columns - _GAP_PX
-    widest = min(_WIDEST_PX, space)
+def _sizes(panels: Sequence[Sequence[Panel]], columns: int) -> tuple[float, list[float]]:
+    """Return the column width in pixels, and the height of each row in column widths."""
+    widest = min(_WIDEST_PX, _SHEET_PX / columns)
     highest = widest * _TALLEST
-    shapes = [panel.shape for row in panels for panel in row]
-    used = max(min(widest, highest * width / height) for height, width in shapes)
-    return max(used, min(widest, _NARROWEST_PX)), highest
+    used = max(min(widest, highest * panel.shape[1] / panel.shape[0]) for panel in chain(*panels))
+    column_px = max(used, min(widest, _NARROWEST_PX))
+    tallest = [max(panel.shape[0] / panel.shape[1] for panel in line) for line in panels]
+    return column_px, [min(ratio, highest / column_px) for ratio in tallest]
 
 
-def _set_row(panels: Sequence[Panel], column_px: float, highest_px: float) -> _Row:
-    tallest = max(panel.shape[0] / panel.shape[1] for panel in panels)
-    return _Row(
-        panels,
-        [_PANEL_TITLE.wrap(panel.title, column_px) for panel in panels],
-        [_SUBTITLE.wrap(panel.subtitle, column_px) for panel in panels],
-        min(tallest * column_px, highest_px),
-    )
-
-
-def _draw_row(
-    figure: Figure, row: _Row, legend: Legend, *, top: float, column_px: float, resolution_m: float | None
-) -> None:
-    left = float(_MARGIN_PX)
-    for panel, title, subtitle in zip(row.panels, row.titles, row.subtitles, strict=True):
-        _PANEL_TITLE.write(figure, title, left=left, top=top)
-        _SUBTITLE.write(figure, subtitle, left=left, top=top + row.title_px)
-        height, width = panel.shape
-        scale = min(column_px / width, row.panel_px / height)
-        box = place(figure, left, top + row.heading_px, width=width * scale, height=height * scale)
-        axes = figure.add_axes(box)
-        draw_panel(axes, panel, legend)
-        if resolution_m is not None and panel is row.panels[0]:
-            draw_scale_bar(
-                axes, width_px=width * scale, height_px=height * scale, width_m=width * resolution_m
-            )
-        left += column_px + _GAP_PX
+def _write_titles(axes: Axes, panel: Panel, column_px: float) -> None:
+    subtitle = axes.annotate(
+        wrap(panel.subtitle, column_px, _TITLE), (0, 1), (0, 6), xycoords="axes fraction", textcoords="offset points",
+        va="bottom", size=_TITLE, color="#404040",
+    )  # fmt: skip
+    lines = len(subtitle.get_text().splitlines())
+    pad = 6 + 1.4 * _TITLE * lines
+    axes.set_title(wrap(panel.title, column_px, _TITLE), loc="left", pad=pad, size=_TITLE, weight="bold")

@@ -28,7 +28,7 @@ def training_curves(history: Sequence[Mapping[str, float]], *, title: str = "") 
     """
     checks = [check for check in _CHECKS if _known(history, check[0])]
     count = 2 if checks else 1
-    figure = open_sheet(_PANEL_PX[0] * count, _PANEL_PX[1], fitted=True)
+    figure = open_sheet(_PANEL_PX[0] * count, _PANEL_PX[1])
     axes = [figure.add_subplot(1, count, place + 1) for place in range(count)]
     _draw_loss(axes[0], history)
     if checks:

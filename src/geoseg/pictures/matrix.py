@@ -2,71 +2,25 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
-from matplotlib.text import Text
+from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
 from geoseg.domain.legend import Legend
-from geoseg.pictures.lettering import Lettering
-from geoseg.pictures.sheet import open_sheet, place
+from geoseg.pictures.sheet import MARGIN_PX, cell_px, lay_out, open_sheet, wrap, write_heading
 
-_DARK, _LIGHT, _FAINT = "#1a1a1a", "#ffffff", "#8c8c8c"
-_DARK_LUMINANCE = 0.0103  # of #1a1a1a
-_ABSENT = "#d9d9d9"
-_CAPTION_TEXT = "Rows: truth. Columns: map. Per cent of each row, counts beneath; the diagonal is the producer's accuracy."
-_MARGIN_PX = 24
-_NAME = Lettering(24)
-_ABSENT_NOTE = Lettering(22, color="#595959")
-_CAPTION = Lettering(22, color="#404040")
-_TITLE = Lettering(32, "bold")
+_DARK, _FAINT, _ABSENT = "#1a1a1a", "#8c8c8c", "#d9d9d9"
+_CAPTION = "Rows: truth. Columns: map. Per cent of each row, counts beneath; the diagonal is the producer's accuracy."
+_NAME_POINTS, _CAPTION_POINTS, _TITLE_POINTS = 17, 16, 23
 _NAME_PX = 340  # a longer row name is broken into lines
-# A longer column name is broken once, then cut: slanted lines would run into the next name.
-_COLUMN_NAME_PX = 250
-_SWATCH_PX = 20
+_COLUMN_NAME_PX = 250  # a longer column name is broken once, then cut
 _CELLS_PX = 1440
 _CELL_PX = (84.0, 130.0)
-_GAP_PX = 10
-_SLANT = math.radians(45)
-
-
-@dataclass(frozen=True)
-class _Table:
-    """Content of the figure: counts (C, K), names of rows and of the K columns, side of a cell in pixels."""
-
-    counts: NDArray[np.int64]
-    rows: Sequence[str]
-    columns: Sequence[str]
-    cell_px: float
-
-    @property
-    def head_px(self) -> float:
-        """Height of the slanted column names."""
-        lengths = [_NAME.width_px(name) + _NAME.height_px(name) for name in self.columns]
-        return max(lengths) * math.sin(_SLANT) + 2 * _GAP_PX
-
-    @property
-    def left_px(self) -> float:
-        """Width of the row names with their swatches."""
-        return max(_NAME.width_px(row) for row in self.rows) + _SWATCH_PX + 2 * _GAP_PX
-
-    @property
-    def right_px(self) -> float:
-        """Width of slanted column names beyond the last column."""
-        after = [len(self.columns) - 0.5 - j for j in range(len(self.columns))]
-        reach = [
-            _NAME.width_px(c) * math.cos(_SLANT) - n * self.cell_px
-            for c, n in zip(self.columns, after, strict=True)
-        ]
-        return max(0.0, *reach) + 8
+_DARK_SHARE = 0.7  # above it the colour map is so dark that light text has the higher contrast (WCAG 2.2)
 
 
 def confusion_figure(confusion: NDArray[np.int64], legend: Legend, *, title: str = "") -> Figure:
@@ -83,19 +37,36 @@ def confusion_figure(confusion: NDArray[np.int64], legend: Legend, *, title: str
     Raises:
         ValueError: The matrix has not the classes of the legend.
     """
-    table = _table(confusion, legend)
-    sheet_px = table.left_px + len(table.columns) * table.cell_px + table.right_px
-    heading, caption = _TITLE.wrap(title, sheet_px), _CAPTION.wrap(_CAPTION_TEXT, sheet_px)
-    caption_top = _MARGIN_PX + _TITLE.height_px(heading)
-    top = caption_top + _CAPTION.height_px(caption) + table.head_px
-    cells_px = len(table.rows) * table.cell_px
-    figure = open_sheet(sheet_px + 2 * _MARGIN_PX, top + cells_px + _MARGIN_PX)
-    _TITLE.write(figure, heading, left=_MARGIN_PX, top=_MARGIN_PX)
-    _CAPTION.write(figure, caption, left=_MARGIN_PX, top=caption_top)
-    width = len(table.columns) * table.cell_px
-    axes = figure.add_axes(place(figure, _MARGIN_PX + table.left_px, top, width=width, height=cells_px))
-    _draw_cells(axes, table)
-    _draw_names(axes, table, legend)
+    classes = len(legend)
+    if confusion.shape not in {(classes, classes), (classes, classes + 1)}:
+        raise ValueError(f"confusion has shape {confusion.shape}, the legend {classes} classes")
+    columns = [*legend.names, *(["unmapped"] if confusion[:, classes:].any() else [])]
+    counts = confusion[:, : len(columns)]
+    side_px = float(np.clip(_CELLS_PX / len(columns), *_CELL_PX))
+    figure = open_sheet(len(columns) * side_px + 600, classes * side_px + 600)
+    axes = figure.add_subplot()
+    _draw_cells(axes, counts)
+    for row, total in enumerate(counts.sum(axis=1)):
+        if total:
+            _write_row(axes, row, counts[row], size=0.18 * side_px)
+        else:
+            axes.text(
+                (len(columns) - 1) / 2,
+                row,
+                "not in the reference",
+                size=16,
+                color="#595959",
+                ha="center",
+                va="center",
+            )
+    _write_names(axes, legend, columns)
+    lay_out(figure)
+    lay_out(figure, wider_px=len(columns) * side_px - cell_px(figure, axes)[0])
+    write_heading(figure, title, points=_TITLE_POINTS)
+    text = wrap(_CAPTION, figure.bbox.width, _CAPTION_POINTS)
+    figure.supxlabel(text, x=MARGIN_PX / figure.bbox.width, ha="left", size=_CAPTION_POINTS, color="#404040")
+    lay_out(figure)
+    lay_out(figure, higher_px=classes * side_px - cell_px(figure, axes)[1])
     return figure
 
 
@@ -110,92 +81,46 @@ def count_label(count: int) -> str:
     return f"{count / 1e9:.3g} G"
 
 
-def _table(confusion: NDArray[np.int64], legend: Legend) -> _Table:
-    classes = len(legend)
-    if confusion.shape not in {(classes, classes), (classes, classes + 1)}:
-        raise ValueError(f"confusion has shape {confusion.shape}, the legend {classes} classes")
-    has_unmapped = bool(confusion[:, classes:].any())
-    rows = [_NAME.wrap(name, _NAME_PX) for name in legend.names]
-    columns = [_two_lines(name) for name in [*legend.names, *(["unmapped"] if has_unmapped else [])]]
-    cell_px = float(np.clip(_CELLS_PX / len(columns), *_CELL_PX))
-    return _Table(confusion[:, : len(columns)], rows, columns, cell_px)
-
-
-def _two_lines(name: str) -> str:
-    lines = _NAME.wrap(name, _COLUMN_NAME_PX).split("\n")
-    return "\n".join(lines[:2]) + ("…" if len(lines) > 2 else "")
-
-
-def _draw_cells(axes: Axes, table: _Table) -> None:
-    rows, columns = table.counts.shape
-    totals = table.counts.sum(axis=1)
-    shares = table.counts / np.maximum(totals, 1)[:, np.newaxis]
-    colors = mpl.colormaps["Blues"](shares, bytes=True)[..., :3]
-    axes.imshow(colors, aspect="auto", interpolation="nearest")
+def _draw_cells(axes: Axes, counts: NDArray[np.int64]) -> None:
+    """Colour the cells by their share of the row; rows without counts are grey."""
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = np.where(totals, counts / np.maximum(totals, 1), np.nan)
+    axes.patch.set(facecolor=_ABSENT)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    rows, columns = counts.shape
     axes.hlines(np.arange(1, rows) - 0.5, -0.5, columns - 0.5, color="white", lw=1.5)
-    axes.vlines(np.arange(1, columns) - 0.5, -0.5, rows - 0.5, color="white", lw=1.5)
-    axes.set(xticks=[], yticks=[], xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5))
+    for row in np.flatnonzero(totals):
+        axes.vlines(np.arange(1, columns) - 0.5, row - 0.5, row + 0.5, color="white", lw=1.5)
     axes.spines[:].set(color="#808080", linewidth=0.8)
-    for row in np.flatnonzero(totals == 0):
-        _draw_absent(axes, int(row), columns)
-    for row, col in np.argwhere(np.broadcast_to(totals[:, np.newaxis] > 0, table.counts.shape)):
-        _write_numbers(axes, table, (int(row), int(col)), ink=readable_ink(colors[row, col]))
 
 
-def _draw_absent(axes: Axes, row: int, columns: int) -> None:
-    band = Rectangle((-0.5, row - 0.485), columns, 0.97, facecolor=_ABSENT, linewidth=0, zorder=2.5)
-    axes.add_patch(band)
-    _write(axes, ((columns - 1) / 2, row), "not in the reference", font=_ABSENT_NOTE)
+def _write_row(axes: Axes, row: int, counts: NDArray[np.int64], *, size: float) -> None:
+    for col, (count, share) in enumerate(zip(counts.tolist(), counts / counts.sum(), strict=True)):
+        if not count:
+            axes.text(col, row, "0", size=0.8 * size, color=_FAINT, ha="center", va="center")
+            continue
+        style: dict[str, Any] = {
+            "color": "white" if share > _DARK_SHARE else _DARK,
+            "ha": "center",
+            "va": "center",
+        }
+        per_cent = f"{100 * share:.1f}" if share >= 0.0005 else "<0.1"
+        axes.text(col, row - 0.12, per_cent, size=size, weight="bold" if row == col else "normal", **style)
+        axes.text(col, row + 0.22, count_label(count), size=0.75 * size, **style)
 
 
-def _write_numbers(axes: Axes, table: _Table, cell: tuple[int, int], *, ink: str) -> None:
-    row, col = cell
-    count, total = int(table.counts[cell]), int(table.counts[row].sum())
-    if count == 0:
-        _write(axes, (col, row), "0", font=Lettering(0.2 * table.cell_px, color=_FAINT))
-        return
-    share = count / total
-    per_cent = f"{100 * share:.1f}" if share >= 0.0005 else "<0.1"
-    large = Lettering(0.25 * table.cell_px, "bold" if row == col else "normal", ink)
-    _write(axes, (col, row - 0.12), per_cent, font=large)
-    _write(axes, (col, row + 0.22), count_label(count), font=Lettering(0.19 * table.cell_px, color=ink))
-
-
-def readable_ink(ground: NDArray[np.uint8]) -> str:
-    """Return the text colour, dark or light, with the higher contrast to a background, uint8 (3,) (WCAG 2.2)."""
-    red, green, blue = (_linear(int(channel) / 255) for channel in ground)
-    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
-    return _DARK if (luminance + 0.05) / (_DARK_LUMINANCE + 0.05) > 1.05 / (luminance + 0.05) else _LIGHT
-
-
-def _linear(channel: float) -> float:
-    return channel / 12.92 if channel <= 0.04045 else float(((channel + 0.055) / 1.055) ** 2.4)
-
-
-def _draw_names(axes: Axes, table: _Table, legend: Legend) -> None:
-    gap, side = _GAP_PX / table.cell_px, _SWATCH_PX / table.cell_px
-    for row, (name, land_class) in enumerate(zip(table.rows, legend.classes, strict=True)):
-        left = -0.5 - gap - side
-        swatch = Rectangle((left, row - side / 2), side, side, facecolor=land_class.color)
-        swatch.set(edgecolor="#555555", linewidth=0.8, clip_on=False)
-        axes.add_patch(swatch)
-        _write(axes, (left - gap, row), name, font=_NAME, ha="right")
-    for col, name in enumerate(table.columns):
-        label = _write(axes, (col, -0.5 - gap), name, font=_NAME, ha="left")
-        label.set(rotation=math.degrees(_SLANT), rotation_mode="anchor", va="bottom")
-
-
-def _write(
-    axes: Axes,
-    place: tuple[float, float],
-    text: str,
-    *,
-    font: Lettering,
-    ha: Literal["left", "center", "right"] = "center",
-) -> Text:
-    """Write ``text`` at a position in cells, vertically centred."""
-    words = axes.text(
-        *place, text, size=font.points, color=font.color, weight=font.weight, ha=ha, va="center"
+def _write_names(axes: Axes, legend: Legend, columns: list[str]) -> None:
+    """Write class names beside the rows, with swatches in their colours, and above the columns."""
+    axes.tick_params(
+        length=0, labelsize=_NAME_POINTS, top=True, labeltop=True, bottom=False, labelbottom=False
     )
-    words.set(parse_math=False, linespacing=1.05)
-    return words
+    axes.tick_params(axis="y", pad=28)
+    axes.set_yticks(range(len(legend)), [wrap(name, _NAME_PX, _NAME_POINTS) for name in legend.names])
+    names = [wrap(name, _COLUMN_NAME_PX, _NAME_POINTS, lines=2) for name in columns]
+    axes.set_xticks(range(len(columns)), names, rotation=45, ha="left", rotation_mode="anchor")
+    beside = axes.get_yaxis_transform() + ScaledTranslation(-14 / 72, 0, axes.figure.dpi_scale_trans)
+    rows = range(len(legend))
+    colors = [land_class.color for land_class in legend.classes]
+    axes.scatter(
+        [0] * len(rows), rows, 200, colors, marker="s", transform=beside, clip_on=False, ec="#555555", lw=0.8
+    )

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgba
 from numpy.typing import NDArray
 
 from geoseg.domain.legend import UNLABELLED, Legend
@@ -63,25 +62,41 @@ class Panel:
         return self.class_ids is not None and bool((self.class_ids == UNLABELLED).any())
 
 
-def draw_panel(axes: Axes, panel: Panel, legend: Legend) -> None:
-    """Draw a panel that fills ``axes``.
+def draw_ground(axes: Axes, panel: Panel, legend: Legend) -> None:
+    """Draw the image or the class map of a panel, in its own proportions.
 
     Raises:
-        LegendError: The class map or the points have a class that the legend lacks.
+        LegendError: The class map has a class that the legend lacks.
     """
-    colors = _color_table(legend)
     height, width = panel.shape
-    axes.set(xticks=[], yticks=[])
+    axes.set(xticks=[], yticks=[], anchor="NW")
     axes.patch.set(facecolor="white", edgecolor=NO_DATA_GREY, hatch=NO_DATA_HATCH, linewidth=0)
     axes.spines[:].set(color="#808080", linewidth=0.8, zorder=10)
     extent = (-0.5, width - 0.5, height - 0.5, -0.5)
     if panel.rgb is not None:
-        axes.imshow(_thinned(panel.rgb), extent=extent, aspect="auto")
+        axes.imshow(_thinned(panel.rgb), extent=extent)
     if panel.class_ids is not None:
-        image = colors[_known(_thinned(panel.class_ids), legend, panel.title)]
-        axes.imshow(image, extent=extent, aspect="auto", interpolation="nearest")
-    if panel.points is not None and len(panel.points):
-        _draw_points(axes, panel.points, colors[_known(panel.points.class_id, legend, panel.title)])
+        class_ids = _known(_thinned(panel.class_ids), legend, panel.title)
+        axes.imshow(_color_table(legend)[class_ids], extent=extent, interpolation="nearest")
+
+
+def draw_points(axes: Axes, panel: Panel, legend: Legend) -> None:
+    """Draw dots in their class colours with a white and a dark edge, visible on any background.
+
+    Raises:
+        LegendError: The points have a class that the legend lacks.
+    """
+    points = panel.points
+    if points is None or not len(points):
+        return
+    colors = _color_table(legend)[_known(points.class_id, legend, panel.title)] / 255
+    box = axes.get_window_extent()
+    dot = float(np.clip(0.3 * np.sqrt(box.width * box.height / len(points)), *_DOT_PX))
+    edge = max(2.0, 0.35 * dot)
+    layers: tuple[tuple[Any, float], ...] = ((_DARK, dot + edge + 3), ("white", dot + edge), (colors, dot))
+    for order, (ink, diameter_px) in enumerate(layers):
+        area = (diameter_px * 72 / DPI) ** 2
+        axes.scatter(points.col, points.row, s=area, c=ink, linewidths=0, zorder=2 + order)
 
 
 def _color_table(legend: Legend) -> NDArray[np.uint8]:
@@ -110,19 +125,3 @@ def _thinned(array: NDArray[_A]) -> NDArray[_A]:
 def _nearest(side: int) -> NDArray[np.intp]:
     count = min(side, THINNED_PX)
     return ((np.arange(count) + 0.5) * side / count).astype(np.intp)
-
-
-def _draw_points(axes: Axes, points: Points, colors: NDArray[np.uint8]) -> None:
-    """Draw dots in their class colours with a white and a dark edge, visible on any background."""
-    box = axes.get_window_extent()
-    dot = float(np.clip(0.3 * np.sqrt(box.width * box.height / len(points)), *_DOT_PX))
-    edge = max(2.0, 0.35 * dot)
-    count = len(points)
-    layers = ((_ink(_DARK, count), dot + edge + 3), (_ink("white", count), dot + edge), (colors / 255, dot))
-    for order, (inks, diameter_px) in enumerate(layers):
-        area = (diameter_px * 72 / DPI) ** 2
-        axes.scatter(points.col, points.row, s=area, c=inks, linewidths=0, zorder=2 + order)
-
-
-def _ink(color: str, count: int) -> NDArray[np.float64]:
-    return np.tile(to_rgba(color), (count, 1))

@@ -5,14 +5,9 @@ from __future__ import annotations
 import math
 
 from matplotlib.axes import Axes
-from matplotlib.patches import Rectangle
-
-from geoseg.pictures.lettering import Lettering
+from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
 
 _SHARE = 0.25  # of the width of the ground
-_FONT = Lettering(22, "bold")
-_PAD_PX = 10
-_BAR_PX = 8
 
 
 def round_length_m(width_m: float) -> float:
@@ -31,33 +26,22 @@ def length_label(length_m: float) -> str:
     return f"{length_m / 1000:g} km" if length_m >= 1000 else f"{length_m:g} m"
 
 
-def draw_scale_bar(axes: Axes, *, width_px: float, height_px: float, width_m: float) -> None:
+def draw_scale_bar(axes: Axes, resolution_m: float) -> None:
     """Draw the bar with its length, on a light background, in the lower left corner of a panel.
 
     Args:
-        axes: The panel, without margins.
-        width_px: Width of the panel on the sheet.
-        height_px: Height of the panel on the sheet.
-        width_m: Width of the panel on the ground.
+        axes: The panel, in pixels of the raster.
+        resolution_m: Size of a pixel on the ground.
     """
-    length_m = round_length_m(width_m)
-    bar, label = length_m / width_m, length_label(length_m)
-    x, y = _PAD_PX / width_px, _PAD_PX / height_px
-    ground_px = max(bar * width_px, _FONT.width_px(label)) + 2 * _PAD_PX
-    ground = (ground_px / width_px, (_FONT.size_px * 1.2 + _BAR_PX + 2 * _PAD_PX) / height_px)
-    _rectangle(axes, (0, 0), ground, color="#ffffff", alpha=0.85)
-    _rectangle(axes, (x, y), (bar, _BAR_PX / height_px), color="#1a1a1a", alpha=1.0)
-    axes.text(
-        x, y + 1.6 * _BAR_PX / height_px, label, transform=axes.transAxes, color=_FONT.color,
-        size=_FONT.points, weight=_FONT.weight, ha="left", va="bottom", zorder=6,
+    left, right = axes.get_xlim()
+    bottom, top = axes.get_ylim()
+    length_m = round_length_m((right - left) * resolution_m)
+    thickness = 8 / axes.bbox.height * abs(top - bottom)
+    bar = AnchoredSizeBar(
+        axes.transData, length_m / resolution_m, length_label(length_m), "lower left",
+        size_vertical=thickness, label_top=True, borderpad=0, pad=0.4, sep=4, fill_bar=True,
+        fontproperties={"size": 15, "weight": "bold"},
     )  # fmt: skip
-
-
-def _rectangle(
-    axes: Axes, corner: tuple[float, float], size: tuple[float, float], *, color: str, alpha: float
-) -> None:
-    axes.add_patch(
-        Rectangle(
-            corner, *size, transform=axes.transAxes, facecolor=color, alpha=alpha, linewidth=0, zorder=5
-        )
-    )
+    bar.patch.set(alpha=0.85, linewidth=0)
+    bar.set_zorder(6)
+    axes.add_artist(bar)
