@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,6 @@ from geoseg.geodata.reading.opening import open_upright
 MODEL_TAG, PLACES_TAG = "MODEL", "TRAINING_POINTS"
 
 
-@contextmanager
 def class_map_writer(  # noqa: PLR0913
     path: Path,
     info: RasterInfo,
@@ -44,8 +43,8 @@ def class_map_writer(  # noqa: PLR0913
     like: RasterInfo | None = None,
     mask: PixelSource | None = None,
     origin: Mapping[str, str] | None = None,
-) -> Iterator[BandWriter]:
-    """Yield a writer of class ids (h, w). The map appears at ``path`` when the block ends without an error.
+) -> AbstractContextManager[BandWriter]:
+    """Return a writer of class ids (h, w). The map appears at ``path`` when the block ends without an error.
 
     The map is a Cloud Optimized GeoTIFF: uint8, nodata 255, colours and class names of the legend,
     overviews by mode, CRS and transform of the raster. Windows never written are nodata.
@@ -71,11 +70,9 @@ def class_map_writer(  # noqa: PLR0913
         colors=color_table(legend),
         sidecar=sidecar_xml(legend),
     )
-    with _band_writer(path, info, style, overwrite=overwrite, like=like, mask=mask) as writer:
-        yield writer
+    return cog_writer(path, info, style, overwrite=overwrite, like=like, mask=mask)
 
 
-@contextmanager
 def confidence_writer(
     path: Path,
     info: RasterInfo,
@@ -83,19 +80,17 @@ def confidence_writer(
     overwrite: bool,
     like: RasterInfo | None = None,
     mask: PixelSource | None = None,
-) -> Iterator[BandWriter]:
-    """Yield a writer of confidence (h, w) in steps of 1/254; works as ``class_map_writer``.
+) -> AbstractContextManager[BandWriter]:
+    """Return a writer of confidence (h, w) in steps of 1/254; works as ``class_map_writer``.
 
     The raster is a Cloud Optimized GeoTIFF like the class map's: uint8 0..254 with the band's scale
     set to 1/254 (so that GIS programs show 0..1), nodata 255, overviews by average. The arguments and
     errors are those of ``class_map_writer``.
     """
     style = BandStyle(CONFIDENCE, descriptions=("confidence",), overviews="AVERAGE", tags={}, scale=1 / STEPS)
-    with _band_writer(path, info, style, overwrite=overwrite, like=like, mask=mask) as writer:
-        yield writer
+    return cog_writer(path, info, style, overwrite=overwrite, like=like, mask=mask)
 
 
-@contextmanager
 def probabilities_writer(
     path: Path,
     info: RasterInfo,
@@ -104,11 +99,10 @@ def probabilities_writer(
     overwrite: bool,
     like: RasterInfo | None = None,
     mask: PixelSource | None = None,
-) -> Iterator[BandWriter]:
-    """Yield a writer of class probabilities (C, h, w), one band per class; works as ``confidence_writer``."""
+) -> AbstractContextManager[BandWriter]:
+    """Return a writer of class probabilities (C, h, w), one band per class; works as ``confidence_writer``."""
     style = BandStyle(PROBABILITIES, descriptions=legend.names, overviews="AVERAGE", tags={}, scale=1 / STEPS)
-    with _band_writer(path, info, style, overwrite=overwrite, like=like, mask=mask) as writer:
-        yield writer
+    return cog_writer(path, info, style, overwrite=overwrite, like=like, mask=mask)
 
 
 def read_class_map(path: Path) -> tuple[NDArray[np.uint8], RasterInfo, Legend | None]:
@@ -177,17 +171,3 @@ def read_origin(path: Path) -> tuple[dict[str, Any] | None, TrainingPlaces | Non
     except ValueError as error:
         raise RasterError("the model tags of the map are damaged", where=path) from error
     return model, places
-
-
-@contextmanager
-def _band_writer(
-    path: Path,
-    info: RasterInfo,
-    style: BandStyle,
-    *,
-    overwrite: bool,
-    like: RasterInfo | None,
-    mask: PixelSource | None,
-) -> Iterator[BandWriter]:
-    with cog_writer(path, info, style, overwrite=overwrite, like=like, mask=mask) as writer:
-        yield writer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -57,12 +58,12 @@ class BandWriter:
 
     def __init__(self, dataset: DatasetWriter) -> None:
         self._dataset = dataset
-        self._filled: set[tuple[int, int]] = set()
+        self._sums = Counter[tuple[int, int]]()
 
     def write(self, window: Window, values: NDArray[np.uint8]) -> None:
         """Write values (h, w) or (bands, h, w) at ``window``; pixels outside the raster are ignored.
 
-        Every pixel is written once at most: a block that was filled and then emptied counts as lost.
+        Every pixel is written once at most, so that the values of a block can be summed for ``check``.
 
         Raises:
             ValueError: The values are not as large as the window.
@@ -76,20 +77,30 @@ class BandWriter:
         top, left = part.row - window.row, part.col - window.col
         inside = values[:, top : top + part.height, left : left + part.width]
         self._dataset.write(inside.astype(np.uint8, copy=False), window=_box(part))
-        self._note_filled(part, inside)
+        self._sums.update(dict(_block_sums(part, inside)))
 
-    def filled_blocks(self) -> frozenset[tuple[int, int]]:
-        """Return the blocks of the file (row, column, from 0) with any data."""
-        return frozenset(self._filled)
+    def check(self, path: Path) -> None:
+        """Verify a file by reading it: rasterio does not report errors when GDAL closes a file on a full disk.
 
-    def _note_filled(self, window: Window, values: NDArray[np.uint8]) -> None:
-        bottom, right = window.row + window.height, window.col + window.width
-        for row in range(window.row // _BLOCK_PX, -(-bottom // _BLOCK_PX)):
-            for col in range(window.col // _BLOCK_PX, -(-right // _BLOCK_PX)):
-                top, left = row * _BLOCK_PX - window.row, col * _BLOCK_PX - window.col
-                block = values[:, max(top, 0) : top + _BLOCK_PX, max(left, 0) : left + _BLOCK_PX]
-                if (block != UNLABELLED).any():
-                    self._filled.add((row, col))
+        Raises:
+            OSError: A block has other values than were written.
+        """
+        with _reopened(path) as dataset:
+            for window in grid(dataset.height, dataset.width, _BLOCK_PX):
+                part = window.clipped(dataset.height, dataset.width)
+                for block, total in _block_sums(part, dataset.read(window=_box(part))):
+                    if total != self._sums[block]:
+                        raise OSError("a block was lost while writing")
+
+
+def _block_sums(window: Window, values: NDArray[np.uint8]) -> Iterator[tuple[tuple[int, int], int]]:
+    """Yield row and column of each block in a window, and the sum of the distances of its values from nodata."""
+    bottom, right = window.row + window.height, window.col + window.width
+    for row in range(window.row // _BLOCK_PX, -(-bottom // _BLOCK_PX)):
+        for col in range(window.col // _BLOCK_PX, -(-right // _BLOCK_PX)):
+            top, left = row * _BLOCK_PX - window.row, col * _BLOCK_PX - window.col
+            block = values[:, max(top, 0) : top + _BLOCK_PX, max(left, 0) : left + _BLOCK_PX]
+            yield (row, col), int((UNLABELLED - block).sum())
 
 
 @contextmanager
@@ -124,22 +135,22 @@ def cog_writer(
         with _stored(work, info, style) as writer:
             yield writer
         if like is not None:
-            work = _regridded(work, info, like, mask=mask, style=style)
+            writer.check(work)
+            work, writer = _regridded(work, info, like, mask=mask, style=style)
         _finish(work, partial, style)
+        writer.check(partial)
 
 
 @contextmanager
 def _stored(path: Path, info: RasterInfo, style: BandStyle) -> Iterator[BandWriter]:
-    """Yield the writer of a plain GeoTIFF, and verify afterwards that it is completely on the disk."""
+    """Yield the writer of a plain GeoTIFF."""
     with _created(path, info, len(style.descriptions)) as dataset:
         dataset.descriptions = style.descriptions
         dataset.update_tags(**style.tags, **{RESULT_TAG: style.kind.name})
         dataset.scales = (style.scale,) * dataset.count
         if style.colors is not None:
             dataset.write_colormap(1, dict(style.colors))
-        writer = BandWriter(dataset)
-        yield writer
-    _check_stored(path, writer.filled_blocks())
+        yield BandWriter(dataset)
 
 
 def _created(path: Path, info: RasterInfo, bands: int) -> DatasetWriter:
@@ -165,19 +176,9 @@ def _created(path: Path, info: RasterInfo, bands: int) -> DatasetWriter:
         )
 
 
-def _check_stored(path: Path, filled: frozenset[tuple[int, int]]) -> None:
-    """Verify the file by reading it: rasterio does not report errors when GDAL closes a file on a full disk."""
-    with _reopened(path) as dataset:
-        for block, box in dataset.block_windows(1):
-            is_empty = bool((dataset.read(window=box) == UNLABELLED).all())
-            if is_empty and block in filled:
-                raise OSError("a block was lost while writing")
-
-
 def _finish(work: Path, partial: Path, style: BandStyle) -> None:
     with _reopened(work) as dataset:
         block_px = _block_px(dataset)
-        stored = [dataset.checksum(band) for band in dataset.indexes]
     rasterio.shutil.copy(
         work,
         partial,
@@ -189,9 +190,6 @@ def _finish(work: Path, partial: Path, style: BandStyle) -> None:
         NUM_THREADS="ALL_CPUS",
         BIGTIFF="IF_SAFER",
     )
-    with _reopened(partial) as dataset:
-        if [dataset.checksum(band) for band in dataset.indexes] != stored:
-            raise OSError("the finished file differs from the written values")
     if style.sidecar is not None:
         partial.with_name(f"{partial.name}.aux.xml").write_text(style.sidecar, encoding="utf-8")
 
@@ -206,8 +204,8 @@ def _block_px(dataset: DatasetReader) -> int:
 
 def _regridded(
     work: Path, info: RasterInfo, like: RasterInfo, *, mask: PixelSource | None, style: BandStyle
-) -> Path:
-    """Resample the band to another grid by nearest neighbour, block by block; return the new file."""
+) -> tuple[Path, BandWriter]:
+    """Resample the bands to another grid by nearest neighbour, block by block; return the new file and its writer."""
     between = ~info.affine @ like.affine
     if abs(between.b) > _NO_SHEAR or abs(between.d) > _NO_SHEAR:
         raise RasterError("the grids are rotated against each other", where=like.path, got=between)
@@ -219,7 +217,7 @@ def _regridded(
                 values[:, ~mask.read(window)[1]] = UNLABELLED
             writer.write(window, values)
     work.unlink()
-    return target
+    return target, writer
 
 
 def _nearest(source: DatasetReader, window: Window, between: Affine) -> NDArray[np.uint8]:
