@@ -71,10 +71,10 @@ def place(settings: ServeSettings, store: JobStore) -> WorkerContext:
 def post(store: JobStore, queue: JobQueue) -> Callable[..., Job]:
     """Make a job of a raster's bytes, as an upload does."""
 
-    def make(raster: Path, **wish: Any) -> Job:
+    def make(raster: Path, **options: Any) -> Job:
         with new_job(store, queue) as draft:
             draft.create_input(raster.suffix).write_bytes(raster.read_bytes())
-            return draft.submit(JobRequest(model="model", wish=JobOptions(**wish)))
+            return draft.submit(JobRequest(model="model", options=JobOptions(**options)))
 
     return make
 

@@ -132,7 +132,7 @@ class Charging(RuleBasedStateMachine):
         maps, records = self.delivered, self.charged()
         for job_id in self.jobs:
             job = self.store().get(job_id)
-            is_unknown = job.order.source.startswith("http") and job.state in ("queued", "running")
+            is_unknown = job.request.source.startswith("http") and job.state in ("queued", "running")
             maps += job_id in records if is_unknown else job.state in ("queued", "running", "done")
         assert self.used() == maps * PIXELS
         assert self.used() <= MAPS_A_DAY * PIXELS

@@ -66,8 +66,11 @@ def test_a_job_makes_the_map_that_the_predict_workflow_makes(place, store, post,
 
 
 def test_a_job_makes_all_that_was_wished_for(place, store, post, raster):
-    wish = {"products": ("confidence", "probabilities", "polygons", "areas", "style", "stac"), "min_area": 20}
-    job = post(raster, tta=True, **wish)
+    options = {
+        "products": ("confidence", "probabilities", "polygons", "areas", "style", "stac"),
+        "min_area": 20,
+    }
+    job = post(raster, tta=True, **options)
     run_job(place, job.id)
 
     assert ended(store, job).state == "done"
@@ -267,8 +270,8 @@ def test_a_source_that_is_no_longer_allowed_is_told(place, store, refer, raster)
 
 def test_a_raster_that_was_fetched_before_the_worker_died_is_not_fetched_again(place, store, post, raster):
     job = post(raster)
-    order = job.order.model_copy(update={"source": "https://nobody.example/a.tif"})
-    store.save(job.model_copy(update={"order": order, "tries": 1}))
+    request = job.request.model_copy(update={"source": "https://nobody.example/a.tif"})
+    store.save(job.model_copy(update={"request": request, "tries": 1}))
     run_job(place, job.id)
 
     assert ended(store, job).state == "done"

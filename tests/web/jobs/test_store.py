@@ -49,7 +49,7 @@ def test_a_job_is_read_as_it_was_kept(store, post, raster):
 
     assert store.get(job.id) == job
     assert job.state == "queued"
-    assert job.order.wish == JobOptions(products=("areas", "style"), min_area=3.5)
+    assert job.request.options == JobOptions(products=("areas", "style"), min_area=3.5)
 
 
 def test_folders_and_files_are_private(store, post, raster):
@@ -171,7 +171,7 @@ def test_only_files_that_are_there_are_results(store, post, raster):
 def test_jobs_are_listed_by_owner_the_newest_first(store, refer):
     first, second, other = refer("/a", owner="k1"), refer("/b", owner="k1"), refer("/c", owner="k2")
 
-    assert [job.order.source for job in store.jobs(owner="k1")] == ["/b", "/a"]
+    assert [job.request.source for job in store.jobs(owner="k1")] == ["/b", "/a"]
     assert {job.id for job in store.jobs()} == {first.id, second.id, other.id}
     assert store.counts() == {"queued": 3, "running": 0, "done": 0, "failed": 0, "cancelled": 0}
 

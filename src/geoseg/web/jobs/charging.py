@@ -24,10 +24,10 @@ def charge(data: Path, job: Job, pixels: int) -> None:
         Problem: The quota is used up, or the key has been revoked.
         OutputError: The key store cannot be used.
     """
-    if job.order.owner is None:
+    if job.request.owner is None:
         return
     keys = KeyStore(data / FILE_NAME)
-    key = keys.get(job.order.owner)
+    key = keys.get(job.request.owner)
     if key is None:
         raise Problem(NO_KEY, "The API key of this job has been revoked.")
     if keys.charge_pixels(key, pixels, job.id) is not None:

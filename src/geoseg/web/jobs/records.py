@@ -82,13 +82,13 @@ class JobRequest(_Record):
     Attributes:
         owner: Identifier of its API key; None without keys.
         model: Name of the model.
-        wish: Options of the job.
+        options: Options of the job.
         source: "upload", or the URL or path of the raster.
     """
 
     owner: str | None = None
     model: str
-    wish: JobOptions = JobOptions()
+    options: JobOptions = JobOptions()
     source: str = UPLOAD
 
 
@@ -97,7 +97,7 @@ class Job(_Record):
 
     Attributes:
         id: Random identifier.
-        order: The request that created the job.
+        request: The request that created the job.
         state: Current state.
         created: Time of creation.
         started: Time of the first attempt.
@@ -112,7 +112,7 @@ class Job(_Record):
     """
 
     id: str
-    order: JobRequest
+    request: JobRequest
     state: State = "queued"
     created: datetime
     started: datetime | None = None

@@ -72,7 +72,7 @@ def _run_attempt(context: WorkerContext, job: Job) -> None:
     }
     progress = JobProgress(job.model_copy(update=begun), store, context.is_stopping)
     store.save(progress.job)
-    LOG.info("job begun", extra={"job": job.id, "model": job.order.model, "try": progress.job.tries})
+    LOG.info("job begun", extra={"job": job.id, "model": job.request.model, "try": progress.job.tries})
     try:
         areas = _predict(context, progress)
     except ReturnedToQueue:
@@ -95,15 +95,15 @@ def _predict(context: WorkerContext, progress: JobProgress) -> list[dict[str, An
     """Write the results, and return the area of each class."""
     from geoseg.workflows.mapping.predict import predict
 
-    order, settings = progress.job.order, context.settings
+    request, settings = progress.job.request, context.settings
     progress.check()
-    model = find_models(settings).get(order.model)
+    model = find_models(settings).get(request.model)
     if model is None:
-        raise Problem(NO_MODEL, f"The model {order.model!r} no longer exists.")
+        raise Problem(NO_MODEL, f"The model {request.model!r} no longer exists.")
     raster = _locate_raster(context, progress)
     header = check_image(raster, max_pixels=settings.max_job_pixels, max_bands=settings.max_bands)
     charge(settings.data, progress.job, header.pixels)
-    target, options = context.store.map_path(progress.job.id), order.wish
+    target, options = context.store.map_path(progress.job.id), request.options
     target.parent.mkdir(mode=0o700, exist_ok=True)
     maps = predict(
         PredictSettings(
@@ -112,13 +112,7 @@ def _predict(context: WorkerContext, progress: JobProgress) -> list[dict[str, An
             output=target,
             confidence=target.with_suffix(".confidence.tif") if "confidence" in options.products else None,
             also=tuple(product for product in options.products if product != "confidence"),
-            min_area=options.min_area,
-            simplify=options.simplify,
-            resample=options.resample,
-            tta=options.tta,
-            nodata=options.nodata,
-            strict_nodata=options.strict_nodata,
-            any_values=options.any_values,
+            **options.model_dump(exclude={"products"}),
             backend=settings.backend,
             device=settings.device,
             precision=settings.precision,
@@ -134,7 +128,7 @@ def _predict(context: WorkerContext, progress: JobProgress) -> list[dict[str, An
 def _locate_raster(context: WorkerContext, progress: JobProgress) -> Path:
     """Return the raster of a job, downloaded if necessary; check again that its source is allowed."""
     store, settings, job = context.store, context.settings, progress.job
-    source, uploaded = job.order.source, store.input_path(job.id)
+    source, uploaded = job.request.source, store.input_path(job.id)
     if source != UPLOAD and not is_url(source):
         return allowed_path(source, settings.allow_folders)
     if uploaded is not None:

@@ -46,13 +46,13 @@ class Draft:
         path.touch(mode=0o600)
         return path
 
-    def submit(self, order: JobRequest) -> Job:
+    def submit(self, request: JobRequest) -> Job:
         """Save the draft as a queued job.
 
         Raises:
             OutputError: The job cannot be written.
         """
-        job = Job(id=self.id, order=order, created=utc_now())
+        job = Job(id=self.id, request=request, created=utc_now())
         self.store.save(job)
         return job
 
@@ -141,7 +141,7 @@ class JobStore:
     def jobs(self, *, owner: str | None = None) -> list[Job]:
         """Return the jobs of an owner, or all jobs, the newest first."""
         found = [job for job in map(self.get, self.ids()) if job is not None]
-        mine = [job for job in found if owner is None or job.order.owner == owner]
+        mine = [job for job in found if owner is None or job.request.owner == owner]
         return sorted(mine, key=lambda job: (job.created, job.id), reverse=True)
 
     def counts(self) -> dict[State, int]:
@@ -170,7 +170,7 @@ class JobStore:
         """
         folder = self.folder_of(job.id)
         if job.state != "done":
-            if job.order.owner is not None:
+            if job.request.owner is not None:
                 refund(self._data, job.id)
             shutil.rmtree(folder / "results", ignore_errors=True)
         size = sum(result.size for result in list_results(folder / "results"))
@@ -221,7 +221,7 @@ class JobStore:
             if job is None:
                 refund(self._data, job_id)
             shutil.rmtree(folder, ignore_errors=True)
-            if job is not None and job.order.owner is not None:
+            if job is not None and job.request.owner is not None:
                 with suppress(OutputError):  # A leftover record does no harm.
                     delete_charge(self._data, job_id)
         return True

@@ -73,7 +73,7 @@ def create_job(query: JobQuery) -> Response:
 @api.get("/v1/jobs", summary="All jobs of this key", responses={200: JobsAnswer, **problem_responses()})
 def list_jobs() -> dict[str, Any]:
     """Return the jobs of this key, the newest first."""
-    return {"jobs": [_describe(job) for job in service().jobs.jobs() if job.order.owner == _owner()]}
+    return {"jobs": [_describe(job) for job in service().jobs.jobs() if job.request.owner == _owner()]}
 
 
 @api.get("/v1/jobs/<string:job_id>", summary="State of a job", responses={200: JobAnswer, **_JOB_PROBLEMS})
@@ -166,16 +166,7 @@ def accept_job(query: JobQuery) -> Response:
     current = service()
     name = current.registry.usable_name(query.model)
     check_free_space(current.jobs, current.settings, incoming_bytes=announced_bytes())
-    options = JobOptions(
-        products=tuple(query.also),
-        min_area=query.min_area,
-        simplify=query.simplify,
-        resample=query.resample,
-        tta=query.tta,
-        nodata=query.nodata,
-        strict_nodata=query.strict_nodata,
-        any_values=query.any_values,
-    )
+    options = JobOptions(products=tuple(query.also), **query.model_dump(exclude={"model", "also"}))
     has_source = request.mimetype == _JSON
     job = (_from_source if has_source else _from_upload)(current, name, options)
     g.model = name
@@ -192,7 +183,7 @@ def _from_upload(current: Service, model: str, options: JobOptions) -> Job:
         pixels_charged(image.header.pixels, draft.id),
     ):
         image.path.replace(draft.create_input(image.path.suffix))
-        return draft.submit(JobRequest(owner=_owner(), model=model, wish=options))
+        return draft.submit(JobRequest(owner=_owner(), model=model, options=options))
 
 
 def _from_source(current: Service, model: str, options: JobOptions) -> Job:
@@ -216,7 +207,7 @@ def _from_source(current: Service, model: str, options: JobOptions) -> Job:
             path, limits = allowed_path(reference, current.settings.allow_folders), current.settings
             header = check_header(path, max_pixels=limits.max_job_pixels, max_bands=limits.max_bands)
             stack.enter_context(pixels_charged(header.pixels, draft.id))
-        return draft.submit(JobRequest(owner=_owner(), model=model, wish=options, source=reference))
+        return draft.submit(JobRequest(owner=_owner(), model=model, options=options, source=reference))
 
 
 def _owner() -> str | None:
@@ -230,7 +221,7 @@ def _job(job_id: str) -> Job:
         Problem: The job does not exist, or belongs to another key.
     """
     job = service().jobs.get(job_id)
-    if job is None or job.order.owner != _owner():
+    if job is None or job.request.owner != _owner():
         raise Problem(problems.NO_JOB, "There is no such job. Finished jobs are removed after some time.")
     return job
 
@@ -247,8 +238,8 @@ def _answer(job: Job, status: int) -> Response:
 
 
 def _describe(job: Job) -> dict[str, Any]:
-    record = job.model_dump(mode="json", exclude={"order", "problem"})
-    order = job.order.model_dump(mode="json", exclude={"owner", "source"})
+    record = job.model_dump(mode="json", exclude={"request", "problem"})
+    described = job.request.model_dump(mode="json", exclude={"owner", "source"})
     kind = next(
         (k for k in problems.PROBLEM_TYPES if job.problem is not None and k.slug == job.problem.slug), None
     )
@@ -258,6 +249,6 @@ def _describe(job: Job) -> dict[str, Any]:
         "results": url_for("jobs.list_results", job_id=job.id),
     }
     answer = JobAnswer.model_validate(
-        {**record, **order["wish"], "model": order["model"], "problem": problem, "links": links}
+        {**record, **described["options"], "model": described["model"], "problem": problem, "links": links}
     )
     return answer.model_dump(mode="json")

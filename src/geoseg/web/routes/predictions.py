@@ -118,16 +118,8 @@ def predict_published(query: PublishedQuery) -> Response:
 def predict(query: PredictQuery) -> Response:
     """Return a map as PNG, Cloud Optimized GeoTIFF, GeoJSON (longitude and latitude) or JSON."""
     if creates_job(request.endpoint, request.headers):
-        job_query = JobQuery(
-            model=query.model,
-            min_area=query.min_area,
-            tta=query.tta,
-            nodata=query.nodata,
-            strict_nodata=query.strict_nodata,
-            any_values=query.any_values,
-            also=["confidence", "polygons", "areas"],
-        )
-        response = accept_job(job_query)
+        same = query.model_dump(exclude={"confidence", "ids"})
+        response = accept_job(JobQuery(**same, also=["confidence", "polygons", "areas"]))
         response.headers["Preference-Applied"] = "respond-async"
         return response
     encode = _encoder()

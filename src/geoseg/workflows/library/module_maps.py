@@ -116,16 +116,16 @@ def predict_raster(  # noqa: PLR0913 -- a module says nothing of itself, so its 
         strict_nodata=strict_nodata,
         overwrite=overwrite,
     )
-    wish = _Wish(as_legend(legend), prepare, bands, context, device, version)
+    options = _ModuleOptions(as_legend(legend), prepare, bands, context, device, version)
     with TemporaryDirectory(prefix="geoseg-") as name, python_words(Path(name)), evaluating(module):
         path = raster_file(raster, Path(name), "raster", nodata=nodata).path
         given = settings.model_copy(update={"rasters": (path,)})
-        return _map(module, given, wish, progress=PythonProgress(progress))
+        return _map(module, given, options, progress=PythonProgress(progress))
 
 
 @dataclass(frozen=True)
-class _Wish:
-    """What the caller says of a module."""
+class _ModuleOptions:
+    """Arguments that describe a module."""
 
     legend: Legend | None
     prepare: Callable[[Any], Any] | None
@@ -143,12 +143,14 @@ class _Ready(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
-def _map(module: Any, settings: PredictSettings, wish: _Wish, *, progress: Progress) -> Prediction:
+def _map(
+    module: Any, settings: PredictSettings, options: _ModuleOptions, *, progress: Progress
+) -> Prediction:
     task = make_task(describe_raster(settings.rasters[0]), settings, progress)
     if isinstance(module, PointSegmenter):
-        ready = _of_segmenter(module, settings, wish)
+        ready = _of_segmenter(module, settings, options)
     else:
-        ready = _of_module(module, settings, wish)
+        ready = _of_module(module, settings, options)
     for warning in ready.warnings:
         progress.warn(warning)
     task = replace(task, warnings=(*task.warnings, *ready.warnings))
@@ -160,26 +162,28 @@ def _map(module: Any, settings: PredictSettings, wish: _Wish, *, progress: Progr
     return as_prediction(task, records, progress)
 
 
-def _of_module(module: Callable[[Any], Any], settings: PredictSettings, wish: _Wish) -> _Ready:
+def _of_module(module: Callable[[Any], Any], settings: PredictSettings, options: _ModuleOptions) -> _Ready:
     path, validity = settings.rasters[0], Validity(settings.nodata, bool(settings.strict_nodata))
-    with open_raster(path, bands=wish.bands, validity=validity) as source:
-        predictor = ModulePredictor(module, source.bands, device=wish.device, prepare=wish.prepare)
-        legend = wish.legend or legend_from_names(map(str, range(predictor.classes)))
+    with open_raster(path, bands=options.bands, validity=validity) as source:
+        predictor = ModulePredictor(module, source.bands, device=options.device, prepare=options.prepare)
+        legend = options.legend or legend_from_names(map(str, range(predictor.classes)))
         _check_classes(legend, predictor)
-        context = wish.context
+        context = options.context
         if context is None:
             context = measure_predictor_context(predictor, source)
-        bands = tuple(wish.bands or range(1, source.bands + 1))
+        bands = tuple(options.bands or range(1, source.bands + 1))
     digest = digest_of(module)
     # What a function computes cannot be told from its name.
-    version = wish.version or (digest if wish.prepare is None else None)
+    version = options.version or (digest if options.prepare is None else None)
     identity = {"module": digest, "version": version, "bands": list(bands)}
     plan = plan_windows(settings.window, context, batch=settings.batch)
     return _Ready(predictor, _engine(plan, legend, bands, validity=validity, identity=identity))
 
 
-def _of_segmenter(segmenter: PointSegmenter, settings: PredictSettings, wish: _Wish) -> _Ready:
-    unused = [name for name in ("legend", "prepare", "bands", "context") if getattr(wish, name) is not None]
+def _of_segmenter(segmenter: PointSegmenter, settings: PredictSettings, options: _ModuleOptions) -> _Ready:
+    unused = [
+        name for name in ("legend", "prepare", "bands", "context") if getattr(options, name) is not None
+    ]
     if unused:
         raise SettingsError("a PointSegmenter has its own", where=unused[0], hint="Leave it out.")
     model, path = segmenter.fitted_model(), settings.rasters[0]
@@ -191,7 +195,7 @@ def _of_segmenter(segmenter: PointSegmenter, settings: PredictSettings, wish: _W
     with open_raster(path, bands=record.bands, validity=validity) as source:
         warnings = check_values(source, record, any_values=segmenter.any_values)
     plan = plan_for(record, settings.window, settings.batch)
-    identity = {"module": digest_of(model.network), "version": wish.version or "fitted"}
+    identity = {"module": digest_of(model.network), "version": options.version or "fitted"}
     engine = _engine(plan, record.legend, record.bands, validity=validity, identity=identity)
     return _Ready(segmenter.predictor(), replace(engine, description=mlm_properties(model)), warnings)
 
