@@ -115,7 +115,7 @@ class Comparison:
 
 def _try_deep(job: Job, quick: Trained, layers: Layers, *, spent_s: float) -> Comparison:
     """Compare deep with quick at held-out blocks, if the time allows this and a training of deep on all points."""
-    points, settings = subsample_points(job.training_data.fit_data.points), job.settings
+    points, settings = subsample_points(job.fit_data.points), job.settings
     if validation_fold(points, patch_px=settings.patch, seed=settings.seed) is None:
         job.progress.say(
             f"Not trying deep: fewer than {MIN_VALIDATION_POINTS} points can be held out to score it."

@@ -20,7 +20,6 @@ from geoseg.learning.class_prior import (
     estimate_point_weight,
     estimate_shares,
 )
-from geoseg.settings import TrainSettings
 from geoseg.workflows.training.class_proportions import normalise
 from geoseg.workflows.training.training_data import TrainingData
 
@@ -28,17 +27,17 @@ Floats = NDArray[np.floating]
 
 
 def calibrate(
-    settings: TrainSettings,
+    prior: str,
     training_data: TrainingData,
     held_out: HeldOut | None,
     *,
     unlabelled: Floats | None,
     progress: Progress,
 ) -> tuple[Calibration, dict[str, Any]]:
-    """Calibrate the confidence of a model, and correct its class prior according to the settings.
+    """Calibrate the confidence of a model, and correct its class prior unless ``prior`` is none.
 
     Args:
-        settings: ``prior`` is the source of the class proportions.
+        prior: Source of the class proportions, as in the settings.
         training_data: Points, legend, and class proportions given by the user.
         held_out: Logits at held-out points; without them, neither is corrected.
         unlabelled: Logits (U, C) at U random pixels of the rasters.
@@ -51,7 +50,7 @@ def calibrate(
     temperature = 1.0 if held_out is None or not len(held_out.labels) else fit_temperature(held_out)
     training = training_data.data.points.with_role(TRAIN)
     weights = np.bincount(training.class_id, training.weight, len(training_data.legend))
-    reason = _reason(settings, held_out, unlabelled)
+    reason = _reason(prior, held_out, unlabelled)
     if reason or held_out is None or unlabelled is None or not weights.sum():
         progress.say(f"Class proportions are not corrected ({reason or 'no point has a weight'}).")
         return Calibration(temperature), {"source": "none"}
@@ -75,7 +74,7 @@ def calibrate(
         progress.warn(
             f"The correction was reduced for {names}, because it would have removed most of it from the map."
         )
-    return calibration, {"source": settings.prior, "estimated_shares": estimated, **asdict(report)}
+    return calibration, {"source": prior, "estimated_shares": estimated, **asdict(report)}
 
 
 def _class_proportions(  # noqa: PLR0917
@@ -93,11 +92,11 @@ def _class_proportions(  # noqa: PLR0917
     return ClassProportions(estimate_shares(probabilities, point_shares, point_weight=weight), weight)
 
 
-def _reason(settings: TrainSettings, held_out: HeldOut | None, unlabelled: Floats | None) -> str:
+def _reason(prior: str, held_out: HeldOut | None, unlabelled: Floats | None) -> str:
     """Return the reason for no correction, or ""."""
     if held_out is None or not len(held_out.labels):
         return "no point was held out for calibration"
-    if settings.prior == "none":
+    if prior == "none":
         return "prior: none"
     if unlabelled is None or not len(unlabelled):
         return "no valid pixel was found to estimate them"

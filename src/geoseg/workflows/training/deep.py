@@ -1,4 +1,4 @@
-"""The deep recipe: fine-fine_tune the network of the quick recipe, with losses on unlabelled pixels too."""
+"""The deep recipe: fine-tune the network of the quick recipe, with losses on unlabelled pixels too."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ MIN_VALIDATION_POINTS = 30
 
 
 def deep(job: Job) -> Trained:
-    """Fit as in the quick recipe, then fine-fine_tune the late stages of the backbone.
+    """Fit as in the quick recipe, then fine-tune the late stages of the backbone.
 
     At the start its map equals that of quick exactly. All points except existing check points are used for training;
     check points choose the epoch. The temperature is fitted again, because the weights have changed.
@@ -70,7 +70,7 @@ def recalibrate(job: Job, trained: Trained, layers: Layers, *, trial: TrialFit |
     """
     if trained.recipe != "deep":
         return trained
-    checks = job.training_data.data.points.with_role(CHECK).with_positive_weight()
+    checks = job.data.points.with_role(CHECK).with_positive_weight()
     if len(checks):
         return with_temperature(trained, _logits_at(checks, trained, job))
     trial = trial or fit_trial(job, layers)
@@ -100,16 +100,16 @@ def fit_trial(job: Job, layers: Layers) -> TrialFit | None:
     Returns:
         The logits, or None if fewer than 30 points can be held out.
     """
-    data, settings = job.training_data.data, job.settings
-    points = subsample_points(job.training_data.fit_data.points)
+    data, settings = job.data, job.settings
+    points = subsample_points(job.fit_data.points)
     fold = validation_fold(points, patch_px=settings.patch, seed=settings.seed)
     if fold is None:
         return None
     fitted, left = (points.take(part) for part in fold)
-    views = limit_views(settings.augmentations, len(job.training_data.fit_data.points))
+    views = limit_views(settings.augmentations, len(job.fit_data.points))
     apart = replace(
         job,
-        settings=settings.model_copy(update={"views": views}),
+        settings=settings.model_copy(update={"augmentations": views}),
         training_data=replace(job.training_data, data=replace(data, points=fitted)),
     )
     absent = absent_classes(data.points, data.classes) if settings.absent_classes else None
@@ -141,7 +141,7 @@ def with_temperature(trained: Trained, held_out: HeldOut) -> Trained:
 def _logits_at(points: Points, trained: Trained, job: Job) -> HeldOut:
     network = build_from_tensors(trained.architecture, trained.state)
     network.to(torch.device(job.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
-    read = read_logits(network, points, job.training_data.data, reader=job.reader)
+    read = read_logits(network, points, job.data, reader=job.reader)
     places = cell_numbers(sort_by_cell(points, job.reader.patch_px), job.reader.patch_px)
     return HeldOut(read.values.numpy(), read.label.numpy(), read.weight.numpy(), places)
 
@@ -154,7 +154,7 @@ def fine_tune(
     absent: Mapping[str, tuple[bool, ...]] | None = None,
     after_epoch: Callable[[EpochRecord, Callable[[], bytes]], None] | None = None,
 ) -> Trained:
-    """Fine-fine_tune the result of the quick recipe.
+    """Fine-tune the result of the quick recipe.
 
     Args:
         job: The job, with the training points.
@@ -172,7 +172,7 @@ def fine_tune(
         plan = replace(plan, unlabelled_losses=replace(plan.unlabelled_losses, absent=absent))
     fitted = fit(
         replace(start, resume=checkpoint),
-        job.training_data.data,
+        job.data,
         plan,
         progress=job.progress,
         after_epoch=after_epoch,
@@ -209,7 +209,7 @@ def estimate_fine_tuning_s(job: Job, started: Trained) -> float:
     start, plan = _prepare(job, started)
     trial = fit(
         start,
-        job.training_data.fit_data,
+        job.fit_data,
         replace(plan, epochs=2, patches=plan.batch),
         progress=NullProgress(),
     )
@@ -225,7 +225,7 @@ def _prepare(job: Job, started: Trained) -> tuple[InitialState, FitPlan]:
     if settings.absent_classes:
         unlabelled_losses = replace(
             unlabelled_losses,
-            absent=absent_classes(job.training_data.data.points, len(job.training_data.legend)),
+            absent=absent_classes(job.data.points, len(job.training_data.legend)),
         )
     teacher = copy.deepcopy(network).eval() if "self-training" in settings.losses else None
     plan = replace(fit_plan(job, SCHEDULE), unlabelled_losses=unlabelled_losses, has_fixed_norms=True)

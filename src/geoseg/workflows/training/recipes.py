@@ -15,11 +15,11 @@ from geoseg.domain.blocks import cell_numbers
 from geoseg.domain.points import CHECK
 from geoseg.domain.ports import Progress
 from geoseg.geodata.reading.identity import raster_identity
-from geoseg.geodata.reading.rasters import Validity
 from geoseg.learning.cache_folder import GIB, MIB, default_cache
 from geoseg.learning.calibration import Calibration, HeldOut
 from geoseg.networks.features.feature_cache import FeatureCache, digest
 from geoseg.networks.features.point_features import (
+    FitData,
     Reader,
     context_around,
     draw_unlabelled,
@@ -76,6 +76,16 @@ class Job:
     fabric: Fabric | None = None
 
     @property
+    def data(self) -> FitData:
+        """Rasters, normalisation, and all points including check points."""
+        return self.training_data.data
+
+    @property
+    def fit_data(self) -> FitData:
+        """The data with the points to fit to: role train and a weight above 0."""
+        return self.training_data.fit_data
+
+    @property
     def device(self) -> str:
         """Device to train on."""
         return choose_device(self.settings.device)
@@ -90,8 +100,8 @@ class Job:
         """DeepLabV3 according to the settings."""
         return Architecture(
             backbone=self.settings.backbone,
-            bands=self.training_data.data.normalisation.channels,
-            indices=len(self.training_data.data.normalisation.indices),
+            bands=self.data.normalisation.channels,
+            indices=len(self.data.normalisation.indices),
             classes=len(self.training_data.legend),
             patch_px=self.settings.patch,
             output_stride=self.settings.output_stride,
@@ -133,8 +143,8 @@ class Trained:
 
 
 def pfce(job: Job) -> Trained:
-    """Fine-fine_tune DeepLabV3 with partial focal cross-entropy at the points; held-out points choose the epoch."""
-    settings, data = job.settings, job.training_data.data
+    """Fine-tune DeepLabV3 with partial focal cross-entropy at the points; held-out points choose the epoch."""
+    settings, data = job.settings, job.data
     plan = fit_plan(job, PFCE_SCHEDULE)
     torch.manual_seed(settings.seed)
     network = build_network(job.architecture)
@@ -175,7 +185,7 @@ def pfce(job: Job) -> Trained:
 
 
 def full(job: Job) -> Trained:
-    """Fine-fine_tune DeepLabV3 as in :func:`pfce`, with cross-entropy on the complete masks (full supervision)."""
+    """Fine-tune DeepLabV3 as in :func:`pfce`, with cross-entropy on the complete masks (full supervision)."""
     settings = job.settings.model_copy(update={"gamma": 0.0, "prior": "none"})
     trained = pfce(replace(job, settings=settings))
     own = {"settings": settings.model_dump(mode="json")}
@@ -219,7 +229,7 @@ def load_layers(job: Job) -> Layers:
 
 def fit_heads(job: Job, layers: Layers) -> Trained:
     """Fit the heads of :func:`quick`. The weights must be loaded and the run folder prepared."""
-    settings, data = job.settings, job.training_data.fit_data
+    settings, data = job.settings, job.fit_data
     network, architecture, report = layers
     network.to(torch.device(job.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
     cache = _feature_cache(job, network, architecture) if settings.keep_features else None
@@ -236,7 +246,7 @@ def fit_heads(job: Job, layers: Layers) -> Trained:
     validation = fitted.validation
     report_blocks(fitted.blocks, job.progress)
     calibration, prior = calibrate(
-        job.settings,
+        settings.prior,
         job.training_data,
         validation.held_out,
         unlabelled=fitted.unlabelled,
@@ -273,10 +283,14 @@ def forest(job: Job) -> Trained:
 
 def fit_trees(job: Job) -> Trained:
     """Fit the trees of :func:`forest`. The run folder must be prepared."""
-    settings, data = job.settings, job.training_data.fit_data
+    settings, data = job.settings, job.fit_data
     fitted = fit_forest(data, job.reader, seed=settings.seed, progress=job.progress)
     calibration, prior = calibrate(
-        settings, job.training_data, fitted.held_out, unlabelled=fitted.unlabelled, progress=job.progress
+        settings.prior,
+        job.training_data,
+        fitted.held_out,
+        unlabelled=fitted.unlabelled,
+        progress=job.progress,
     )
     return Trained(
         "forest",
@@ -297,17 +311,12 @@ def fit_trees(job: Job) -> Trained:
 
 def _feature_cache(job: Job, network: LayerNetwork, architecture: Architecture) -> FeatureCache:
     """Return the feature cache for this network and these rasters."""
-    settings, training_data = job.settings, job.training_data
-    read = digest(
-        network.backbone, replace(architecture, classes=1), job.reader, training_data.data.normalisation
-    )
-    validity = Validity(settings.nodata, settings.strict_nodata)
+    settings, rasters = job.settings, job.training_data.rasters
+    read = digest(network.backbone, replace(architecture, classes=1), job.reader, job.data.normalisation)
     return FeatureCache(
         folder=settings.cache or default_cache(),
-        rasters={
-            name: repr(raster_identity(info.path)) for name, info in training_data.rasters.infos.items()
-        },
-        network=f"{read} {training_data.rasters.bands} {validity}",
+        rasters={name: repr(raster_identity(info.path)) for name, info in rasters.infos.items()},
+        network=f"{read} {rasters.bands} {rasters.validity}",
         limit_bytes=int(settings.cache_gib * GIB),
     )
 
@@ -337,10 +346,10 @@ def _load(job: Job, network: nn.Module, architecture: Architecture) -> WeightsRe
 
 def _calibrate_network(job: Job, network: nn.Module) -> tuple[Calibration, dict[str, Any]]:
     """Calibrate a network on its held-out points and on random unlabelled pixels."""
-    data = job.training_data.data
+    data = job.data
     checks = data.points.with_role(CHECK).with_positive_weight()
     if not len(checks):
-        return calibrate(job.settings, job.training_data, None, unlabelled=None, progress=job.progress)
+        return calibrate(job.settings.prior, job.training_data, None, unlabelled=None, progress=job.progress)
     network.to(torch.device(job.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
     checks = sort_by_cell(checks, job.reader.patch_px)
     blocks = job.training_data.blocks
@@ -352,7 +361,7 @@ def _calibrate_network(job: Job, network: nn.Module) -> tuple[Calibration, dict[
         found = read_logits(network, pixels, data, reader=job.reader, progress=job.progress)
         unlabelled = found.take(found.valid).values.numpy()
     return calibrate(
-        job.settings,
+        job.settings.prior,
         job.training_data,
         HeldOut(held_out.values.numpy(), held_out.label.numpy(), held_out.weight.numpy(), places),
         unlabelled=unlabelled,
@@ -389,7 +398,7 @@ def identity(job: Job) -> dict[str, Any]:
     return {
         **chosen,
         "precision": job.precision,
-        "points_sha256": job.training_data.data.points.digest(),
+        "points_sha256": job.data.points.digest(),
         "legend": job.training_data.legend.to_records(),
         "rasters": {name: raster_identity(info.path) for name, info in infos.items()},
     }

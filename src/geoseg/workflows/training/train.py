@@ -207,7 +207,7 @@ def _places(training_data: TrainingData, trained: Trained) -> dict[str, Any]:
 def _context(job: Job, trained: Trained) -> int:
     network = build_from_tensors(trained.architecture, trained.state)
     network.to(torch.device(job.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return measure_context(network, trained.calibration, job.training_data.data, reader=job.reader)
+    return measure_context(network, trained.calibration, job.data, reader=job.reader)
 
 
 def model_record(
