@@ -79,7 +79,7 @@ def test_an_output_that_exists_is_left_alone(geoseg, request, dataset, tmp_path,
         (["points", "sample", "d", "-o", "p.csv", "--scope", "class"], ["--scope", "'tile'", "got class"]),
         (
             ["points", "sample", "d", "-o", "p.csv", "--scope", "total", "--tile", "64"],
-            ["tile goes with scope tile", "scope total"],
+            ["tile needs scope tile", "scope is total"],
         ),
         (["points", "sample", "d", "-o", "p.csv", "--per-class", "0"], ["--per-class", "got 0"]),
         (["points", "sample", "d", "-o", "p.csv", "--seed", "-1"], ["--seed", "got -1"]),

@@ -96,7 +96,10 @@ def test_a_dataset_that_is_not_given_is_named(geoseg, tmp_path):
     outcome = geoseg("experiment", "-o", tmp_path / "results")
 
     assert outcome.code == 2
-    assert "DATA: no dataset is given. Only --summary-only goes without one." in outcome.err
+    assert (
+        "DATA: no dataset is given. Give a dataset folder. Only --summary-only works without one."
+        in outcome.err
+    )
     assert not (tmp_path / "results").exists()
 
 

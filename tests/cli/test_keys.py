@@ -24,7 +24,7 @@ def test_add_prints_the_key_alone_and_says_elsewhere_that_it_is_shown_once(geose
     key = KeyStore(data / "keys.sqlite").check(outcome.out.removesuffix("\n"))
     assert (key.name, key.per_minute, key.pixels_per_day) == ("anna", 60, 1000)
     assert outcome.err.count("\n") == 1
-    assert "only once" in outcome.err
+    assert "cannot be shown again" in outcome.err
     assert key.id not in outcome.err
     assert outcome.code == 0
 
@@ -65,7 +65,7 @@ def test_revoke_refuses_the_key_in_a_store_that_is_open(geoseg, data, by):
     outcome = geoseg("keys", "revoke", text[4:12] if by == "id" else "anna", "--data", data)
 
     assert service.check(text) is None
-    assert (outcome.code, outcome.out) == (0, f"{text[4:12]} (anna) is refused from now on.\n")
+    assert (outcome.code, outcome.out) == (0, f"{text[4:12]} (anna) is revoked.\n")
 
 
 def test_the_folder_is_the_services(geoseg, data, tmp_path, monkeypatch):
@@ -83,7 +83,7 @@ def test_the_folder_is_the_services(geoseg, data, tmp_path, monkeypatch):
 def test_where_no_keys_are_kept_nothing_is_made(geoseg, data, assert_fails, command):
     outcome = geoseg("keys", *command, "--data", data)
 
-    assert_fails(outcome, 2, data, "no keys are kept here")
+    assert_fails(outcome, 2, data, "this folder has no API keys")
     assert not data.exists()
 
 

@@ -10,20 +10,20 @@ import pytest
     [
         (
             ["serve"],
-            "no model is named; expected model files, or folders of them. Run 'geoseg serve model.geoseg'",
+            "no model is given; expected model files, or folders of them. Run 'geoseg serve model.geoseg'",
         ),
-        (["worker"], "no model is named"),
+        (["worker"], "no model is given"),
         (
             ["serve", "m.geoseg", "--port", "99999"],
-            "--port: this value cannot be used; expected 65535 or less; got 99999",
+            "--port: invalid value; expected 65535 or less; got 99999",
         ),
         (
             ["serve", "m.geoseg", "--keys", "maybe"],
-            "--keys: this value cannot be used; expected 'auto', 'on' or 'off'",
+            "--keys: invalid value; expected 'auto', 'on' or 'off'",
         ),
         (
             ["serve", "m.geoseg", "--job-workers", "-1"],
-            "--job-workers: this value cannot be used; expected 0 or more",
+            "--job-workers: invalid value; expected 0 or more",
         ),
         (
             ["serve", "m.geoseg", "--queue", "rabbit"],

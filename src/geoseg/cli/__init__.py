@@ -25,7 +25,7 @@ COMMANDS = {
     "data": "Download public datasets.",
     "cache": "Show or clear the cache of features.",
 }
-"""Each is the Typer application of the module of its name; that module is imported when the command is used."""
+"""Descriptions by command. Each is a Typer application in the module of its name, imported when it is used."""
 
 
 class LazyGroup(TyperGroup):
@@ -36,7 +36,7 @@ class LazyGroup(TyperGroup):
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
-        """Import a command; None for a name that is not known."""
+        """Import a command; return None for an unknown name."""
         if cmd_name not in COMMANDS:
             return None
         return get_command(import_module(f"geoseg.cli.{cmd_name}").app)

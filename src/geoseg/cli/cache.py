@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     from geoseg.workflows.cache import CacheInfo
 
 app = typer.Typer(
-    help="Features of points that trainings keep.",
+    help="Manage the cache of features at training points.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
 )
 Cache = Annotated[
     Optional[Path],  # noqa: UP045
-    typer.Option("--cache", help="Folder of the features. [default: ~/.cache/geoseg/features]"),
+    typer.Option("--cache", help="Folder of the feature cache. [default: ~/.cache/geoseg/features]"),
 ]
 
 
 @app.command("info")
 def cache_info(cache: Cache = None, json_: Json = False) -> None:
-    """Say where features are kept, and how much they take."""
+    """Show the folder and the size of the feature cache."""
     from geoseg.workflows.cache import cache_info as run
 
     _print(run(cache), json_=json_)
@@ -34,7 +34,7 @@ def cache_info(cache: Cache = None, json_: Json = False) -> None:
 
 @app.command("clear")
 def cache_clear(cache: Cache = None, json_: Json = False) -> None:
-    """Remove all kept features; the next training reads them anew."""
+    """Clear the feature cache; the next training computes the features again."""
     from geoseg.workflows.cache import cache_clear as run
 
     _print(run(cache), json_=json_, done="Removed: ")

@@ -36,7 +36,7 @@ def _print(result: DemoResult) -> None:
 
     print_table(result.header, result.rows)
     typer.echo(f"\nEverything is in {result.folder}/; look at {result.figure} first.")
-    typer.echo("\nWith data of your own, an orthophoto and a file of field points:")
+    typer.echo("\nWith your own orthophoto and field points:")
     typer.echo("  geoseg train orthophoto.tif --points field.gpkg -o model.geoseg")
     typer.echo("  geoseg predict model.geoseg orthophoto.tif -o map.tif --confidence confidence.tif")
     typer.echo("  geoseg evaluate map.tif --points check.gpkg")

@@ -25,7 +25,10 @@ def experiment(
     *,
     summary_only: Annotated[
         bool,
-        typer.Option("--summary-only", help="Run nothing; sum up the folder (uses only DATA, --background)."),
+        typer.Option(
+            "--summary-only",
+            help="Summarise an existing results folder without running anything; only DATA and --background are used.",
+        ),
     ] = False,
     json_: Json = False,
     quiet: Quiet = False,
@@ -54,7 +57,11 @@ def _run(values: dict[str, Any], progress: Progress) -> Summary:
     from geoseg.workflows.experiment.run import experiment as run
 
     if "data" not in values:
-        raise SettingsError("no dataset is given", where="DATA", hint="Only --summary-only goes without one.")
+        raise SettingsError(
+            "no dataset is given",
+            where="DATA",
+            hint="Give a dataset folder. Only --summary-only works without one.",
+        )
     drawn = read_protocol(
         values.pop("protocol", "pixel"), scope=values.pop("scope", None), tile=values.pop("tile", None)
     )

@@ -1,4 +1,4 @@
-"""Parts of the package that are installed apart."""
+"""Check that optional dependencies are installed."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _NEEDED = {"serve": ("flask", "flask_openapi3", "huey", "prometheus_client")}
 
 
 def with_extra(name: Literal["serve"]) -> None:
-    """Make sure that what an extra of this package brings is there.
+    """Check that the packages of an extra are installed.
 
     Raises:
-        SettingsError: Something is missing.
+        SettingsError: A package is not installed.
     """
     missing = [package for package in _NEEDED[name] if find_spec(package) is None]
     if missing:

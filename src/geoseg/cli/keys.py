@@ -15,38 +15,41 @@ from geoseg.errors import SettingsError
 if TYPE_CHECKING:
     from geoseg.web.auth.keys import KeyInfo, KeyStore
 
-Data = Annotated[Path, typer.Option(envvar="GEOSEG_DATA", help="The service's data folder.")]
+Data = Annotated[Path, typer.Option(envvar="GEOSEG_DATA", help="Data folder of the service.")]
 DATA = Path("geoseg-data")
 
 app = typer.Typer(
-    help="Keep the service's API keys.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
+    help="Manage the API keys of a service.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
 )
 
 
 @app.callback()
 def _keys() -> None:
-    """Keep the service's API keys."""
+    """Manage the API keys of a service."""
 
 
 @app.command()
 def add(
-    name: Annotated[str, typer.Argument(help="Whose it is.")],
+    name: Annotated[str, typer.Argument(help="Name of the person or program that uses the key.")],
     *,
-    per_minute: Annotated[int, typer.Option(help="Requests in any 60 seconds; 0: no limit.")] = 0,
-    pixels_per_day: Annotated[int, typer.Option(help="Pixels in a day, in UTC; 0: no limit.")] = 0,
+    per_minute: Annotated[int, typer.Option(help="Requests allowed in 60 seconds; 0 means no limit.")] = 0,
+    pixels_per_day: Annotated[int, typer.Option(help="Pixels allowed per day (UTC); 0 means no limit.")] = 0,
     data: Data = DATA,
 ) -> None:
-    """Make a key, and print it."""
+    """Create a key and print it."""
     from geoseg.web.auth.keys import FILE_NAME, KeyStore
 
     key = KeyStore(data / FILE_NAME).add(name, per_minute=per_minute, pixels_per_day=pixels_per_day)
     typer.echo(key)
-    typer.echo("This key is shown only once: the store keeps no more than its hash.", err=True)
+    typer.echo("Copy this key now: only its hash is stored, so it cannot be shown again.", err=True)
 
 
 @app.command("list")
 def list_(data: Data = DATA, json_: Json = False) -> None:
-    """Show the keys, with those revoked."""
+    """List all keys, including revoked ones."""
     from geoseg.cli.show import print_table
 
     keys = _store(data).list()
@@ -73,9 +76,9 @@ def revoke(
     id_or_name: Annotated[str, typer.Argument(help="Id or name of a key in use.")],
     data: Data = DATA,
 ) -> None:
-    """Refuse a key from now on."""
+    """Revoke a key: requests with it are refused."""
     key = _store(data).revoke(id_or_name)
-    typer.echo(f"{key.id} ({key.name}) is refused from now on.")
+    typer.echo(f"{key.id} ({key.name}) is revoked.")
 
 
 def _store(data: Path) -> KeyStore:
@@ -83,7 +86,9 @@ def _store(data: Path) -> KeyStore:
 
     if not data.is_dir() or not (data / FILE_NAME).exists():
         raise SettingsError(
-            "no keys are kept here", where=data, hint="Name the service's folder with --data, or add a key."
+            "this folder has no API keys",
+            where=data,
+            hint="Give the data folder of the service with --data, or create a key with 'geoseg keys add'.",
         )
     return KeyStore(data / FILE_NAME)
 

@@ -26,7 +26,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress, on
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")]
 
 HIDDEN = "-"
-"""Panel of settings that are no options of the command line."""
+"""Panel of settings that are not command-line options."""
 LAST_PANEL = "Computing"
 _PLAIN = (bool, int, float, Path)
 
@@ -37,7 +37,7 @@ def with_options(
     only: Collection[str] | None = None,
     optional: Collection[str] = (),
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the fields of settings models as options and arguments.
+    """Add the fields of settings models to a command, as options and arguments.
 
     The command is called with ``values``, a dict of the settings that were given, and with its own parameters.
 
@@ -45,7 +45,7 @@ def with_options(
         kinds: Settings models.
         without: Fields to leave out.
         only: Fields to take; None takes all.
-        optional: Required fields that the command may go without.
+        optional: Required fields that may be missing on the command line.
     """
     fields = {
         (kind, name): field
@@ -82,7 +82,7 @@ def with_options(
 
 
 def _parameter(name: str, field: FieldInfo, *, is_argument: bool, is_required: bool) -> inspect.Parameter:
-    """Return a parameter as typer reads it; without a value it is None, and the settings' own default counts."""
+    """Return a parameter for Typer. Its default is None, so that the settings model fills in its own default."""
     found, choices = _plain_type(field.annotation)
     info: Any
     if is_argument:
@@ -107,7 +107,7 @@ def _flags(name: str, field: FieldInfo, found: Any) -> list[str]:
     flag = f"--{name.replace('_', '-')}"
     if name == "output":
         return [flag, "-o"]
-    # A switch that is off needs no word to turn it off.
+    # A flag that is off by default needs no --no- form.
     return [flag] if found is bool and field.default is False else []
 
 
@@ -148,7 +148,7 @@ def _shown(field: FieldInfo) -> str:
 
 
 class PanelCommand(TyperCommand):
-    """A command whose help lists its options by panel, and that refuses lists written with blanks."""
+    """A command that lists its options by panel, and rejects lists separated by spaces."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, the options that most people need, and the others by panel."""
@@ -169,7 +169,7 @@ class PanelCommand(TyperCommand):
         """Read the arguments.
 
         Raises:
-            SettingsError: A word that is no file follows the value of an option that takes several.
+            SettingsError: A list option is followed by a word that is not a file.
         """
         options = [flag for p in self.params if getattr(p, "multiple", False) for flag in p.opts]
         check_lists(args, options)
@@ -177,10 +177,10 @@ class PanelCommand(TyperCommand):
 
 
 def check_lists(arguments: Sequence[str], options: Collection[str]) -> None:
-    """Refuse a list written with blanks: its second value would be taken for a file.
+    """Reject a list separated by spaces, because its second value would be read as a file.
 
     Raises:
-        SettingsError: A word that is no file follows the value of an option that takes several.
+        SettingsError: A list option is followed by a word that is not a file.
     """
     for option, value, after in zip(arguments, arguments[1:], arguments[2:], strict=False):
         is_word = re.fullmatch(r"\w[\w,-]*", after) is not None

@@ -24,7 +24,7 @@ def _points() -> None:
 )
 @with_options(SampleSettings)
 def points_sample(values: dict[str, Any], *, json_: Json = False, quiet: Quiet = False) -> None:
-    """Draw points at random from dense masks, to simulate a labelling person."""
+    """Draw points at random from dense masks, to simulate an annotator."""
     from geoseg.cli.show import progress_bars
     from geoseg.workflows.sample import sample
 

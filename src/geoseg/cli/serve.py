@@ -23,7 +23,7 @@ SettingsFile = Annotated[
 @app.command(cls=PanelCommand, epilog="Example: geoseg serve model.geoseg --port 5000")
 @with_options(ServeSettings, optional=("models",))
 def serve(values: dict[str, Any], *, settings: SettingsFile = None) -> None:
-    """Serve models over HTTP: maps of images at once, and of large rasters as jobs."""
+    """Serve models over HTTP. Images are mapped in the response, large rasters as jobs."""
     chosen = read_serve_settings(values, settings)
     with_extra("serve")
     from geoseg.web.servers.serving import serve as run

@@ -1,4 +1,4 @@
-"""What the terminal shows: progress on standard error, tables on standard output."""
+"""Show progress on standard error, and tables on standard output."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ LINE_EVERY_S = 10.0
 
 @contextmanager
 def progress_bars(quiet: bool) -> Iterator[ProgressPort]:
-    """Show progress: bars on a terminal, a line now and then elsewhere, only warnings when ``quiet``.
+    """Show progress: bars in a terminal, otherwise a line every few seconds; with ``quiet``, only warnings.
 
-    Standard output is for results: what libraries print meanwhile goes to standard error.
+    Standard output is for results, so the output of libraries goes to standard error.
 
     Raises:
         StoppedError: The user pressed Ctrl-C.
@@ -47,19 +47,19 @@ def _shown(quiet: bool) -> Iterator[ProgressPort]:
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table, its first column to the left and numbers to the right."""
+    """Print a table with the first column aligned left and the others aligned right."""
     table = Table(box=None, pad_edge=False)
     for position, name in enumerate(header):
         table.add_column(name, justify="left" if position == 0 else "right", no_wrap=True)
     for row in rows:
-        # As Text: what is in a cell is no markup.
+        # As Text, so that brackets in a cell are not read as markup.
         table.add_row(*map(Text, row))
     width = None if sys.stdout.isatty() else 200
     Console(width=width, highlight=False).print(table)
 
 
 class Quiet(NullProgress):
-    """Nothing but warnings."""
+    """Progress that shows only warnings."""
 
     def warn(self, text: str) -> None:
         """Print a warning."""
@@ -67,18 +67,18 @@ class Quiet(NullProgress):
 
 
 class Bars:
-    """One bar for each piece of work."""
+    """Progress as one bar per task."""
 
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
         self._task: TaskID | None = None
 
     def start(self, what: str, total: int) -> None:
-        """Begin a bar."""
+        """Start a bar."""
         self._task = self._bars.add_task(what, total=total, note="")
 
     def advance(self, steps: int = 1, note: str = "") -> None:
-        """Move the present bar on."""
+        """Advance the current bar."""
         if self._task is None:
             return
         self._bars.advance(self._task, steps)
@@ -95,19 +95,19 @@ class Bars:
 
 
 class Lines:
-    """A line at the start and end of each piece of work, and every few seconds between."""
+    """Progress as lines: one every few seconds, and one at the end of each task."""
 
     def __init__(self) -> None:
         self._what, self._done, self._total = "", 0, 0
         self._began = self._spoke = 0.0
 
     def start(self, what: str, total: int) -> None:
-        """Begin a piece of work."""
+        """Start a task."""
         self._what, self._done, self._total = what, 0, total
         self._began = self._spoke = time.monotonic()
 
     def advance(self, steps: int = 1, note: str = "") -> None:
-        """Count, and say so now and then."""
+        """Count steps, and print a line every few seconds."""
         self._done += steps
         now = time.monotonic()
         is_finished = self._done >= self._total

@@ -30,7 +30,7 @@ def worker(
         bool, typer.Option("--with-parent", hidden=True, help="Stop when standard input ends.")
     ] = False,
 ) -> None:
-    """Map the large rasters that a service has taken as jobs, one at a time, until stopped."""
+    """Run the jobs of a service one at a time, until stopped."""
     import os
     import signal
     import threading
@@ -53,7 +53,7 @@ def worker(
 def _wait_for_end_of_input(stop: Event) -> None:
     import os
 
-    # Not through sys.stdin, whose lock Python wants when it ends.
+    # Do not use sys.stdin: Python needs its lock at exit.
     while os.read(0, 1024):
         pass
     stop.set()

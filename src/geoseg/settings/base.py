@@ -1,9 +1,10 @@
-"""The base of all settings, and how the command line reads them."""
+"""Define the base class of all settings, and read settings from the command line."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -14,7 +15,6 @@ from geoseg.errors import SettingsError
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
-Nodata = Annotated[float, Field(allow_inf_nan=False)] | None
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "bf16"]
 
@@ -25,32 +25,44 @@ def _read_mask_values(value: object) -> object:
     return {str(k).lower(): v for k, v in value.items()} if isinstance(value, dict) else value
 
 
-MaskValues = Annotated[dict[str, str] | None, BeforeValidator(_read_mask_values)]
-"""Class names by the value that masks have for them, or text such as ``255=water,0=background``."""
-
-
 def option(default: Any = ..., *, help: str, panel: str = "", shown: str = "") -> Any:
     """Declare a setting once; the command line, the HTTP parameters and the reference are generated from it.
 
     Args:
-        default: Its default; left out for a setting that is required.
-        help: One or two sentences: what it is, its unit.
+        default: Default value; omitted for a required setting.
+        help: One or two sentences: meaning and unit.
         panel: Heading under which ``--help`` lists it; "" for the options that most people need.
-        shown: How help shows a default of None.
+        shown: Text that help shows for a default of None.
     """
     return Field(default, description=help, json_schema_extra={"panel": panel, "shown": shown})
 
 
+MaskValues = Annotated[
+    dict[str, str] | None,
+    BeforeValidator(_read_mask_values),
+    option(help="Class of each value of the masks: 255=water,0=unlabelled or #ff0000=roof.", panel="Rasters"),
+]
+"""Class names by the value that masks have for them, or text such as ``255=water,0=background``."""
+Nodata = Annotated[
+    Annotated[float, Field(allow_inf_nan=False)] | None,
+    option(
+        help="Pixel value that means no data, in addition to the value that a raster declares.",
+        panel="Rasters",
+    ),
+]
+"""A nodata value of rasters."""
+
+
 class Settings(BaseModel):
-    """Base of all settings: frozen, without unknown names, with faults in plain words.
+    """Base class of all settings: immutable, rejects unknown names, and reports errors in plain words.
 
     Raises:
-        SettingsError: A value cannot be used; the error names the setting.
+        SettingsError: A value is invalid; the error names the setting.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     arguments: ClassVar[frozenset[str]] = frozenset()
-    """Settings that the command line takes by position."""
+    """Names of the settings that are positional arguments on the command line."""
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -58,9 +70,20 @@ class Settings(BaseModel):
         except ValidationError as error:
             raise _plain_error(error) from None
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with other values, which are not validated.
+
+        Raises:
+            SettingsError: There is no setting of such a name, which pydantic would ignore.
+        """
+        unknown = sorted((update or {}).keys() - type(self).model_fields)
+        if unknown:
+            raise SettingsError("there is no such setting", where=unknown[0])
+        return super().model_copy(update=update, deep=deep)
+
 
 class PointFileSettings(Settings):
-    """How a point file is read."""
+    """Options for reading a point file."""
 
     class_column: str | None = option(
         None,
@@ -81,18 +104,18 @@ class PointFileSettings(Settings):
     )
     per_polygon: Count = option(
         10,
-        help="Most points to take from each polygon or line of the point file; together they weigh 1.",
+        help="Maximum number of points to take from each polygon or line of the point file; their weights sum to 1.",
         panel="Point file",
     )
     dropped: Path | None = option(
         None,
-        help="GeoPackage to write the points to that could not be used, with the reasons.",
+        help="GeoPackage to write, with the points that could not be used and the reasons.",
         panel="Point file",
     )
 
 
 class ComputeSettings(Settings):
-    """Where and how precisely to compute."""
+    """Device and number format of the computation."""
 
     device: Device = option("auto", help="Device to compute on.", panel="Computing")
     precision: Precision = option("auto", help="Number format to compute in.", panel="Computing")
@@ -105,7 +128,7 @@ def read_settings(kind: type[_Settings], values: dict[str, Any]) -> _Settings:
     """Validate values from the command line.
 
     Raises:
-        SettingsError: A value cannot be used; the error names its option or argument.
+        SettingsError: A value is invalid; the error names its option or argument.
     """
     try:
         return kind(**values)
@@ -117,23 +140,23 @@ def read_settings(kind: type[_Settings], values: dict[str, Any]) -> _Settings:
 
 
 def _plain_error(error: ValidationError) -> SettingsError:
-    """Return the first fault of a validation in plain words."""
+    """Convert the first error of a validation to plain words."""
     first = error.errors()[0]
     named = [part for part in first["loc"] if isinstance(part, str)]
     name = named[-1] if named else None
     if first["type"] == "missing":
-        return SettingsError("this is needed", where=name)
+        return SettingsError("a required setting is missing", where=name)
     if first["type"] == "extra_forbidden":
         return SettingsError("there is no such setting", where=name)
     got = first["input"] if name is not None else None
     if first["type"] == "value_error":
         text = first["msg"].removeprefix("Value error, ")
         return SettingsError(text[:1].lower() + text[1:], where=name, got=got)
-    return SettingsError("this value cannot be used", where=name, expected=_expected(first), got=_shown(got))
+    return SettingsError("invalid value", where=name, expected=_expected(first), got=_shown(got))
 
 
 def _expected(fault: ErrorDetails) -> str:
-    """Return what would have been right, for each kind of fault that our settings can have."""
+    """Return a description of the expected value, for each kind of validation error."""
     context = fault.get("ctx", {})
     texts = {
         "literal_error": "{expected}",
@@ -160,7 +183,7 @@ def _expected(fault: ErrorDetails) -> str:
 
 
 def _shown(value: object) -> object:
-    """Return a value as a person writes it."""
+    """Return a value as a user writes it."""
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or "none"
     return "nothing" if value is None or value == "" else value

@@ -1,4 +1,4 @@
-"""Settings of whole studies: an experiment, its dataset, the demo."""
+"""Settings of experiments, of dataset downloads and of the demo."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ExperimentSettings(Settings):
     per_class: Annotated[tuple[Count, ...], Field(min_length=1)] = option(
         (10, 50), help="Budgets: numbers of points per class."
     )
-    seeds: Count = option(3, help="Draws of the points.")
+    seeds: Count = option(3, help="Number of repetitions, each with other points and another seed.")
     protocol: Protocol = option(
         Protocol(),
         help="How points are drawn: pixel, component, interior, centre, or a JSON file of a protocol.",
@@ -33,13 +33,9 @@ class ExperimentSettings(Settings):
     )
     train_split: str = option("train", help="Split list to train on.")
     test_split: str = option("test", help="Split list to score on.")
-    mask_values: MaskValues = option(
-        None,
-        help="Class of each value of the masks: 255=water,0=unlabelled or #ff0000=roof.",
-        panel="Rasters",
-    )
+    mask_values: MaskValues = None
     background: str | None = option(
-        None, help="Class to leave out of the second mean IoU.", shown="the folder's, else background"
+        None, help="Class to exclude from the second mean IoU.", shown="the folder's, else background"
     )
     training: TrainingOptions = option(TrainingOptions(), help="", panel="-")
     keep_models: bool = option(False, help="Keep the model files.")
@@ -50,11 +46,11 @@ class LandCoverSettings(Settings):
 
     arguments = frozenset({"output"})
 
-    output: Path = option(help="Folder to make.")
-    archive: Path | None = option(None, help="landcover.ai.v1.zip, if it is on this disk already.")
+    output: Path = option(help="Folder to create.")
+    archive: Path | None = option(None, help="Path of landcover.ai.v1.zip, if it was downloaded before.")
     url: str = option(
         "https://landcover.ai.linuxpolska.com/download/landcover.ai.v1.zip",
-        help="Address to download it from.",
+        help="URL of the download.",
     )
 
 

@@ -1,4 +1,4 @@
-"""How maps are made, scored and drawn."""
+"""Settings for predicting, exporting, scoring and drawing maps."""
 
 from __future__ import annotations
 
@@ -23,21 +23,19 @@ MapPrecision = Literal["auto", "float32", "bf16", "int8"]
 
 
 class WindowSettings(ComputeSettings):
-    """How a model is applied to rasters."""
+    """Options for applying a model to rasters."""
 
-    nodata: Nodata = option(
-        None,
-        help="Pixel value that means no data, in addition to the value that a raster declares.",
-        panel="Rasters",
-    )
+    nodata: Nodata = None
     strict_nodata: bool | None = option(
         None,
-        help="Treat a pixel as invalid if one band is nodata, not only if all are.",
+        help="Treat a pixel as invalid if any of its bands is nodata, instead of only if all are.",
         panel="Rasters",
         shown="as in training",
     )
     any_values: bool = option(
-        False, help="Accept rasters whose pixel values have another range than in training.", panel="Rasters"
+        False,
+        help="Accept rasters whose pixel values have a different range from those in training.",
+        panel="Rasters",
     )
     window: Annotated[int, Field(ge=32, le=8192)] | None = option(
         None,
@@ -73,8 +71,8 @@ class PredictSettings(WindowSettings):
     )
     min_area: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = option(
         None,
-        help="Minimum mapping unit in square metres, by the pixel area at the centre of the raster: merge smaller regions into "
-        "their largest neighbour, in map and polygons; 0 merges none.",
+        help="Minimum mapping unit in square metres: merge smaller regions of map and polygons into their largest "
+        "neighbour; 0 merges none. The area of a pixel is that at the centre of the raster.",
         panel="Products",
         shown="10 pixels in the polygons, none in the map",
     )
@@ -97,7 +95,7 @@ class PredictSettings(WindowSettings):
     batch: Count = option(1, help="Windows to predict together.", panel="Computing")
     backend: Literal["auto", "torch", "compiled", "onnx", "openvino"] = option(
         "torch",
-        help="Runtime; auto measures those installed, except compiled, and takes the fastest.",
+        help="Runtime; auto measures all that are installed, except compiled, and uses the fastest.",
         panel="Computing",
     )
     processes: Count = option(1, help="Processes of this machine that share the work.", panel="Computing")
@@ -145,22 +143,18 @@ class EvaluateSettings(WindowSettings, PointFileSettings):
     truth: Path | None = option(None, help="For a class map: the mask to compare with.")
     points: Path | None = option(None, help="Point file to compare with, instead of masks.")
     role: Literal["all", "train", "check"] = option(
-        "all", help="Points of the file to use; check are those held out of training."
+        "all", help="Role of the points to use; check points were held out from training."
     )
     allow_training_points: bool = option(
-        False, help="Score on points that the model was trained on; the result is not an accuracy."
+        False, help="Also score on points that the model was trained on; such scores are too high."
     )
-    picture: Path | None = option(None, help="Confusion matrix to draw (.png).")
+    picture: Path | None = option(None, help="Picture of the confusion matrix to write (.png).")
     overwrite: bool = option(False, help="Replace an existing picture.")
     split: str | None = option("test", help="Split list of the folder to score on.", panel="Rasters")
     legend: Path | None = option(
-        None, help="Legend file (JSON) of the masks, and of a map that names no classes.", panel="Rasters"
+        None, help="Legend file (JSON) of the masks, and of a map without class names.", panel="Rasters"
     )
-    mask_values: MaskValues = option(
-        None,
-        help="Class of each value of the masks: 255=water,0=unlabelled or #ff0000=roof.",
-        panel="Rasters",
-    )
+    mask_values: MaskValues = None
 
 
 class PictureSettings(Settings):
@@ -168,16 +162,14 @@ class PictureSettings(Settings):
 
     arguments = frozenset({"data", "maps"})
 
-    data: Path = option(help="Folder with images/ and, if there are any, masks/.")
+    data: Path = option(help="Folder with images/ and optionally masks/.")
     maps: Annotated[tuple[Path, ...], Field(min_length=1)] = option(
-        help="Folders of class maps named as the images, as predict -o FOLDER writes them."
+        help="Folders of class maps from predict -o FOLDER; a map has the file name of its image."
     )
     output: Path = option(help="Picture to write (.png).")
     split: str | None = option(None, help="Split list of the images to draw.", shown="all images")
-    rows: Count = option(5, help="Most images to draw.")
+    rows: Count = option(5, help="Maximum number of images to draw.")
     title: str = option("", help="Title of the picture.")
     legend: Path | None = option(None, help="Legend file (JSON).")
-    mask_values: MaskValues = option(
-        None, help="Class of each value of the masks: 255=water,0=unlabelled or #ff0000=roof."
-    )
+    mask_values: MaskValues = None
     overwrite: bool = option(False, help="Replace an existing picture.")

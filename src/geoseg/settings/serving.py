@@ -1,4 +1,4 @@
-"""How models are served over HTTP."""
+"""Settings of the HTTP service."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from geoseg.errors import SettingsError
 from geoseg.settings.base import ComputeSettings, Count, option
 
 PREFIX = "GEOSEG_"
-"""Of environment variables that are settings: GEOSEG_PORT for ``port``."""
+"""Prefix of environment variables: GEOSEG_PORT sets ``port``."""
 
 _Positive = Annotated[float, Field(gt=0)]
 
@@ -41,16 +41,16 @@ class ServeSettings(ComputeSettings):
     )
     host: str = option("127.0.0.1", help="Address to listen on.")
     port: Annotated[int, Field(ge=0, le=65535)] = option(5000, help="Port to listen on; 0 takes a free one.")
-    workers: Count = option(1, help="Processes that answer requests; each holds every model.")
+    workers: Count = option(1, help="Processes that answer requests; each loads all models.")
     threads: Count = option(32, help="Requests that a process handles at the same time.")
     job_workers: Annotated[int, Field(ge=0)] = option(
-        1, help="Processes of this service that run jobs; 0 leaves them to geoseg worker."
+        1, help="Processes of this service that run jobs; with 0, run geoseg worker for them."
     )
     keys: Literal["auto", "on", "off"] = option(
-        "auto", help="Require API keys; auto: unless the host is loopback and no proxy is in front."
+        "auto", help="Require API keys; auto requires them unless the host is loopback and there is no proxy."
     )
     server: Literal["auto", "gunicorn", "waitress"] = option(
-        "auto", help="HTTP server; auto: gunicorn where it runs.", panel="Server"
+        "auto", help="HTTP server; auto uses gunicorn, or waitress on Windows.", panel="Server"
     )
     proxies: Annotated[int, Field(ge=0)] = option(
         0, help="Number of reverse proxies in front, whose X-Forwarded headers are trusted.", panel="Server"
@@ -59,11 +59,13 @@ class ServeSettings(ComputeSettings):
         (), help="Origins of web pages that may call the service; * for any.", panel="Server", shown="none"
     )
     pending: Count = option(
-        16, help="Predictions that may wait or run in a process; more get 503.", panel="Server"
+        16,
+        help="Maximum number of waiting and running predictions per process; further ones get 503.",
+        panel="Server",
     )
     timeout_s: _Positive = option(120.0, help="Seconds that a prediction may take.", panel="Server")
     grace_s: _Positive = option(
-        30.0, help="Seconds that running requests have to finish at shutdown.", panel="Server"
+        30.0, help="Seconds that running requests may take to finish at shutdown.", panel="Server"
     )
     max_upload_mib: _Positive = option(64.0, help="Largest request body in MiB.", panel="Limits")
     max_job_upload_mib: _Positive = option(
@@ -71,13 +73,13 @@ class ServeSettings(ComputeSettings):
     )
     max_pixels: Count = option(4096 * 4096, help="Largest image of a prediction in pixels.", panel="Limits")
     max_job_pixels: Count = option(4_000_000_000, help="Largest raster of a job in pixels.", panel="Limits")
-    max_bands: Count = option(16, help="Most bands of an image.", panel="Limits")
+    max_bands: Count = option(16, help="Maximum number of bands of an image.", panel="Limits")
     queue: Annotated[str, AfterValidator(_known_queue)] = option(
         "sqlite",
         help="Job queue: sqlite (in the data folder), or an address such as redis://host:6379/0.",
         panel="Jobs",
     )
-    job_tries: Count = option(3, help="Attempts at a job whose worker dies.", panel="Jobs")
+    job_tries: Count = option(3, help="Maximum number of attempts at a job whose worker dies.", panel="Jobs")
     allow_urls: tuple[str, ...] = option(
         (), help="URL prefixes that jobs may read rasters from.", panel="Jobs", shown="none"
     )
@@ -93,12 +95,12 @@ class ServeSettings(ComputeSettings):
         help="Refuse new jobs if the disk of the data folder has less than this free, in GiB.",
         panel="Jobs",
     )
-    batch: Count = option(4, help="Most windows that share a pass of the network.", panel="Computing")
+    batch: Count = option(4, help="Maximum number of windows in a pass of the network.", panel="Computing")
     batch_wait_ms: Annotated[float, Field(ge=0)] = option(
-        2.0, help="Milliseconds that a window waits for others to share its pass.", panel="Computing"
+        2.0, help="Milliseconds to wait for more windows before a pass.", panel="Computing"
     )
     backend: Literal["auto", "torch", "onnx", "openvino"] = option(
-        "torch", help="Runtime; auto takes the fastest installed.", panel="Computing"
+        "torch", help="Runtime; auto uses the fastest that is installed.", panel="Computing"
     )
 
     @property
@@ -109,7 +111,7 @@ class ServeSettings(ComputeSettings):
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether an address is reached from this machine alone."""
+    """Return whether an address can be reached from this machine only."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -119,15 +121,15 @@ def is_loopback(host: str) -> bool:
 def read_serve_settings(
     given: Mapping[str, Any], file: Path | None = None, environment: Mapping[str, str] = os.environ
 ) -> ServeSettings:
-    """Put the service's settings together: what is given, else the environment, else a TOML (or JSON) file, else the defaults.
+    """Merge the settings of the service: given values override the environment, which overrides a TOML or JSON file.
 
     Args:
-        given: By name; None counts as not given.
+        given: Values by name; None means not given.
         file: TOML file of settings by name.
-        environment: Variables; those of lists are separated by commas.
+        environment: Environment variables; lists are separated by commas.
 
     Raises:
-        SettingsError: The file cannot be read, or a value is not right.
+        SettingsError: The file cannot be read, or a value is invalid.
     """
     known = ServeSettings.model_fields
     lists = {name for name, field in known.items() if get_origin(field.annotation) is tuple}
@@ -142,9 +144,9 @@ def read_serve_settings(
     values |= {name: value for name, value in given.items() if value is not None}
     if not values.get("models"):
         raise SettingsError(
-            "no model is named",
+            "no model is given",
             expected="model files, or folders of them",
-            hint="Run 'geoseg serve model.geoseg', or name them in GEOSEG_MODELS or as models in the settings file.",
+            hint="Run 'geoseg serve model.geoseg', or list them in GEOSEG_MODELS or as models in the settings file.",
         )
     try:
         return ServeSettings(**values)
@@ -162,7 +164,7 @@ def _read_file(file: Path) -> dict[str, Any]:
         return dict(json.loads(text)) if file.suffix == ".json" else tomllib.loads(text)
     except (OSError, ValueError) as error:
         raise SettingsError(
-            "this settings file cannot be read",
+            "the settings file cannot be read",
             where=file,
             expected="a TOML file",
             got="no such file" if isinstance(error, FileNotFoundError) else None,

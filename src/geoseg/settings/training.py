@@ -1,4 +1,4 @@
-"""How a model is trained."""
+"""Settings for training."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _none(value: object) -> object:
 
 
 class TrainingOptions(ComputeSettings):
-    """Options that a single training and the trainings of an experiment share."""
+    """Training options of the commands train and experiment."""
 
     # The network and its weights
     backbone: Annotated[str, Field(pattern=r"^\w[\w.]*$")] = option(
@@ -64,7 +64,7 @@ class TrainingOptions(ComputeSettings):
     )
     block_style: Literal["pytorch", "caffe"] = option(
         "pytorch",
-        help="Which convolution of a ResNet block has the stride; caffe for weights converted from He et al.'s.",
+        help="Position of the stride in ResNet blocks; use caffe for weights converted from those of He et al.",
         panel="Network",
     )
     output_stride: Literal[8, 16] = option(
@@ -81,13 +81,11 @@ class TrainingOptions(ComputeSettings):
         panel="Rasters",
         shown="none",
     )
-    nodata: Nodata = option(
-        None,
-        help="Pixel value that means no data, in addition to the value that a raster declares.",
-        panel="Rasters",
-    )
+    nodata: Nodata = None
     strict_nodata: bool = option(
-        False, help="Treat a pixel as invalid if one band is nodata, not only if all are.", panel="Rasters"
+        False,
+        help="Treat a pixel as invalid if any of its bands is nodata, instead of only if all are.",
+        panel="Rasters",
     )
     any_values: bool = option(
         False, help="Accept rasters whose pixel values have different ranges.", panel="Rasters"
@@ -107,11 +105,11 @@ class TrainingOptions(ComputeSettings):
     # quick, and the start of deep
     scales: Literal[1, 2] = option(
         2,
-        help="Scales of the image to read features at: 1 (as it is) or 2 (also enlarged twice: finer, slower).",
+        help="Image scales for the features: 1 (original size) or 2 (also double size: finer but slower).",
         panel="Recipe quick",
     )
     augmentations: Annotated[int, Field(ge=1, le=8)] = option(
-        4, help="Rotations and flips to read the points in, 1 to 8.", panel="Recipe quick"
+        4, help="Number of rotations and flips in which the points are read, 1 to 8.", panel="Recipe quick"
     )
     texture: bool | None = option(
         None,
@@ -128,7 +126,7 @@ class TrainingOptions(ComputeSettings):
     )
     patches: Annotated[int, Field(ge=0)] = option(
         0,
-        help="Patches per epoch; 0: as many as patch-sized cells hold points, at least 64 (24 for deep).",
+        help="Patches per epoch; 0: one for each patch-sized cell with points, at least 64; for deep 24.",
         panel="Recipes pfce and deep",
     )
     batch: Count | None = option(
@@ -163,7 +161,7 @@ class TrainingOptions(ComputeSettings):
     def _losses_fit_together(self) -> Self:
         teachers = _TEACHERS & set(self.losses)
         if len(teachers) > 1:
-            raise ValueError("losses take one teacher, self-training or mean-teacher")
+            raise ValueError("only one teacher can be used: self-training or mean-teacher")
         if not teachers and (needing := {"rotations", "class-thresholds"} & set(self.losses)):
             raise ValueError(f"losses: {', '.join(sorted(needing))} needs self-training or mean-teacher")
         return self
@@ -188,10 +186,10 @@ class TrainSettings(TrainingOptions, PointFileSettings):
         "(DeepLabV3 with partial focal cross-entropy), full (DeepLabV3 on all labels of the masks: the ceiling).",
     )
     minutes: Annotated[float, Field(ge=0)] = option(
-        20.0, help="Minutes that auto may take; it tries deep only if that fits."
+        20.0, help="Time limit of auto in minutes; it tries deep only within this limit."
     )
     check_points: Path | None = option(
-        None, help="Point file to validate by, instead of a share of the points."
+        None, help="Point file with validation points, instead of a share of the points."
     )
     resume: bool = option(False, help="Continue a stopped training from its last checkpoint.")
     overwrite: bool = option(False, help="Replace an existing model file.")
@@ -209,22 +207,24 @@ class TrainSettings(TrainingOptions, PointFileSettings):
     )
     absent_classes: bool = option(
         False,
-        help="Treat a class without points in an image as absent there (deep). True for points drawn from masks, not for "
-        "points of a person.",
+        help="For deep: treat a class without points in an image as absent from that image. Suits points drawn from masks, "
+        "not points from a person.",
         panel="Recipes pfce and deep",
     )
     cache: Path | None = option(
         None,
-        help="Folder that keeps the features of points for the next training.",
+        help="Folder of the feature cache.",
         panel="Feature cache",
         shown="~/.cache/geoseg/features",
     )
     keep_features: bool = option(
-        True, help="Keep features, so that the next training reads only new points.", panel="Feature cache"
+        True,
+        help="Cache features, so that the next training computes only those of new points.",
+        panel="Feature cache",
     )
     cache_gib: Annotated[float, Field(gt=0, allow_inf_nan=False)] = option(
         2.0,
-        help="Largest size of that folder in GiB; the least recently used go first.",
+        help="Maximum size of the cache in GiB; the least recently used features are removed first.",
         panel="Feature cache",
     )
     seed: Seed = option(0, help="Random seed; the same seed gives the same result.", panel="Computing")
@@ -235,9 +235,9 @@ class TrainSettings(TrainingOptions, PointFileSettings):
     @model_validator(mode="after")
     def _points_fit_recipe(self) -> Self:
         if self.points is None and self.recipe != "full":
-            raise ValueError("points are needed, except with recipe full")
+            raise ValueError("points are required, except with recipe full")
         if self.points is not None and self.recipe == "full":
-            raise ValueError("recipe full takes all labels of the masks, and no points")
+            raise ValueError("recipe full uses all labels of the masks, so points cannot be given")
         return self
 
     @model_validator(mode="after")

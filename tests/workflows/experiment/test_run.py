@@ -352,5 +352,5 @@ def test_other_images_and_unknown_classes_are_refused(dataset, cheap, folder, tm
         experiment(_settings(data, cheap, folder, protocol=Protocol(scope="total")))
     with pytest.raises(SettingsError, match="--background: no such class"):
         experiment(_settings(dataset, cheap, folder, background="sky"))
-    with pytest.raises(SettingsError, match="tile goes with scope tile"):
+    with pytest.raises(SettingsError, match="tile needs scope tile"):
         Protocol(scope="image", tile=512)

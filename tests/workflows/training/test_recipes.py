@@ -191,7 +191,7 @@ def test_deep_keeps_the_network_of_quick_where_the_loss_rises_over_the_epochs(
 @pytest.mark.parametrize(
     ("losses", "said"),
     [
-        (("self-training", "mean-teacher"), "take one teacher"),
+        (("self-training", "mean-teacher"), "only one teacher"),
         (("rotations", "region-growing"), "rotations needs self-training or mean-teacher"),
         (("magic",), "^losses: .*'self-training'.*; got magic"),
     ],
