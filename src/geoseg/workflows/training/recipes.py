@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from geoseg.domain.blocks import cell_numbers
@@ -245,13 +247,7 @@ def fit_heads(job: Job, layers: Layers) -> Trained:
         _report_cache(cache, job.progress)
     validation = fitted.validation
     report_blocks(fitted.blocks, job.progress)
-    calibration, prior = calibrate(
-        settings.prior,
-        job.training_data,
-        validation.held_out,
-        unlabelled=fitted.unlabelled,
-        progress=job.progress,
-    )
+    calibration, prior = _calibrate(job, validation.held_out, fitted.unlabelled)
     tried = {str(ridge): loss for ridge, loss in validation.losses.items()}
     left_out = tried.get(str(validation.inverse_ridge))
     return Trained(
@@ -285,13 +281,7 @@ def fit_trees(job: Job) -> Trained:
     """Fit the trees of :func:`forest`. The run folder must be prepared."""
     settings, data = job.settings, job.fit_data
     fitted = fit_forest(data, job.reader, seed=settings.seed, progress=job.progress)
-    calibration, prior = calibrate(
-        settings.prior,
-        job.training_data,
-        fitted.held_out,
-        unlabelled=fitted.unlabelled,
-        progress=job.progress,
-    )
+    calibration, prior = _calibrate(job, fitted.held_out, fitted.unlabelled)
     return Trained(
         "forest",
         fitted.network.state_dict(),
@@ -349,7 +339,7 @@ def _calibrate_network(job: Job, network: nn.Module) -> tuple[Calibration, dict[
     data = job.data
     checks = data.points.with_role(CHECK).with_positive_weight()
     if not len(checks):
-        return calibrate(job.settings.prior, job.training_data, None, unlabelled=None, progress=job.progress)
+        return _calibrate(job, None, None)
     network.to(torch.device(job.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
     checks = sort_by_cell(checks, job.reader.patch_px)
     blocks = job.training_data.blocks
@@ -360,13 +350,16 @@ def _calibrate_network(job: Job, network: nn.Module) -> tuple[Calibration, dict[
         pixels = draw_unlabelled(data.sizes, job.reader.patch_px, job.settings.seed)
         found = read_logits(network, pixels, data, reader=job.reader, progress=job.progress)
         unlabelled = found.take(found.valid).values.numpy()
-    return calibrate(
-        job.settings.prior,
-        job.training_data,
-        HeldOut(held_out.values.numpy(), held_out.label.numpy(), held_out.weight.numpy(), places),
-        unlabelled=unlabelled,
-        progress=job.progress,
-    )
+    logits = HeldOut(held_out.values.numpy(), held_out.label.numpy(), held_out.weight.numpy(), places)
+    return _calibrate(job, logits, unlabelled)
+
+
+def _calibrate(
+    job: Job, held_out: HeldOut | None, unlabelled: NDArray[np.floating] | None
+) -> tuple[Calibration, dict[str, Any]]:
+    """Return the calibration of a network from its logits at held-out points and random pixels, and its record."""
+    prior, progress = job.settings.prior, job.progress
+    return calibrate(prior, job.training_data, held_out, unlabelled=unlabelled, progress=progress)
 
 
 def describe_epochs(history: Sequence[EpochRecord]) -> list[dict[str, Any]]:
