@@ -20,9 +20,9 @@ NAMES = [name for name, _ in LANDSCAPE_CLASSES]
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory):
-    """A demo of one small landscape to train on, for two steps with each budget."""
+    """A demo of one small landscape to train on."""
     folder = tmp_path_factory.mktemp("demo") / "results"
-    return demo(DemoSettings(output=folder, size=256, images=1, per_class=(3, 5), epochs=1, patches=2))
+    return demo(DemoSettings(output=folder, size=256, images=1, per_class=(3, 5)))
 
 
 def test_everything_is_in_one_folder(shown):

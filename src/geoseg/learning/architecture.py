@@ -9,6 +9,8 @@ from geoseg.errors import SettingsError
 
 Backbone = Literal["resnet50", "resnet101", "mobilenet_v3_large"]
 BACKBONES: tuple[Backbone, ...] = ("resnet50", "resnet101", "mobilenet_v3_large")
+LIGHT_BACKBONE = "efficientnet_lite0"
+"""The bundled backbone, for a linear head."""
 BlockStyle = Literal["pytorch", "caffe"]
 Head = Literal["aspp", "linear", "forest"]
 OUTPUT_STRIDES = (8, 16)
@@ -22,7 +24,7 @@ class Architecture:
     """Architecture of a network.
 
     Attributes:
-        backbone: One of ``BACKBONES``; with a linear head also the name of a timm network.
+        backbone: One of ``BACKBONES``; with a linear head also ``LIGHT_BACKBONE`` or the name of a timm network.
         bands: B, the number of input channels: bands of the raster and spectral indices.
         classes: C.
         patch_px: Side of the training patches in pixels; determines the atrous rates and the pooled neighbourhood.

@@ -66,6 +66,4 @@ class DemoSettings(Settings):
     per_class: Annotated[tuple[Count, ...], Field(min_length=1)] = option(
         (10, 50), help="Budgets: points per class and image."
     )
-    epochs: Count = option(2, help="Epochs of each run.")
-    patches: Count = option(64, help="Patches per epoch.")
     overwrite: bool = option(False, help="Replace an earlier demo in the folder.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -24,6 +24,8 @@ Loss = Literal[
 ]
 BACKBONES = ("resnet50", "resnet101", "mobilenet_v3_large")
 """Those that every recipe takes."""
+LIGHT_BACKBONE = "efficientnet_lite0"
+_DEEPLAB_RECIPES = ("pfce", "full")
 _TEACHERS = {"self-training", "mean-teacher"}
 
 
@@ -51,16 +53,19 @@ class TrainingOptions(ComputeSettings):
     """Training options of the commands train and experiment."""
 
     # The network and its weights
-    backbone: Annotated[str, Field(pattern=r"^\w[\w.]*$")] = option(
-        "resnet50",
-        help="resnet50, resnet101 or mobilenet_v3_large; for quick and deep also a convolutional network of timm, "
-        "such as convnext_tiny.",
+    backbone: Annotated[str, Field(pattern=r"^\w[\w.]*$")] | None = option(
+        None,
+        help="resnet50, resnet101 or mobilenet_v3_large; for quick and deep also efficientnet_lite0 (small and fast), or "
+        "a convolutional network of timm, such as convnext_tiny.",
         panel="Network",
+        shown="efficientnet_lite0; resnet50 for pfce, full and weights of a file",
     )
-    weights: str = option(
-        "imagenet",
-        help="Pretrained weights: imagenet, coco, none, or the path of a .safetensors or .pth file.",
+    weights: str | None = option(
+        None,
+        help="Pretrained weights: bundled (of efficientnet_lite0, nothing is downloaded), imagenet, coco, none, or the "
+        "path of a .safetensors or .pth file.",
         panel="Network",
+        shown="bundled; imagenet for other backbones",
     )
     block_style: Literal["pytorch", "caffe"] = option(
         "pytorch",
@@ -167,6 +172,13 @@ class TrainingOptions(ComputeSettings):
         return self
 
 
+class Network(NamedTuple):
+    """Backbone of a training, and where its weights come from."""
+
+    backbone: str
+    weights: str
+
+
 class TrainSettings(TrainingOptions, PointFileSettings):
     """Train a model from points."""
 
@@ -242,8 +254,15 @@ class TrainSettings(TrainingOptions, PointFileSettings):
 
     @model_validator(mode="after")
     def _backbone_fits_recipe(self) -> Self:
-        if self.recipe in ("pfce", "full") and self.backbone not in BACKBONES:
+        if self.recipe in _DEEPLAB_RECIPES and self.network.backbone not in BACKBONES:
             raise ValueError(
                 f"recipe {self.recipe} takes a backbone of {', '.join(BACKBONES)}; {self.backbone} is for quick and deep"
             )
         return self
+
+    @property
+    def network(self) -> Network:
+        """Backbone and weights, with the defaults of the recipe."""
+        is_light = self.recipe not in _DEEPLAB_RECIPES and self.weights in (None, "bundled", "none")
+        backbone = self.backbone or (LIGHT_BACKBONE if is_light else BACKBONES[0])
+        return Network(backbone, self.weights or ("bundled" if backbone == LIGHT_BACKBONE else "imagenet"))

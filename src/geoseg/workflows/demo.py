@@ -30,8 +30,6 @@ from geoseg.workflows.sample import sample
 from geoseg.workflows.training.train import train
 
 RESOLUTION_M = 0.25
-# The weights are random and the steps few: higher rates would make the head worse than at its start.
-LEARNING_RATE = 2e-6
 
 
 @dataclass(frozen=True)
@@ -136,14 +134,8 @@ def _run(settings: DemoSettings, scenes: _Scenes, per_class: int, *, progress: P
             data=scenes.data,
             points=files.points,
             output=files.model,
-            recipe="pfce",
-            weights="none",
-            check_share=0,
-            epochs=settings.epochs,
-            patches=settings.patches,
-            patch=64,
-            head_rate=LEARNING_RATE,
-            backbone_rate=LEARNING_RATE,
+            recipe="quick",
+            keep_features=False,
             seed=settings.seed,
             overwrite=True,
         ),

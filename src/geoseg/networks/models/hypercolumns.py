@@ -15,8 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from geoseg.learning.architecture import LIGHT_BACKBONE
 from geoseg.networks.features.texture import feature_count, texture
 from geoseg.networks.models.deeplab import BACKBONES, Architecture, build_network
+from geoseg.networks.models.light_stages import LightStages
 from geoseg.networks.models.timm_backbones import TimmStages, timm_stages
 
 if TYPE_CHECKING:  # The module imports scikit-learn, which mapping does not need.
@@ -115,7 +117,7 @@ def late_parameters(network: nn.Module) -> list[nn.Parameter]:
     """
     assert isinstance(network, LayerNetwork)
     network.requires_grad_(False)
-    backbone = cast(Stages | TimmStages, network.backbone)
+    backbone = cast(Stages | LightStages | TimmStages, network.backbone)
     late = backbone.late_parameters()
     for parameter in late:
         parameter.requires_grad_(True)
@@ -135,11 +137,18 @@ def build_layer_network(architecture: Architecture) -> LayerNetwork:
     Raises:
         SettingsError: The backbone belongs to timm, and timm is not installed or has no such network.
     """
-    backbone = _stages(architecture) if architecture.backbone in BACKBONES else timm_stages(architecture)
-    return LayerNetwork(backbone, architecture).eval()
+    return LayerNetwork(_stages(architecture), architecture).eval()
 
 
-def _stages(architecture: Architecture) -> Stages:
+def _stages(architecture: Architecture) -> Stages | LightStages | TimmStages:
+    if architecture.backbone == LIGHT_BACKBONE:
+        return LightStages(architecture.backbone_bands)
+    return (
+        _torchvision_stages(architecture) if architecture.backbone in BACKBONES else timm_stages(architecture)
+    )
+
+
+def _torchvision_stages(architecture: Architecture) -> Stages:
     own = replace(architecture, bands=architecture.backbone_bands, classes=2)
     whole = build_network(own).backbone.eval()
     layers = LAYERS[architecture.backbone]

@@ -52,8 +52,9 @@ def experiment(settings: ExperimentSettings, progress: Progress | None = None) -
     _check_recipes(settings)
     grid = runs(settings)
     check_paths(settings.data)
-    if any(run.recipe != "forest" and not _result(run, settings).exists() for run in grid):
-        check_weights(settings.training.weights, settings.training.backbone)
+    unfinished = [run for run in grid if run.recipe != "forest" and not _result(run, settings).exists()]
+    for network in {_train_settings(run, settings).network for run in unfinished}:
+        check_weights(network.weights, network.backbone)
     data = read_data(settings, progress)
     check_background(settings.background, data.legend.names)
     ensure_record(settings, data)
@@ -91,6 +92,34 @@ def _model(run: Run, settings: ExperimentSettings) -> Path:
     return settings.output / "work" / run.name / "model.geoseg"
 
 
+def _train_settings(run: Run, settings: ExperimentSettings) -> TrainSettings:
+    """Return the settings of a run.
+
+    Raises:
+        SettingsError: The recipe cannot use the backbone.
+    """
+    common = settings.training.model_dump() | {
+        "data": settings.data.resolve(),
+        "points": None if run.per_class is None else _points(run, settings),
+        "output": _model(run, settings),
+        "split": settings.train_split,
+        "mask_values": settings.mask_values,
+        "seed": run.seed,
+        # Without a cache, so that the times of the runs are comparable.
+        "keep_features": False,
+        "resume": True,
+        "overwrite": True,
+    }
+    adapted = METHODS[run.recipe](
+        TrainSettings(**common, recipe="full" if run.per_class is None else "quick")
+    )
+    return TrainSettings(**adapted.model_dump())
+
+
+def _points(run: Run, settings: ExperimentSettings) -> Path:
+    return settings.output.resolve() / "points" / f"{run.per_class}-seed{run.seed}.gpkg"
+
+
 def _train_or_resume(train_settings: TrainSettings, progress: Progress) -> Mapping[str, Any]:
     """Train or resume a training; return its record."""
     model = train_settings.output
@@ -119,23 +148,10 @@ def _execute(
         progress: Receives every step.
     """
     assert test.legend is not None
-    points = None if run.per_class is None else _points(run, settings, progress)
-    model = _model(run, settings)
-    model.parent.mkdir(parents=True, exist_ok=True)
-    common = settings.training.model_dump() | {
-        "data": settings.data.resolve(),
-        "points": points,
-        "output": model,
-        "split": settings.train_split,
-        "mask_values": settings.mask_values,
-        "seed": run.seed,
-        # Without a cache, so that the times of the runs are comparable.
-        "keep_features": False,
-        "resume": True,
-        "overwrite": True,
-    }
-    adapt = METHODS[run.recipe]
-    train_settings = adapt(TrainSettings(**{**common, "recipe": "full" if points is None else "pfce"}))
+    if run.per_class is not None:
+        _draw_points(run, settings, progress)
+    train_settings = _train_settings(run, settings)
+    train_settings.output.parent.mkdir(parents=True, exist_ok=True)
     training = _train_or_resume(train_settings, progress)
     started = time.monotonic()
     maps = settings.output / "maps" / run.name
@@ -144,7 +160,7 @@ def _execute(
     device, precision = settings.training.device, settings.training.precision
     predict(
         PredictSettings(
-            model=model,
+            model=train_settings.output,
             rasters=tuple(test.images.values()),
             output=maps,
             nodata=settings.training.nodata,
@@ -183,9 +199,10 @@ def _execute(
     }
 
 
-def _points(run: Run, settings: ExperimentSettings, progress: Progress) -> Path:
+def _draw_points(run: Run, settings: ExperimentSettings, progress: Progress) -> None:
+    """Draw the points of a run, unless an earlier run did."""
     assert run.per_class is not None
-    path = settings.output.resolve() / "points" / f"{run.per_class}-seed{run.seed}.gpkg"
+    path = _points(run, settings)
     if not path.exists():
         sample(
             SampleSettings(
@@ -199,7 +216,6 @@ def _points(run: Run, settings: ExperimentSettings, progress: Progress) -> Path:
             ),
             progress,
         )
-    return path
 
 
 def _compare(path: Path, name: str, test: Inputs) -> NDArray[np.int64]:

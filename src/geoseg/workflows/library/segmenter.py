@@ -50,9 +50,10 @@ class PointSegmenter(BaseEstimator):  # type: ignore[misc]
         recipe: "quick" (a linear head on the layers of a frozen backbone), "forest" (random forest on colour and
             texture), "deep" (quick, then fine-tuned), "pfce" (DeepLabV3 with partial focal cross-entropy), or "auto" (the
             best of quick, forest and deep at points left out).
-        backbone: "resnet50", "resnet101", "mobilenet_v3_large"; for quick and deep also the name of a convolutional
-            network of timm.
-        weights: Where the backbone starts: "imagenet" (downloaded once), "coco", "none" or the path of a weights file.
+        backbone: "resnet50", "resnet101", "mobilenet_v3_large"; for quick and deep also "efficientnet_lite0" or the name
+            of a convolutional network of timm. None: "efficientnet_lite0"; "resnet50" for pfce and weights of a file.
+        weights: Where the backbone starts: "bundled" (with efficientnet_lite0), "imagenet" (downloaded once), "coco",
+            "none" or the path of a weights file. None: "bundled" with efficientnet_lite0, else "imagenet".
         bands: Bands to use, from 1; None takes all.
         indices: Pairs of bands whose normalised differences join them: (4, 1) for (band 4 - band 1) / (band 4 + band 1).
         texture: Whether quick reads colour and texture next to the backbone; None: where there are more than 3 bands.
@@ -95,8 +96,8 @@ class PointSegmenter(BaseEstimator):  # type: ignore[misc]
         self,
         recipe: str = "quick",
         *,
-        backbone: str = "resnet50",
-        weights: str | PathLike[str] = "imagenet",
+        backbone: str | None = None,
+        weights: str | PathLike[str] | None = None,
         bands: Sequence[int] | None = None,
         indices: Sequence[tuple[int, int]] = (),
         texture: bool | None = None,
@@ -157,7 +158,7 @@ class PointSegmenter(BaseEstimator):  # type: ignore[misc]
             images = raster_files(rasters, folder, nodata=self.nodata)
             inputs = Inputs(images, {}, as_legend(legend))
             settings = TrainSettings(
-                **{**self.get_params(), "weights": str(self.weights)},
+                **{**self.get_params(), "weights": None if self.weights is None else str(self.weights)},
                 data=next(iter(images.values())),
                 points=point_file(points, folder, list(images)),
                 output=folder / "model.geoseg",

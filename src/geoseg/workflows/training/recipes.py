@@ -36,6 +36,7 @@ from geoseg.networks.fitting.quick import fit_quick
 from geoseg.networks.heads.forest import fit_forest
 from geoseg.networks.models.deeplab import BACKBONES, COLORS, Architecture, build_network, split_parameters
 from geoseg.networks.models.hypercolumns import LayerNetwork, build_layer_network
+from geoseg.networks.models.light_stages import load_bundled_weights
 from geoseg.networks.models.stage_initialisation import init_identity_blocks
 from geoseg.networks.models.stem_initialisation import init_stem
 from geoseg.networks.models.timm_backbones import load_timm_weights
@@ -101,7 +102,7 @@ class Job:
     def architecture(self) -> Architecture:
         """DeepLabV3 according to the settings."""
         return Architecture(
-            backbone=self.settings.backbone,
+            backbone=self.settings.network.backbone,
             bands=self.data.normalisation.channels,
             indices=len(self.data.normalisation.indices),
             classes=len(self.training_data.legend),
@@ -216,7 +217,7 @@ def load_layers(job: Job) -> Layers:
     has_texture = settings.texture
     if has_texture is None:
         has_more = len(job.training_data.rasters.bands) > COLORS or bool(settings.indices)
-        has_texture = has_more and settings.weights != "none"
+        has_texture = has_more and settings.network.weights != "none"
     architecture = replace(job.architecture, head="linear", scales=scales, has_texture=has_texture)
     if has_texture and architecture.backbone_bands < architecture.bands:
         job.progress.say(
@@ -323,11 +324,13 @@ def _report_cache(cache: FeatureCache, progress: Progress) -> None:
 
 def _load(job: Job, network: nn.Module, architecture: Architecture) -> WeightsReport:
     """Load the weights, and initialise layers without weights so that they change little at the start."""
-    settings = job.settings
-    if architecture.backbone in BACKBONES or settings.weights == "none":
-        report = load_weights(network, settings.weights, settings.backbone)
+    backbone, weights = job.settings.network
+    if weights == "bundled":
+        report = load_bundled_weights(network, architecture.backbone_bands)
+    elif backbone in BACKBONES or weights == "none":
+        report = load_weights(network, weights, backbone)
     else:
-        report = load_timm_weights(network, architecture, settings.weights)
+        report = load_timm_weights(network, architecture, weights)
     job.progress.say(report.describe())
     init_stem(network, report.missing)
     init_identity_blocks(network, report.missing)

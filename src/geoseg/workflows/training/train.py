@@ -98,7 +98,7 @@ def train(
     is_shared = _is_shared(settings)
     check_paths(settings.data, settings.points, settings.check_points)
     if settings.recipe != "forest":
-        check_weights(settings.weights, settings.backbone)
+        check_weights(settings.network.weights, settings.network.backbone)
     fabric = _join(settings) if is_shared else None
     rank = 0 if fabric is None else fabric.global_rank
     progress = WarningRecorder((progress or PythonWarnings()) if rank == 0 else NullProgress())
@@ -175,7 +175,7 @@ def _wait(fabric: Fabric | None) -> None:
 def _inputs(settings: TrainSettings) -> list[Path | None]:
     """Return the input files in the settings of a training."""
     named = [settings.data, settings.points, settings.check_points, settings.legend]
-    return [*named, Path(settings.weights), Path(settings.prior)]
+    return [*named, Path(settings.network.weights), Path(settings.prior)]
 
 
 def _training_record(

@@ -1,0 +1,123 @@
+"""The bundled backbone: the stages of EfficientNet-Lite0 with ImageNet weights, a file of this package."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from geoseg.networks.models.deeplab import adapt_first_convolution
+from geoseg.networks.models.weights import WeightsReport
+
+
+class LightStages(nn.Module):
+    """EfficientNet-Lite0 up to stride 16 (Tan and Le, ICML 2019), with the weights and the padding of TensorFlow.
+
+    The graph in the package holds convolutions (batch norms are folded into them), ReLU6 and sums.
+
+    Args:
+        bands: Number of input channels; the first convolution is adapted to it.
+        is_pretrained: Whether the weights are those of the file; otherwise the kernels are random.
+    """
+
+    def __init__(self, bands: int, *, is_pretrained: bool = False) -> None:
+        super().__init__()
+        graph = _read_graph()
+        self._nodes = [node for node in graph.node if node.op_type in _OPERATORS]
+        self._outputs = [node.input[0] for node in graph.node if node.op_type == "Identity"]
+        self.layers = nn.ModuleDict()
+        weights = _initialisers(graph)
+        for node in self._nodes:
+            if node.op_type == "Conv":
+                self.layers[_key(node)] = _convolution(node, weights)
+        first = self.layers[_key(self._nodes[0])]
+        assert isinstance(first, nn.Conv2d)
+        first.in_channels = bands
+        first.weight = nn.Parameter(adapt_first_convolution(first.weight.detach(), bands))
+        if not is_pretrained:
+            self._randomise()
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Return the layers (N, F_i, h_i, w_i) at strides 2, 4, 8 and 16 of images (N, B, H, W).
+
+        Height and width must be multiples of 16.
+        """
+        values = {"images": images}
+        for node in self._nodes:
+            values[node.output[0]] = self._compute(node, values)
+        return [values[name] for name in self._outputs]
+
+    def late_parameters(self) -> list[nn.Parameter]:
+        """Return the second half of the parameters, in the order of their layers."""
+        parameters = list(self.parameters())
+        return parameters[len(parameters) // 2 :]
+
+    def _compute(self, node: Any, values: dict[str, Tensor]) -> Tensor:
+        if node.op_type == "Add":
+            return values[node.input[0]] + values[node.input[1]]
+        taken = values[node.input[0]]
+        return functional.relu6(taken) if node.op_type == "Clip" else self.layers[_key(node)](taken)
+
+    def _randomise(self) -> None:
+        for layer in self.layers.values():
+            assert isinstance(layer, nn.Conv2d)
+            nn.init.kaiming_normal_(layer.weight, mode="fan_in", nonlinearity="relu")
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
+
+
+def load_bundled_weights(network: nn.Module, bands: int) -> WeightsReport:
+    """Load the weights of the package into the light ``backbone`` of a network; the heads are unchanged."""
+    found = LightStages(bands, is_pretrained=True).state_dict()
+    network.get_submodule("backbone").load_state_dict(found)
+    heads = tuple(name for name in network.state_dict() if not name.startswith("backbone."))
+    return WeightsReport("bundled", len(found), heads, ())
+
+
+class PaddedConv(nn.Conv2d):
+    """A convolution that pads the right and the lower side by one pixel more than the others."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the convolution of images padded with zeros."""
+        reach = (self.kernel_size[0] - self.stride[0]) // 2
+        return super().forward(functional.pad(images, (reach, reach + 1, reach, reach + 1)))
+
+
+_OPERATORS = ("Conv", "Clip", "Add")
+
+
+def _read_graph() -> Any:
+    import onnx
+
+    path = files("geoseg.learning") / "backbones" / "efficientnet_lite0.onnx"
+    return onnx.load_from_string(path.read_bytes()).graph
+
+
+def _initialisers(graph: Any) -> dict[str, np.ndarray[Any, Any]]:
+    from onnx import numpy_helper
+
+    return {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+
+
+def _key(node: Any) -> str:
+    return str(node.name).replace(".", "_")
+
+
+def _convolution(node: Any, weights: dict[str, np.ndarray[Any, Any]]) -> nn.Conv2d:
+    weight, bias = (torch.from_numpy(weights[name].copy()) for name in node.input[1:])
+    settings: dict[str, Any] = {a.name: a.i if a.name == "group" else list(a.ints) for a in node.attribute}
+    before, _, after, _ = settings["pads"]
+    groups, stride = settings["group"], settings["strides"][0]
+    kind, padding = (PaddedConv, 0) if after > before else (nn.Conv2d, before)
+    layer: nn.Conv2d = kind(
+        weight.shape[1] * groups, len(weight), weight.shape[2], stride=stride, padding=padding, groups=groups
+    )
+    with torch.no_grad():
+        layer.weight.copy_(weight)
+        assert layer.bias is not None
+        layer.bias.copy_(bias)
+    return layer
