@@ -34,15 +34,21 @@ class RuntimePredictor:
 
 
 def onnx_runtime(network: bytes, threads: int) -> Compute:
-    """Return a function that runs an ONNX network with ONNX Runtime, which must be installed."""
+    """Return a function that runs an ONNX network of one output with ONNX Runtime."""
+    compute = onnx_session(network, threads)
+    return lambda images: compute(images)[0]
+
+
+def onnx_session(network: bytes, threads: int) -> Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]:
+    """Return a function from images to all outputs of an ONNX network, by ONNX Runtime on the CPU."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
 
-    def compute(images: NDArray[np.float32]) -> NDArray[np.float32]:
-        return cast(NDArray[np.float32], session.run(None, {"images": images})[0])
+    def compute(images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        return cast(list[NDArray[np.float32]], session.run(None, {"images": images}))
 
     return compute
 

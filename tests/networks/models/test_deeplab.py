@@ -9,10 +9,10 @@ from geoseg.networks.models.deeplab import (
     Architecture,
     LocalMean,
     LocalPooling,
-    adapt_first_convolution,
     build_network,
     split_parameters,
 )
+from geoseg.networks.models.weights import adapt_first_convolution
 
 
 @pytest.mark.parametrize("bands", [1, 3, 4, 8])

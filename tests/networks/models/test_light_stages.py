@@ -45,6 +45,16 @@ def test_torch_and_onnx_runtime_give_the_same_layers():
 
 
 @torch.no_grad()
+def test_changed_weights_are_taken_along():
+    stages = LightStages(4).eval()
+
+    found = stages.in_onnx_runtime()(images(4))
+
+    for layer, expected in zip(found, stages(images(4)), strict=True):
+        torch.testing.assert_close(layer, expected, atol=1e-4 * float(expected.abs().max()), rtol=0)
+
+
+@torch.no_grad()
 def test_the_script_writes_the_graph_of_timms_network():
     """Batch norms with random statistics are folded, and the padding is TensorFlow's."""
     timm = pytest.importorskip("timm")
@@ -76,7 +86,10 @@ def _names_in_order() -> list[str]:
     for block in range(16):
         layers = [("_expand_conv", "_bn0")] if block else []
         for layer, norm in [*layers, ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2")]:
-            names += [f"_blocks.{block}.{layer}.weight", *(f"_blocks.{block}.{norm}.{part}" for part in parts)]
+            names += [
+                f"_blocks.{block}.{layer}.weight",
+                *(f"_blocks.{block}.{norm}.{part}" for part in parts),
+            ]
     return names
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from geoseg.domain.accuracy import accuracy
@@ -33,6 +32,10 @@ from geoseg.networks.fitting.unlabelled_losses import UnlabelledLosses
 from geoseg.networks.fitting.weight_averaging import MovingAverage
 from geoseg.networks.losses.pfce import EPSILON, PatchPoints, focal_sums
 from geoseg.networks.losses.point_sampling import read_at_points
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
 
 MIN_PATCHES = 64
 POLYNOMIAL_POWER = 0.9

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
-from lightning_fabric import Fabric
 from torch.distributed import is_torchelastic_launched
 
 from geoseg.errors import SettingsError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 # Its messages about precision are of no use to users.
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
@@ -46,6 +48,8 @@ def launch_fabric(device: str, precision: Literal["float32", "bf16"], processes:
             expected=f"{devices} at most",
             got=processes,
         )
+    from lightning_fabric import Fabric  # takes seconds to import
+
     fabric = Fabric(
         accelerator=device,
         devices=processes,

@@ -95,14 +95,13 @@ def fit_quick(
     Raises:
         TrainingError: The points have fewer than two classes.
     """
+    features = network.frozen_features()
     labelled, unlabelled = read_labelled_and_unlabelled(
-        network.features, data, reader=reader, seed=seed, cache=cache, progress=progress
+        features, data, reader=reader, seed=seed, cache=cache, progress=progress
     )
     views = limit_views(reader.views, len(data.points))
     turned = [
-        read_augmented(
-            network.features, data, reader=replace(reader, turn=view), cache=cache, progress=progress
-        )
+        read_augmented(features, data, reader=replace(reader, turn=view), cache=cache, progress=progress)
         for view in ORIENTATIONS[1:views]
     ]
     points = sort_by_cell(subsample_points(data.points), reader.patch_px)

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models import segmentation
@@ -177,18 +176,3 @@ def _replace_first_convolution(backbone: nn.Module, bands: int) -> None:
     )
     nn.init.kaiming_normal_(fresh.weight, mode="fan_out", nonlinearity="relu")
     backbone.set_submodule(name, fresh)
-
-
-def adapt_first_convolution(weight: Tensor, bands: int) -> Tensor:
-    """Adapt a first convolution (O, I, k, k) to ``bands`` bands, keeping its response to grey.
-
-    Additional bands start as the mean of the pretrained ones. All are shifted and scaled equally, so that an image
-    with equal bands gives the same features as before.
-    """
-    known = weight.shape[1]
-    if bands == known:
-        return weight
-    mean = weight.mean(dim=1, keepdim=True)
-    extra = mean.expand(-1, max(0, bands - known), -1, -1)
-    taken = torch.cat([weight[:, :bands], extra], dim=1)
-    return (taken - taken.mean(dim=1, keepdim=True) + mean) * (known / bands)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
 
@@ -10,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from geoseg.networks.models.deeplab import adapt_first_convolution
-from geoseg.networks.models.weights import WeightsReport
+from geoseg.inference.runtimes import onnx_session
+from geoseg.networks.models.weights import WeightsReport, adapt_first_convolution
 
 
 class LightStages(nn.Module):
@@ -26,7 +27,8 @@ class LightStages(nn.Module):
 
     def __init__(self, bands: int, *, is_pretrained: bool = False) -> None:
         super().__init__()
-        graph = _read_graph()
+        graph = _read_model().graph
+        self._bands = bands
         self._nodes = [node for node in graph.node if node.op_type in _OPERATORS]
         self._outputs = [node.input[0] for node in graph.node if node.op_type == "Identity"]
         self.layers = nn.ModuleDict()
@@ -50,6 +52,34 @@ class LightStages(nn.Module):
         for node in self._nodes:
             values[node.output[0]] = self._compute(node, values)
         return [values[name] for name in self._outputs]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    def in_onnx_runtime(self) -> Callable[[Tensor], list[Tensor]]:
+        """Return the forward pass with the present weights, computed by ONNX Runtime on the CPU."""
+        compute = onnx_session(self.to_onnx(), torch.get_num_threads())
+
+        def forward(images: Tensor) -> list[Tensor]:
+            return [torch.from_numpy(layer) for layer in compute(images.float().contiguous().numpy())]
+
+        return forward
+
+    def to_onnx(self) -> bytes:
+        """Return the graph with the present weights."""
+        from onnx import numpy_helper
+
+        graph, state = _read_model(), self.layers.state_dict()
+        stored = {tensor.name: tensor for tensor in graph.graph.initializer}
+        for node in self._nodes:
+            if node.op_type == "Conv":
+                for name, part in zip(node.input[1:], ("weight", "bias"), strict=True):
+                    value = state[f"{_key(node)}.{part}"].cpu().numpy()
+                    stored[name].CopyFrom(numpy_helper.from_array(value, name))
+        graph.graph.input[0].type.tensor_type.shape.dim[1].dim_value = self._bands
+        return bytes(graph.SerializeToString())
 
     def late_parameters(self) -> list[nn.Parameter]:
         """Return the second half of the parameters, in the order of their layers."""
@@ -90,11 +120,11 @@ class PaddedConv(nn.Conv2d):
 _OPERATORS = ("Conv", "Clip", "Add")
 
 
-def _read_graph() -> Any:
+def _read_model() -> Any:
     import onnx
 
     path = files("geoseg.learning") / "backbones" / "efficientnet_lite0.onnx"
-    return onnx.load_from_string(path.read_bytes()).graph
+    return onnx.load_from_string(path.read_bytes())
 
 
 def _initialisers(graph: Any) -> dict[str, np.ndarray[Any, Any]]:

@@ -23,7 +23,6 @@ from geoseg.learning.model_record import ModelRecord as ModelRecord
 from geoseg.learning.model_record import checked_record, damaged_file_error, model_file_errors, read_metadata
 from geoseg.learning.model_record import read_record as read_record
 from geoseg.networks.heads.forest import ForestNetwork, trees_from_state
-from geoseg.networks.models.deeplab import build_network
 from geoseg.networks.models.hypercolumns import build_layer_network
 
 
@@ -82,8 +81,16 @@ def build_from_tensors(architecture: Architecture, tensors: Mapping[str, Tensor]
         return ForestNetwork(trees, architecture.bands)
     # On the meta device, so that no random weights are allocated and then replaced.
     with torch.device("meta"):
-        network = (build_layer_network if architecture.head == "linear" else build_network)(architecture)
+        network = _build(architecture)
     wanted = {name: tensor.dtype for name, tensor in network.state_dict().items()}
     cast = {name: tensor.to(wanted.get(name, tensor.dtype)) for name, tensor in tensors.items()}
     network.load_state_dict(cast, assign=True)
     return network
+
+
+def _build(architecture: Architecture) -> nn.Module:
+    if architecture.head == "linear":
+        return build_layer_network(architecture)
+    from geoseg.networks.models.deeplab import build_network  # torchvision takes seconds to import
+
+    return build_network(architecture)

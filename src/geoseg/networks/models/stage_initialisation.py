@@ -6,7 +6,6 @@ from collections.abc import Collection
 
 import torch
 from torch import nn
-from torchvision.models.resnet import Bottleneck
 
 
 def init_identity_blocks(network: nn.Module, missing: Collection[str]) -> int:
@@ -22,6 +21,8 @@ def init_identity_blocks(network: nn.Module, missing: Collection[str]) -> int:
     Returns:
         Number of blocks changed.
     """
+    from torchvision.models.resnet import Bottleneck  # takes seconds to import
+
     changed = 0
     for name, block in network.named_modules():
         lost = {m.removeprefix(f"{name}.") for m in missing if m.startswith(f"{name}.")}

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from geoseg.errors import ModelFileError, SettingsError
-from geoseg.networks.models.deeplab import BACKBONES, Architecture
+from geoseg.learning.architecture import BACKBONES, Architecture
 from geoseg.networks.models.locality import is_local
 from geoseg.networks.models.weights import NO_WEIGHTS_HINT, WeightsReport, check_finite
 

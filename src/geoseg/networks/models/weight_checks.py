@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from geoseg.errors import SettingsError
-from geoseg.learning.architecture import LIGHT_BACKBONE
-from geoseg.networks.models.deeplab import BACKBONES, COLORS, Architecture
+from geoseg.learning.architecture import BACKBONES, COLORS, LIGHT_BACKBONE, Architecture
 from geoseg.networks.models.timm_backbones import timm_stages
 from geoseg.networks.models.weights import read_weights
 

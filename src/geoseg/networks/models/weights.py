@@ -11,10 +11,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torchvision.models import get_weight
 
 from geoseg.errors import ModelFileError, SettingsError
-from geoseg.networks.models.deeplab import adapt_first_convolution
 
 _IMAGENET = {
     "resnet50": "ResNet50_Weights.IMAGENET1K_V2",
@@ -156,6 +154,8 @@ def read_weights(weights: str, backbone: str) -> dict[str, Tensor]:
     names = {"imagenet": _IMAGENET, "coco": _COCO}.get(weights)
     if names is None:
         return read_state_dict(Path(weights))
+    from torchvision.models import get_weight  # takes seconds to import
+
     try:
         found = get_weight(names[backbone]).get_state_dict(progress=False, check_hash=True, weights_only=True)
         return cast(dict[str, Tensor], found)
@@ -202,6 +202,21 @@ def check_finite(state: Mapping[str, Tensor], where: str) -> None:
             expected="finite values",
             got=_shorten(bad),
         )
+
+
+def adapt_first_convolution(weight: Tensor, bands: int) -> Tensor:
+    """Adapt a first convolution (O, I, k, k) to ``bands`` bands, keeping its response to grey.
+
+    Additional bands start as the mean of the pretrained ones. All are shifted and scaled equally, so that an image
+    with equal bands gives the same features as before.
+    """
+    known = weight.shape[1]
+    if bands == known:
+        return weight
+    mean = weight.mean(dim=1, keepdim=True)
+    extra = mean.expand(-1, max(0, bands - known), -1, -1)
+    taken = torch.cat([weight[:, :bands], extra], dim=1)
+    return (taken - taken.mean(dim=1, keepdim=True) + mean) * (known / bands)
 
 
 def _first_convolution(network: nn.Module) -> str:

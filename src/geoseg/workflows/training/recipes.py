@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -17,6 +16,7 @@ from geoseg.domain.blocks import cell_numbers
 from geoseg.domain.points import CHECK
 from geoseg.domain.ports import Progress
 from geoseg.geodata.reading.identity import raster_identity
+from geoseg.learning.architecture import BACKBONES, COLORS, LIGHT_BACKBONE, Architecture
 from geoseg.learning.cache_folder import GIB, MIB, default_cache
 from geoseg.learning.calibration import Calibration, HeldOut
 from geoseg.networks.features.feature_cache import FeatureCache, digest
@@ -30,11 +30,9 @@ from geoseg.networks.features.point_features import (
     subsample_points,
 )
 from geoseg.networks.fitting.devices import choose_device, choose_precision
-from geoseg.networks.fitting.head_initialisation import can_init_head, init_head
 from geoseg.networks.fitting.loop import EpochRecord, FitPlan, InitialState, fit
 from geoseg.networks.fitting.quick import fit_quick
 from geoseg.networks.heads.forest import fit_forest
-from geoseg.networks.models.deeplab import BACKBONES, COLORS, Architecture, build_network, split_parameters
 from geoseg.networks.models.hypercolumns import LayerNetwork, build_layer_network
 from geoseg.networks.models.light_stages import load_bundled_weights
 from geoseg.networks.models.stage_initialisation import init_identity_blocks
@@ -46,6 +44,10 @@ from geoseg.workflows.training.calibration import calibrate
 from geoseg.workflows.training.holding_out import describe_blocks, report_blocks
 from geoseg.workflows.training.run_folder import RunFolder
 from geoseg.workflows.training.training_data import TrainingData
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
 
 # Settings that do not affect the fit; the prior is corrected afterwards.
 NOT_IN_IDENTITY = {
@@ -147,6 +149,10 @@ class Trained:
 
 def pfce(job: Job) -> Trained:
     """Fine-tune DeepLabV3 with partial focal cross-entropy at the points; held-out points choose the epoch."""
+    # torchvision takes seconds to import.
+    from geoseg.networks.fitting.head_initialisation import can_init_head, init_head
+    from geoseg.networks.models.deeplab import build_network, split_parameters
+
     settings, data = job.settings, job.data
     plan = fit_plan(job, PFCE_SCHEDULE)
     torch.manual_seed(settings.seed)
@@ -332,8 +338,9 @@ def _load(job: Job, network: nn.Module, architecture: Architecture) -> WeightsRe
     else:
         report = load_timm_weights(network, architecture, weights)
     job.progress.say(report.describe())
-    init_stem(network, report.missing)
-    init_identity_blocks(network, report.missing)
+    if backbone != LIGHT_BACKBONE:
+        init_stem(network, report.missing)
+        init_identity_blocks(network, report.missing)
     return report
 
 

@@ -8,9 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
-
-from torch.utils.tensorboard import SummaryWriter
+from typing import TYPE_CHECKING, Any, Self
 
 from geoseg.errors import ModelFileError, OutputError, ResumeError
 from geoseg.geodata.outputs.atomic_files import (
@@ -23,6 +21,9 @@ from geoseg.geodata.outputs.atomic_files import (
 from geoseg.geodata.reading.identity import Identity, first_changed_file
 from geoseg.networks.fitting.checkpoints import Checkpoint, unpack_checkpoint
 from geoseg.networks.fitting.loop import EpochRecord
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 _CONTENTS = ("run.json", "auto.json", "log.jsonl", "checkpoint.pt", "curves.png", "tensorboard")
 
@@ -71,7 +72,9 @@ class RunFolder:
         if checkpoint is None:
             self._clear(may=resume or overwrite)
             write_json(self._identity, dict(identity))
-        self._board = SummaryWriter(str(self.path / "tensorboard"))
+        from torch.utils.tensorboard import SummaryWriter as Writer  # takes seconds to import
+
+        self._board = Writer(str(self.path / "tensorboard"))
         return checkpoint
 
     def after_epoch(self, record: EpochRecord, pack: Callable[[], bytes]) -> None:

@@ -8,11 +8,10 @@ from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 
 from geoseg.domain.points import CHECK, TRAIN
 from geoseg.domain.ports import NullProgress, Progress, PythonWarnings, WarningRecorder
@@ -36,6 +35,9 @@ from geoseg.workflows.training.deep import deep
 from geoseg.workflows.training.recipes import Job, Trained, forest, full, pfce, quick
 from geoseg.workflows.training.run_folder import RunFolder
 from geoseg.workflows.training.training_data import TrainingData, load_training_data
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 RECIPES = {"auto": auto, "pfce": pfce, "quick": quick, "deep": deep, "forest": forest, "full": full}
 SHARED_RECIPES = ("pfce", "full")
