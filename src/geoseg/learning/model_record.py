@@ -123,7 +123,7 @@ def _checked(record: ModelRecord) -> ModelRecord:
     architecture, normalisation, calibration = record.architecture, record.normalisation, record.calibration
     bands = len(record.bands)
     fits = {
-        "backbone": architecture.backbone in BACKBONES or _may_be_timm(architecture),
+        "backbone": architecture.backbone in BACKBONES or _may_have_any_backbone(architecture),
         "block_style": architecture.block_style in get_args(BlockStyle),
         "output_stride": architecture.output_stride in OUTPUT_STRIDES,
         "patch_px": _is_count(architecture.patch_px),
@@ -162,9 +162,9 @@ def _has_readable_places(record: ModelRecord) -> bool:
     return True
 
 
-def _may_be_timm(architecture: Architecture) -> bool:
-    """Return whether the backbone may be a timm network: a valid name with a linear head."""
-    return architecture.head == "linear" and re.fullmatch(r"\w[\w.]{,99}", architecture.backbone) is not None
+def _may_have_any_backbone(architecture: Architecture) -> bool:
+    """Return whether the backbone may be a network of timm, or unused: a valid name without DeepLabV3's head."""
+    return architecture.head != "aspp" and re.fullmatch(r"\w[\w.]{,99}", architecture.backbone) is not None
 
 
 def _is_position(value: object, count: int) -> bool:
