@@ -16,7 +16,7 @@ from geoseg.domain.blocks import cell_numbers
 from geoseg.domain.points import CHECK
 from geoseg.domain.ports import Progress
 from geoseg.geodata.reading.identity import raster_identity
-from geoseg.learning.architecture import BACKBONES, COLORS, LIGHT_BACKBONE, Architecture
+from geoseg.learning.architecture import COLORS, Architecture
 from geoseg.learning.cache_folder import GIB, MIB, default_cache
 from geoseg.learning.calibration import Calibration, HeldOut
 from geoseg.networks.features.feature_cache import FeatureCache, digest
@@ -34,14 +34,11 @@ from geoseg.networks.fitting.loop import EpochRecord, FitPlan, InitialState, fit
 from geoseg.networks.fitting.quick import fit_quick
 from geoseg.networks.heads.forest import fit_forest
 from geoseg.networks.models.hypercolumns import LayerNetwork, build_layer_network
-from geoseg.networks.models.light_stages import load_bundled_weights
-from geoseg.networks.models.stage_initialisation import init_identity_blocks
-from geoseg.networks.models.stem_initialisation import init_stem
-from geoseg.networks.models.timm_backbones import load_timm_weights
-from geoseg.networks.models.weights import WeightsReport, load_weights
+from geoseg.networks.models.weights import WeightsReport
 from geoseg.settings import TrainSettings
 from geoseg.workflows.training.calibration import calibrate
 from geoseg.workflows.training.holding_out import describe_blocks, report_blocks
+from geoseg.workflows.training.initial_weights import load_initial_weights
 from geoseg.workflows.training.run_folder import RunFolder
 from geoseg.workflows.training.training_data import TrainingData
 
@@ -157,7 +154,7 @@ def pfce(job: Job) -> Trained:
     plan = fit_plan(job, PFCE_SCHEDULE)
     torch.manual_seed(settings.seed)
     network = build_network(job.architecture)
-    report = _load(job, network, job.architecture)
+    report = load_initial_weights(network, job.architecture, job.settings.network, progress=job.progress)
     checkpoint = job.folder.begin(identity(job), resume=settings.resume, overwrite=settings.overwrite)
     if settings.head_start and can_init_head(network, data):
         plan = replace(plan, has_fixed_norms=True)
@@ -232,7 +229,7 @@ def load_layers(job: Job) -> Layers:
         )
     torch.manual_seed(settings.seed)
     network = build_layer_network(architecture)
-    report = _load(job, network, architecture)
+    report = load_initial_weights(network, architecture, settings.network, progress=job.progress)
     return Layers(network, architecture, report)
 
 
@@ -326,22 +323,6 @@ def _report_cache(cache: FeatureCache, progress: Progress) -> None:
             f"Features at the points are cached in {cache.folder} for the next training: {used / MIB:,.0f} MiB, "
             f"at most {cache.limit_bytes / GIB:g} GiB. To remove them, run: geoseg cache clear"
         )
-
-
-def _load(job: Job, network: nn.Module, architecture: Architecture) -> WeightsReport:
-    """Load the weights, and initialise layers without weights so that they change little at the start."""
-    backbone, weights = job.settings.network
-    if weights == "bundled":
-        report = load_bundled_weights(network, architecture.backbone_bands)
-    elif backbone in BACKBONES or weights == "none":
-        report = load_weights(network, weights, backbone)
-    else:
-        report = load_timm_weights(network, architecture, weights)
-    job.progress.say(report.describe())
-    if backbone != LIGHT_BACKBONE:
-        init_stem(network, report.missing)
-        init_identity_blocks(network, report.missing)
-    return report
 
 
 def _calibrate_network(job: Job, network: nn.Module) -> tuple[Calibration, dict[str, Any]]:
