@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from geoseg.domain.points import make_points
-from geoseg.learning.calibration import Calibration
 from geoseg.learning.normalisation import Normalisation
 from geoseg.networks.features.context import measure_context
-from geoseg.networks.features.point_features import FitData, Reader
+from geoseg.networks.features.point_features import FitData
+from geoseg.networks.prediction.module_predictor import ModulePredictor
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def _context(network, patch_px=256):
     row = np.linspace(100, 500, 9)
     points = make_points("a", row, row, np.arange(9) % 2)
     data = FitData({"a": Noise()}, points, Normalisation((0.0,), (1.0,)), 2)
-    return measure_context(network, Calibration(), data, reader=Reader(patch_px))
+    return measure_context(ModulePredictor(network, 1), data, patch_px=patch_px)
 
 
 @pytest.mark.parametrize(("reach", "context"), [(0, 32), (30, 32), (45, 64), (70, 96)])

@@ -7,7 +7,7 @@ from torch.nn import functional
 from geoseg.networks.features.texture import texture
 from geoseg.networks.heads.logistic import Probe
 from geoseg.networks.models.deeplab import BACKBONES, SCALES, Architecture, build_network
-from geoseg.networks.models.hypercolumns import LAYERS, build_layer_network, late_parameters
+from geoseg.networks.models.hypercolumns import LAYERS, build_layer_network, freeze_early_stages
 
 ARCHITECTURE = Architecture("resnet50", 3, 4, 64, head="linear")
 
@@ -81,7 +81,7 @@ def test_logits_are_float32_where_the_backbone_computes_in_bf16(linear):
 
 
 def test_only_the_late_stages_learn(linear):
-    late = {id(parameter) for parameter in late_parameters(linear)}
+    late = {id(parameter) for parameter in freeze_early_stages(linear)}
     learning = {name for name, parameter in linear.named_parameters() if parameter.requires_grad}
     assert {id(linear.get_parameter(name)) for name in learning} == late
     assert {name.split(".")[1] for name in learning} == {"layer2", "layer3"}

@@ -48,10 +48,21 @@ def test_torch_and_onnx_runtime_give_the_same_layers():
 def test_changed_weights_are_taken_along():
     stages = LightStages(4).eval()
 
-    found = stages.in_onnx_runtime()(images(4))
+    found = stages.to_onnx_runtime()(images(4))
 
     for layer, expected in zip(found, stages(images(4)), strict=True):
         torch.testing.assert_close(layer, expected, atol=1e-4 * float(expected.abs().max()), rtol=0)
+
+
+@torch.inference_mode()
+def test_a_frozen_network_gives_the_same_logits():
+    torch.manual_seed(0)
+    network = build_layer_network(
+        Architecture(LIGHT_BACKBONE, 4, 3, head="linear", scales=(1, 2), has_texture=True)
+    )
+    load_bundled_weights(network, 3)
+
+    torch.testing.assert_close(network.frozen()(images(4)), network(images(4)), atol=1e-3, rtol=1e-4)
 
 
 @torch.no_grad()

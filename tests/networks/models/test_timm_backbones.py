@@ -3,7 +3,7 @@ import torch
 
 from geoseg.errors import ModelFileError, SettingsError
 from geoseg.networks.models.deeplab import Architecture
-from geoseg.networks.models.hypercolumns import build_layer_network, late_parameters
+from geoseg.networks.models.hypercolumns import build_layer_network, freeze_early_stages
 from geoseg.networks.models.timm_backbones import SamePadding, load_timm_weights, timm_stages
 
 timm = pytest.importorskip("timm")
@@ -20,7 +20,7 @@ def test_stages_are_read_up_to_stride_16(name, strides):
     network = build_layer_network(_architecture(name, 5, (1, 2)))
     with torch.inference_mode():
         assert network(torch.zeros(2, 5, 64, 64)).shape == (2, 3, 64, 64)
-    assert 0 < len(late_parameters(network)) < len(list(network.backbone.parameters()))
+    assert 0 < len(freeze_early_stages(network)) < len(list(network.backbone.parameters()))
 
 
 def test_weights_of_a_file_are_found_by_the_names_of_the_whole_network(tmp_path):

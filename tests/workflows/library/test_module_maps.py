@@ -11,7 +11,7 @@ from geoseg import SettingsError, predict_raster
 from geoseg.domain.ports import NullProgress
 from geoseg.geodata.outputs.strips import StripStore
 from geoseg.geodata.reading.rasters import open_raster
-from geoseg.networks.features.context import measure_predictor_context
+from geoseg.networks.features.context import measure_context_anywhere
 from geoseg.networks.prediction.module_predictor import ModulePredictor
 
 
@@ -95,8 +95,8 @@ def test_the_context_that_a_module_needs_is_measured(raster):
     with open_raster(raster) as source:
         near = ModulePredictor(darkness, 3)
         far = ModulePredictor(wide, 3)
-        assert measure_predictor_context(near, source, most_px=128) == 32
-        assert measure_predictor_context(far, source, most_px=128) == 64
+        assert measure_context_anywhere(near, source, most_px=128) == 32
+        assert measure_context_anywhere(far, source, most_px=128) == 64
 
 
 class Stopping(NullProgress):

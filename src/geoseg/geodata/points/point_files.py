@@ -43,7 +43,7 @@ from geoseg.geodata.points.training_places import coordinate_step
 from geoseg.geodata.reading.rasters import RasterInfo
 
 _MANY_OUTSIDE = 0.1
-_NAMED_BY_CLASS = (".kml", ".kmz", ".gpx")
+_CLASS_IN_NAME_COLUMN = (".kml", ".kmz", ".gpx")
 # GDAL writes 7 decimals of a degree (1 cm) by default; a float64 has 15. Names that look like JSON stay text.
 _GEOJSON_OPTIONS = {"COORDINATE_PRECISION": "15", "AUTODETECT_JSON_STRINGS": "NO"}
 
@@ -284,7 +284,7 @@ def _class_column(table: PointTable, asked: str | None, legend: Legend | None) -
         name: [text for text in table.texts(name).tolist() if not is_empty(text)]
         for name in map(str, table.columns)
     }
-    has_names = table.path.suffix.lower() in _NAMED_BY_CLASS
+    has_names = table.path.suffix.lower() in _CLASS_IN_NAME_COLUMN
     found, refused = guess_class_column(values, legend.names if legend else None, has_names=has_names)
     differing = ", ".join(map(repr, refused))
     if found is not None:

@@ -9,18 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn import functional
 
 from geoseg.domain.choices import stratified_choice
 from geoseg.domain.points import TRAIN, Points
 from geoseg.domain.ports import PixelSource, Predictor
 from geoseg.domain.windows import Window, spaced_windows
-from geoseg.learning.calibration import Calibration
-from geoseg.networks.features.normalising import normalise
-from geoseg.networks.features.point_features import FitData, Reader
+from geoseg.networks.features.point_features import FitData
 
 CORE_PX = 64
 STEP_PX = 32
@@ -29,29 +24,26 @@ TOLERANCE = 0.02
 SHARE = 0.99
 
 
-def measure_context(network: nn.Module, calibration: Calibration, data: FitData, *, reader: Reader) -> int:
+def measure_context(predictor: Predictor, data: FitData, *, patch_px: int) -> int:
     """Return the context in pixels at which 99 % of the pixels change by less than 0.02 with more context.
 
     Squares of 64 px around six of the points are predicted with increasing context. Their probabilities are compared
     with those for a context of a whole patch.
 
     Args:
-        network: The network, on its device; set to evaluation mode.
-        calibration: Calibration of the logits.
+        predictor: The model.
         data: Rasters and points.
-        reader: How to read the rasters; the result is at most half a patch (at least 32 px).
+        patch_px: Side of the training patches; the result is at most half of it (at least 32 px).
     """
-    network.eval()
-    most = max(STEP_PX, reader.patch_px // STEP_PX * STEP_PX)
-    images = [_read(window, name, data) for name, window in _places(data.points.with_role(TRAIN), most)]
+    most = max(STEP_PX, patch_px // STEP_PX * STEP_PX)
     squares = [
-        _square_predictor(image, network, calibration=calibration, data=data, reader=reader)
-        for image in images
+        _square(predictor, *data.sources[name].read(window))
+        for name, window in _places(data.points.with_role(TRAIN), most)
     ]
     return _least_context(squares, most)
 
 
-def measure_predictor_context(predictor: Predictor, source: PixelSource, *, most_px: int = 256) -> int:
+def measure_context_anywhere(predictor: Predictor, source: PixelSource, *, most_px: int = 256) -> int:
     """Return the context in pixels that any predictor needs on a raster, as :func:`measure_context` defines it.
 
     Compared are answers for six squares spread over the raster.
@@ -66,36 +58,33 @@ def measure_predictor_context(predictor: Predictor, source: PixelSource, *, most
     places = spaced_windows(source.height, source.width, CORE_PX, most=3, step=STEP_PX)
     windows = [Window(place.row - most_px, place.col - most_px, side, side) for place in places]
     read = [image for image in map(source.read, windows) if image[1].any()]
-    squares = [
-        _square_of_predictor(predictor, *image) for image in read[:: max(1, len(read) // PLACES)][:PLACES]
-    ]
+    squares = [_square(predictor, *image) for image in read[:: max(1, len(read) // PLACES)][:PLACES]]
     return _least_context(squares, most_px) if squares else STEP_PX
 
 
-def _square_of_predictor(
+def _square(
     predictor: Predictor, pixels: NDArray[np.float32], valid: NDArray[np.bool_]
-) -> Callable[[int], Tensor]:
-    """Return what :func:`_square_predictor` does, for a predictor and a window (B, s, s)."""
+) -> Callable[[int], NDArray[np.float32]]:
+    """Return a function from a context to the probabilities (1, C, 64, 64) of the square in a window (B, s, s)."""
 
-    def probabilities(context: int) -> Tensor:
+    def probabilities(context: int) -> NDArray[np.float32]:
         inset = (pixels.shape[-1] - CORE_PX) // 2 - context
         seen = np.s_[..., inset : pixels.shape[-1] - inset, inset : pixels.shape[-1] - inset]
         square = slice(context, context + CORE_PX)
-        found = predictor.probabilities(pixels[None][seen], valid[None][seen])
-        return torch.from_numpy(found[..., square, square])
+        return predictor.probabilities(pixels[None][seen], valid[None][seen])[..., square, square]
 
     return probabilities
 
 
-def _least_context(squares: Sequence[Callable[[int], Tensor]], most: int) -> int:
+def _least_context(squares: Sequence[Callable[[int], NDArray[np.float32]]], most: int) -> int:
     """Return the least context with which squares have nearly the probabilities that they have with the most."""
     expected = [square(most) for square in squares]
     for context in range(STEP_PX, most // 2, STEP_PX):
         changes = [
-            (square(context) - whole).abs().amax(dim=1)
+            np.abs(square(context) - whole).max(axis=1)
             for square, whole in zip(squares, expected, strict=True)
         ]
-        if float((torch.cat(changes) < TOLERANCE).float().mean()) >= SHARE:
+        if (np.concatenate(changes) < TOLERANCE).mean() >= SHARE:
             return context
     return max(STEP_PX, most // 2)
 
@@ -115,36 +104,3 @@ def _places(points: Points, most: int) -> Sequence[tuple[str, Window]]:
         )
         for k in chosen
     ]
-
-
-def _read(window: Window, name: str, data: FitData) -> tuple[Tensor, Tensor]:
-    pixels, valid = data.sources[name].read(window)
-    return torch.from_numpy(pixels)[None], torch.from_numpy(valid)[None]
-
-
-def _square_predictor(
-    image: tuple[Tensor, Tensor],
-    network: nn.Module,
-    *,
-    calibration: Calibration,
-    data: FitData,
-    reader: Reader,
-) -> Callable[[int], Tensor]:
-    """Return a function that maps a context to the probabilities (1, C, 64, 64) of the square."""
-    device = torch.device(reader.device)
-    normal = normalise(image[0].to(device), image[1].to(device), data.normalisation)
-    side = normal.shape[-1]
-
-    @torch.inference_mode()
-    def probabilities(context: int) -> Tensor:
-        inset = (side - CORE_PX) // 2 - context
-        seen = normal[..., inset : side - inset, inset : side - inset].contiguous(
-            memory_format=torch.channels_last
-        )
-        with torch.autocast(device.type, torch.bfloat16, enabled=reader.is_bf16):
-            logits = network(seen)
-        full = functional.interpolate(logits.float(), seen.shape[-2:], mode="bilinear", align_corners=False)
-        square = slice(context, context + CORE_PX)
-        return calibration.apply(full).softmax(dim=1)[..., square, square].cpu()
-
-    return probabilities

@@ -63,7 +63,15 @@ class Validation:
 
 @dataclass(frozen=True)
 class QuickFit:
-    """A probe of the layers, its validation, its scores at unlabelled pixels (U, C), and its training loss."""
+    """Result of :func:`fit_quick`.
+
+    Attributes:
+        probe: The classifier of the concatenated layers.
+        validation: The cross-validation that chose its ridge.
+        blocks: The blocks of the cross-validation.
+        unlabelled: Scores (U, C) at random unlabelled pixels.
+        loss: Training loss.
+    """
 
     probe: Probe
     validation: Validation
@@ -86,8 +94,8 @@ def fit_quick(
     Args:
         network: The network; its heads are changed.
         data: Rasters and points; all points are used.
-        reader: How to read the rasters, and in how many of ``ORIENTATIONS``; fewer if the samples would exceed
-            50,000.
+        reader: How to read the rasters. ``reader.views`` is the number of orientations, reduced so that points times
+            views stay within 50,000.
         seed: Seed of the unlabelled pixels and of the folds.
         progress: Progress of reading and cross-validation.
         cache: Cache of features; cached points are not read again, new ones are added.
@@ -194,7 +202,7 @@ def _in_all_views(positions: Labels, points: int, views: int) -> Labels:
 def _predict_held_out(
     sample: Sample, folds: Folds, *, classes: int, inverse_ridge: float, starts: list[Coefficients | None]
 ) -> HeldOut:
-    """Return the logits of the held-out points; ``starts`` gives each fold a warm start and receives its new fit."""
+    """Return the logits of the held-out points. Each fit starts from ``starts[fold]`` and replaces it."""
 
     def fit_and_score(fold: int, fitted: Sample, values: Floats) -> Floats:
         slope, bias = starts[fold] = _fit(fitted, classes, inverse_ridge, start=starts[fold])

@@ -30,7 +30,8 @@ class UnlabelledLosses:
     Attributes:
         points: Weight of the loss at the points.
         consistency: Weight of the consistency loss.
-        fraction: Fraction of each class's pixels, those of highest teacher confidence, in the consistency loss, 0..1.
+        fraction: The consistency loss uses this fraction (0..1) of each class's pixels: those where the teacher is most
+            confident.
         has_rotations: Whether the teacher gets the patches rotated and flipped, at random in each step. The student
             then learns the mean over all orientations.
         color: Strength of the colour augmentation of the student's view, in standard deviations.
@@ -62,7 +63,7 @@ class UnlabelledLosses:
         return self.consistency > 0 or self.growing > 0
 
     def absent_in(self, images: Sequence[str]) -> Tensor | None:
-        """Return the absent classes of patches of these images (N, C), or None if unknown."""
+        """Return for each patch which classes are absent from its image, flags (N, C); None if unknown."""
         return torch.tensor([self.absent[name] for name in images]) if self.absent else None
 
     def augment(self, view: View, teacher: nn.Module, generator: torch.Generator) -> View:
@@ -118,10 +119,10 @@ class UnlabelledLosses:
         """
         loss = self.points * at_points
         logits = logits.float()
-        land = self.calibration.apply(logits)
+        calibrated = self.calibration.apply(logits)
         if self.consistency > 0 and view.teacher_probabilities is not None:
             counted = most_confident(view.teacher_probabilities, view.valid, self.fraction)
-            loss = loss + self.consistency * consistency(land, view.teacher_probabilities, counted)
+            loss = loss + self.consistency * consistency(calibrated, view.teacher_probabilities, counted)
         if self.growing > 0 and view.pseudo_labels is not None:
             is_grown = view.pseudo_labels != UNLABELLED
             total, weight = focal_sums(
@@ -129,11 +130,11 @@ class UnlabelledLosses:
             )
             loss = loss + self.growing * total / weight.clamp_min(1)
         if self.affinity > 0:
-            loss = loss + self.affinity * self._energy(land, view)
+            loss = loss + self.affinity * self._energy(calibrated, view)
         return loss
 
-    def _energy(self, land: Tensor, view: View) -> Tensor:
-        probabilities = functional.avg_pool2d(functional.softmax(land, dim=1), AFFINITY_PX)
+    def _energy(self, logits: Tensor, view: View) -> Tensor:
+        probabilities = functional.avg_pool2d(functional.softmax(logits, dim=1), AFFINITY_PX)
         images = functional.avg_pool2d(view.images, AFFINITY_PX)
         valid = functional.avg_pool2d(view.valid.to(images.dtype)[:, None], AFFINITY_PX)[:, 0] > 1 - 1e-3
         return gated_crf(probabilities, images, valid)

@@ -85,13 +85,13 @@ class LayerNetwork(nn.Module):
         return self._features(images, self.backbone)
 
     def frozen_features(self) -> Callable[[Tensor], list[Tensor]]:
-        """Return :meth:`features` with the present weights of the backbone, by the fastest runtime of its device.
+        """Return :meth:`features` with the current weights of the backbone, by the fastest runtime of its device.
 
         The light backbone takes half the time of torch in ONNX Runtime, which computes on the CPU.
         """
         backbone: Callable[[Tensor], Sequence[Tensor]] = self.backbone
         if isinstance(self.backbone, LightStages) and self.backbone.device.type == "cpu":
-            backbone = self.backbone.in_onnx_runtime()
+            backbone = self.backbone.to_onnx_runtime()
         return lambda images: self._features(images, backbone)
 
     def _features(self, images: Tensor, backbone: Callable[[Tensor], Sequence[Tensor]]) -> list[Tensor]:
@@ -105,8 +105,15 @@ class LayerNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (N, C, H, W) of images (N, B, H, W), in float32."""
+        return self._classify(self.features(images), images)
+
+    def frozen(self) -> Callable[[Tensor], Tensor]:
+        """Return the forward pass with the current weights, by the fastest runtime of its device."""
+        features = self.frozen_features()
+        return lambda images: self._classify(features(images), images)
+
+    def _classify(self, layers: Sequence[Tensor], images: Tensor) -> Tensor:
         size = images.shape[-2:]
-        layers = self.features(images)
         with torch.autocast(images.device.type, enabled=False):
             maps = [head(layer.float()) for head, layer in zip(self.heads, layers, strict=True)]
             full = [functional.interpolate(m, size, mode="bilinear", align_corners=False) for m in maps]
@@ -123,8 +130,8 @@ class LayerNetwork(nn.Module):
         heads[0].bias.copy_(probe.bias)
 
 
-def late_parameters(network: nn.Module) -> list[nn.Parameter]:
-    """Return the parameters of a layer network's late stages; freeze the other stages and the heads.
+def freeze_early_stages(network: nn.Module) -> list[nn.Parameter]:
+    """Freeze the early stages and the heads of a layer network; return the parameters of its late stages.
 
     The features of the early stages (edges, grain) are general; freezing them saves a third of the time of a step.
     """

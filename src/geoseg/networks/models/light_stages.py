@@ -16,13 +16,13 @@ from geoseg.networks.models.weights import WeightsReport, adapt_first_convolutio
 
 
 class LightStages(nn.Module):
-    """EfficientNet-Lite0 up to stride 16 (Tan and Le, ICML 2019), with the weights and the padding of TensorFlow.
+    """EfficientNet-Lite0 up to stride 16 (Tan and Le, ICML 2019), with the padding of TensorFlow.
 
-    The graph in the package holds convolutions (batch norms are folded into them), ReLU6 and sums.
+    The bundled ONNX file holds convolutions (batch norms are folded into them), ReLU6 and sums.
 
     Args:
         bands: Number of input channels; the first convolution is adapted to it.
-        is_pretrained: Whether the weights are those of the file; otherwise the kernels are random.
+        is_pretrained: Whether the weights are those of the file, trained on ImageNet; otherwise the kernels are random.
     """
 
     def __init__(self, bands: int, *, is_pretrained: bool = False) -> None:
@@ -30,6 +30,7 @@ class LightStages(nn.Module):
         graph = _read_model().graph
         self._bands = bands
         self._nodes = [node for node in graph.node if node.op_type in _OPERATORS]
+        # Identity nodes mark the outputs.
         self._outputs = [node.input[0] for node in graph.node if node.op_type == "Identity"]
         self.layers = nn.ModuleDict()
         weights = _initialisers(graph)
@@ -58,8 +59,8 @@ class LightStages(nn.Module):
         """Where the weights are."""
         return next(self.parameters()).device
 
-    def in_onnx_runtime(self) -> Callable[[Tensor], list[Tensor]]:
-        """Return the forward pass with the present weights, computed by ONNX Runtime on the CPU."""
+    def to_onnx_runtime(self) -> Callable[[Tensor], list[Tensor]]:
+        """Return the forward pass with the current weights, computed by ONNX Runtime on the CPU."""
         compute = onnx_session(self.to_onnx(), torch.get_num_threads())
 
         def forward(images: Tensor) -> list[Tensor]:
@@ -68,7 +69,7 @@ class LightStages(nn.Module):
         return forward
 
     def to_onnx(self) -> bytes:
-        """Return the graph with the present weights."""
+        """Return an ONNX model with the current weights."""
         from onnx import numpy_helper
 
         graph, state = _read_model(), self.layers.state_dict()
@@ -82,7 +83,7 @@ class LightStages(nn.Module):
         return bytes(graph.SerializeToString())
 
     def late_parameters(self) -> list[nn.Parameter]:
-        """Return the second half of the parameters, in the order of their layers."""
+        """Return the second half of the parameter tensors, in the order of their convolutions."""
         parameters = list(self.parameters())
         return parameters[len(parameters) // 2 :]
 

@@ -14,7 +14,7 @@ from geoseg.domain.mapping.prediction import WindowPlan, plan_windows
 from geoseg.domain.ports import Predictor, Progress
 from geoseg.errors import SettingsError
 from geoseg.geodata.reading.rasters import Validity, describe_raster, open_raster
-from geoseg.networks.features.context import measure_predictor_context
+from geoseg.networks.features.context import measure_context_anywhere
 from geoseg.networks.models.stac_description import mlm_properties
 from geoseg.networks.prediction.module_predictor import ModulePredictor, digest_of, evaluating
 from geoseg.settings import PredictSettings
@@ -170,7 +170,7 @@ def _of_module(module: Callable[[Any], Any], settings: PredictSettings, options:
         _check_classes(legend, predictor)
         context = options.context
         if context is None:
-            context = measure_predictor_context(predictor, source)
+            context = measure_context_anywhere(predictor, source)
         bands = tuple(options.bands or range(1, source.bands + 1))
     digest = digest_of(module)
     # What a function computes cannot be told from its name.

@@ -20,7 +20,7 @@ from geoseg.networks.fitting.checkpoints import Checkpoint
 from geoseg.networks.fitting.loop import EpochRecord, FitPlan, InitialState, fit
 from geoseg.networks.fitting.quick import limit_views
 from geoseg.networks.fitting.unlabelled_losses import UnlabelledLosses
-from geoseg.networks.models.hypercolumns import late_parameters
+from geoseg.networks.models.hypercolumns import freeze_early_stages
 from geoseg.networks.models.model_file import build_from_tensors
 from geoseg.workflows.training.recipes import (
     Job,
@@ -47,7 +47,7 @@ MIN_VALIDATION_POINTS = 30
 def deep(job: Job) -> Trained:
     """Fit as in the quick recipe, then fine-tune the late stages of the backbone.
 
-    At the start its map equals that of quick exactly. All points except existing check points are used for training;
+    Before the first step, the network gives the same map as quick. All points except existing check points are used for training;
     check points choose the epoch. The temperature is fitted again, because the weights have changed.
     """
     settings, layers = job.settings, load_layers(job)
@@ -57,10 +57,10 @@ def deep(job: Job) -> Trained:
 
 
 def recalibrate(job: Job, trained: Trained, layers: Layers, *, trial: TrialFit | None = None) -> Trained:
-    """Fit the temperature of a fine-tuned network. Keep its shift for the class prior.
+    """Fit the temperature of a fine-tuned network. The shift for the class prior stays as quick estimated it.
 
-    Use the points of role check. If there are none, use the held-out points of a trial: a network trained in the same
-    way on the other points.
+    Use the points of role check. If there are none, train a second network without the points of some blocks, and use
+    those points.
 
     Args:
         job: The job.
@@ -107,7 +107,7 @@ def fit_trial(job: Job, layers: Layers) -> TrialFit | None:
         return None
     fitted, left = (points.take(part) for part in fold)
     views = limit_views(settings.augmentations, len(job.fit_data.points))
-    apart = replace(
+    trial_job = replace(
         job,
         settings=settings.model_copy(update={"augmentations": views}),
         training_data=replace(job.training_data, data=replace(data, points=fitted)),
@@ -115,8 +115,8 @@ def fit_trial(job: Job, layers: Layers) -> TrialFit | None:
     absent = absent_classes(data.points, data.classes) if settings.absent_classes else None
     job.progress.say(f"Fine-tuning on some of the blocks, to score it at {len(left)} points of the others.")
     own = layers._replace(network=copy.deepcopy(layers.network))
-    started = fit_heads(replace(apart, progress=NullProgress()), own)
-    tuned = fine_tune(apart, started, absent=absent)
+    started = fit_heads(replace(trial_job, progress=NullProgress()), own)
+    tuned = fine_tune(trial_job, started, absent=absent)
     return TrialFit(_logits_at(left, started, job), _logits_at(left, tuned, job))
 
 
@@ -160,8 +160,8 @@ def fine_tune(
         job: The job, with the training points.
         started: The result of :func:`fit_heads`; it is not changed.
         checkpoint: The checkpoint to resume from.
-        absent: Flags of absent classes (C,) by image; None: with ``absent_classes`` in the settings, classes without
-            a point.
+        absent: For each image, which classes (C,) are absent. If None and the setting ``absent_classes`` is on: those
+            without a point in the image.
         after_epoch: As in :func:`fit`.
 
     Returns:
@@ -205,7 +205,7 @@ def fine_tune(
 
 
 def estimate_fine_tuning_s(job: Job, started: Trained) -> float:
-    """Return the estimated duration of :func:`fine_tune` in seconds, from the second of two measured steps."""
+    """Return the estimated duration of :func:`fine_tune` in seconds, by timing the second of two steps."""
     start, plan = _prepare(job, started)
     trial = fit(
         start,
@@ -229,7 +229,7 @@ def _prepare(job: Job, started: Trained) -> tuple[InitialState, FitPlan]:
         )
     teacher = copy.deepcopy(network).eval() if "self-training" in settings.losses else None
     plan = replace(fit_plan(job, SCHEDULE), unlabelled_losses=unlabelled_losses, has_fixed_norms=True)
-    return InitialState(network, (late_parameters(network), []), teacher=teacher), plan
+    return InitialState(network, (freeze_early_stages(network), []), teacher=teacher), plan
 
 
 def absent_classes(points: Points, classes: int) -> dict[str, tuple[bool, ...]]:

@@ -11,7 +11,6 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from geoseg.domain.points import CHECK, TRAIN
 from geoseg.domain.ports import NullProgress, Progress, PythonWarnings, WarningRecorder
@@ -23,8 +22,9 @@ from geoseg.geodata.points.training_places import places_of
 from geoseg.networks.features.context import measure_context
 from geoseg.networks.fitting.devices import choose_device, choose_precision
 from geoseg.networks.fitting.processes import is_distributed, launch_fabric
-from geoseg.networks.models.model_file import ModelRecord, build_from_tensors, pack_model
+from geoseg.networks.models.model_file import Model, ModelRecord, build_from_tensors, pack_model
 from geoseg.networks.models.weight_checks import check_weights
+from geoseg.networks.prediction.torch_predictor import TorchPredictor
 from geoseg.pictures.curves import training_curves
 from geoseg.settings import TrainSettings
 from geoseg.workflows.figure_files import write_picture
@@ -121,7 +121,8 @@ def train(
             "seconds": round(time.monotonic() - started + folder.earlier_s, 1),
             "computed_in": f"{job.precision} on {job.device}",
         }
-        record = model_record(training_data, trained, training=training, context_px=_context(job, trained))
+        record = model_record(training_data, trained, training=training)
+        record = replace(record, context_px=_context(job, trained, record))
         curves = folder.path / "curves.png" if trained.history else None
         if rank == 0:
             with whole_file(settings.output, MODEL, overwrite=settings.overwrite) as partial:
@@ -206,10 +207,10 @@ def _places(training_data: TrainingData, trained: Trained) -> dict[str, Any]:
     return places_of(learnt, training_data.rasters.infos, training_data.data.points.digest()).to_record()
 
 
-def _context(job: Job, trained: Trained) -> int:
-    network = build_from_tensors(trained.architecture, trained.state)
-    network.to(torch.device(job.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return measure_context(network, trained.calibration, job.data, reader=job.reader)
+def _context(job: Job, trained: Trained, record: ModelRecord) -> int:
+    model = Model(build_from_tensors(trained.architecture, trained.state), record)
+    predictor = TorchPredictor(model, job.device, job.precision)
+    return measure_context(predictor, job.data, patch_px=job.settings.patch)
 
 
 def model_record(
@@ -217,7 +218,7 @@ def model_record(
     trained: Trained,
     *,
     training: dict[str, Any],
-    context_px: int,
+    context_px: int | None = None,
 ) -> ModelRecord:
     """Return the record of a model file; ``training`` is its part about the training."""
     resolutions = [i.resolution_m for i in training_data.rasters.infos.values() if i.resolution_m is not None]
