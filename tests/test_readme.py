@@ -72,6 +72,7 @@ def test_the_commands_of_the_readme_run(place):
         assert result.exit_code == 0, f"{command}\n{result.output}"
 
 
+@pytest.mark.filterwarnings("ignore::geoseg.errors.GeoSegWarning")
 def test_the_python_of_the_readme_runs(place, capsys):
     (code,) = _blocks("python")
     exec(code.replace('output="model.geoseg")', f'output="model.geoseg", {SHORT_PYTHON})'), {})

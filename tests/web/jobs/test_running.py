@@ -13,6 +13,8 @@ from geoseg.settings import PredictSettings
 from geoseg.web.jobs.running import WorkerContext, run_job
 from geoseg.workflows.mapping.predict import predict
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*many values lie outside the range of the training values")
+
 
 def pixels(path):
     with rasterio.open(path) as dataset:

@@ -159,6 +159,7 @@ def test_confidence_comes_as_png_and_geotiff_too(server, raster, truth, tmp_path
     assert ((steps == 255) == (truth == 255)).all()
 
 
+@pytest.mark.filterwarnings("ignore:.*has no CRS and no geotransform", "ignore:.*is not declared as nodata")
 @pytest.mark.parametrize("kind", ["png", "jpg"])
 def test_plain_pictures_are_mapped_as_by_the_command_line(server, photo, model, tmp_path, kind):
     from geoseg.settings import PredictSettings

@@ -11,7 +11,7 @@ from geoseg.workflows.library.wording import in_python_words
 @pytest.mark.parametrize(
     ("said", "in_python"),
     [
-        ("points are needed, except with --recipe full", 'points are needed, except with recipe="full"'),
+        ("points are required, except with --recipe full", 'points are required, except with recipe="full"'),
         ("give --truth MASK or --points FILE", "give truth=MASK or points=FILE"),
         ("start from random weights with --weights none.", 'start from random weights with weights="none".'),
         ("a model trained with --prior em", 'a model trained with prior="em"'),
@@ -20,6 +20,7 @@ from geoseg.workflows.library.wording import in_python_words
         ("Use --overwrite to replace it", "Use overwrite=True to replace it"),
         ("--no-texture the bands alone", "texture=False the bands alone"),
         ("--precision int8 needs points", 'precision="int8" needs points'),
+        ("--backbone: there is no such", "backbone: there is no such"),
         ("the CRS with --crs EPSG:25832", "the CRS with crs=EPSG:25832"),
     ],
 )
@@ -34,9 +35,9 @@ def calls(dataset, points, model, raster, tmp_path):
     maps = {"model": model, "rasters": raster, "output": tmp_path / "map.tif"}
     mask = dataset / "masks" / "north.tif"
     return {
-        "points are needed, except with recipe full": lambda: geoseg.train(**{**own, "points": None}),
+        "points are required, except with recipe full": lambda: geoseg.train(**{**own, "points": None}),
         "patch_size: there is no such setting": lambda: geoseg.train(**own, patch_size=64),
-        "patch: this value cannot be used; expected a multiple of 32": lambda: geoseg.train(**own, patch=50),
+        "patch: invalid value; expected a multiple of 32": lambda: geoseg.train(**own, patch=50),
         'weights="none"': lambda: geoseg.train(**own, weights="nowhere.pth"),
         "prior: invalid class proportions": lambda: geoseg.train(**{**own, "weights": "none"}, prior="mud=1"),
         "backbone: there is no such": lambda: geoseg.train(
@@ -45,7 +46,7 @@ def calls(dataset, points, model, raster, tmp_path):
         "List all used bands with bands": lambda: geoseg.train(
             **{**own, "recipe": "forest"}, indices=["9-1"]
         ),
-        "also: this value cannot be used": lambda: geoseg.predict(**maps, also="nothing"),
+        "also: invalid value": lambda: geoseg.predict(**maps, also="nothing"),
         "expected truth=MASK or points=FILE": lambda: geoseg.evaluate_files(
             subject=mask, legend=dataset / "legend.json"
         ),
@@ -53,12 +54,12 @@ def calls(dataset, points, model, raster, tmp_path):
         "with output=FOLDER first": lambda: geoseg.picture(
             data=dataset, maps=[tmp_path], output=tmp_path / "p.png"
         ),
-        "recipe: this value cannot be used": lambda: geoseg.PointSegmenter("tree").fit(raster, points),
+        "recipe: invalid value": lambda: geoseg.PointSegmenter("tree").fit(raster, points),
         "device: this device is not available": lambda: geoseg.PointSegmenter(
             "forest", patch=64, device="mps"
         ).fit([dataset / "images" / f"{name}.tif" for name in ("east", "west")], points),
         "overwrite=True": lambda: geoseg.sample(data=dataset, split="train", output=points),
-        "per_class: this value cannot be used": lambda: geoseg.sample_points(mask, per_class=0),
+        "per_class: invalid value": lambda: geoseg.sample_points(mask, per_class=0),
     }
 
 

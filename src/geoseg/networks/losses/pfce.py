@@ -101,7 +101,7 @@ def check_gamma(gamma: float) -> None:
         SettingsError: It is negative or not a number.
     """
     if not gamma >= 0:
-        raise SettingsError("this value cannot be used", where="gamma", expected="0 or more", got=gamma)
+        raise SettingsError("invalid value", where="gamma", expected="0 or more", got=gamma)
 
 
 def pfce_dense(

@@ -43,7 +43,7 @@ def _as_argument(option: re.Match[str]) -> str:
         return f"{name}=True{rest}"
     if value and value.isupper():
         return f"{name}={value}"
-    return f'{name}="{value}"' if value in _values().get(name, ()) else name + rest
+    return f'{name}="{value}"' if value and value in _values().get(name, ()) else name + rest
 
 
 @cache
