@@ -172,7 +172,7 @@ def main() -> None:
     )
     parser.add_argument("data", type=Path)
     parser.add_argument("results", type=Path)
-    parser.add_argument("--weights", default="imagenet")
+    parser.add_argument("--weights", help="As of geoseg train.")
     parser.add_argument("--block-style", default="pytorch")
     parser.add_argument("--bands", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--folds", type=int, default=4)

@@ -75,7 +75,7 @@ def main() -> None:
     )
     parser.add_argument("cases", nargs="+")
     parser.add_argument("--recipe", choices=["forest", "quick"], default="forest")
-    parser.add_argument("--weights", default="imagenet")
+    parser.add_argument("--weights", help="As of geoseg train.")
     parser.add_argument("--block-style", default="pytorch")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--folder", type=Path, default=Path("prior-results"))
@@ -98,7 +98,7 @@ def _print(case: str, seed: int, options: argparse.Namespace) -> None:
             HeldOut(fitted.held, fitted.labels, fitted.weights, fitted.places) if len(fitted.held) else None
         )
         calibration, record = calibrate(
-            settings, training_data, held, unlabelled=fitted.unlabelled, progress=NullProgress()
+            settings.prior, training_data, held, unlabelled=fitted.unlabelled, progress=NullProgress()
         )
         notes.append(f"{record.get('strength', 0):.2f}")
         for name, one in (("none", Calibration()), ("em", calibration)):

@@ -99,6 +99,7 @@ def ends() -> dict[str, str]:
     return {line[0]: line[1] for line in lines if isinstance(line, list)}
 
 
+@pytest.mark.slow
 def test_the_corpus_is_large_and_always_the_same() -> None:
     cases = list(hostile_images())
     assert len(cases) >= 300
@@ -113,6 +114,7 @@ def test_every_hostile_image_is_taken_or_refused_in_bounded_time_and_memory(ends
     assert len(ends) >= 300
 
 
+@pytest.mark.slow
 def test_what_is_no_image_or_too_much_of_one_is_refused(ends: dict[str, str]) -> None:
     assert [
         name for name, _, may_be_taken in hostile_images() if not may_be_taken and ends[name] == "taken"

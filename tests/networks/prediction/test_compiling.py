@@ -28,6 +28,7 @@ def small(tiny_network, classes):
     return Model(tiny_network(3, 3).eval(), record)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no compiler")
 @pytest.mark.parametrize(("precision", "agreement"), [("float32", 0.999), ("bf16", 0.97)])
 def test_windows_of_any_size_and_number_are_compiled_twice_at_most(small, precision, agreement):

@@ -11,6 +11,7 @@ import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -138,6 +139,7 @@ class Charging(RuleBasedStateMachine):
         assert self.used() <= MAPS_A_DAY * PIXELS
 
 
+@pytest.mark.slow
 def test_a_key_is_charged_the_pixels_of_the_maps_delivered_or_under_way(inside, model, raster, address):
     app = inside(
         model,

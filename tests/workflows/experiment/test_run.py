@@ -57,6 +57,7 @@ def folder(done, tmp_path):
     return shutil.copytree(done[0], tmp_path / "results")
 
 
+@pytest.mark.slow
 def test_every_recipe_meets_the_same_stored_points(done):
     folder, _ = done
     results = [json.loads(path.read_text()) for path in sorted((folder / "runs").glob("*.json"))]

@@ -15,6 +15,7 @@ from geoseg.settings import ExportSettings
 from geoseg.workflows.mapping.export import export
 
 
+@pytest.mark.slow
 def test_a_program_that_standardises_by_the_metadata_gets_the_same_probabilities(
     geoseg, model, classes, tmp_path
 ):

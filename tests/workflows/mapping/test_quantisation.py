@@ -81,6 +81,7 @@ def test_a_raster_without_a_valid_pixel_cannot_be_fitted_to(write_tiff, tmp_path
         sample_of(path)
 
 
+@pytest.mark.slow
 def test_a_stopped_map_goes_on_with_the_network_it_was_begun_with_or_is_refused(small, tall, tmp_path):
     plan, path = plan_windows(64, 64), tmp_path / "map.tif"
     task = MapTask(describe_raster(tall), {"class_map": path}, replaces=False)

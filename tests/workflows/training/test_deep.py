@@ -43,6 +43,7 @@ def settings(dataset, points, cheap, tmp_path):
     return make
 
 
+@pytest.mark.slow
 def test_deep_is_calibrated_by_points_of_places_that_did_not_teach_it(settings, dataset, tmp_path):
     many = sample(
         SampleSettings(data=dataset, output=tmp_path / "p.gpkg", split="train", per_class=40)

@@ -101,6 +101,7 @@ def test_a_second_training_reads_nothing_and_gives_the_same_model(settings, tmp_
 DEEP = {"recipe": "deep", "epochs": 2, "patches": 4, "batch": 2, "backbone_rate": 1e-9}
 
 
+@pytest.mark.slow
 def test_deep_starts_from_the_map_of_quick(settings, dataset, tmp_path):
     """At a rate of next to nothing it ends there too."""
     quick = train(settings()).model
@@ -119,6 +120,7 @@ def test_deep_starts_from_the_map_of_quick(settings, dataset, tmp_path):
     assert np.abs(confusions[0] - confusions[1]).sum() <= 0.001 * confusions[0].sum()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "losses",
     [
@@ -140,6 +142,7 @@ def test_losses_of_deep_change_its_late_stages_alone(settings, tmp_path, losses)
     assert not changed & {*map(str, range(int(stages[1]) + 1))}
 
 
+@pytest.mark.slow
 def test_a_deep_training_goes_on_where_it_was_stopped(settings, tmp_path, monkeypatch):
     whole = train(settings(**DEEP)).model
     from geoseg.workflows.training.run_folder import RunFolder
@@ -159,6 +162,7 @@ def test_a_deep_training_goes_on_where_it_was_stopped(settings, tmp_path, monkey
     assert_same_weights(whole, resumed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("losses", "is_kept"),
     [((1.0, 2.0), False), ((0.9, 1.0, 1.0, 0.95), False), ((1.0, 1.0, 0.5, 1.1), True), ((1.0,), True)],
@@ -218,6 +222,7 @@ def weighed(tmp_path, dataset):
     return write
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["quick", "forest", "auto"])
 def test_points_without_weight_change_nothing(settings, weighed, tmp_path, recipe):
     wrong = [f"east,{row},85,field,0" for row in (62, 64, 66)]
@@ -364,6 +369,7 @@ def test_a_class_without_a_point_in_an_image_can_be_declared_absent_there():
     assert absent_classes(points, 3) == {"east": (False, True, False), "west": (True, False, True)}
 
 
+@pytest.mark.slow
 def test_deep_learns_with_classes_declared_absent(settings, tmp_path):
     plain = train(settings(**DEEP)).model
     absent = train(settings(**DEEP, absent_classes=True, output=tmp_path / "a.geoseg")).model
