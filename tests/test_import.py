@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 OPTIONS = ("THP_MEM_ALLOC_ENABLE", "MALLOC_ARENA_MAX", "GDAL_CACHEMAX", "GDAL_HTTP_MAX_RETRY")
 
 # Tells which module of this package changes the environment, or calls the C library to change the allocator.
@@ -48,6 +50,7 @@ def run(code: str, **environment: str) -> list[str]:
     return subprocess.run(command, capture_output=True, text=True, check=True, env=own).stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_importing_every_module_changes_neither_the_environment_nor_gdal_nor_the_allocator():
     assert run(IMPORT_ALL) == ["[]", "{}"]
 

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 
+@pytest.mark.slow
 def test_an_experiment_prints_its_table(geoseg, dataset, cheaply, tmp_path):
     protocol = tmp_path / "protocol.json"
     protocol.write_text(json.dumps({"scope": "total", "wrong_share": 0.1}))
@@ -71,6 +72,7 @@ def test_a_killed_command_costs_the_run_that_it_was_at(geoseg, dataset, cheaply,
     assert (folder / "summary.md").exists()
 
 
+@pytest.mark.slow
 def test_a_folder_of_results_is_summed_up_without_its_dataset(geoseg, dataset, cheaply, tmp_path):
     folder = tmp_path / "results"
     asked = ["--recipes", "forest", "--per-class", "4", "--seeds", 1, *cheaply]

@@ -61,6 +61,7 @@ def data(archive, tmp_path):
     return tmp_path / "data"
 
 
+@pytest.mark.slow
 def test_points_and_scores_keep_to_the_tiles_of_their_split(data, cheap, tmp_path):
     points = tmp_path / "points.gpkg"
     drawn = sample(SampleSettings(data=data, split="train", per_class=20, output=points)).points
@@ -74,6 +75,7 @@ def test_points_and_scores_keep_to_the_tiles_of_their_split(data, cheap, tmp_pat
     assert scores.iou[2] > 0.9
 
 
+@pytest.mark.slow
 def test_an_experiment_keeps_to_the_tiles_of_its_lists(data, cheap, tmp_path):
     """One orthophoto, one tile of it to train on, its neighbour to score on."""
     settings = ExperimentSettings(

@@ -54,6 +54,7 @@ def _as_pictures(data, suffix):
             path.unlink()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
 def test_a_folder_of_pictures_is_experimented_on_like_any_other(own_dataset, cheap, tmp_path, suffix):
     _as_pictures(own_dataset, suffix)
@@ -76,6 +77,7 @@ def test_a_folder_of_pictures_is_experimented_on_like_any_other(own_dataset, che
 # Protocols
 
 
+@pytest.mark.slow
 def test_every_run_learns_from_what_its_protocol_draws(own_dataset, cheap, tmp_path, classes):
     protocol = Protocol(scope="image", places="interior", margin=2, location_error=2, wrong_share=0.25)
 
@@ -115,6 +117,7 @@ def test_an_image_that_is_all_nodata_is_named_before_anything_runs(own_dataset, 
     assert not (tmp_path / "r").exists()
 
 
+@pytest.mark.slow
 def test_an_image_that_is_all_nodata_but_for_its_last_row_is_used(own_dataset, cheap, tmp_path, write_tiff):
     """Pixels that are not there take their labels with them: no point on them is used, none of them is mapped."""
     for name in ("east", "north"):
@@ -146,6 +149,7 @@ def test_masks_to_score_by_that_label_nothing_are_named_before_anything_runs(own
     assert not (tmp_path / "r").exists()
 
 
+@pytest.mark.slow
 def test_one_of_several_test_images_may_be_without_labels(own_dataset, cheap, tmp_path):
     (own_dataset / "test.txt").write_text("north\nwest\n")
     _fill(own_dataset / "masks" / "north.tif", 255)

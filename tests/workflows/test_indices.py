@@ -31,6 +31,7 @@ def settings(dataset, points, cheap, tmp_path):
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["quick", "deep", "forest", "pfce"])
 def test_every_recipe_reads_them_and_every_verb_takes_the_model(settings, dataset, tmp_path, recipe):
     result = train(settings(recipe=recipe, bands=(3, 1), indices=((1, 3), (3, 1)), epochs=1))

@@ -92,6 +92,7 @@ def test_a_forest_tells_textures_apart(data):
     assert not (fitted.unlabelled.argmax(1) == 2).any()
 
 
+@pytest.mark.slow
 def test_the_same_seed_grows_the_same_forest(data):
     one, same, other = (
         fit_forest(data, READER, seed=s, progress=NullProgress()).network.state_dict() for s in (1, 1, 2)

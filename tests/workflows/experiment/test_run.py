@@ -252,6 +252,7 @@ def test_masks_are_read_with_progress(dataset, cheap, folder):
     assert watcher.started[0] == ("Reading masks", 3)
 
 
+@pytest.mark.slow
 def test_a_run_tells_the_time_that_is_left_for_the_grid(dataset, cheap, folder):
     for path in (folder / "runs").glob("forest-*.json"):
         result = json.loads(path.read_text())
@@ -335,6 +336,7 @@ def test_the_seconds_of_a_run_count_its_earlier_tries(dataset, cheap, tmp_path):
     assert summary.record["results"][0]["seconds"]["train"] > 5000
 
 
+@pytest.mark.slow
 def test_a_model_without_a_result_is_mapped_not_trained_again(dataset, cheap, folder):
     protocol = Protocol(scope="total")
     (folder / "runs" / "quick-8-seed1.json").unlink()

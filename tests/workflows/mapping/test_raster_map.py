@@ -290,6 +290,7 @@ def test_a_minimum_area_needs_a_place_on_the_ground(model, write_tiff, tmp_path)
         predict(settings(model, plain, tmp_path / "map.tif", also=("polygons",), min_area=10))
 
 
+@pytest.mark.slow
 def test_the_backend_it_was_begun_with_is_kept_and_gives_the_same_map(small, tall, tmp_path) -> None:
     def make(path, progress, **options):
         chosen = settings("", tall, path, **options)

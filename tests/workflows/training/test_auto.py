@@ -79,6 +79,7 @@ def quick_is_ahead(monkeypatch):
     monkeypatch.setattr(auto, "choose", choose_)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "reason"),
     [

@@ -80,6 +80,7 @@ def test_bands_that_pretrained_backbones_do_not_know_join_by_their_texture(
     assert evaluate(EvaluateSettings(subject=result.model, data=dataset)).accuracy.miou > 0.5
 
 
+@pytest.mark.slow
 def test_a_second_training_reads_nothing_and_gives_the_same_model(settings, tmp_path):
     counts = []
 
