@@ -69,6 +69,7 @@ def lit(tmp_path):
     return path, points, truth
 
 
+@pytest.mark.filterwarnings("ignore:.*has no CRS")
 @pytest.mark.slow
 def test_an_index_tells_apart_what_light_and_shade_hide(lit, tmp_path):
     raster, points, truth = lit

@@ -31,6 +31,7 @@ def strips(store):
     return strips
 
 
+@pytest.mark.filterwarnings("ignore:.*many values lie outside the range of the training values")
 @pytest.mark.slow
 def test_a_worker_that_is_killed_loses_nothing(
     store, post, tall, model, tmp_path, start_worker, wait_until, strips

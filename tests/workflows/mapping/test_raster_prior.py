@@ -98,6 +98,7 @@ def test_a_stopped_map_goes_on_with_the_odds_that_it_was_begun_with(quick, datas
     assert np.array_equal(read_class_map(whole.output)[0], read_class_map(parts.output)[0])
 
 
+@pytest.mark.filterwarnings("ignore:The correction of class proportions did not improve the training")
 @pytest.mark.slow
 def test_workers_map_with_the_same_odds(quick, dataset, tmp_path):
     raster = dataset / "images" / "north.tif"

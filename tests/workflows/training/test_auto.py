@@ -117,6 +117,7 @@ def test_auto_keeps_quick_as_it_is_where_deep_is_no_gain(settings, many, quick_i
     assert_same_weights(kept.model, alone.model)
 
 
+@pytest.mark.filterwarnings("ignore:The loss rose")
 @pytest.mark.slow
 def test_auto_judges_deep_at_points_of_places_that_taught_neither(settings, many, deep_is_best, monkeypatch):
     taught, judged = [], []
@@ -160,6 +161,7 @@ def test_auto_keeps_quick_where_deep_fails(settings, many, deep_is_best, monkeyp
     assert "the loss is no longer finite" in said
 
 
+@pytest.mark.filterwarnings("ignore:The loss rose")
 @pytest.mark.slow
 def test_auto_that_was_stopped_at_deep_goes_on_and_gives_what_deep_gives(
     settings, many, deep_is_best, tmp_path, monkeypatch
