@@ -122,6 +122,7 @@ def _run(command):
 
 
 @pytest.mark.pages
+@pytest.mark.filterwarnings("ignore::geoseg.errors.GeoSegWarning")
 @pytest.mark.parametrize("name", RUNNING)
 def test_the_blocks_of_a_page_run(name, place):
     if name == "tutorial.md":  # It begins with what the demo writes, and nothing else.

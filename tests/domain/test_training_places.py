@@ -76,3 +76,16 @@ def test_rounding_is_the_power_of_ten_of_all_values(values, step):
     found = rounding(np.array(values))
 
     assert found == pytest.approx(step) if step else found <= 1e-6
+
+
+def test_near_agrees_with_all_distances():
+    rng = np.random.default_rng(0)
+    known, asked = rng.uniform(0, 10, (200, 3)), rng.uniform(0, 10, (300, 3))
+    asked[:3] = np.nan
+
+    found = near(known, asked, 0.8)
+
+    distances = np.linalg.norm(known[None] - asked[:, None], axis=2)
+    assert found.tolist() == (distances < 0.8).any(axis=1).tolist()
+    assert 10 < found.sum() < 290
+    assert not near(known[:0], asked, 1.0).any()

@@ -69,14 +69,23 @@ def near_degrees(known: _Floats, asked: _Floats, radius_m: float) -> NDArray[np.
 
 
 def near(known: _Floats, asked: _Floats, radius: float) -> NDArray[np.bool_]:
-    """Return for each location (P, D) whether a known location (n, D) lies within a radius."""
-    from scipy.spatial import cKDTree
+    """Return for each location (P, D) whether a known location (n, D) lies within a radius.
 
+    Candidates are found along the axis on which the known locations spread most; importing SciPy's trees takes longer.
+    """
     found = np.zeros(len(asked), np.bool_)
     finite = np.isfinite(asked).all(axis=1)
-    if len(known) and finite.any():
-        distance, _ = cKDTree(known).query(asked[finite], distance_upper_bound=radius)
-        found[finite] = np.isfinite(distance)
+    if not len(known) or not finite.any():
+        return found
+    axis = int(np.ptp(known, axis=0).argmax())
+    known, places = known[known[:, axis].argsort()], asked[finite]
+    first = np.searchsorted(known[:, axis], places[:, axis] - radius)
+    last = np.searchsorted(known[:, axis], places[:, axis] + radius, "right")
+    is_near = np.zeros(len(places), np.bool_)
+    for step in range(int((last - first).max())):
+        left = np.flatnonzero((first + step < last) & ~is_near)
+        is_near[left] = np.linalg.norm(known[first[left] + step] - places[left], axis=1) < radius
+    found[finite] = is_near
     return found
 
 
