@@ -11,8 +11,9 @@ import torch
 
 from geoseg.errors import ModelFileError, SettingsError
 from geoseg.inference.runtimes import RuntimePredictor, openvino_runtime
-from geoseg.networks.models.deeplab import Architecture
+from geoseg.learning.architecture import LIGHT_BACKBONE, Architecture
 from geoseg.networks.models.hypercolumns import build_layer_network
+from geoseg.networks.models.light_stages import load_bundled_weights
 from geoseg.networks.models.model_file import read_model
 from geoseg.networks.prediction import backends, exporting
 from geoseg.networks.prediction.backends import (
@@ -188,3 +189,23 @@ def test_a_network_whose_padding_depends_on_the_size_is_exported_once_for_all_wi
         np.testing.assert_allclose(
             predictor.probabilities(pixels, valid), exact.probabilities(pixels, valid), atol=3e-3
         )
+
+
+@pytest.mark.parametrize("backend", ["onnx", "openvino"])
+def test_the_bundled_backbone_with_texture_goes_everywhere(small_model, backend):
+    """Texture has kernels that are made for the number of bands."""
+    torch.manual_seed(0)
+    architecture = Architecture(LIGHT_BACKBONE, 3, 3, 64, head="linear", scales=(1, 2), has_texture=True)
+    network = build_layer_network(architecture)
+    load_bundled_weights(network, 3)
+    record = replace(small_model.record, architecture=architecture)
+    own = replace(small_model, network=network, record=record)
+    predictor, exact = (
+        build_predictor(own, name, device="cpu", precision="float32") for name in (backend, "torch")
+    )
+    pixels = np.random.default_rng(0).uniform(0, 255, (1, 3, 64, 96)).astype(np.float32)
+    valid = np.ones((1, 64, 96), bool)
+
+    np.testing.assert_allclose(
+        predictor.probabilities(pixels, valid), exact.probabilities(pixels, valid), atol=STEEP
+    )

@@ -31,9 +31,10 @@ def feature_count(bands: int) -> int:
 
 def _blurred(images: Tensor, deviation: float) -> Tensor:
     reach = round(3 * deviation)
+    channels = int(images.shape[1])  # A number in exported graphs too: OpenVINO needs kernels of a fixed shape.
     steps = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
     kernel = torch.exp(-0.5 * (steps / deviation) ** 2)
-    kernel = (kernel / kernel.sum()).expand(images.shape[1], 1, 1, -1)
+    kernel = (kernel / kernel.sum()).expand(channels, 1, 1, -1)
     padded = functional.pad(images, (reach, reach, reach, reach), mode="replicate")
-    across = functional.conv2d(padded, kernel, groups=images.shape[1])
-    return functional.conv2d(across, kernel.transpose(2, 3), groups=images.shape[1])
+    across = functional.conv2d(padded, kernel, groups=channels)
+    return functional.conv2d(across, kernel.transpose(2, 3), groups=channels)
