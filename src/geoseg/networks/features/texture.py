@@ -31,9 +31,8 @@ def feature_count(bands: int) -> int:
 
 def _blurred(images: Tensor, deviation: float) -> Tensor:
     reach = round(3 * deviation)
-    channels = int(
-        images.shape[1]
-    )  # A number in exported graphs too: OpenVINO needs kernels of a fixed shape.
+    # A number in exported graphs too: OpenVINO needs kernels of a fixed shape.
+    channels = int(images.shape[1])
     steps = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
     kernel = torch.exp(-0.5 * (steps / deviation) ** 2)
     kernel = (kernel / kernel.sum()).expand(channels, 1, 1, -1)
