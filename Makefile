@@ -27,7 +27,7 @@ demo: $(READY) ## Run the main job on an invented landscape, into demo-results/ 
 test: $(READY) ## Run the tests (ARGS="..." is passed to pytest)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile -m "not slow and not pages" $(ARGS)
 
-test-slow: $(READY) ## Run the tests that take long: whole services under faults, several processes, hostile input
+test-slow: $(READY) ## Run the tests that take long: services under faults, several processes, hostile input, whole trainings
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 2 --dist loadfile -m slow $(ARGS)
 
 test-pages: $(READY) ## Run the commands on the pages of the documentation, which takes minutes

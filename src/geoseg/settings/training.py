@@ -8,6 +8,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from geoseg.learning.architecture import BACKBONES, LIGHT_BACKBONE
 from geoseg.settings.base import (
     ComputeSettings,
     Count,
@@ -22,9 +23,6 @@ from geoseg.settings.base import (
 Loss = Literal[
     "self-training", "mean-teacher", "rotations", "cutmix", "class-thresholds", "region-growing", "affinity"
 ]
-BACKBONES = ("resnet50", "resnet101", "mobilenet_v3_large")
-"""Those that every recipe takes."""
-LIGHT_BACKBONE = "efficientnet_lite0"
 _DEEPLAB_RECIPES = ("pfce", "full")
 _TEACHERS = {"self-training", "mean-teacher"}
 

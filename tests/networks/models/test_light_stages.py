@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 
@@ -26,8 +27,7 @@ def images(bands: int = 3) -> torch.Tensor:
 
 
 def run(graph: bytes, pixels: torch.Tensor) -> list[np.ndarray]:
-    runtime = pytest.importorskip("onnxruntime")
-    return runtime.InferenceSession(graph).run(None, {"images": pixels.numpy()})
+    return onnxruntime.InferenceSession(graph).run(None, {"images": pixels.numpy()})
 
 
 @torch.no_grad()
@@ -69,7 +69,6 @@ def test_a_frozen_network_gives_the_same_logits():
 def test_the_script_writes_the_graph_of_timms_network():
     """Batch norms with random statistics are folded, and the padding is TensorFlow's."""
     timm = pytest.importorskip("timm")
-    pytest.importorskip("onnxruntime")
     torch.manual_seed(0)
     network = timm.create_model("tf_efficientnet_lite0", features_only=True, out_indices=(0, 1, 2, 3)).eval()
     for module in network.modules():

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from geoseg.inference.runtimes import onnx_session
+from geoseg.networks.models.timm_backbones import SamePadding
 from geoseg.networks.models.weights import WeightsReport, adapt_first_convolution
 
 
@@ -109,15 +110,6 @@ def load_bundled_weights(network: nn.Module, bands: int) -> WeightsReport:
     return WeightsReport("bundled", len(found), heads, ())
 
 
-class PaddedConv(nn.Conv2d):
-    """A convolution that pads the right and the lower side by one pixel more than the others."""
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the convolution of images padded with zeros."""
-        reach = (self.kernel_size[0] - self.stride[0]) // 2
-        return super().forward(functional.pad(images, (reach, reach + 1, reach, reach + 1)))
-
-
 _OPERATORS = ("Conv", "Clip", "Add")
 
 
@@ -143,12 +135,11 @@ def _convolution(node: Any, weights: dict[str, np.ndarray[Any, Any]]) -> nn.Conv
     settings: dict[str, Any] = {a.name: a.i if a.name == "group" else list(a.ints) for a in node.attribute}
     before, _, after, _ = settings["pads"]
     groups, stride = settings["group"], settings["strides"][0]
-    kind, padding = (PaddedConv, 0) if after > before else (nn.Conv2d, before)
-    layer: nn.Conv2d = kind(
-        weight.shape[1] * groups, len(weight), weight.shape[2], stride=stride, padding=padding, groups=groups
+    layer = nn.Conv2d(
+        weight.shape[1] * groups, len(weight), weight.shape[2], stride=stride, padding=before, groups=groups
     )
     with torch.no_grad():
         layer.weight.copy_(weight)
         assert layer.bias is not None
         layer.bias.copy_(bias)
-    return layer
+    return SamePadding(layer) if after > before else layer

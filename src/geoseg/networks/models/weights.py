@@ -24,9 +24,10 @@ _COCO = {
     "resnet101": "DeepLabV3_ResNet101_Weights.COCO_WITH_VOC_LABELS_V1",
     "mobilenet_v3_large": "DeepLabV3_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1",
 }
-CHOICES = 'one of "imagenet", "coco", "none", or the path of a .safetensors or .pth file'
+CHOICES = 'one of "bundled", "imagenet", "coco", "none", or the path of a .safetensors or .pth file'
 NO_WEIGHTS_HINT = (
-    "Use --recipe forest, which needs no weights; or give a file with --weights FILE; or start from random weights "
+    "Leave out --backbone and --weights: quick, deep and auto then use the bundled weights. Or use --recipe forest, which "
+    "needs none; or give a file with --weights FILE; or start from random weights "
     "with --weights none."
 )
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
