@@ -28,6 +28,8 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing f
 HIDDEN = "-"
 """Panel of settings that are not command-line options."""
 LAST_PANEL = "Computing"
+STACK = "--stack"
+"""Option that takes all words up to the next option."""
 _PLAIN = (bool, int, float, Path)
 
 
@@ -172,8 +174,26 @@ class PanelCommand(TyperCommand):
             SettingsError: A list option is followed by a word that is not a file.
         """
         options = [flag for p in self.params if getattr(p, "multiple", False) for flag in p.opts]
+        if STACK in options:
+            args = with_repeated(args, STACK)
         check_lists(args, options)
         return super().parse_args(ctx, args)
+
+
+def with_repeated(arguments: Sequence[str], option: str) -> list[str]:
+    """Repeat an option for each of the words that follow it, up to the next option.
+
+    >>> with_repeated(["--stack", "red.tif", "nir.tif", "-o", "map.tif"], "--stack")
+    ['--stack', 'red.tif', '--stack', 'nir.tif', '-o', 'map.tif']
+    """
+    result, is_inside = list[str](), False
+    for word, before in zip(arguments, ["", *arguments], strict=False):
+        if word.startswith("-"):
+            is_inside = word == option
+        elif is_inside and before != option:
+            result.append(option)
+        result.append(word)
+    return result
 
 
 def check_lists(arguments: Sequence[str], options: Collection[str]) -> None:

@@ -15,7 +15,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command(cls=PanelCommand, epilog="Example: geoseg predict model.geoseg orthophoto.tif -o map.tif")
-@with_options(PredictSettings)
+@with_options(PredictSettings, optional=("rasters",))
 def predict(values: dict[str, Any], *, json_: Json = False, quiet: Quiet = False) -> None:
     """Predict class maps as cloud-optimised GeoTIFFs; repeat the command to continue a stopped map."""
     from geoseg.cli.show import progress_bars
@@ -28,7 +28,8 @@ def predict(values: dict[str, Any], *, json_: Json = False, quiet: Quiet = False
         print_json({"maps": [_plain(vars(r)) for r in results]})
         return
     for result in results:
-        typer.echo(f"{result.raster} -> {', '.join(map(str, result.files.values()))}")
+        raster = result.raster.name if settings.stack else result.raster
+        typer.echo(f"{raster} -> {', '.join(map(str, result.files.values()))}")
     first = next(iter(results[0].files.values())) if results else "map.tif"
     typer.echo(f"Next: {shlex.join(['geoseg', 'evaluate', str(first), '--points', 'check.gpkg'])}")
 

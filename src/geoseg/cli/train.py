@@ -19,7 +19,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command(
     cls=PanelCommand, epilog="Example: geoseg train orthophoto.tif --points field.gpkg -o model.geoseg"
 )
-@with_options(TrainSettings)
+@with_options(TrainSettings, optional=("data",))
 def train(values: dict[str, Any], *, json_: Json = False, quiet: Quiet = False) -> None:
     """Train a model from labelled points."""
     from geoseg.cli.show import progress_bars
@@ -41,5 +41,6 @@ def _print(result: TrainResult, settings: TrainSettings, *, json_: bool) -> None
     typer.echo(f"{result.model}: {result.summary}.")
     if result.curves:
         typer.echo(f"Curves: {result.curves}")
-    raster = settings.data if settings.data.is_file() else "RASTER.tif"
-    typer.echo(f"Next: {shlex.join(['geoseg', 'predict', str(result.model), str(raster), '-o', 'map.tif'])}")
+    rasters = ["--stack", *settings.stack] if settings.stack else [settings.data]
+    named = map(str, rasters) if settings.stack or settings.data.is_file() else ["RASTER.tif"]
+    typer.echo(f"Next: {shlex.join(['geoseg', 'predict', str(result.model), *named, '-o', 'map.tif'])}")

@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import ErrorDetails
 
 from geoseg.domain.mask_codes import parse_mask_values
+from geoseg.domain.raster_stacks import stack_path
 from geoseg.errors import SettingsError
 
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
@@ -51,6 +52,37 @@ Nodata = Annotated[
     ),
 ]
 """A nodata value of rasters."""
+Stack = Annotated[
+    tuple[Path, ...],
+    option(
+        (),
+        help="Files whose bands are read as those of one raster, in this order: --stack red.tif nir.tif.",
+        panel="Rasters",
+    ),
+]
+"""Files to read as one raster, instead of a raster."""
+
+
+def with_stack(values: Any, name: str, *, is_list: bool = False) -> Any:
+    """Return the values of settings, before validation, with the path of a stack as the raster.
+
+    Args:
+        values: The values.
+        name: The setting that takes a raster.
+        is_list: Whether it takes a list of rasters.
+
+    Raises:
+        ValueError: Both a stack and a raster are given.
+    """
+    files = values.get("stack") if isinstance(values, dict) else None
+    if not files:
+        return values
+    raster = stack_path([Path(file) for file in files])
+    given = values.get(name)
+    # Recorded settings name the stack in both.
+    if given and str(raster) not in ([str(given)] if isinstance(given, str | Path) else map(str, given)):
+        raise ValueError(f"either {name} or stack can be given, not both")
+    return {**values, name: (raster,) if is_list else raster}
 
 
 class Settings(BaseModel):

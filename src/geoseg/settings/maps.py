@@ -15,7 +15,9 @@ from geoseg.settings.base import (
     Nodata,
     PointFileSettings,
     Settings,
+    Stack,
     option,
+    with_stack,
 )
 
 Product = Literal["probabilities", "polygons", "areas", "style", "stac"]
@@ -57,7 +59,9 @@ class PredictSettings(WindowSettings):
     arguments = frozenset({"model", "rasters"})
 
     model: Path = option(help="Model file.")
-    rasters: Annotated[tuple[Path, ...], Field(min_length=1)] = option(help="Rasters to map.")
+    rasters: Annotated[tuple[Path, ...], Field(min_length=1)] = option(
+        help="Rasters to map, or text files that list the files of a stack."
+    )
     output: Path = option(help="Class map to write (.tif), or a folder such as maps/ for several rasters.")
     into_folder: bool = option(False, help="", panel="-")
     confidence: Path | None = option(None, help="Also write the confidence; a folder for several rasters.")
@@ -65,6 +69,7 @@ class PredictSettings(WindowSettings):
         (), help="Also write next to each map: probabilities, polygons, areas, style, stac.", shown="none"
     )
     area: Path | None = option(None, help="Polygon file; pixels outside become nodata.")
+    stack: Stack = ()
     overwrite: bool = option(False, help="Replace existing files that this program wrote.")
     style: bool = option(
         True, help="Write the legend as a QGIS style (.qml) next to each map.", panel="Products"
@@ -112,6 +117,11 @@ class PredictSettings(WindowSettings):
 
     @model_validator(mode="before")
     @classmethod
+    def _read_stack(cls, values: Any) -> Any:
+        return with_stack(values, "rasters", is_list=True)
+
+    @model_validator(mode="before")
+    @classmethod
     def _see_folder(cls, values: Any) -> Any:
         output = values.get("output") if isinstance(values, dict) else None
         is_folder = isinstance(output, str) and output.endswith(("/", os.sep))
@@ -151,10 +161,16 @@ class EvaluateSettings(WindowSettings, PointFileSettings):
     picture: Path | None = option(None, help="Picture of the confusion matrix to write (.png).")
     overwrite: bool = option(False, help="Replace an existing picture.")
     split: str | None = option("test", help="Split list of the folder to score on.", panel="Rasters")
+    stack: Stack = ()
     legend: Path | None = option(
         None, help="Legend file (JSON) of the masks, and of a map without class names.", panel="Rasters"
     )
     mask_values: MaskValues = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_stack(cls, values: Any) -> Any:
+        return with_stack(values, "data")
 
 
 class PictureSettings(Settings):

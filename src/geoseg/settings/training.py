@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -17,7 +17,9 @@ from geoseg.settings.base import (
     PointFileSettings,
     Seed,
     Share,
+    Stack,
     option,
+    with_stack,
 )
 
 Loss = Literal[
@@ -182,7 +184,10 @@ class TrainSettings(TrainingOptions, PointFileSettings):
 
     arguments = frozenset({"data"})
 
-    data: Path = option(help="A raster, or a folder with images/ and split lists.")
+    data: Path = option(
+        help="A raster, a folder of rasters, a folder with images/ and split lists, or a text file that lists the files of "
+        "a stack."
+    )
     points: Path | None = option(
         None,
         help="Point file: GeoPackage, Shapefile, CSV, KML or another format of GDAL; polygons are sampled. Required, "
@@ -204,6 +209,7 @@ class TrainSettings(TrainingOptions, PointFileSettings):
     resume: bool = option(False, help="Continue a stopped training from its last checkpoint.")
     overwrite: bool = option(False, help="Replace an existing model file.")
     split: str = option("train", help="Split list of the folder to train on.", panel="Rasters")
+    stack: Stack = ()
     legend: Path | None = option(None, help="Legend file (JSON).", panel="Rasters")
     mask_values: MaskValues = option(
         None,
@@ -241,6 +247,11 @@ class TrainSettings(TrainingOptions, PointFileSettings):
     processes: Count = option(
         1, help="Processes or GPUs of this machine that share the work of pfce or full.", panel="Computing"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_stack(cls, values: Any) -> Any:
+        return with_stack(values, "data")
 
     @model_validator(mode="after")
     def _points_fit_recipe(self) -> Self:

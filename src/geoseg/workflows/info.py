@@ -12,6 +12,7 @@ from geoseg.geodata.reading.crs import crs_name
 from geoseg.geodata.reading.grids import describe_missing_georeference
 from geoseg.geodata.reading.opening import warp_hint
 from geoseg.geodata.reading.rasters import RasterInfo, describe_any_raster
+from geoseg.geodata.reading.stacks import stack_members
 from geoseg.learning.architecture import Architecture
 from geoseg.learning.model_record import ModelRecord, read_record
 from geoseg.workflows.library_errors import translate_library_errors
@@ -77,13 +78,14 @@ def _of_raster(path: Path) -> dict[str, Any]:
         "resolution_m": raster.resolution_m,
         "nodata": raster.nodata,
         **classes,
+        "notes": list(raster.notes),
         "warnings": _doubts(raster),
     }
 
 
 def _classes(path: Path) -> dict[str, Any]:
     """Return the classes, colours and model of a class map; nothing for other rasters."""
-    legend = read_map_legend(path)
+    legend = None if stack_members(path) else read_map_legend(path)
     if legend is None:
         return {}
     model, places = read_origin(path)

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from geoseg.domain.legend import Legend
 from geoseg.domain.points import Points
 from geoseg.domain.ports import Progress
+from geoseg.domain.raster_stacks import stacked_files
 from geoseg.errors import PointsError, RasterError
-from geoseg.geodata.datasets.folders import keep_tiles, open_dataset
+from geoseg.geodata.datasets.folders import is_dataset, keep_tiles, open_dataset, rasters_in
 from geoseg.geodata.datasets.legend_files import read_legend
 from geoseg.geodata.points.audit import NODATA, audit_points, describe_disputed
 from geoseg.geodata.points.dropped_points import DroppedPoints, describe_dropped
@@ -81,7 +82,7 @@ def check_paths(data: Path, *files: Path | None) -> None:
         RasterError: No raster or folder has this name.
         PointsError: A point file does not exist.
     """
-    if remote_url(data) is None and not data.exists():
+    if remote_url(data) is None and stacked_files(data) is None and not data.exists():
         raise RasterError("no such file or folder", where=data, hint="Check the path.")
     for path in files:
         if path is not None and not path.exists():
@@ -96,13 +97,15 @@ def find_inputs(
     masks_needed: bool = False,
     mask_values: Mapping[str, str] | None = None,
 ) -> Inputs:
-    """Find the rasters of a dataset folder (all or one split), or take ``data`` as a single raster.
+    """Find the rasters of a dataset folder (all or one split) or of a plain folder, or take ``data`` as a single raster.
 
     Raises:
         DatasetError: The folder lacks images, masks or the split.
         LegendError: A legend file is not valid.
     """
     own = read_legend(legend) if legend is not None else None
+    if data.is_dir() and not masks_needed and not is_dataset(data):
+        return Inputs(rasters_in(data), {}, own)
     if data.is_dir() or masks_needed:
         dataset = open_dataset(data, split=split, legend=own, masks_needed=masks_needed)
         return Inputs(dataset.images, dataset.masks, dataset.legend, dataset.tiles, mask_values)

@@ -86,6 +86,21 @@ def _images(folder: Path) -> dict[str, Path]:
     return images
 
 
+def rasters_in(folder: Path) -> dict[str, Path]:
+    """Return the raster files of a folder without sub-folders by image name (file stem), sorted.
+
+    Raises:
+        DatasetError: There is none, or two files have the same stem.
+    """
+    found = _rasters(folder)
+    if not found:
+        endings = ",".join(RASTER_SUFFIXES)
+        raise DatasetError(
+            "the folder has no rasters", where=folder, expected=f"*{{{endings}}}, or a dataset with images/"
+        )
+    return found
+
+
 def _rasters(folder: Path) -> dict[str, Path]:
     """Return the raster files of a folder by stem, sorted; empty if the folder does not exist."""
     found: dict[str, Path] = {}

@@ -43,6 +43,7 @@ class RasterInfo:
         nodata: The nodata value, if the file declares one.
         georeferenced_by: Georeference without a transform, so that the raster must be warped first: "ground control points",
             "RPCs" or "a geolocation array"; None for all other rasters.
+        notes: How the files of a stack were brought to one grid, one sentence each.
     """
 
     path: Path
@@ -55,6 +56,7 @@ class RasterInfo:
     resolution_m: float | None
     nodata: float | None
     georeferenced_by: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def affine(self) -> Affine:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -27,6 +28,7 @@ from geoseg.geodata.reading.opening import (
 )
 from geoseg.geodata.reading.resampling import Resampled
 from geoseg.geodata.reading.sources import check_sources, local_files
+from geoseg.geodata.reading.stacks import Part, open_stack, stack_members
 from geoseg.geodata.reading.validity import AS_DECLARED, Validity
 
 __all__ = [
@@ -112,8 +114,8 @@ def describe_any_raster(path: Path) -> RasterInfo:
     """
     path = Path(path)
     check_sources(path)
-    with open_upright(path) as dataset:
-        return _describe_expanded(dataset, path)
+    with _open_parts(path) as (info, _):
+        return info
 
 
 def open_raster(
@@ -126,10 +128,11 @@ def open_raster(
     """Open a raster for reading in windows.
 
     A palette is read as red, green and blue. A picture is rotated by its EXIF orientation. An alpha band that is not
-    requested is read as validity.
+    requested is read as validity. The bands of a stack are numbered through its files.
 
     Args:
-        path: The file.
+        path: The file, a text file that lists the files of a stack, or a path of
+            :func:`geoseg.domain.raster_stacks.stack_path`.
         bands: Bands to read, 1-based, in this order; None reads all except alpha.
         resolution_m: Ground size in metres of the pixels to read; None reads the stored pixels.
         validity: The rule for valid pixels.
@@ -140,16 +143,28 @@ def open_raster(
     """
     path = Path(path)
     with ExitStack() as stack:
-        dataset = stack.enter_context(open_upright(path))
-        info = _describe_expanded(dataset, path)
+        info, parts = stack.enter_context(_open_parts(path))
         check_georeferenced(info)
         _check_nodata(info, validity)
-        chosen = _chosen_bands(dataset, info, bands)
-        pixels: PixelSource = _StoredPixels(dataset, path, chosen, validity=validity)
+        chosen = _chosen_parts(parts, info, bands)
+        pixels: PixelSource = _StoredPixels(chosen, validity=validity)
         if resolution_m is not None:
             info, pixels = _resampled(info, pixels, resolution_m)
         open_files = stack.pop_all()
-    return Raster(info, pixels, len(chosen), open_files=open_files)
+    return Raster(info, pixels, sum(len(part.bands) for part in chosen), open_files=open_files)
+
+
+@contextmanager
+def _open_parts(path: Path) -> Iterator[tuple[RasterInfo, list[Part]]]:
+    """Open a raster or a stack, and yield its description and its open files with their bands except alpha."""
+    members = stack_members(path)
+    if members is not None:
+        with open_stack(members, path) as opened:
+            yield opened
+        return
+    with open_upright(path) as dataset:
+        info = _describe_expanded(dataset, path)
+        yield info, [Part(dataset, path, tuple(_data_bands(dataset)))]
 
 
 def _check_nodata(info: RasterInfo, validity: Validity) -> None:
@@ -168,11 +183,12 @@ def _check_nodata(info: RasterInfo, validity: Validity) -> None:
 
 
 class _StoredPixels:
-    """The stored pixels, with the palette applied; a PixelSource."""
+    """The stored pixels of one file or of a stack, with the palette applied; a PixelSource."""
 
-    def __init__(self, dataset: DatasetReader, path: Path, bands: list[int], *, validity: Validity) -> None:
-        self._dataset, self._path, self._bands, self._validity = dataset, path, bands, validity
-        self._palette = _palette(dataset) if _has_palette(dataset) else None
+    def __init__(self, parts: Sequence[Part], *, validity: Validity) -> None:
+        self._parts, self._validity = parts, validity
+        self._dataset, self._path = parts[0].dataset, parts[0].path
+        self._palette = _palette(self._dataset) if _has_palette(self._dataset) else None
 
     @property
     def height(self) -> int:
@@ -183,7 +199,9 @@ class _StoredPixels:
         return int(self._dataset.width)
 
     def read(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        pixels = np.zeros((len(self._bands), window.height, window.width), np.float32)
+        pixels = np.zeros(
+            (sum(len(part.bands) for part in self._parts), window.height, window.width), np.float32
+        )
         valid = np.zeros((window.height, window.width), np.bool_)
         part = window.clipped(self.height, self.width)
         if part.height and part.width:
@@ -198,19 +216,28 @@ class _StoredPixels:
         index, has_value = read_bands(self._dataset, self._path, bands=[1], window=window)
         colors = self._palette[index[0].astype(np.intp)]
         valid = has_value[0] & (colors[..., 3] > 0) & self._differs_from_nodata(index)[0]
-        values = np.moveaxis(colors, -1, 0)[[band - 1 for band in self._bands]]
+        values = np.moveaxis(colors, -1, 0)[[band - 1 for part in self._parts for band in part.bands]]
         return np.where(valid, values.astype(np.float32), np.float32(0)), valid
 
     def _read_bands(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        values, has_value = read_bands(self._dataset, self._path, bands=self._bands, window=window)
+        read = [self._read_part(part, window) for part in self._parts]
+        pixels, has_value = (
+            read[0] if len(read) == 1 else (np.concatenate(arrays) for arrays in zip(*read, strict=True))
+        )
+        valid = self._validity.of_pixels(has_value)
+        types = [part.dataset.dtypes[band - 1] for part in self._parts for band in part.bands]
+        for dtype, own, stored in zip(types, has_value, pixels, strict=True):
+            if dtype != "uint8":
+                stored[valid & ~own] = np.nan
+        return np.where(valid, pixels, np.float32(0)), valid
+
+    def _read_part(self, part: Part, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Return the values of the bands of one file and where they have one, both (B, h, w)."""
+        values, has_value = read_bands(part.dataset, part.path, bands=list(part.bands), window=window)
         with np.errstate(over="ignore", invalid="ignore"):
             pixels = values.astype(np.float32)
         has_value &= np.isfinite(pixels) & self._differs_from_nodata(values)
-        valid = self._validity.of_pixels(has_value)
-        for band, own, stored in zip(self._bands, has_value, pixels, strict=True):
-            if self._dataset.dtypes[band - 1] != "uint8":
-                stored[valid & ~own] = np.nan
-        return np.where(valid, pixels, np.float32(0)), valid
+        return pixels, has_value
 
     def _differs_from_nodata(self, values: NDArray[Any]) -> NDArray[np.bool_]:
         """Return where values differ from the nodata value given by the user."""
@@ -238,24 +265,35 @@ def _palette(dataset: DatasetReader) -> NDArray[np.uint8]:
     return table
 
 
-def _chosen_bands(dataset: DatasetReader, info: RasterInfo, bands: Sequence[int] | None) -> list[int]:
+def _data_bands(dataset: DatasetReader) -> list[int]:
     if _has_palette(dataset):
-        known = [1, 2, 3]
-        chosen = known if bands is None else list(bands)
+        return [1, 2, 3]
+    return [b for b in dataset.indexes if dataset.colorinterp[b - 1] is not ColorInterp.alpha]
+
+
+def _chosen_parts(parts: Sequence[Part], info: RasterInfo, bands: Sequence[int] | None) -> list[Part]:
+    """Return the open files with only the chosen bands, in the order of the choice."""
+    if bands is None:
+        return list(parts)
+    if len(parts) == 1:
+        # An alpha band may be requested by its number, but is not one of the data bands.
+        dataset = parts[0].dataset
+        known = [1, 2, 3] if _has_palette(dataset) else list(dataset.indexes)
+        numbered = [(parts[0], band) for band in known]
     else:
-        known = list(dataset.indexes)
-        data = [b for b in known if dataset.colorinterp[b - 1] is not ColorInterp.alpha]
-        chosen = data if bands is None else list(bands)
-    missing = [band for band in chosen if band not in known]
-    if missing or not chosen:
+        numbered = [(part, band) for part in parts for band in part.bands]
+    missing = [band for band in bands if not 1 <= band <= len(numbered)]
+    if missing or not bands:
         raise RasterError(
             "the raster has no such band" if missing else "no band is requested",
             where=info.path,
-            expected=f"bands 1 to {len(known)}",
+            expected=f"bands 1 to {len(numbered)}",
             got=", ".join(map(str, missing)) or None,
             hint="Band numbers start at 1.",
         )
-    return chosen
+    groups = groupby((numbered[band - 1] for band in bands), key=lambda one: id(one[0]))
+    chosen = [list(group) for _, group in groups]
+    return [replace(group[0][0], bands=tuple(band for _, band in group)) for group in chosen]
 
 
 def _resampled(info: RasterInfo, pixels: PixelSource, resolution_m: float) -> tuple[RasterInfo, PixelSource]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from geoseg.errors import RasterError
 from geoseg.geodata.reading.opening import opened, remote_url
+from geoseg.geodata.reading.stacks import stack_members
 
 _MAX_QUOTED = 3
 
@@ -14,11 +15,16 @@ _MAX_QUOTED = 3
 def source_names(path: Path) -> list[str]:
     """Return the GDAL names of all files that a raster reads pixels from.
 
-    These are the file itself, its mask and, recursively, the sources of a VRT, including missing ones.
+    These are the file itself, its mask and, recursively, the sources of a VRT, including missing ones; for a stack,
+    those of each of its files, and the text file that lists them.
 
     Raises:
         RasterError: As of :func:`open_upright`.
     """
+    members = stack_members(path)
+    if members is not None:
+        names = [name for member in members for name in source_names(member)]
+        return list(dict.fromkeys([*([str(path)] if path.is_file() else []), *names]))
     found, left = dict[str, None](), [str(path)]
     while left:
         name = left.pop()
@@ -64,6 +70,8 @@ def check_sources(path: Path) -> None:
     Raises:
         RasterError: A source is missing.
     """
+    for member in stack_members(path) or ():
+        check_sources(member)
     if path.suffix.lower() != ".vrt" or remote_url(path) is not None:
         return
     missing = [n for n in source_names(path) if not n.startswith("/vsi") and not Path(n).exists()]

@@ -64,6 +64,8 @@ def compare_model(settings: EvaluateSettings, progress: Progress) -> ModelScores
     _check_legend(inputs.legend, legend, settings)
     for info in describe_all(inputs.images).values():
         check_bands(info, model.record, settings.subject)
+        for note in info.notes:
+            progress.say(note)
     places = model.record.training_places
     with ExitStack() as stack:
         validity = validity_for(settings, model.record)
@@ -114,7 +116,7 @@ def _inputs(settings: EvaluateSettings) -> Inputs:
             where="--truth",
             hint="Predict the raster and evaluate its map, or give a folder of images/ and masks/.",
         )
-    if settings.points is None and settings.data.is_file():
+    if settings.points is None and (settings.data.is_file() or settings.stack):
         raise SettingsError("no reference data for the model", where=settings.data, expected="--points FILE")
     split = settings.split if settings.data.is_dir() else None
     needs_masks = settings.points is None

@@ -237,6 +237,8 @@ def _check_values(info: RasterInfo, settings: PredictSettings, record: ModelReco
 
 def _task(raster: Path, settings: PredictSettings, record: ModelRecord, *, progress: Progress) -> MapTask:
     info = describe_raster(raster)
+    for note in info.notes:
+        progress.say(note)
     check_bands(info, record, settings.model)
     if settings.resample and record.resolution_m is None:
         raise RasterError(

@@ -94,6 +94,9 @@ def load_training_data(
     )
     validity = Validity(settings.nodata, settings.strict_nodata)
     rasters = open_rasters(inputs.images, settings.bands, stack, validity=validity)
+    for info in rasters.infos.values():
+        for note in info.notes:
+            progress.say(note)
     dropped = rows = None
     if settings.points is None:
         points, legend = _points_from_masks(inputs, rasters, progress)
