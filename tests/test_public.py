@@ -15,6 +15,8 @@ import pytest
 import geoseg
 from geoseg.errors import GeoSegError, SettingsError
 from geoseg.settings import (
+    AssessDesignSettings,
+    AssessEstimateSettings,
     DemoSettings,
     EvaluateSettings,
     ExperimentSettings,
@@ -28,6 +30,8 @@ from geoseg.settings import (
 )
 
 COMMANDS = {
+    "assess_design": AssessDesignSettings,
+    "assess_estimate": AssessEstimateSettings,
     "demo": DemoSettings,
     "evaluate_files": EvaluateSettings,
     "experiment": ExperimentSettings,

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from geoseg.losses import PFCELoss
     from geoseg.workflows.assessment.evaluate import Evaluation
     from geoseg.workflows.library.commands import (
+        assess_design,
+        assess_estimate,
         demo,
         evaluate_files,
         experiment,
@@ -70,6 +72,8 @@ __all__ = [
     "StoppedError",
     "TrainingError",
     "__version__",
+    "assess_design",
+    "assess_estimate",
     "demo",
     "evaluate",
     "evaluate_files",
@@ -97,7 +101,10 @@ _MODULES = {
     "predict_raster": "workflows.library.module_maps",
     "sample_points": "workflows.library.points",
     **dict.fromkeys(
-        ("demo", "evaluate_files", "experiment", "export", "info", "picture", "predict", "sample", "train"),
+        (
+            *("assess_design", "assess_estimate", "demo", "evaluate_files", "experiment", "export", "info"),
+            *("picture", "predict", "sample", "train"),
+        ),
         "workflows.library.commands",
     ),
 }

@@ -56,3 +56,14 @@ def test_points_scores_of_maps_and_pictures_load_no_network(loaded_by, dataset, 
     )
 
     assert loaded & HEAVY == set()
+
+
+def test_an_assessment_loads_no_network(loaded_by, dataset, tmp_path):
+    (tmp_path / "matrix.csv").write_text("map,field,pixels\nfield,9,100\n")
+
+    loaded = loaded_by(
+        ["assess", "design", dataset / "masks" / "north.tif", "--size", "20", "-o", tmp_path / "sample.gpkg"],
+        ["assess", "estimate", "--matrix", tmp_path / "matrix.csv"],
+    )
+
+    assert loaded & HEAVY == set()

@@ -13,6 +13,7 @@ COMMANDS = {
     "train": "Train a model from labelled points.",
     "predict": "Predict class maps of rasters.",
     "evaluate": "Score a class map or a model against points or masks.",
+    "assess": "Estimate accuracy and areas of a finished map.",
     "info": "Describe a model file, a raster, a class map or a dataset folder.",
     "demo": "Run the whole job on invented landscapes.",
     "points": "Draw points from masks.",

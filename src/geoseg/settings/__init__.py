@@ -1,5 +1,6 @@
 """Validated settings of each command, read once."""
 
+from geoseg.settings.assessment import AssessDesignSettings, AssessEstimateSettings
 from geoseg.settings.base import Count, Device, Precision, Seed, Settings, Share, read_settings
 from geoseg.settings.experiments import DemoSettings, ExperimentSettings, LandCoverSettings
 from geoseg.settings.maps import EvaluateSettings, ExportSettings, PictureSettings, PredictSettings
@@ -7,6 +8,8 @@ from geoseg.settings.sampling import Protocol, SampleSettings, read_protocol
 from geoseg.settings.training import TrainingOptions, TrainSettings
 
 __all__ = [
+    "AssessDesignSettings",
+    "AssessEstimateSettings",
     "Count",
     "DemoSettings",
     "Device",

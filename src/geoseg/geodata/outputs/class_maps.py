@@ -117,10 +117,21 @@ def read_class_map(path: Path) -> tuple[NDArray[np.uint8], RasterInfo, Legend | 
         LegendError: It holds a value that is no class of its own legend.
     """
     path = Path(path)
-    legend, table = _legend_and_values(path)
+    legend, table = read_legend_and_values(path)
     class_ids, info = read_class_ids(path)
     if legend is None:
         return class_ids, info, None
+    return named_class_ids(class_ids, legend, table, path=path), info, legend
+
+
+def named_class_ids(
+    class_ids: NDArray[np.uint8], legend: Legend, table: NDArray[np.uint8], *, path: Path
+) -> NDArray[np.uint8]:
+    """Return the class ids of stored values, by the table (256,) of :func:`read_legend_and_values`.
+
+    Raises:
+        LegendError: A value has no class.
+    """
     unnamed = np.flatnonzero(
         np.bincount(class_ids.ravel(), minlength=256)[:UNLABELLED] * (table[:UNLABELLED] == UNLABELLED)
     )
@@ -133,7 +144,7 @@ def read_class_map(path: Path) -> tuple[NDArray[np.uint8], RasterInfo, Legend | 
             ),
             got=", ".join(map(str, unnamed)),
         )
-    return table[class_ids], info, legend
+    return table[class_ids]
 
 
 def read_map_legend(path: Path) -> Legend | None:
@@ -142,10 +153,15 @@ def read_map_legend(path: Path) -> Legend | None:
     Raises:
         RasterError: The file cannot be read.
     """
-    return _legend_and_values(Path(path))[0]
+    return read_legend_and_values(Path(path))[0]
 
 
-def _legend_and_values(path: Path) -> tuple[Legend | None, NDArray[np.uint8]]:
+def read_legend_and_values(path: Path) -> tuple[Legend | None, NDArray[np.uint8]]:
+    """Return the legend in a raster's class names, or None, and the class id of each value (256,), 255 for none.
+
+    Raises:
+        RasterError: The file cannot be read.
+    """
     with open_upright(path) as dataset:
         has_colors = dataset.colorinterp[0] is ColorInterp.palette
         return legend_of_names(class_names(dataset, path), dataset.colormap(1) if has_colors else None)

@@ -74,6 +74,28 @@ def _is_sample(path: Path) -> bool:
     return drawn and set(_read(path, layer)["source"]) <= {"simulated"}
 
 
+def _is_unlabelled_sample(path: Path) -> bool:
+    """Return whether a file is a sample of an assessment without labels: labels are work of hours."""
+    if not {"sample", "units", "strata", "design"} <= _layers(path):
+        return False
+    import pyogrio  # Loads geopandas, which most commands never need.
+
+    labels = pyogrio.read_dataframe(path, layer="sample", columns=["reference"], read_geometry=False)
+    return bool(labels["reference"].isna().all())
+
+
+def _is_assessment_page(path: Path) -> bool:
+    return (
+        f'<meta name="generator" content="{MADE_BY}">' in path.read_text(encoding="utf-8")[:_PNG_START_BYTES]
+    )
+
+
+def _is_assessment_csv(path: Path) -> bool:
+    return path.read_text(encoding="utf-8").startswith(
+        "measure,map_class,reference_class,estimate,half_width"
+    )
+
+
 def _is_dropped(path: Path) -> bool:
     return _layers(path) == {"dropped"} and {"number", "class", "reason"} <= _fields(path, "dropped")
 
@@ -147,6 +169,9 @@ PROBABILITIES = _raster("probabilities", lambda found: _is_scaled(found) and fou
 POLYGONS = FileKind("polygon file", (".gpkg",), _is_polygons)
 SAMPLE = FileKind("file of drawn points", (".gpkg", ".geojson", ".json", ".csv"), _is_sample)
 DROPPED = FileKind("file of dropped points", (".gpkg",), _is_dropped)
+ASSESSMENT_SAMPLE = FileKind("sample without labels", (".gpkg",), _is_unlabelled_sample)
+ASSESSMENT_PAGE = FileKind("report of an assessment", (".html", ".htm"), _is_assessment_page)
+ASSESSMENT_CSV = FileKind("table of an assessment", (".csv",), _is_assessment_csv)
 AREA_JSON = FileKind("table of areas", (".json",), _is_area_json)
 AREA_CSV = FileKind("table of areas", (".csv",), _is_area_csv)
 STYLE = FileKind("QGIS style", (".qml",), _is_style)

@@ -19,6 +19,7 @@ STYLES_LAYER = "layer_styles"
 _RAMP = ("#440154", "#3b528b", "#21918c", "#5ec962", "#fde725")
 """Viridis, at five steps from 0 to 1."""
 _MARKER = {"name": "circle", "size": "2.4", "outline_color": "35,35,35,255"}
+_UNLABELLED = {**_MARKER, "color": "255,255,255,255", "outline_color": "200,0,0,255", "outline_width": "0.6"}
 # An outline in the fill colour hides the thin line that antialiasing shows between neighbours.
 _FILL = {"style": "solid", "outline_style": "solid", "outline_width": "0.1"}
 
@@ -64,13 +65,53 @@ def confidence_style() -> str:
 def write_point_style(path: Path, layer: str, legend: Legend) -> None:
     """Add the style of a layer of points to its GeoPackage: one colour for each value of the column ``class``."""
     looks = [{"color": color, **_MARKER} for color in _colors(legend)]
-    _write_layer_style(path, layer, _class_style(legend, _MARKERS, looks))
+    _write_layer_style(path, layer, _text(_class_tree(legend, _MARKERS, looks)))
 
 
 def write_polygon_style(path: Path, layer: str, legend: Legend) -> None:
     """Add the style of a layer of polygons to its GeoPackage: one fill for each value of the column ``class``."""
     looks = [{"color": color, "outline_color": color, **_FILL} for color in _colors(legend)]
-    _write_layer_style(path, layer, _class_style(legend, _FILLS, looks))
+    _write_layer_style(path, layer, _text(_class_tree(legend, _FILLS, looks)))
+
+
+def write_interpreter_form(path: Path, layer: str, legend: Legend, *, shown: Sequence[str]) -> None:
+    """Add style and form of a sample to label to its GeoPackage: a list of classes, a check box and a note.
+
+    Args:
+        path: The GeoPackage.
+        layer: The layer of points, with the columns ``reference``, ``unsure`` and ``note``.
+        legend: The classes of the list.
+        shown: Other columns that the form shows, but does not change.
+    """
+    looks = [{"color": color, **_MARKER} for color in _colors(legend)]
+    root = _class_tree(legend, _MARKERS, looks, column="reference")
+    root.set("styleCategories", "Symbology|Fields|Forms")
+    symbols, categories = root.find("renderer-v2/symbols"), root.find("renderer-v2/categories")
+    assert symbols is not None
+    assert categories is not None
+    _add_category(
+        categories, symbols, name="", label="not labelled", symbol=str(len(legend)), look=_UNLABELLED
+    )
+    fields, editable = ET.SubElement(root, "fieldConfiguration"), ET.SubElement(root, "editable")
+    values = [(one.name, one.name) for one in legend.classes]
+    widgets = {"reference": "ValueMap", "unsure": "CheckBox", "note": "TextEdit"}
+    kinds = dict.fromkeys(("stratum", "inclusion_probability"), "Hidden") | widgets
+    for name, kind in {**dict.fromkeys(shown, "TextEdit"), **kinds}.items():
+        widget = ET.SubElement(ET.SubElement(fields, "field", name=name), "editWidget", type=kind)
+        config = ET.SubElement(ET.SubElement(widget, "config"), "Option", type="Map")
+        if kind == "ValueMap":
+            _add_values(config, values)
+        ET.SubElement(editable, "field", name=name, editable="1" if name in widgets else "0")
+    _write_layer_style(path, layer, _text(root))
+
+
+def _add_values(config: ET.Element, values: Sequence[tuple[str, str]]) -> None:
+    """Add the entries of a value map: label and value."""
+    entries = ET.SubElement(config, "Option", name="map", type="List")
+    for label, value in values:
+        ET.SubElement(
+            ET.SubElement(entries, "Option", type="Map"), "Option", name=label, value=value, type="QString"
+        )
 
 
 def _write_layer_style(path: Path, layer: str, style: str) -> None:
@@ -100,28 +141,39 @@ def _raster_style(kind: str, attributes: Mapping[str, str]) -> tuple[ET.Element,
     return root, renderer
 
 
-def _class_style(legend: Legend, symbols: _Symbols, looks: Sequence[Mapping[str, str]]) -> str:
+def _class_tree(
+    legend: Legend, symbols: _Symbols, looks: Sequence[Mapping[str, str]], *, column: str = "class"
+) -> ET.Element:
     """Return a style with a category and a symbol for each class; the class id is the symbol name."""
     root = ET.Element("qgis", version="3.22.0", styleCategories="Symbology")
-    renderer = ET.SubElement(root, "renderer-v2", type="categorizedSymbol", attr="class")
+    renderer = ET.SubElement(root, "renderer-v2", type="categorizedSymbol", attr=column)
     categories, drawn = ET.SubElement(renderer, "categories"), ET.SubElement(renderer, "symbols")
     for one, look in zip(legend.classes, looks, strict=True):
-        number = str(one.id)
-        ET.SubElement(
-            categories,
-            "category",
-            value=one.name,
-            label=one.name,
-            symbol=number,
-            type="string",
-            render="true",
+        _add_category(
+            categories, drawn, name=one.name, label=one.name, symbol=str(one.id), look=look, symbols=symbols
         )
-        symbol = ET.SubElement(drawn, "symbol", name=number, type=symbols.kind)
-        layer = ET.SubElement(symbol, "layer", {"class": symbols.layer})
-        for key, value in look.items():
-            ET.SubElement(layer, "prop", k=key, v=value)
     ET.SubElement(root, "layerGeometryType").text = symbols.geometry
-    return _text(root)
+    return root
+
+
+def _add_category(  # noqa: PLR0913 -- the parts of a category
+    categories: ET.Element,
+    drawn: ET.Element,
+    *,
+    name: str,
+    label: str,
+    symbol: str,
+    look: Mapping[str, str],
+    symbols: _Symbols = _MARKERS,
+) -> None:
+    """Add a category and its symbol."""
+    ET.SubElement(
+        categories, "category", value=name, label=label, symbol=symbol, type="string", render="true"
+    )
+    element = ET.SubElement(drawn, "symbol", name=symbol, type=symbols.kind)
+    layer = ET.SubElement(element, "layer", {"class": symbols.layer})
+    for key, value in look.items():
+        ET.SubElement(layer, "prop", k=key, v=value)
 
 
 def _colors(legend: Legend) -> list[str]:

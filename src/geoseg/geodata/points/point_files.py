@@ -114,7 +114,7 @@ def write_points(  # noqa: PLR0917
             table, places = pd.DataFrame(frame.drop(columns="geometry")), frame.geometry
             table.assign(x=places.x, y=places.y, crs=crs or "").to_csv(unfinished, index=False)
         else:
-            _write_layer(unfinished, frame)
+            write_point_layer(unfinished, frame, POINTS_LAYER)
         if suffix == ".gpkg":
             classes = pd.DataFrame(legend.to_records())
             pyogrio.write_dataframe(classes, unfinished, layer=LEGEND_LAYER, driver="GPKG")
@@ -256,7 +256,8 @@ def _columns(points: Points, legend: Legend) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _write_layer(path: Path, frame: gpd.GeoDataFrame) -> None:
+def write_point_layer(path: Path, frame: gpd.GeoDataFrame, layer: str) -> None:
+    """Write a layer of points as GeoPackage or GeoJSON, by the suffix of the path."""
     is_geojson = path.suffix.lower() in GEOJSON_SUFFIXES
     rfc7946 = {} if frame.crs is None else {"RFC7946": "YES"}
     with warnings.catch_warnings():
@@ -265,7 +266,7 @@ def _write_layer(path: Path, frame: gpd.GeoDataFrame) -> None:
         pyogrio.write_dataframe(
             frame,
             path,
-            layer=POINTS_LAYER,
+            layer=layer,
             driver="GeoJSON" if is_geojson else "GPKG",
             geometry_type="Point",
             layer_options=_GEOJSON_OPTIONS | rfc7946 if is_geojson else {},

@@ -62,6 +62,27 @@ def places_on(places: TrainingPlaces, info: RasterInfo, image: str) -> TrainingP
     return replace(places, lon_lat=places.lon_lat[inside], pixels={} if own is None else {OF_THIS_MAP: own})
 
 
+def training_pixels(
+    places: TrainingPlaces, info: RasterInfo, image: str
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return rows and columns of the pixels of a raster whose centres :func:`is_training_point` would recognise."""
+    known = [places.pixels.get(image, places.pixels.get(OF_THIS_MAP, np.zeros((0, 2))))]
+    radius = _SAME_PX + _ROUNDED * STEP_PX
+    if info.crs is not None and len(places.lon_lat):
+        transformed = _transform(_LON_LAT, CRS.from_wkt(info.crs), places.lon_lat)
+        if transformed is not None and info.resolution_m:
+            known.append(np.column_stack(info.xy_to_rowcol(transformed[:, 0], transformed[:, 1])))
+            radius = max(radius, _SAME_PX + _ROUNDED * places.step * METRES_PER_DEGREE / info.resolution_m)
+    centres = np.concatenate(known)
+    reach = math.ceil(radius)
+    steps = np.stack(np.meshgrid(*[np.arange(-reach, reach + 1)] * 2, indexing="ij"), axis=-1).reshape(-1, 2)
+    pixels = np.round(centres)[:, None] + steps
+    is_near = np.linalg.norm(pixels - centres[:, None], axis=-1) < radius
+    found = np.unique(pixels[is_near].astype(np.int64), axis=0)
+    inside = ((found >= 0) & (found < (info.height, info.width))).all(axis=1)
+    return found[inside, 0], found[inside, 1]
+
+
 def count_places(places: TrainingPlaces) -> int:
     """Return the number of known locations; several points may share one."""
     return len(places.lon_lat) + sum(map(len, places.pixels.values()))

@@ -110,8 +110,19 @@ def read_class_ids(path: Path) -> tuple[NDArray[np.uint8], RasterInfo]:
     path = Path(path)
     with open_upright(path) as dataset:
         info = describe(dataset, path)
-        _check_one_band(info)
-        values, valid = _bands(dataset, path, info)
+        return read_class_window(dataset, info, Window(0, 0, info.height, info.width)), info
+
+
+def read_class_window(dataset: DatasetReader, info: RasterInfo, window: Window) -> NDArray[np.uint8]:
+    """Read the stored class ids 0..254 of a window inside an open raster of one band; 255 for nodata.
+
+    Raises:
+        RasterError: The file cannot be read, or has several bands or fractional values.
+        LegendError: The window has values outside this range.
+    """
+    path = info.path
+    _check_one_band(info)
+    values, valid = _bands(dataset, path, info, window=window)
     numbers = values[0].astype(np.int16) if values.dtype == np.int8 else values[0]  # int8 has no 255
     numbers = np.where(valid, numbers, np.asarray(UNLABELLED, numbers.dtype))
     _check_whole(numbers, path)
@@ -126,7 +137,7 @@ def read_class_ids(path: Path) -> tuple[NDArray[np.uint8], RasterInfo]:
             expected=f"class ids 0..{MAX_CLASSES - 1}, or {UNLABELLED} for nodata",
             got=f"{names}{more} ({strange.size} pixels)",
         )
-    return numbers.astype(np.uint8), info
+    return numbers.astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -168,8 +179,10 @@ def _read(path: Path, like: RasterInfo | None, *, keep_nodata: set[int]) -> _Sto
     return _Stored(values.astype(np.uint8 if values.dtype == np.uint8 else np.int64), valid, found)
 
 
-def _bands(dataset: DatasetReader, path: Path, info: RasterInfo) -> tuple[_Numbers, NDArray[np.bool_]]:
-    """Read one or three bands, and their valid mask (H, W)."""
+def _bands(
+    dataset: DatasetReader, path: Path, info: RasterInfo, *, window: Window | None = None
+) -> tuple[_Numbers, NDArray[np.bool_]]:
+    """Read one or three bands of a window, or of the whole raster, and their valid mask (H, W)."""
     if info.bands not in {1, _RGB}:
         raise RasterError(
             "this is not a mask of classes",
@@ -177,7 +190,7 @@ def _bands(dataset: DatasetReader, path: Path, info: RasterInfo) -> tuple[_Numbe
             expected="one band of numbers, or red, green and blue",
             got=f"{info.bands} bands",
         )
-    window = Window(0, 0, info.height, info.width)
+    window = window or Window(0, 0, info.height, info.width)
     values, has_value = read_bands(dataset, path, bands=list(range(1, info.bands + 1)), window=window)
     valid = np.asarray(has_value.any(axis=0))
     if values.dtype.kind == "f":

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from geoseg.domain.ports import Progress
 from geoseg.settings import (
+    AssessDesignSettings,
+    AssessEstimateSettings,
     DemoSettings,
     EvaluateSettings,
     ExperimentSettings,
@@ -20,6 +22,8 @@ from geoseg.workflows.library.keywords import takes_keywords
 from geoseg.workflows.library.wording import library_call
 
 if TYPE_CHECKING:
+    from geoseg.workflows.assessment.assessment import Assessment
+    from geoseg.workflows.assessment.design import SampleDesign
     from geoseg.workflows.assessment.evaluate import Evaluation
     from geoseg.workflows.demo import DemoResult
     from geoseg.workflows.experiment.summary import Summary
@@ -96,6 +100,50 @@ def evaluate_files(settings: EvaluateSettings, progress: Progress) -> Evaluation
         geoseg.evaluate_files(subject="model.geoseg", data="dataset/", split="test")
     """
     from geoseg.workflows.assessment.evaluate import evaluate as run
+
+    return run(settings, progress)
+
+
+@takes_keywords(AssessDesignSettings)
+def assess_design(settings: AssessDesignSettings, progress: Progress) -> SampleDesign:
+    """Draw a probability sample of the pixels of a class map and write it for an interpreter to label.
+
+    Returns:
+        The file, the size of the sample, its strata and the expected standard error.
+
+    Raises:
+        SettingsError: An argument cannot be used; the message names it.
+        RasterError: The map cannot be read, or has no pixel with a class.
+        LegendError: The map has a value without a class name.
+        OutputError: The sample exists and may not be replaced, or cannot be written.
+
+    Example::
+
+        geoseg.assess_design(class_map="map.tif", target_se=0.01, output="sample.gpkg")
+    """
+    from geoseg.workflows.assessment.design import assess_design as run
+
+    return run(settings, progress)
+
+
+@takes_keywords(AssessEstimateSettings)
+def assess_estimate(settings: AssessEstimateSettings, progress: Progress) -> Assessment:
+    """Estimate accuracy and areas of a map with 95 % intervals, from a labelled sample or an error matrix.
+
+    Returns:
+        The estimates; ``to_record()`` gives them as JSON values.
+
+    Raises:
+        SettingsError: An argument cannot be used; the message names it.
+        PointsError: The sample or matrix cannot be read, a stratum has no label, or points were used for training.
+        LegendError: A label is not a class of the sample.
+        OutputError: The table or the report exists or cannot be written.
+
+    Example::
+
+        geoseg.assess_estimate(sample="sample.gpkg", map="map.tif").to_record()["overall"]
+    """
+    from geoseg.workflows.assessment.estimate import assess_estimate as run
 
     return run(settings, progress)
 

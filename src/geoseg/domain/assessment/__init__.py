@@ -1,0 +1,1 @@
+"""Design-based accuracy and area of a class map: sampling designs, and the estimators that belong to them."""

@@ -1,0 +1,1 @@
+"""Files of an accuracy assessment: class maps in windows, samples to label, error matrices."""
