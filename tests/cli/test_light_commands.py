@@ -52,6 +52,7 @@ def test_points_scores_of_maps_and_pictures_load_no_network(loaded_by, dataset, 
     loaded = loaded_by(
         ["points", "sample", dataset, "--split", "test", "--per-class", "2", "-o", drawn],
         ["evaluate", folder / "north.tif", "--legend", dataset / "legend.json", "--points", drawn],
+        ["points", "audit", drawn, "--raster", dataset / "images" / "north.tif"],
         ["picture", dataset, folder, "--split", "test", "-o", tmp_path / "picture.png"],
     )
 

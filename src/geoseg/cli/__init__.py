@@ -16,7 +16,7 @@ COMMANDS = {
     "assess": "Estimate accuracy and areas of a finished map.",
     "info": "Describe a model file, a raster, a class map or a dataset folder.",
     "demo": "Run the whole job on invented landscapes.",
-    "points": "Draw points from masks.",
+    "points": "Audit, split and draw labelled points.",
     "picture": "Draw maps next to their images and the reference.",
     "experiment": "Compare recipes and budgets on a dataset.",
     "serve": "Serve models over HTTP.",

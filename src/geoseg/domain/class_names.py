@@ -102,6 +102,15 @@ def ids_in_legend(texts: Sequence[str], legend: Legend, where: object) -> ClassI
     return ClassIds(_ids(texts, by_id), legend, (note,), _warn_of_one_based_ids(by_id, legend))
 
 
+def is_in_legend(texts: Sequence[str], legend: Legend) -> NDArray[np.bool_]:
+    """Return which classes of points (P,) a legend has: by name, or by id or value if none has such a name."""
+    by_name = {text: legend.find(text) is not None for text in set(texts)}
+    if any(by_name.values()):
+        return np.array([by_name[text] for text in texts], np.bool_)
+    ids = {one.id if one.value is None else one.value for one in legend.classes}
+    return np.array([whole_number(text) in ids for text in texts], np.bool_)
+
+
 def few_points(counts: Sequence[int], names: Sequence[str]) -> tuple[str, ...]:
     """Return a warning about classes with one or two points."""
     few = [

@@ -114,7 +114,7 @@ class Settings(BaseModel):
         return super().model_copy(update=update, deep=deep)
 
 
-class PointFileSettings(Settings):
+class PointReadingSettings(Settings):
     """Options for reading a point file."""
 
     class_column: str | None = option(
@@ -139,6 +139,17 @@ class PointFileSettings(Settings):
         help="Maximum number of points to take from each polygon or line of the point file; their weights sum to 1.",
         panel="Point file",
     )
+    classes: Path | None = option(
+        None,
+        help="Table (CSV) with columns from and to, which renames and merges classes of the points; an empty to leaves a "
+        "class out.",
+        panel="Point file",
+    )
+
+
+class PointFileSettings(PointReadingSettings):
+    """Options for reading a point file, and for its points that cannot be used."""
+
     dropped: Path | None = option(
         None,
         help="GeoPackage to write, with the points that could not be used and the reasons.",

@@ -22,6 +22,7 @@ from geoseg.geodata.points.audit import NODATA, audit_points, describe_disputed
 from geoseg.geodata.points.dropped_points import DroppedPoints, describe_dropped
 from geoseg.geodata.points.point_files import read_points
 from geoseg.geodata.points.point_tables import PointOptions
+from geoseg.geodata.points.tables.class_tables import read_class_table
 from geoseg.geodata.reading.bands_without_data import describe_bands_without_data
 from geoseg.geodata.reading.grids import RasterInfo
 from geoseg.geodata.reading.masks import MaskReader
@@ -29,7 +30,7 @@ from geoseg.geodata.reading.opening import remote_url
 from geoseg.geodata.reading.rasters import Raster, Validity, describe_raster, open_raster
 from geoseg.geodata.reading.validity import AS_DECLARED
 from geoseg.learning.model_record import ModelRecord
-from geoseg.settings.base import PointFileSettings
+from geoseg.settings.base import PointReadingSettings
 
 
 @dataclass(frozen=True)
@@ -215,9 +216,14 @@ def read_usable_points(
     return UsablePoints(file.points.take(kept), file.legend, dropped, file.counts)
 
 
-def point_options(settings: PointFileSettings) -> PointOptions:
-    """Return the options for reading the point file of a command."""
-    return PointOptions(settings.class_column, settings.layer, settings.crs, settings.per_polygon)
+def point_options(settings: PointReadingSettings) -> PointOptions:
+    """Return the options for reading the point file of a command.
+
+    Raises:
+        PointsError: The class table cannot be read.
+    """
+    table = None if settings.classes is None else read_class_table(settings.classes)
+    return PointOptions(settings.class_column, settings.layer, settings.crs, settings.per_polygon, table)
 
 
 def _choose_bands(requested: Sequence[int] | None, infos: Mapping[str, RasterInfo]) -> tuple[int, ...]:

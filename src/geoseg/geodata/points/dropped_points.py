@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from pyproj.exceptions import ProjError
 
 from geoseg.geodata.outputs.atomic_files import check_apart, check_output, whole_file
-from geoseg.geodata.outputs.file_kinds import DROPPED
+from geoseg.geodata.outputs.file_kinds import AUDIT, DROPPED, FileKind
 from geoseg.geodata.points.point_tables import PointTable
 from geoseg.geodata.reading.crs import transformer_between
 
-LAYER = "dropped"
+LAYER, AUDIT_LAYER = "dropped", "audit"
 
 
 @dataclass(frozen=True)
@@ -80,13 +80,21 @@ def _transform(
     return (x, y) if transformer is None else transformer.transform(x, y)
 
 
-def point_rows(table: PointTable, classes: NDArray[np.str_]) -> pd.DataFrame:
-    """Return the number, class, image and position of every row of a point file."""
+def point_rows(
+    table: PointTable, classes: NDArray[np.str_], origin: NDArray[np.integer] | None = None
+) -> pd.DataFrame:
+    """Return the number, class, image and position of every row of a table of points.
+
+    Args:
+        table: The points.
+        classes: Their classes (P,).
+        origin: Row of the file that each point comes from (P,), from 0; None: each point is a row.
+    """
     if table.xy is None:
         x, y = table.floats("col") + 0.5, -table.floats("row") - 0.5
     else:
         x, y = table.xy
-    number = np.arange(1, len(table) + 1)
+    number = np.arange(1, len(table) + 1) if origin is None else origin + 1
     file = table.path.name
     return pd.DataFrame(
         {"file": file, "number": number, "class": classes, "image": table.texts("image"), "x": x, "y": y}
@@ -108,11 +116,24 @@ def write_dropped(path: Path, dropped: DroppedPoints, *, overwrite: bool) -> Non
     Raises:
         OutputError: The file exists and may not be replaced, or cannot be written.
     """
-    with whole_file(path, DROPPED, overwrite=overwrite) as unfinished, warnings.catch_warnings():
+    _write_layer(path, dropped, DROPPED, layer=LAYER, overwrite=overwrite)
+
+
+def write_audit(path: Path, points: DroppedPoints, *, overwrite: bool) -> None:
+    """Write all points of a file to the layer "audit" of a GeoPackage; the reason of a used point is empty.
+
+    Raises:
+        OutputError: The file exists and may not be replaced, or cannot be written.
+    """
+    _write_layer(path, points, AUDIT, layer=AUDIT_LAYER, overwrite=overwrite)
+
+
+def _write_layer(path: Path, points: DroppedPoints, kind: FileKind, *, layer: str, overwrite: bool) -> None:
+    with whole_file(path, kind, overwrite=overwrite) as unfinished, warnings.catch_warnings():
         # Points on pictures have no CRS by design.
         warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
         pyogrio.write_dataframe(
-            dropped.to_geodataframe(), unfinished, layer=LAYER, driver="GPKG", geometry_type="Point"
+            points.to_geodataframe(), unfinished, layer=layer, driver="GPKG", geometry_type="Point"
         )
 
 

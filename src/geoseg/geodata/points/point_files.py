@@ -13,12 +13,7 @@ import pandas as pd
 import pyogrio
 from numpy.typing import NDArray
 
-from geoseg.domain.class_names import (
-    ClassIds,
-    ids_in_legend,
-    ids_without_legend,
-    whole_number,
-)
+from geoseg.domain.class_names import whole_number
 from geoseg.domain.legend import Legend
 from geoseg.domain.points import CHECK, NO_SEED, TRAIN, Points
 from geoseg.errors import PointsError
@@ -26,6 +21,7 @@ from geoseg.geodata.outputs.atomic_files import whole_file
 from geoseg.geodata.outputs.styles import write_point_style
 from geoseg.geodata.points.dropped_points import DroppedPoints, describe_dropped, point_rows
 from geoseg.geodata.points.misplacement import explain_misplaced
+from geoseg.geodata.points.point_classes import find_classes
 from geoseg.geodata.points.point_places import OUTSIDE, find_places, map_positions, shared_crs, six_decimals
 from geoseg.geodata.points.point_tables import (
     GEOJSON_SUFFIXES,
@@ -37,13 +33,10 @@ from geoseg.geodata.points.point_tables import (
     read_point_table,
 )
 from geoseg.geodata.points.shape_sampling import sample_shapes
-from geoseg.geodata.points.tables.class_columns import CLASS_COLUMNS, describe_candidates, guess_class_column
-from geoseg.geodata.points.tables.number_texts import is_empty
 from geoseg.geodata.points.training_places import coordinate_step
 from geoseg.geodata.reading.rasters import RasterInfo
 
 _MANY_OUTSIDE = 0.1
-_CLASS_IN_NAME_COLUMN = (".kml", ".kmz", ".gpx")
 # GDAL writes 7 decimals of a degree (1 cm) by default; a float64 has 15. Names that look like JSON stay text.
 _GEOJSON_OPTIONS = {"COORDINATE_PRECISION": "15", "AUTODETECT_JSON_STRINGS": "NO"}
 
@@ -59,6 +52,7 @@ class PointFile:
         dropped: The unusable points.
         rows: Number in the file, class, image and position of each of ``points``.
         warnings: Possible errors in the file, one sentence each.
+        table: The columns of the file for each of ``points``, and its CRS; None in a file without points.
         outside: Points with a known class that lie on no raster, with their image name.
         step: Rounding step of the coordinates, in metres.
         counts: Number of usable rows of the file per class (C,); a polygon is one row.
@@ -76,6 +70,7 @@ class PointFile:
     counts: tuple[int, ...]
     misplaced: str = ""
     warnings: tuple[str, ...] = ()
+    table: PointTable | None = None
 
 
 def write_points(  # noqa: PLR0917
@@ -163,45 +158,66 @@ def read_points(
         PointsError: The file cannot be read, lacks a column or a CRS, or has no point on a raster.
         LegendError: A point has a class that the legend lacks.
     """
+    file = examine_points(path, rasters, legend=legend, options=options)
+    if not len(file.points):
+        said = describe_dropped(file.dropped.counts(), len(file.dropped))
+        raise PointsError("no usable point", where=path, hint=f"{said} {file.misplaced}".rstrip())
+    return file
+
+
+def examine_points(
+    path: str | Path,
+    rasters: Mapping[str, RasterInfo],
+    *,
+    legend: Legend | None,
+    options: PointOptions | None = None,
+    drops_unknown: bool = False,
+) -> PointFile:
+    """Read a point file as :func:`read_points` does, also if no point can be used.
+
+    Args:
+        path: The file.
+        rasters: The rasters by image name.
+        legend: As for :func:`read_points`.
+        options: As for :func:`read_points`.
+        drops_unknown: Whether points of a class that the legend lacks are dropped, instead of an error.
+
+    Raises:
+        PointsError: The file cannot be read, has no points, or lacks a column or a CRS.
+        LegendError: A point has a class that the legend lacks.
+    """
     options = options or PointOptions()
     table = read_point_table(Path(path), options)
     if not len(table):
         raise PointsError("the file has no points", where=path)
     table, origin = sample_shapes(table, rasters, options.per_polygon)
-    legend = legend or table.legend
-    column, notes = _class_column(table, options.class_column, legend)
-    classes = np.array([("" if is_empty(text) else text) for text in table.texts(column).tolist()], np.str_)
-    where = f"{path}, column {column!r}"
-    matched = _match(classes, legend, where)
-    places = find_places(table, rasters)
-    fault = np.where((places.fault == "") & (classes == ""), "without a class", places.fault)
-    used, rows = fault == "", point_rows(table, classes)
+    classes = find_classes(
+        table,
+        legend,
+        column=options.class_column,
+        class_table=options.class_table,
+        drops_unknown=drops_unknown,
+    )
+    places, matched = find_places(table, rasters), classes.matched
+    fault = np.where(places.fault == "", classes.fault, places.fault)
+    used, rows = fault == "", point_rows(table, classes.texts, origin)
     dropped = DroppedPoints(rows[~used].assign(reason=fault[~used]), table.crs)
-    explained = _explain_outside(dropped, len(table), rasters)
-    if not used.any():
-        said = describe_dropped(dropped.counts(), len(table))
-        raise PointsError("no usable point", where=path, hint=f"{said} {explained}".rstrip())
     points = Points(places.image, places.row, places.col, matched.class_id, *_optional_columns(table))
-    outside = replace(points, image=table.texts("image")).take(np.isin(fault, OUTSIDE))
-    learnt = (
-        (f"The classes come from column {column!r}: {', '.join(matched.legend.names)}.",)
-        if legend is None
-        else ()
+    outside = replace(points, image=table.texts("image")).take(
+        np.isin(places.fault, OUTSIDE) & (classes.fault == "")
     )
     return PointFile(
         points.take(used),
         matched.legend,
-        (*table.notes, *notes, *learnt, *(f"{table.path.name}: {note}" for note in matched.notes)),
+        (*table.notes, *classes.notes),
         dropped,
         rows[used],
         outside,
         coordinate_step(table.xy, table.crs),
         _count_rows(origin[used], matched.class_id[used], len(matched.legend)),
-        explained,
-        (
-            *table.warnings,
-            *(f"{table.path.name}, column {column!r}: {warning}" for warning in matched.warnings),
-        ),
+        _explain_outside(dropped, len(table), rasters),
+        (*table.warnings, *classes.warnings),
+        replace(table, columns=table.columns[used], xy=None),
     )
 
 
@@ -212,15 +228,6 @@ def _explain_outside(dropped: DroppedPoints, total: int, rasters: Mapping[str, R
         return ""
     x, y = (outside[name].to_numpy(np.float64) for name in ("x", "y"))
     return explain_misplaced(x, y, crs=dropped.crs, rasters=rasters)
-
-
-def _match(classes: NDArray[np.str_], legend: Legend | None, where: str) -> ClassIds:
-    texts = classes.tolist()
-    if legend is not None:
-        return ids_in_legend(texts, legend, where)
-    if not any(texts):
-        raise PointsError("no point has a class", where=where)
-    return ids_without_legend(texts, where)
 
 
 def _count_rows(origin: NDArray[np.int64], class_id: NDArray[np.uint8], classes: int) -> tuple[int, ...]:
@@ -271,39 +278,6 @@ def write_point_layer(path: Path, frame: gpd.GeoDataFrame, layer: str) -> None:
             geometry_type="Point",
             layer_options=_GEOJSON_OPTIONS | rfc7946 if is_geojson else {},
         )
-
-
-def _class_column(table: PointTable, asked: str | None, legend: Legend | None) -> tuple[str, tuple[str, ...]]:
-    """Return the class column, and a note on columns that were rejected."""
-    if asked is not None:
-        found = table.find(asked)
-        if found is not None:
-            return found, ()
-        got = f"columns {', '.join(map(str, table.columns))}"
-        raise PointsError(f"the file has no column {asked!r}", where=table.path, got=got)
-    values = {
-        name: [text for text in table.texts(name).tolist() if not is_empty(text)]
-        for name in map(str, table.columns)
-    }
-    has_names = table.path.suffix.lower() in _CLASS_IN_NAME_COLUMN
-    found, refused = guess_class_column(values, legend.names if legend else None, has_names=has_names)
-    differing = ", ".join(map(repr, refused))
-    if found is not None:
-        note = f"Column {differing} does not hold the classes: nearly all of its values differ."
-        return found, (note,) if refused else ()
-    empty = table.find(*CLASS_COLUMNS)
-    if empty is not None and not refused:
-        raise PointsError("no point has a class", where=f"{table.path}, column {empty!r}")
-    candidates = describe_candidates(values)
-    raise PointsError(
-        f"nearly all values of column {differing} differ, so they are not classes"
-        if refused
-        else "the file has no class column",
-        where=table.path,
-        got=f"columns {', '.join(map(str, table.columns))}",
-        hint="Give the class column with --class-column"
-        + (f". Candidates: {candidates}." if candidates else "."),
-    )
 
 
 def _optional_columns(

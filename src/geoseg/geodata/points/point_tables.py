@@ -15,6 +15,7 @@ import shapely
 from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError
 
+from geoseg.domain.class_tables import ClassTable
 from geoseg.domain.legend import Legend, legend_from_records
 from geoseg.errors import PointsError
 from geoseg.geodata.points.tables.crs_names import LON_LAT as LON_LAT
@@ -48,12 +49,14 @@ class PointOptions:
         layer: Layer of a file with several layers; None: automatic choice.
         crs: CRS of the positions, if the file does not declare it.
         per_polygon: Maximum number of points from a polygon or line.
+        class_table: New names of classes.
     """
 
     class_column: str | None = None
     layer: str | None = None
     crs: str | None = None
     per_polygon: int = 10
+    class_table: ClassTable | None = None
 
 
 @dataclass(frozen=True)

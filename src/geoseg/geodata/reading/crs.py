@@ -32,6 +32,16 @@ def crs_name(crs: object) -> str:
     """
     if not crs:
         return "none"
+    return _name_of_text(crs) if isinstance(crs, str) else _name(crs)
+
+
+@lru_cache(maxsize=64)
+def _name_of_text(crs: str) -> str:
+    # PROJ compares a CRS without a code with all that it knows, which takes a tenth of a second.
+    return _name(crs)
+
+
+def _name(crs: object) -> str:
     try:
         found = CRS.from_user_input(crs)
     except CRSError:

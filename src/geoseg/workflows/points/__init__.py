@@ -1,0 +1,1 @@
+"""Audit point files and split them by place."""
