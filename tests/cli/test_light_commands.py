@@ -53,6 +53,7 @@ def test_points_scores_of_maps_and_pictures_load_no_network(loaded_by, dataset, 
         ["points", "sample", dataset, "--split", "test", "--per-class", "2", "-o", drawn],
         ["evaluate", folder / "north.tif", "--legend", dataset / "legend.json", "--points", drawn],
         ["points", "audit", drawn, "--raster", dataset / "images" / "north.tif"],
+        ["points", "split", drawn, "--no-by-place", "--check", "0.5", "-o", tmp_path / "split"],
         ["picture", dataset, folder, "--split", "test", "-o", tmp_path / "picture.png"],
     )
 

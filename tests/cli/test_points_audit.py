@@ -58,3 +58,19 @@ def test_a_raster_is_needed(geoseg, field):
     outcome = geoseg("points", "audit", field)
     assert outcome.code == SettingsError.exit_code
     assert "--raster: a required setting is missing" in outcome.err
+
+
+def test_a_split_says_what_lies_in_both_files_and_what_comes_next(geoseg, tmp_path):
+    path = tmp_path / "field.csv"
+    rows = [(0.01 * i, 0.01 * j, ("wood", "water")[(i + j) % 2]) for i in range(6) for j in range(6)]
+    path.write_text("lon,lat,class\n" + "\n".join(f"{12 + x},{55 + y},{name}" for x, y, name in rows))
+    outcome = geoseg("points", "split", path, "--check", "0.25", "--by-place", "-o", tmp_path / "out")
+    assert outcome.code == 0, outcome.err
+    assert "blocks of 1,392 m hold the check points" in outcome.out
+    assert (
+        f"Next: geoseg train RASTER.tif --points {tmp_path}/out/field-train.gpkg -o model.geoseg"
+        in outcome.out
+    )
+    again = geoseg("points", "split", path, "-o", tmp_path / "out", "--overwrite", "--json")
+    record = json.loads(again.out)
+    assert sum(pair["train"] + pair["check"] for pair in record["by_class"].values()) == 36

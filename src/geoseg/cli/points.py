@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from geoseg.cli.options import Json, PanelCommand, Quiet, print_json, with_options
-from geoseg.settings import AuditSettings, SampleSettings, read_settings
+from geoseg.settings import AuditSettings, SampleSettings, SplitSettings, read_settings
 
 if TYPE_CHECKING:
     from geoseg.workflows.points.audit import Audit
@@ -63,6 +64,32 @@ def points_audit(values: dict[str, Any], *, json_: Json = False, quiet: Quiet = 
         print_json(result.to_record())
         return
     _print_audit(result)
+
+
+@app.command(
+    "split",
+    cls=PanelCommand,
+    epilog="Example: geoseg points split field.gpkg --check 0.25 --raster orthophoto.tif -o split",
+)
+@with_options(SplitSettings, without=("per_polygon",))
+def points_split(values: dict[str, Any], *, json_: Json = False, quiet: Quiet = False) -> None:
+    """Set check points aside in places that training never sees."""
+    from geoseg.cli.show import print_table, progress_bars
+    from geoseg.workflows.points.split import split
+
+    settings = read_settings(SplitSettings, values)
+    with progress_bars(quiet) as progress:
+        result = split(settings, progress)
+    if json_:
+        print_json(result.to_record())
+        return
+    typer.echo(result.statement)
+    rows = [[name, f"{train:,}", f"{check:,}"] for name, (train, check) in result.counts.items()]
+    print_table(["class", "train", "check"], rows)
+    train, check = shlex.quote(str(result.train)), shlex.quote(str(result.check))
+    raster = shlex.quote(str(settings.raster)) if settings.raster and not settings.stack else "RASTER.tif"
+    typer.echo(f"Next: geoseg train {raster} --points {train} -o model.geoseg")
+    typer.echo(f"After the map: geoseg evaluate map.tif --points {check}")
 
 
 def _print_audit(result: Audit) -> None:

@@ -73,7 +73,9 @@ class SplitSettings(PointReadingSettings):
         help="Set whole blocks aside. Without it, points are drawn at random, and scores at their neighbours are too high.",
     )
     raster: Path | None = option(
-        None, help="Raster that the points label; it gives the size of the blocks.", shown="none"
+        None,
+        help="Raster that the points label; it gives the size of the blocks, and points that it cannot use are left out.",
+        shown="none",
     )
     block: Count | None = option(
         None,

@@ -96,6 +96,13 @@ def _is_assessment_csv(path: Path) -> bool:
     )
 
 
+def _is_split(path: Path) -> bool:
+    import pyogrio  # Loads geopandas, which most commands never need.
+
+    metadata = pyogrio.read_info(path, layer="points")["dataset_metadata"] or {}
+    return bool(metadata.get(RESULT_TAG) == SPLIT.name)
+
+
 def _is_audit(path: Path) -> bool:
     return _layers(path) == {"audit"} and {"number", "class", "reason"} <= _fields(path, "audit")
 
@@ -176,6 +183,7 @@ DROPPED = FileKind("file of dropped points", (".gpkg",), _is_dropped)
 ASSESSMENT_SAMPLE = FileKind("sample without labels", (".gpkg",), _is_unlabelled_sample)
 ASSESSMENT_PAGE = FileKind("report of an assessment", (".html", ".htm"), _is_assessment_page)
 ASSESSMENT_CSV = FileKind("table of an assessment", (".csv",), _is_assessment_csv)
+SPLIT = FileKind("file of split points", (".gpkg",), _is_split)
 AUDIT = FileKind("file of audited points", (".gpkg",), _is_audit)
 AREA_JSON = FileKind("table of areas", (".json",), _is_area_json)
 AREA_CSV = FileKind("table of areas", (".csv",), _is_area_csv)
