@@ -87,6 +87,8 @@ def template(tmp_path_factory):
         row, col = rng.choice(128, 24, replace=False), rng.choice(128, 24, replace=False)
         points = make_points("orthophoto", row, col, np.arange(24) % 6)
         write_points(folder / f"{name}.gpkg", points, infos, landscape_legend(), overwrite=False)
+    matrix = next(code for language, code, _ in _blocks(PAGES["how-to/assess.md"]) if language == "csv")
+    (folder / "matrix.csv").write_text(matrix)
     torch.manual_seed(0)
     backbone = build_network(Architecture("mobilenet_v3_large", classes=6, patch_px=64)).backbone
     save_file(dict(backbone.state_dict()), folder / "WEIGHTS.safetensors")

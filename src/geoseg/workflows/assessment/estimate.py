@@ -337,6 +337,17 @@ def _result_notes(accuracy: MapAccuracy, legend: Legend, single: list[str]) -> l
             f"User's accuracy of {', '.join(few)}: fewer than {_FEW} sampled pixels are right or wrong, so the interval "
             "is too short."
         )
+    omitted = accuracy.counts.sum(axis=0) - np.diag(accuracy.counts)
+    rare = [
+        n
+        for n, w, k in zip(legend.names, omitted, accuracy.counts.sum(axis=0), strict=True)
+        if k and min(w, k - w) < _FEW
+    ]
+    if rare:
+        notes.append(
+            f"Producer's accuracy and area of {', '.join(rare)}: fewer than {_FEW} sampled pixels are mapped right or as "
+            "another class, so the intervals are too short."
+        )
     unmapped = [n for n, k in zip(legend.names, accuracy.counts[:-1].sum(axis=1), strict=True) if not k]
     if unmapped:
         notes.append(f"No sampled pixel is mapped as {', '.join(unmapped)}: no user's accuracy.")
