@@ -207,7 +207,7 @@ def test_every_option_of_our_commands_on_a_page_exists():
     for name, text in {**PAGES, "README.md": (ROOT / "README.md").read_text(encoding="utf-8")}.items():
         code = [line for _, block, _ in _blocks(text) for line in block.replace("\\\n", " ").splitlines()]
         commands = [line for line in code if line.lstrip().startswith("geoseg ")]
-        words = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", "\n".join(commands)))
+        words = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", "\n".join(commands)))
         assert words <= known, (name, words - known)
 
 
