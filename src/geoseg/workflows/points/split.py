@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
 from geoseg.domain.blocks import Blocks, assign_blocks, cell_numbers, hold_out
@@ -131,7 +132,7 @@ def _faults_on_raster(
     found = fault.astype(object)
     with open_raster(raster) as source:
         found[(found == "") & ~is_on(source.info, points.row, points.col)] = OUTSIDE[1]
-        is_point = np.ones(len(table), np.bool_) if table.shapes is None else np.equal(table.shapes, None)
+        is_point = np.ones(len(table), np.bool_) if table.shapes is None else shapely.is_missing(table.shapes)
         checked = np.flatnonzero((found == "") & is_point)
         own = replace(points, image=np.full(len(points), raster.stem)).take(checked)
         found[checked] = audit_points(own, {raster.stem: source})
