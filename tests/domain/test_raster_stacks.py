@@ -16,6 +16,14 @@ def test_the_path_of_a_stack_stands_for_its_files_in_their_order() -> None:
     assert stacked_files(Path("/data/red.tif")) is None
 
 
+def test_the_path_is_the_same_from_every_folder(tmp_path: Path, monkeypatch) -> None:
+    """An unfinished map is continued from another folder, and by workers."""
+    path = stack_path([Path("/data/red.tif"), Path("/data/nir.tif")])
+    monkeypatch.chdir(tmp_path)
+    assert path.is_absolute()
+    assert path.resolve() == path
+
+
 def test_relative_files_are_those_of_the_current_folder(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert stacked_files(stack_path([Path("red.tif")])) == (tmp_path / "red.tif",)

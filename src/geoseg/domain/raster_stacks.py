@@ -9,7 +9,7 @@ from pathlib import Path
 
 from geoseg.errors import SettingsError
 
-_MARK, _SEPARATOR = "stack:", "|"
+_MARK, _SEPARATOR = "/stack:", "|"
 _MAX_LENGTH = (
     3500  # Linux rejects paths of 4,096 bytes in every call, even in one that asks whether they exist.
 )
