@@ -135,6 +135,15 @@ def test_two_interpreters_are_compared_at_the_points_of_both(draw, interpreter, 
     assert second["overall"]["estimate"] > 0.8
 
 
+def test_points_that_were_moved_are_named(draw, interpreter):
+    def move(table):
+        table.loc[table["id"] == 7, "geometry"] = table.geometry.translate(3, 0)
+        return table
+
+    with pytest.warns(GeoSegWarning, match=r"1 points were moved from their pixel \(id 7\)"):
+        estimate(interpreter.label(draw(), change=move))
+
+
 def test_class_names_are_compared_without_case_and_blanks(draw, interpreter):
     sample = draw()
 

@@ -64,15 +64,18 @@ def count_population(parts: Iterable[Part], cluster_px: int) -> Population:
     m2, class_m2 = np.zeros((2, _VALUES))
     clusters = without = 0
     for part in parts:
-        is_member = part.stratum_ids != UNLABELLED
-        members = np.where(is_member, part.class_ids, UNLABELLED).astype(np.uint8)
-        pixels += _counts(part.stratum_ids)
+        found, area = _counts(part.stratum_ids), sums_by_value(part.stratum_ids, part.pixel_m2, _VALUES)
+        pixels += found
+        m2 += area
         drawable += _counts(part.stratum_ids[part.is_drawable])
-        class_pixels += _counts(members)
-        m2 += sums_by_value(part.stratum_ids, part.pixel_m2, _VALUES)
-        class_m2 += sums_by_value(members, part.pixel_m2, _VALUES)
-        clusters += int(block_counts(part.is_drawable, cluster_px).astype(bool).sum())
-        without += int((~is_member & (part.class_ids != UNLABELLED)).sum())
+        if part.stratum_ids is not part.class_ids:
+            is_member = part.stratum_ids != UNLABELLED
+            without += int((~is_member & (part.class_ids != UNLABELLED)).sum())
+            members = np.where(is_member, part.class_ids, np.uint8(UNLABELLED))
+            found, area = _counts(members), sums_by_value(members, part.pixel_m2, _VALUES)
+        class_pixels += found
+        class_m2 += area
+        clusters += int(np.count_nonzero(block_counts(part.is_drawable, cluster_px)))
     return Population(
         pixels[:UNLABELLED],
         m2[:UNLABELLED],
@@ -86,6 +89,8 @@ def count_population(parts: Iterable[Part], cluster_px: int) -> Population:
 
 def block_counts(flags: NDArray[np.bool_], side: int) -> NDArray[np.int64]:
     """Return the number of set pixels in each block of ``side`` x ``side`` pixels; blocks at the end may be smaller."""
+    if side == 1:
+        return flags.astype(np.int64)
     starts = [np.arange(0, length, side) for length in flags.shape]
     rows = np.add.reduceat(flags.astype(np.int64), starts[0], axis=0)
     return np.asarray(np.add.reduceat(rows, starts[1], axis=1))

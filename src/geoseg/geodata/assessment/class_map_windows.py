@@ -19,7 +19,7 @@ from geoseg.geodata.reading.masks import read_class_window
 from geoseg.geodata.reading.opening import describe, open_upright
 from geoseg.geodata.reading.pixel_areas import pixel_areas_m2
 
-WINDOW_PX = 2048
+WINDOW_PX = 1024
 _POINTS_PX = 512
 
 

@@ -31,7 +31,13 @@ from geoseg.geodata.points.point_tables import PointTable
 from geoseg.geodata.points.training_places import is_training_point
 from geoseg.settings import AssessEstimateSettings
 from geoseg.workflows.assessment.assessment import Agreement, Assessment, Responses
-from geoseg.workflows.assessment.labelled_sample import LabelledSample, Labels, match_labels, quote_ids
+from geoseg.workflows.assessment.labelled_sample import (
+    LabelledSample,
+    Labels,
+    match_labels,
+    quote_ids,
+    warn_of_moved_points,
+)
 from geoseg.workflows.library_errors import translate_library_errors
 
 _Floats = NDArray[np.float64]
@@ -103,6 +109,7 @@ def _of_sample(settings: AssessEstimateSettings, progress: Progress) -> Assessme
     assert settings.sample is not None
     file = read_sample(settings.sample)
     labels = match_labels(file.labels, file, column=settings.reference_column, progress=progress)
+    warn_of_moved_points(file, progress)
     if not labels.is_labelled.any():
         raise PointsError(
             "no point is labelled yet",

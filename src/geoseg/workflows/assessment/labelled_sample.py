@@ -22,6 +22,7 @@ _Ints = NDArray[np.int64]
 
 _YES, _NO = {"true", "t", "yes", "y", "1", "x", "on"}, {"false", "f", "no", "n", "0", "off"}
 _MAX_QUOTED = 10
+_MOVED_PX = 0.75
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,23 @@ def match_labels(table: PointTable, sample: SampleFile, *, column: str, progress
     class_id[rows] = np.where([not text for text in texts], UNLABELLED, found.class_id)
     unsure[rows] = _flags(table)
     return Labels(class_id, unsure)
+
+
+def warn_of_moved_points(sample: SampleFile, progress: Progress) -> None:
+    """Warn of points that do not lie on their pixel any more; the estimates use the drawn pixels."""
+    if sample.labels.xy is None:
+        return
+    rows = _rows(sample.labels, sample)
+    transform = sample.design["transform"]
+    tolerance = _MOVED_PX * max(map(abs, (*transform[:2], *transform[3:5])))
+    drawn = [sample.units[name].to_numpy(np.float64)[rows] for name in ("x", "y")]
+    distance = np.hypot(*(now - was for now, was in zip(sample.labels.xy, drawn, strict=True)))
+    moved = sample.units.index.to_numpy()[rows[distance > tolerance]]
+    if len(moved):
+        progress.warn(
+            f"{len(moved):,} points were moved from their pixel (id {quote_ids(moved)}). Their labels may be those of "
+            "another place."
+        )
 
 
 def quote_ids(ids: NDArray[np.integer]) -> str:
