@@ -10,6 +10,7 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import shapely
+from affine import Affine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyproj import Transformer
@@ -218,3 +219,34 @@ def test_two_rasters_of_one_name_are_rejected(raster: Path, tmp_path: Path) -> N
     path = write(tmp_path / "p.gpkg", [(5, 5, "a")])
     with pytest.raises(RasterError, match="two rasters have the same file stem"):
         run(path, raster, raster)
+
+
+def test_bands_in_separate_files_under_another_spelling_of_the_crs(write_tiff, tmp_path: Path) -> None:
+    """A case from practice: five bands of 32 bits, one of 16 bits with another nodata value, and an unnamed datum."""
+    west, north, pixel = 630_534, 228_114, 28.5
+    proj = (
+        "+proj=lcc +lat_1=36.16666666666666 +lat_2=34.33333333333334 +lat_0=33.75 +lon_0=-79 +x_0=609601.22 +y_0=0 "
+        "+ellps=GRS80 +units=m +no_defs"
+    )
+    place = {"crs": proj, "transform": Affine(pixel, 0, west, 0, -pixel, north)}
+    files = []
+    for band in range(6):
+        values = np.full((8, 8), 5, np.float32 if band < 5 else np.int16)
+        nodata = -99999 if band < 5 else -32768
+        # Row 0 has no data in any band, row 1 only in the last one.
+        values[: 1 if band < 5 else 2] = nodata
+        files.append(write_tiff(tmp_path / f"band_{band}.tif", values, nodata=nodata, **place))
+    rows = [(0, 3, "a"), (1, 3, "a"), (4, 4, "b"), (9, 9, "b")]
+    lines = [f"{west + (col + 0.5) * pixel},{north - (row + 0.5) * pixel},{name}" for row, col, name in rows]
+    (tmp_path / "p.csv").write_text("\n".join(["x,y,class", *lines]))
+    settings = AuditSettings(points=tmp_path / "p.csv", stack=files, crs="EPSG:3358")
+    found = audit(settings, NullProgress())
+    assert found.used_by_class == {"a": 1, "b": 1}
+    assert found.dropped_by_reason == {"on nodata": 1, "outside every raster": 1}
+    assert found.used.row.round(3).tolist() == [1, 4]
+    (transformation,) = found.transformations
+    assert transformation.is_ballpark
+    assert transformation.accuracy_m is None
+    assert any("is not known, so none is applied" in warning for warning in found.warnings)
+    strict = settings.model_copy(update={"strict_nodata": True})
+    assert audit(strict, NullProgress()).dropped_by_reason["on nodata"] == 2

@@ -10,11 +10,8 @@ from numpy.typing import NDArray
 from geoseg.domain.legend import Legend
 from geoseg.domain.points import Points
 from geoseg.domain.ports import PixelSource
-from geoseg.domain.windows import Window
 from geoseg.errors import PointsError
-
-_BLOCK_PX = 256
-
+from geoseg.geodata.reading.validity import valid_at
 
 NODATA, DISPUTED, REPEATED = "on nodata", "two classes on one pixel", "repeated on one pixel"
 _MAX_QUOTED = 3
@@ -72,22 +69,7 @@ def _on_valid(points: Points, sources: Mapping[str, PixelSource]) -> NDArray[np.
         if image not in sources:
             raise PointsError("no raster has the image name of these points", where=image)
         own = np.flatnonzero(points.image == image)
-        valid[own] = _valid_at(sources[image], _pixels(points.take(own)))
-    return valid
-
-
-def _valid_at(source: PixelSource, pixels: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return whether the source is valid at pixels (P, 2). Of each block, only the part with points is read."""
-    valid = np.zeros(len(pixels), np.bool_)
-    blocks, block_of = np.unique(pixels // _BLOCK_PX, axis=0, return_inverse=True)
-    block_of = block_of.ravel()  # NumPy 2.0.0 returns another shape
-    order = np.argsort(block_of, kind="stable")
-    for own in np.split(order, np.searchsorted(block_of[order], np.arange(1, len(blocks)))):
-        first, last = pixels[own].min(axis=0), pixels[own].max(axis=0)
-        height, width = (last - first + 1).tolist()
-        _, valid_there = source.read(Window(int(first[0]), int(first[1]), height, width))
-        row, col = (pixels[own] - first).T
-        valid[own] = valid_there[row, col]
+        valid[own] = valid_at(sources[image], _pixels(points.take(own)))
     return valid
 
 

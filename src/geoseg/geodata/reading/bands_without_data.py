@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from geoseg.domain.points import Points
-from geoseg.domain.windows import Window
 from geoseg.geodata.reading.grids import RasterInfo
-from geoseg.geodata.reading.rasters import Raster, open_raster
+from geoseg.geodata.reading.rasters import open_raster
+from geoseg.geodata.reading.validity import valid_at
 
 _MAX_SAMPLED = 2_000
 
@@ -49,15 +49,9 @@ def describe_bands_without_data(
 
 def _bands_without_data(points: Points, info: RasterInfo, bands: Sequence[int]) -> list[tuple[int, ...]]:
     """Return the bands without data under each point."""
-    rows, cols = (np.floor(values + 0.5).astype(int) for values in (points.row, points.col))
+    pixels = np.floor(np.stack([points.row, points.col], axis=1) + 0.5).astype(np.int64)
     missing = np.zeros((len(points), len(bands)), np.bool_)
     for position, band in enumerate(bands):
         with open_raster(info.path, bands=[band]) as source:
-            missing[:, position] = [
-                not _is_valid(source, row, col) for row, col in zip(rows.tolist(), cols.tolist(), strict=True)
-            ]
+            missing[:, position] = ~valid_at(source, pixels)
     return [tuple(band for band, is_missing in zip(bands, own, strict=True) if is_missing) for own in missing]
-
-
-def _is_valid(source: Raster, row: int, col: int) -> bool:
-    return bool(source.read(Window(row, col, 1, 1))[1][0, 0])
