@@ -17,6 +17,7 @@ from geoseg.errors import GeoSegError, SettingsError
 from geoseg.settings import (
     AssessDesignSettings,
     AssessEstimateSettings,
+    AuditSettings,
     DemoSettings,
     EvaluateSettings,
     ExperimentSettings,
@@ -25,6 +26,7 @@ from geoseg.settings import (
     PredictSettings,
     SampleSettings,
     Settings,
+    SplitSettings,
     TrainSettings,
     read_settings,
 )
@@ -32,6 +34,7 @@ from geoseg.settings import (
 COMMANDS = {
     "assess_design": AssessDesignSettings,
     "assess_estimate": AssessEstimateSettings,
+    "audit_points": AuditSettings,
     "demo": DemoSettings,
     "evaluate_files": EvaluateSettings,
     "experiment": ExperimentSettings,
@@ -39,6 +42,7 @@ COMMANDS = {
     "picture": PictureSettings,
     "predict": PredictSettings,
     "sample": SampleSettings,
+    "split_points": SplitSettings,
     "train": TrainSettings,
 }
 EXAMPLES = (

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from geoseg.workflows.library.commands import (
         assess_design,
         assess_estimate,
+        audit_points,
         demo,
         evaluate_files,
         experiment,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
         picture,
         predict,
         sample,
+        split_points,
         train,
     )
     from geoseg.workflows.library.module_maps import predict_raster
@@ -74,6 +76,7 @@ __all__ = [
     "__version__",
     "assess_design",
     "assess_estimate",
+    "audit_points",
     "demo",
     "evaluate",
     "evaluate_files",
@@ -87,6 +90,7 @@ __all__ = [
     "predict_raster",
     "sample",
     "sample_points",
+    "split_points",
     "train",
 ]
 
@@ -103,7 +107,7 @@ _MODULES = {
     **dict.fromkeys(
         (
             *("assess_design", "assess_estimate", "demo", "evaluate_files", "experiment", "export", "info"),
-            *("picture", "predict", "sample", "train"),
+            *("picture", "predict", "sample", "train", "audit_points", "split_points"),
         ),
         "workflows.library.commands",
     ),

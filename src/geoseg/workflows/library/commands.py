@@ -9,6 +9,7 @@ from geoseg.domain.ports import Progress
 from geoseg.settings import (
     AssessDesignSettings,
     AssessEstimateSettings,
+    AuditSettings,
     DemoSettings,
     EvaluateSettings,
     ExperimentSettings,
@@ -16,6 +17,7 @@ from geoseg.settings import (
     PictureSettings,
     PredictSettings,
     SampleSettings,
+    SplitSettings,
     TrainSettings,
 )
 from geoseg.workflows.library.keywords import takes_keywords
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from geoseg.workflows.demo import DemoResult
     from geoseg.workflows.experiment.summary import Summary
     from geoseg.workflows.mapping.predict import Prediction
+    from geoseg.workflows.points.audit import Audit
+    from geoseg.workflows.points.split import Split
     from geoseg.workflows.sample import SampleResult
     from geoseg.workflows.training.train import TrainResult
 
@@ -168,6 +172,49 @@ def sample(settings: SampleSettings, progress: Progress) -> SampleResult:
         geoseg.sample(data="dataset/", split="train", per_class=10, output="points.gpkg")
     """
     from geoseg.workflows.sample import sample as run
+
+    return run(settings, progress)
+
+
+@takes_keywords(AuditSettings)
+def audit_points(settings: AuditSettings, progress: Progress) -> Audit:
+    """Audit the points of a file against rasters: dropped points with reasons, spread, CRS and position errors.
+
+    Returns:
+        The usable points, all points with their reasons, and the warnings; ``to_record`` gives JSON values.
+
+    Raises:
+        SettingsError: An argument cannot be used; the message names it.
+        PointsError: The file cannot be read, or has no points.
+        RasterError: A raster cannot be read.
+        OutputError: The output exists or cannot be written.
+
+    Example::
+
+        geoseg.audit_points(points="field.gpkg", raster="orthophoto.tif").dropped_by_reason
+    """
+    from geoseg.workflows.points.audit import audit as run
+
+    return run(settings, progress)
+
+
+@takes_keywords(SplitSettings)
+def split_points(settings: SplitSettings, progress: Progress) -> Split:
+    """Split a point file into training points and check points in other places.
+
+    Returns:
+        The two files, the points of each class in them, and the warnings.
+
+    Raises:
+        SettingsError: An argument cannot be used; the message names it.
+        PointsError: The file cannot be read, or its points lie in too few places.
+        OutputError: A file exists or cannot be written.
+
+    Example::
+
+        geoseg.split_points(points="field.gpkg", check=0.25, raster="orthophoto.tif", output="split")
+    """
+    from geoseg.workflows.points.split import split as run
 
     return run(settings, progress)
 
