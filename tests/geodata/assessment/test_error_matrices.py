@@ -34,6 +34,11 @@ def test_a_reference_class_that_the_map_lacks_comes_last(matrix):
     assert found.counts.tolist() == [[9, 3]]
 
 
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(PointsError, match=r"none.csv: no such file"):
+        read_error_matrix(tmp_path / "none.csv")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

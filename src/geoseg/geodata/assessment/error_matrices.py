@@ -45,6 +45,8 @@ def read_error_matrix(path: Path) -> ErrorMatrix:
         PointsError: The file cannot be read, a column is missing, a cell is no count, or a class repeats.
     """
     path = Path(path)
+    if not path.is_file():
+        raise PointsError("no such file", where=path, hint="Check the path.")
     table, _, _ = read_delimited(path)
     names = [str(name).strip() for name in table.columns]
     if len(names) < 3 or normalise_name(names[-1]) != PIXELS:
