@@ -188,3 +188,31 @@ def coverage(draws, *, size):
 def test_intervals_of_1000_stratified_samples_cover_the_truth():
     for shares in coverage(1000, size=400):
         assert ((shares >= 0.93) & (shares <= 0.97)).all(), shares
+
+
+def test_intervals_cover_the_truth_where_pixels_differ_in_area():
+    rng = np.random.default_rng(0)
+    area = np.repeat(np.linspace(1, 3, 200), 300)
+    reference = (rng.random(area.size) < 0.4).astype(int)
+    # Errors are more frequent where pixels are large, so equal weights would be biased.
+    mapped = np.where(rng.random(area.size) < 0.12 * area, 1 - reference, reference)
+    pixels = [np.flatnonzero(mapped == k) for k in (0, 1)]
+    strata = Strata(
+        np.array([len(own) for own in pixels], float),
+        np.array([area[own].sum() for own in pixels]),
+        np.arange(2),
+    )
+    truth = np.average(mapped == reference, weights=area), np.average(reference == 1, weights=area)
+    hits = np.zeros(2)
+    for _ in range(500):
+        drawn = np.concatenate([rng.choice(own, 200) for own in pixels])
+        sample = StratifiedSample(strata, mapped[drawn], np.ones(400), area[drawn])
+        found = estimate_accuracy(sample, mapped[drawn], reference[drawn], classes=2)
+        hits += (
+            abs(found.overall.estimate[0] - truth[0]) <= found.overall.half_width[0],
+            abs(found.share.estimate[1] - truth[1]) <= found.share.half_width[1],
+        )
+
+    # Two standard errors of 500 draws around 95 %.
+    assert (np.abs(hits / 500 - 0.95) <= 0.02).all(), hits
+    assert abs(truth[0] - np.mean(mapped == reference)) > 0.02
