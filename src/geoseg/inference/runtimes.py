@@ -1,16 +1,24 @@
-"""Inference of exported networks on the CPU with ONNX Runtime or OpenVINO."""
+"""Inference graphs computed by ONNX Runtime or OpenVINO."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, cast
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.inference.graphs.builder import IMAGES
 from geoseg.inference.memory import MemoryTrimmer
 
 Compute = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+_CUDA = "CUDAExecutionProvider"
+_ERRORS, _FATAL = 3, 4
+"""ONNX Runtime's levels of messages."""
+_SIDE_PX = 64
+_AXES = 4
 Normalise = Callable[[NDArray[np.float32], NDArray[np.bool_]], NDArray[np.float32]]
 
 
@@ -33,44 +41,103 @@ class RuntimePredictor:
         return self._compute(self._normalise(pixels, valid))
 
 
-def onnx_runtime(network: bytes, threads: int) -> Compute:
+def onnx_runtime(network: bytes, threads: int, device: str = "cpu") -> Compute:
     """Return a function that runs an ONNX network of one output with ONNX Runtime."""
-    compute = onnx_session(network, threads)
+    compute = onnx_session(network, threads, device)
     return lambda images: compute(images)[0]
 
 
-def onnx_session(network: bytes, threads: int) -> Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]:
-    """Return a function from images to all outputs of an ONNX network, by ONNX Runtime on the CPU."""
+def has_cuda_provider() -> bool:
+    """Return whether the installed ONNX Runtime computes with CUDA (onnxruntime-gpu)."""
+    import onnxruntime
+
+    return _CUDA in onnxruntime.get_available_providers()
+
+
+def onnx_session(
+    network: bytes, threads: int, device: str = "cpu"
+) -> Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]:
+    """Return a function from images to all outputs of an ONNX network, by ONNX Runtime.
+
+    Args:
+        network: The ONNX model.
+        threads: Number of CPU threads.
+        device: "cpu" or "cuda".
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+    options.log_severity_level = _ERRORS
+    providers = ["CPUExecutionProvider"] if device == "cpu" else [_CUDA, "CPUExecutionProvider"]
+    session = onnxruntime.InferenceSession(network, options, providers=providers)
 
     def compute(images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        return cast(list[NDArray[np.float32]], session.run(None, {"images": images}))
+        return cast(list[NDArray[np.float32]], session.run(None, {IMAGES: images}))
 
     return compute
 
 
-def openvino_runtime(network: Any, precision: Literal["float32", "bf16"], threads: int) -> Compute:
-    """Return a function that runs a network with OpenVINO, which must be installed.
+def try_out(network: bytes, channels: int) -> int:
+    """Run an ONNX network once on a small image of this many channels; return its number of classes.
+
+    Raises:
+        ValueError: The network cannot be run, or gives no probabilities of each pixel.
+    """
+    import onnxruntime
+    from onnxruntime.capi.onnxruntime_pybind11_state import (
+        Fail,
+        InvalidArgument,
+        InvalidGraph,
+        NotImplemented,
+    )
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = _FATAL
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    image = np.zeros((1, channels, _SIDE_PX, _SIDE_PX), np.float32)
+    try:
+        session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+        [found] = session.run(None, {IMAGES: image})
+    except (Fail, InvalidArgument, InvalidGraph, NotImplemented, RuntimeError) as error:
+        raise ValueError(f"the inference graph cannot be run: {error}") from error
+    if found.ndim != _AXES or found.shape[2:] != image.shape[2:]:
+        raise ValueError("the inference graph gives no probabilities of each pixel")
+    return int(found.shape[1])
+
+
+def fuse_batch_norms(network: bytes) -> bytes:
+    """Return an ONNX network with batch norms folded into convolutions, by ONNX Runtime's basic optimisations."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _ERRORS
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "network.onnx"
+        options.optimized_model_filepath = str(path)
+        onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+        return path.read_bytes()
+
+
+def openvino_runtime(network: bytes, precision: Literal["float32", "bf16"], threads: int) -> Compute:
+    """Return a function that runs an ONNX network with OpenVINO, which must be installed.
 
     Args:
-        network: An OpenVINO graph, or ONNX as bytes.
+        network: The ONNX model.
         precision: Precision of the layers that are not quantised.
         threads: Number of CPU threads.
     """
     import openvino
 
     core = openvino.Core()
-    graph = core.read_model(network, b"") if isinstance(network, bytes) else network
     hints = {
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_NUM_THREADS": threads,
     }
-    request = core.compile_model(graph, "CPU", hints).create_infer_request()
+    request = core.compile_model(core.read_model(network, b""), "CPU", hints).create_infer_request()
 
     def compute(images: NDArray[np.float32]) -> NDArray[np.float32]:
         # Copy, because the next request overwrites the memory.

@@ -29,7 +29,7 @@ from geoseg.learning.architecture import (
 from geoseg.learning.calibration import Calibration
 from geoseg.learning.normalisation import Normalisation
 
-FORMAT = 4
+FORMAT = 5
 _MAX_HEADER_BYTES = 100_000_000
 
 
@@ -234,11 +234,19 @@ def _check_format(path: Path, metadata: Mapping[str, str]) -> None:
             expected="a file written by `geoseg train`",
             hint="To start training from it, pass it as --weights.",
         )
+    if int(version) < FORMAT:
+        raise ModelFileError(
+            "this model file is from an earlier version, and holds no inference graph",
+            where=path,
+            expected=f"format {FORMAT}",
+            got=f"format {version}",
+            hint="Train it again; the settings are in the folder .run beside it.",
+        )
     if int(version) > FORMAT:
         raise ModelFileError(
             "this model file is from a newer version",
             where=path,
-            expected=f"format {FORMAT} or older",
+            expected=f"format {FORMAT}",
             got=f"format {version}",
             hint="Update GeoSeg-PointAI.",
         )

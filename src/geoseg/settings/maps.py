@@ -98,10 +98,11 @@ class PredictSettings(WindowSettings):
         False, help="Resample rasters to the ground resolution of the model.", panel="Accuracy"
     )
     batch: Count = option(1, help="Windows to predict together.", panel="Computing")
-    backend: Literal["auto", "torch", "compiled", "onnx", "openvino"] = option(
-        "torch",
-        help="Runtime; auto measures all that are installed, except compiled, and uses the fastest.",
+    backend: Literal["auto", "onnx", "openvino", "torch"] | None = option(
+        None,
+        help="Runtime; auto measures those that are installed, and uses the fastest.",
         panel="Computing",
+        shown="onnx; torch on a GPU, where it is installed",
     )
     processes: Count = option(1, help="Processes of this machine that share the work.", panel="Computing")
     scheduler: str | None = option(

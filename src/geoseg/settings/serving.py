@@ -99,8 +99,11 @@ class ServeSettings(ComputeSettings):
     batch_wait_ms: Annotated[float, Field(ge=0)] = option(
         2.0, help="Milliseconds to wait for more windows before a pass.", panel="Computing"
     )
-    backend: Literal["auto", "torch", "onnx", "openvino"] = option(
-        "torch", help="Runtime; auto uses the fastest that is installed.", panel="Computing"
+    backend: Literal["auto", "onnx", "openvino", "torch"] | None = option(
+        None,
+        help="Runtime; auto measures those that are installed, and uses the fastest.",
+        panel="Computing",
+        shown="onnx; torch on a GPU, where it is installed",
     )
 
     @property

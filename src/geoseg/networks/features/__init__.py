@@ -1,1 +1,1 @@
-"""Patches of rasters, and features of a network read at points."""
+"""Patches and features as torch tensors."""

@@ -1,4 +1,4 @@
-"""Colour and texture features, for the forest and for bands that a backbone does not use."""
+"""Colour and texture features as torch tensors, for bands that a backbone does not use."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-BLURS = (1.0, 2.0, 4.0, 8.0)
-"""Standard deviations of the Gaussians in pixels."""
+from geoseg.inference.graphs.texture import BLURS, gaussian
 
 
 def texture(images: Tensor) -> Tensor:
@@ -24,18 +23,12 @@ def texture(images: Tensor) -> Tensor:
         return torch.cat(found, dim=1)
 
 
-def feature_count(bands: int) -> int:
-    """Return F, the number of texture features of ``bands`` bands."""
-    return bands * (1 + 2 * len(BLURS))
-
-
 def _blurred(images: Tensor, deviation: float) -> Tensor:
-    reach = round(3 * deviation)
-    # A number in exported graphs too: OpenVINO needs kernels of a fixed shape.
+    # A number in exported graphs too: runtimes need kernels of a fixed shape.
     channels = int(images.shape[1])
-    steps = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
-    kernel = torch.exp(-0.5 * (steps / deviation) ** 2)
-    kernel = (kernel / kernel.sum()).expand(channels, 1, 1, -1)
+    weights = torch.from_numpy(gaussian(deviation)).to(images.device)
+    reach = len(weights) // 2
+    kernel = weights.expand(channels, 1, 1, -1)
     padded = functional.pad(images, (reach, reach, reach, reach), mode="replicate")
     across = functional.conv2d(padded, kernel, groups=channels)
     return functional.conv2d(across, kernel.transpose(2, 3), groups=channels)

@@ -19,11 +19,12 @@ from torch import Tensor, nn
 from geoseg.domain.choices import stratified_choice
 from geoseg.domain.points import TRAIN
 from geoseg.domain.ports import Progress
+from geoseg.learning.features.patches import PatchPlan, batches, plan_grid_patches, read_ahead
+from geoseg.learning.features.reading import FitData, subsample_points
+from geoseg.learning.heads.logistic import Probe, fit_probe
+from geoseg.networks.features.batches import TensorBatch, to_tensors
 from geoseg.networks.features.normalising import normalise
-from geoseg.networks.features.patches import Batch, PatchPlan, batches, plan_grid_patches, read_ahead
-from geoseg.networks.features.point_features import FitData, subsample_points
 from geoseg.networks.fitting.loop import FitPlan
-from geoseg.networks.heads.logistic import Probe, fit_probe
 from geoseg.networks.losses.point_sampling import read_at_points
 from geoseg.networks.models.deeplab import DeepLabV3
 
@@ -86,7 +87,7 @@ def init_head(
     network.to(torch.device(plan.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
     with _batch_norm_estimation(network, missing):
         for batch in read_ahead(settling, data.sources, training, patch_px=plan.patch_px):
-            network(_prepare(batch, data, plan))
+            network(_prepare(to_tensors(batch), data, plan))
             progress.advance()
     parts = []
     for part in _read_features(network, data, plan, steps=steps):
@@ -118,7 +119,7 @@ def _batch_norm_estimation(network: nn.Module, missing: Collection[str]) -> Iter
         norm.eval().momentum = momentum
 
 
-def _prepare(batch: Batch, data: FitData, plan: FitPlan) -> Tensor:
+def _prepare(batch: TensorBatch, data: FitData, plan: FitPlan) -> Tensor:
     device = torch.device(plan.device)
     images = normalise(batch.pixels.to(device), batch.valid.to(device), data.normalisation)
     return images.to(memory_format=torch.channels_last)
@@ -130,7 +131,8 @@ def _read_features(
     device = torch.device(plan.device)
     draw = torch.Generator().manual_seed(plan.seed)
     local_mean = network.classifier.get_submodule("0.convs.4.0")
-    for batch in read_ahead(steps, data.sources, data.points, patch_px=plan.patch_px):
+    for read in read_ahead(steps, data.sources, data.points, patch_px=plan.patch_px):
+        batch = to_tensors(read)
         with torch.no_grad():
             own = network.backbone(_prepare(batch, data, plan))["out"]
             maps = torch.cat([own, local_mean(own)], dim=1)
@@ -166,6 +168,7 @@ def write_probe(head: nn.Module, probe: Probe, at_cells: Tensor) -> None:
         at_cells: Features at random cells (S, F), for the statistics of the batch norms.
     """
     classes, device = len(probe.bias), next(head.parameters()).device
+    slope, bias = torch.from_numpy(probe.weight), torch.from_numpy(probe.bias)
     middle, middle_norm = _pair(head, "1", "2")
     project, project_norm = _pair(head, "0.project.0", "0.project.1")
     last = cast(nn.Conv2d, head.get_submodule("4"))
@@ -175,14 +178,14 @@ def write_probe(head: nn.Module, probe: Probe, at_cells: Tensor) -> None:
     difference = torch.cat([same, -same], dim=1)
     add_up = torch.cat([difference, -difference]).repeat(copies, 1)
     project.weight[:lanes] = 0
-    parts = zip(_BRANCHES, probe.weight.chunk(2, dim=1), at_cells.chunk(2, dim=1), strict=True)
+    parts = zip(_BRANCHES, slope.chunk(2, dim=1), at_cells.chunk(2, dim=1), strict=True)
     for (position, names), weight, features in parts:
         branch, norm = _pair(head, *names)
         branch.weight[: 2 * classes] = torch.cat([weight, -weight])[:, :, None, None].to(device)
         _set_identity(norm, features @ torch.cat([weight, -weight]).T)
         first = position * middle.in_channels
         project.weight[:lanes, first : first + 2 * classes, 0, 0] = add_up
-    scores = at_cells @ torch.cat([probe.weight, -probe.weight]).repeat(copies, 1).T
+    scores = at_cells @ torch.cat([slope, -slope]).repeat(copies, 1).T
     _set_identity(project_norm, scores)
     middle.weight[:lanes] = 0
     middle.weight[torch.arange(lanes), torch.arange(lanes), 1, 1] = 1
@@ -190,7 +193,7 @@ def write_probe(head: nn.Module, probe: Probe, at_cells: Tensor) -> None:
     last.weight.zero_()
     last.weight[:, :lanes, 0, 0] = difference.repeat(1, copies) / copies
     assert last.bias is not None
-    last.bias.copy_(probe.bias)
+    last.bias.copy_(bias)
 
 
 def _pair(head: nn.Module, convolution: str, norm: str) -> tuple[nn.Conv2d, nn.BatchNorm2d]:

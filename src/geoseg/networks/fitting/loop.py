@@ -15,15 +15,11 @@ from geoseg.domain.accuracy import accuracy
 from geoseg.domain.points import CHECK, TRAIN
 from geoseg.domain.ports import Progress
 from geoseg.errors import TrainingError
+from geoseg.learning.features.patches import batches, plan_epoch, plan_grid_patches, read_ahead
+from geoseg.learning.features.reading import FitData, PointFeatures, Reader, context_around
+from geoseg.networks.features.batches import TensorBatch, to_tensors
+from geoseg.networks.features.extractors import read_logits
 from geoseg.networks.features.normalising import normalise
-from geoseg.networks.features.patches import Batch, batches, plan_epoch, plan_grid_patches, read_ahead
-from geoseg.networks.features.point_features import (
-    FitData,
-    PointFeatures,
-    Reader,
-    context_around,
-    read_logits,
-)
 from geoseg.networks.fitting.augmentation import jitter_colors
 from geoseg.networks.fitting.checkpoints import Checkpoint, pack_checkpoint
 from geoseg.networks.fitting.patch_augmentation import View
@@ -245,7 +241,7 @@ class _Run:
         self.best_state = checkpoint.best_state
         self.history = [EpochRecord(**r) for r in checkpoint.history]
 
-    def _batches(self, rng: np.random.Generator) -> Iterator[Batch]:
+    def _batches(self, rng: np.random.Generator) -> Iterator[TensorBatch]:
         plans = plan_epoch(
             self.training,
             self.data.sizes,
@@ -260,9 +256,10 @@ class _Run:
         shares = [step[rank::world] or step[:1] for step in steps]
         read = read_ahead(shares, self.data.sources, self.training, patch_px=self.plan.patch_px)
         for step, batch in zip(steps, read, strict=True):
-            yield batch if rank < len(step) else replace(batch, points=batch.points.with_zero_weights())
+            own = batch if rank < len(step) else replace(batch, points=batch.points.with_zero_weights())
+            yield to_tensors(own)
 
-    def _step(self, batch: Batch, progress: Progress) -> float:
+    def _step(self, batch: TensorBatch, progress: Progress) -> float:
         plan = self.plan
         self.network.train()
         for norm in self.fixed_norms:
@@ -312,8 +309,8 @@ class _Run:
         """Return loss, overall accuracy and mean IoU of the averaged weights on the held-out points."""
         if not len(self.check):
             return float("nan"), float("nan"), float("nan")
-        patch_px, device = self.plan.patch_px, self.fabric.device.type
-        reader = Reader(patch_px, context_around(patch_px), self.plan.batch, device)
+        patch_px = self.plan.patch_px
+        reader = Reader(patch_px, context_around(patch_px), self.plan.batch)
         read = read_logits(self.average.module, self.check, self.data, reader=reader)
         return weighted_scores(read, self.data.classes)
 
@@ -336,11 +333,12 @@ def weighted_scores(read: PointFeatures, classes: int) -> tuple[float, float, fl
         read: Logits (P, C) at labelled points with a positive total weight.
         classes: C.
     """
-    total, weight = focal_sums(read.values, read.label, read.weight, gamma=0.0)
+    logits, label, weight = (torch.from_numpy(a.copy()) for a in (read.values, read.label, read.weight))
+    total, weight_sum = focal_sums(logits, label, weight, gamma=0.0)
     shares = np.zeros((classes, classes))
-    np.add.at(shares, (read.label.numpy(), read.values.argmax(1).numpy()), read.weight.double().numpy())
-    scores = accuracy(np.round(shares / float(weight) * WEIGHT_UNITS).astype(np.int64))
-    return float(total / weight), scores.overall_accuracy, scores.miou
+    np.add.at(shares, (read.label, read.values.argmax(axis=1)), read.weight.astype(np.float64))
+    scores = accuracy(np.round(shares / float(weight_sum) * WEIGHT_UNITS).astype(np.int64))
+    return float(total / weight_sum), scores.overall_accuracy, scores.miou
 
 
 def _sums(logits: Tensor, points: PatchPoints, plan: FitPlan) -> tuple[Tensor, Tensor]:

@@ -18,11 +18,6 @@ if TYPE_CHECKING:
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 
 
-def is_distributed() -> bool:
-    """Return whether torchrun started this process as one of several."""
-    return is_torchelastic_launched() and int(os.environ["WORLD_SIZE"]) > 1
-
-
 def launch_fabric(device: str, precision: Literal["float32", "bf16"], processes: int = 1) -> Fabric:
     """Start the other processes, or join those that torchrun started, and return the Fabric.
 

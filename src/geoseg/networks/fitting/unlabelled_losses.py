@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from geoseg.domain.legend import UNLABELLED
 from geoseg.learning.calibration import Calibration
-from geoseg.networks.features.patches import Orientation
+from geoseg.learning.features.patches import Orientation
 from geoseg.networks.fitting.augmentation import jitter_colors
 from geoseg.networks.fitting.patch_augmentation import View, cutmix, draw_box
 from geoseg.networks.losses.affinity import gated_crf
@@ -90,9 +90,9 @@ class UnlabelledLosses:
                 torch.randint(2, (), generator=generator),
             )
             turn = Orientation(int(quarters), bool(flip))
-        images = turn.apply_to_array(view.images).contiguous(memory_format=torch.channels_last)
+        images = _turned(view.images, turn).contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
-            logits = turn.inverse.apply_to_array(teacher(images).float())
+            logits = _turned(teacher(images).float(), turn.inverse)
             logits = self.calibration.apply(logits)
             if view.absent is not None:
                 logits = logits.masked_fill(view.absent[:, :, None, None], -torch.inf)
@@ -138,3 +138,9 @@ class UnlabelledLosses:
         images = functional.avg_pool2d(view.images, AFFINITY_PX)
         valid = functional.avg_pool2d(view.valid.to(images.dtype)[:, None], AFFINITY_PX)[:, 0] > 1 - 1e-3
         return gated_crf(probabilities, images, valid)
+
+
+def _turned(images: Tensor, turn: Orientation) -> Tensor:
+    """Rotate and flip images (N, C, s, s), as :meth:`Orientation.apply_to_array` does with arrays."""
+    turned = torch.rot90(images, turn.quarters, (-2, -1))
+    return turned.flip(-1) if turn.is_flipped else turned

@@ -8,7 +8,7 @@ over labelled pixels as in partial cross-entropy (Tang et al., CVPR 2018).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -50,10 +50,6 @@ class PatchPoints:
             label=self.label.to(device, non_blocking=True),
             weight=self.weight.to(device, non_blocking=True),
         )
-
-    def with_zero_weights(self) -> PatchPoints:
-        """Return the same points with weights of 0."""
-        return replace(self, weight=torch.zeros_like(self.weight))
 
 
 def focal_sums(

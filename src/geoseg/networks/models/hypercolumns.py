@@ -15,13 +15,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from geoseg.inference.graphs.texture import count_texture
 from geoseg.learning.architecture import BACKBONES, LIGHT_BACKBONE, Architecture
-from geoseg.networks.features.texture import feature_count, texture
+from geoseg.networks.features.texture import texture
 from geoseg.networks.models.light_stages import LightStages
 from geoseg.networks.models.timm_backbones import TimmStages, timm_stages
 
 if TYPE_CHECKING:  # The module imports scikit-learn, which mapping does not need.
-    from geoseg.networks.heads.logistic import Probe
+    from geoseg.learning.heads.logistic import Probe
 
 LAYERS = {
     "resnet50": ("relu", "layer1", "layer2", "layer3"),
@@ -71,7 +72,7 @@ class LayerNetwork(nn.Module):
             example = torch.zeros(1, architecture.bands, 64, 64)
             counts = [layer.shape[1] for layer in self._stages(example, backbone)]
         if architecture.has_texture:
-            counts.append(feature_count(architecture.bands))
+            counts.append(count_texture(architecture.bands))
         for position, count in enumerate(counts):
             self.heads.append(nn.Conv2d(count, architecture.classes, 1, bias=position == 0))
 
@@ -82,20 +83,7 @@ class LayerNetwork(nn.Module):
 
     def features(self, images: Tensor) -> list[Tensor]:
         """Return the layers used (N, F_i, h_i, w_i) of images (N, B, H, W), scale by scale."""
-        return self._features(images, self.backbone)
-
-    def frozen_features(self) -> Callable[[Tensor], list[Tensor]]:
-        """Return :meth:`features` with the current weights of the backbone, by the fastest runtime of its device.
-
-        The light backbone takes half the time of torch in ONNX Runtime, which computes on the CPU.
-        """
-        backbone: Callable[[Tensor], Sequence[Tensor]] = self.backbone
-        if isinstance(self.backbone, LightStages) and self.backbone.device.type == "cpu":
-            backbone = self.backbone.to_onnx_runtime()
-        return lambda images: self._features(images, backbone)
-
-    def _features(self, images: Tensor, backbone: Callable[[Tensor], Sequence[Tensor]]) -> list[Tensor]:
-        found = self._stages(images, backbone)
+        found = self._stages(images, self.backbone)
         return [*found, texture(images)] if self._architecture.has_texture else found
 
     def _stages(self, images: Tensor, backbone: Callable[[Tensor], Sequence[Tensor]]) -> list[Tensor]:
@@ -106,11 +94,6 @@ class LayerNetwork(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (N, C, H, W) of images (N, B, H, W), in float32."""
         return self._classify(self.features(images), images)
-
-    def frozen(self) -> Callable[[Tensor], Tensor]:
-        """Return the forward pass with the current weights, by the fastest runtime of its device."""
-        features = self.frozen_features()
-        return lambda images: self._classify(features(images), images)
 
     def _classify(self, layers: Sequence[Tensor], images: Tensor) -> Tensor:
         size = images.shape[-2:]
@@ -123,11 +106,12 @@ class LayerNetwork(nn.Module):
     def write(self, probe: Probe) -> None:
         """Copy a probe of the concatenated layers' features into the heads."""
         heads = [cast(nn.Conv2d, head) for head in self.heads]
-        parts = torch.split(probe.weight, [head.in_channels for head in heads], dim=1)
+        weight = torch.from_numpy(probe.weight)
+        parts = torch.split(weight, [head.in_channels for head in heads], dim=1)
         for head, part in zip(heads, parts, strict=True):
             head.weight.copy_(part[:, :, None, None])
         assert heads[0].bias is not None
-        heads[0].bias.copy_(probe.bias)
+        heads[0].bias.copy_(torch.from_numpy(probe.bias))
 
 
 def freeze_early_stages(network: nn.Module) -> list[nn.Parameter]:

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from geoseg.errors import ModelFileError, SettingsError
+from geoseg.inference.graphs.light_backbone import adapt_first_convolution
 
 _IMAGENET = {
     "resnet50": "ResNet50_Weights.IMAGENET1K_V2",
@@ -86,7 +87,8 @@ def load_weights(network: nn.Module, weights: str, backbone: str) -> WeightsRepo
     state |= {n: _clamp_overflow(state[n]) for n in overflowed}
     first = _first_convolution(network)
     if first in state and state[first].shape[2:] == own[first].shape[2:]:
-        state[first] = adapt_first_convolution(state[first].float(), own[first].shape[1])
+        adapted = adapt_first_convolution(state[first].float().numpy(), own[first].shape[1])
+        state[first] = torch.from_numpy(adapted)
     fitting = {n: t for n, t in state.items() if n in own and t.shape == own[n].shape}
     if not any(n.startswith("backbone.") for n in fitting):
         raise ModelFileError(
@@ -203,21 +205,6 @@ def check_finite(state: Mapping[str, Tensor], where: str) -> None:
             expected="finite values",
             got=_shorten(bad),
         )
-
-
-def adapt_first_convolution(weight: Tensor, bands: int) -> Tensor:
-    """Adapt a first convolution (O, I, k, k) to ``bands`` bands, keeping its response to grey.
-
-    Additional bands start as the mean of the pretrained ones. All are shifted and scaled equally, so that an image
-    with equal bands gives the same features as before.
-    """
-    known = weight.shape[1]
-    if bands == known:
-        return weight
-    mean = weight.mean(dim=1, keepdim=True)
-    extra = mean.expand(-1, max(0, bands - known), -1, -1)
-    taken = torch.cat([weight[:, :bands], extra], dim=1)
-    return (taken - taken.mean(dim=1, keepdim=True) + mean) * (known / bands)
 
 
 def _first_convolution(network: nn.Module) -> str:

@@ -1,1 +1,1 @@
-"""Class probabilities from a trained network: torch, compiled, ONNX Runtime, OpenVINO, int8."""
+"""Prediction with torch networks, and their export as inference graphs."""

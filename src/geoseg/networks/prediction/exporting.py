@@ -1,125 +1,116 @@
-"""Export of a network to ONNX or OpenVINO."""
+"""Export of torch networks as inference graphs."""
 
 from __future__ import annotations
 
+import copy
+import io
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from typing import Any, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from geoseg.errors import ModelFileError, SettingsError
-from geoseg.networks.models.model_file import Model
-from geoseg.networks.prediction.folding import fold_batch_norms
+from geoseg.errors import TrainingError
+from geoseg.inference.graphs.builder import IMAGES, OPSET
+from geoseg.inference.runtimes import onnx_session
+from geoseg.learning.model_file import InferenceGraph, inference_graph
 
 _EXAMPLE_PX = 128
-_OPSET = 18
+_OTHER_PX = (96, 160)
+_TOLERANCE = 1e-3
 
 
-class Probabilities(nn.Module):
-    """A network with upsampling, calibration and softmax: from normalised images to full-size probabilities."""
+class _FullSize(nn.Module):
+    """A network whose logits are upsampled to the size of the images."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.network = fold_batch_norms(model.network)
-        self._calibration = model.record.calibration
+        self.network = network
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return class probabilities (N, C, H, W) of normalised images (N, B, H, W), float32."""
-        size = images.shape[-2:]
         logits = self.network(images).float()
-        full = functional.interpolate(logits, size, mode="bilinear", align_corners=False)
-        return self._calibration.apply(full).softmax(dim=1)
+        return functional.interpolate(logits, images.shape[-2:], mode="bilinear", align_corners=False)
 
 
-def export_onnx(model: Model, *, tile_px: int | None = None) -> bytes:
-    """Return the model as ONNX: input ``images``, normalised (N, B, H, W); output ``probabilities`` (N, C, H, W).
+def to_inference_graph(network: nn.Module, channels: int) -> InferenceGraph:
+    """Return a network as an inference graph, with the tensors of its state dict.
+
+    The network is traced on an example. torch's other exporter analyses every image size that there could be, which
+    takes twenty times as long. The graph is then compared with the network on images of another size.
 
     Args:
-        model: The model.
-        tile_px: Side of the images in pixels; None makes height and width dynamic. The batch size is always dynamic.
+        network: From images (N, B, H, W) to logits (N, C, h, w); it is not changed.
+        channels: B.
 
     Raises:
-        ModelFileError: The model is a forest, which this export does not support.
-        SettingsError: The packages that write ONNX are not installed.
+        TrainingError: The graph gives other logits than the network.
     """
-    _check_is_network(model)
-    missing = [p for p in ("onnx", "onnxscript") if find_spec(p) is None]
-    if missing:
-        raise SettingsError(
-            "the packages for the ONNX export are not installed",
-            got=f"no {', '.join(missing)}",
-            hint="pip install geoseg-pointai[onnx]",
-        )
-    with _suppress_warnings():
-        program = torch.onnx.export(
-            _exportable(model),
-            (_example(model, tile_px),),
-            dynamo=True,
-            dynamic_shapes={"images": _dynamic_shapes(tile_px)},
-            input_names=["images"],
-            output_names=["probabilities"],
-            opset_version=_OPSET,
-            verbose=False,
-        )
-    return _strip_metadata(cast(Any, program).model_proto)
+    # Contiguous strides: the graph must not depend on torch's memory format.
+    own = copy.deepcopy(network).to("cpu", memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
+    state = {name: tensor.detach().numpy() for name, tensor in own.state_dict().items()}
+    whole = _FullSize(own)
+    graph = _traced(whole, channels)
+    _compare(graph, whole, channels)
+    return inference_graph(graph, state)
 
 
-def to_openvino(model: Model) -> Any:
-    """Return the model as an OpenVINO graph with dynamic sizes and batch size; OpenVINO must be installed.
+def _traced(whole: _FullSize, channels: int) -> bytes:
+    import onnx
 
-    The network is traced on an example: torch.export analyses every possible image size, which takes many minutes if
-    the padding depends on the size.
-
-    Raises:
-        ModelFileError: The model is a forest.
-    """
-    import openvino
-
-    _check_is_network(model)
+    written = io.BytesIO()
+    example = torch.zeros(2, channels, _EXAMPLE_PX, _EXAMPLE_PX)
     with _suppress_warnings(), torch.inference_mode(False), torch.no_grad():
-        return openvino.convert_model(_exportable(model), example_input=_example(model, None))
-
-
-def _exportable(model: Model) -> nn.Module:
-    # Contiguous strides: the exported graph must not depend on torch's memory format.
-    return Probabilities(model).to("cpu", memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload, no-any-return]
-
-
-def _example(model: Model, tile_px: int | None) -> Tensor:
-    side = tile_px or _EXAMPLE_PX
-    # Two images, because torch.export treats a size of 1 as fixed.
-    return torch.zeros(2, model.record.architecture.bands, side, side)
-
-
-def _dynamic_shapes(tile_px: int | None) -> dict[int, Any]:
-    free: Sequence[int] = (0, 2, 3) if tile_px is None else (0,)
-    return dict.fromkeys(free, torch.export.Dim.DYNAMIC)
-
-
-def _check_is_network(model: Model) -> None:
-    if model.record.architecture.head == "forest":
-        raise ModelFileError(
-            "a random forest is no network and cannot be exported",
-            expected="a model of the recipes pfce, quick or full",
-            hint="Predict it with --backend torch.",
+        torch.onnx.export(
+            whole,
+            (example,),
+            cast(Any, written),  # a file object is accepted without dynamo
+            dynamo=False,
+            # Keeps batch norms apart, so that the tensors stay those of the state dict; runtimes fold them.
+            training=torch.onnx.TrainingMode.PRESERVE,
+            do_constant_folding=False,
+            dynamic_axes={IMAGES: {0: "n", 2: "h", 3: "w"}},
+            input_names=[IMAGES],
+            output_names=["logits"],
+            opset_version=OPSET,
         )
+    return _with_names_of(onnx.load_from_string(written.getvalue()))
 
 
-def _strip_metadata(network: Any) -> bytes:
-    """Remove metadata about the exporting machine, so that the bytes are the same everywhere."""
-    for part in (*network.graph.node, *network.graph.value_info, *network.graph.initializer):
-        part.ClearField("metadata_props")
-    return bytes(network.SerializeToString(deterministic=True))
+def _with_names_of(model: Any) -> bytes:
+    """Return a graph whose tensors have the names of the network's state dict, without the wrapper's prefix."""
+    prefix = "network."
+    names = {tensor.name: tensor.name.removeprefix(prefix) for tensor in model.graph.initializer}
+    for tensor in model.graph.initializer:
+        tensor.name = names[tensor.name]
+    for node in model.graph.node:
+        node.doc_string = ""
+        for position, name in enumerate(node.input):
+            node.input[position] = names.get(name, name)
+    return bytes(model.SerializeToString())
+
+
+def _compare(graph: bytes, whole: nn.Module, channels: int) -> None:
+    draw = torch.Generator().manual_seed(0)
+    images = torch.randn(1, channels, *_OTHER_PX, generator=draw)
+    with torch.no_grad():
+        expected: NDArray[np.float32] = whole(images).numpy()
+    [found] = onnx_session(graph, 1)(images.numpy())
+    spread = np.abs(expected - expected.mean()).max() + 1e-2 * np.abs(expected).max()
+    if not found.shape == expected.shape or np.abs(found - expected).max() > _TOLERANCE * spread:
+        raise TrainingError(
+            "the network cannot be written as an inference graph, because the graph gives other values",
+            hint="Use another --backbone.",
+        )
 
 
 @contextmanager
 def _suppress_warnings() -> Iterator[None]:
-    """Hide the exporters' deprecation warnings."""
+    """Hide the exporter's warnings: it is deprecated, and warns of every size that it takes as a constant."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.nn import functional
 
 from geoseg.inference.memory import MemoryTrimmer
+from geoseg.learning.model_file import Model
 from geoseg.networks.features.normalising import normalise
-from geoseg.networks.models.hypercolumns import LayerNetwork
-from geoseg.networks.models.model_file import Model
+from geoseg.networks.models.rebuilding import rebuild_network
 from geoseg.networks.prediction.folding import fold_batch_norms
 
 
@@ -31,20 +29,13 @@ class TorchPredictor:
         self._record = model.record
         self._free = MemoryTrimmer() if device == "cpu" else None
         self._device, self._is_bf16 = torch.device(device), precision == "bf16"
-        folded = fold_batch_norms(model.network)
+        folded = fold_batch_norms(rebuild_network(model.record.architecture, model.network.tensors))
         self._network = folded.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        is_layered = isinstance(self._network, LayerNetwork)
-        self._logits: Callable[[Tensor], Tensor] = self._network.frozen() if is_layered else self._network
 
     @property
     def classes(self) -> int:
         """C, the number of classes."""
         return len(self._record.legend)
-
-    def compile(self) -> None:
-        """Compile the network for windows of any size at the first call."""
-        self._network.compile(dynamic=True)
-        self._logits = self._network
 
     @torch.inference_mode()
     def probabilities(self, pixels: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -54,6 +45,6 @@ class TorchPredictor:
         inside = torch.from_numpy(valid).to(self._device)
         images = normalise(torch.from_numpy(pixels).to(self._device), inside, self._record.normalisation)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._is_bf16):
-            logits = self._logits(images.to(memory_format=torch.channels_last))
+            logits = self._network(images.to(memory_format=torch.channels_last))
         full = functional.interpolate(logits.float(), pixels.shape[-2:], mode="bilinear", align_corners=False)
         return self._record.calibration.apply(full).softmax(dim=1).cpu().numpy()

@@ -13,12 +13,10 @@ from geoseg.domain.accuracy import confusion_matrix
 from geoseg.domain.legend import UNLABELLED, Legend, normalise_name
 from geoseg.domain.mapping.prediction import Strip, WindowPlan, count_windows, predict_strips
 from geoseg.domain.points import Points
-from geoseg.domain.ports import Progress
+from geoseg.domain.ports import Predictor, Progress
 from geoseg.errors import LegendError, SettingsError
 from geoseg.geodata.points.training_places import count_places, places_on
-from geoseg.networks.fitting.devices import choose_device, choose_precision
-from geoseg.networks.models.model_file import Model, read_model
-from geoseg.networks.prediction.torch_predictor import TorchPredictor
+from geoseg.learning.model_file import Model
 from geoseg.settings import EvaluateSettings
 from geoseg.workflows.assessment.check_points import (
     PointScores,
@@ -27,8 +25,11 @@ from geoseg.workflows.assessment.check_points import (
     read_check_points,
     score_points,
 )
+from geoseg.workflows.devices import choose_device, choose_precision
 from geoseg.workflows.inputs import Inputs, describe_all, find_inputs, open_rasters, validity_for
+from geoseg.workflows.mapping.backends import build_default_predictor
 from geoseg.workflows.mapping.predict import check_bands, plan_for, warn_of_resolution
+from geoseg.workflows.model_at_stride import read_model_at_stride
 from geoseg.workflows.value_check import check_values
 
 
@@ -58,7 +59,7 @@ def compare_model(settings: EvaluateSettings, progress: Progress) -> ModelScores
         RasterError: A raster cannot be read, lacks a band, or its values are on a scale other than in training.
         PointsError: The file has no usable point.
     """
-    model = read_model(settings.subject, settings.output_stride)
+    model = read_model_at_stride(settings.subject, settings.output_stride)
     legend = model.record.legend
     inputs = _inputs(settings)
     _check_legend(inputs.legend, legend, settings)
@@ -144,9 +145,9 @@ def _check_legend(given: Legend | None, own: Legend, settings: EvaluateSettings)
         )
 
 
-def _predictor(settings: EvaluateSettings, model: Model) -> tuple[TorchPredictor, WindowPlan]:
+def _predictor(settings: EvaluateSettings, model: Model) -> tuple[Predictor, WindowPlan]:
     device = choose_device(settings.device)
-    predictor = TorchPredictor(model, device, choose_precision(settings.precision, device))
+    predictor = build_default_predictor(model, device, choose_precision(settings.precision, device))
     return predictor, plan_for(model.record, settings.window)
 
 

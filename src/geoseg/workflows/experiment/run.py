@@ -16,8 +16,7 @@ from geoseg.domain.ports import Progress, PythonWarnings
 from geoseg.errors import ModelFileError, ResumeError, SettingsError
 from geoseg.geodata.outputs.atomic_files import write_json
 from geoseg.geodata.outputs.class_maps import read_class_map
-from geoseg.networks.models.model_file import read_record
-from geoseg.networks.models.weight_checks import check_weights
+from geoseg.learning.model_record import read_record
 from geoseg.settings import ExperimentSettings, PredictSettings, SampleSettings, TrainSettings
 from geoseg.workflows.experiment.data import read_data
 from geoseg.workflows.experiment.grid import Run, runs, time_left
@@ -30,7 +29,7 @@ from geoseg.workflows.library_errors import translate_library_errors
 from geoseg.workflows.mapping.predict import predict
 from geoseg.workflows.sample import sample
 from geoseg.workflows.training.run_folder import RunFolder
-from geoseg.workflows.training.train import train
+from geoseg.workflows.training.train import check_network, train
 
 
 @translate_library_errors
@@ -52,9 +51,9 @@ def experiment(settings: ExperimentSettings, progress: Progress | None = None) -
     _check_recipes(settings)
     grid = runs(settings)
     check_paths(settings.data)
-    unfinished = [run for run in grid if run.recipe != "forest" and not _result(run, settings).exists()]
-    for network in {_train_settings(run, settings).network for run in unfinished}:
-        check_weights(network.weights, network.backbone)
+    unfinished = [_train_settings(run, settings) for run in grid if not _result(run, settings).exists()]
+    for training in {(own.recipe, own.network): own for own in unfinished}.values():
+        check_network(training)
     data = read_data(settings, progress)
     check_background(settings.background, data.legend.names)
     ensure_record(settings, data)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -14,11 +16,11 @@ from geoseg.domain.mapping.prediction import WindowPlan, plan_windows
 from geoseg.domain.ports import Predictor, Progress
 from geoseg.errors import SettingsError
 from geoseg.geodata.reading.rasters import Validity, describe_raster, open_raster
-from geoseg.networks.features.context import measure_context_anywhere
-from geoseg.networks.models.stac_description import mlm_properties
-from geoseg.networks.prediction.module_predictor import ModulePredictor, digest_of, evaluating
+from geoseg.learning.features.context import measure_context_anywhere
+from geoseg.learning.stac_description import mlm_properties
 from geoseg.settings import PredictSettings
 from geoseg.settings.maps import Product
+from geoseg.workflows.devices import require_torch
 from geoseg.workflows.inputs import validity_for
 from geoseg.workflows.library.legends import LegendLike, as_legend
 from geoseg.workflows.library.rasters import RasterLike, raster_file
@@ -117,10 +119,27 @@ def predict_raster(  # noqa: PLR0913 -- a module says nothing of itself, so its 
         overwrite=overwrite,
     )
     options = _ModuleOptions(as_legend(legend), prepare, bands, context, device, version)
-    with TemporaryDirectory(prefix="geoseg-") as name, python_words(Path(name)), evaluating(module):
+    with TemporaryDirectory(prefix="geoseg-") as name, python_words(Path(name)), _evaluating(module):
         path = raster_file(raster, Path(name), "raster", nodata=nodata).path
         given = settings.model_copy(update={"rasters": (path,)})
         return _map(module, given, options, progress=PythonProgress(progress))
+
+
+@contextmanager
+def _evaluating(module: Any) -> Iterator[None]:
+    """Set a torch module to evaluate meanwhile; a PointSegmenter needs no torch.
+
+    Raises:
+        SettingsError: torch is not installed.
+    """
+    if isinstance(module, PointSegmenter):
+        yield
+        return
+    require_torch("a module or a function of tensors", "module")
+    from geoseg.networks.prediction.module_predictor import evaluating
+
+    with evaluating(module):
+        yield
 
 
 @dataclass(frozen=True)
@@ -163,6 +182,8 @@ def _map(
 
 
 def _of_module(module: Callable[[Any], Any], settings: PredictSettings, options: _ModuleOptions) -> _Ready:
+    from geoseg.networks.prediction.module_predictor import ModulePredictor, digest_of
+
     path, validity = settings.rasters[0], Validity(settings.nodata, bool(settings.strict_nodata))
     with open_raster(path, bands=options.bands, validity=validity) as source:
         predictor = ModulePredictor(module, source.bands, device=options.device, prepare=options.prepare)
@@ -195,7 +216,7 @@ def _of_segmenter(segmenter: PointSegmenter, settings: PredictSettings, options:
     with open_raster(path, bands=record.bands, validity=validity) as source:
         warnings = check_values(source, record, any_values=segmenter.any_values)
     plan = plan_for(record, settings.window, settings.batch)
-    identity = {"module": digest_of(model.network), "version": options.version or "fitted"}
+    identity = {"module": hashlib.sha256(model.onnx).hexdigest(), "version": options.version or "fitted"}
     engine = _engine(plan, record.legend, record.bands, validity=validity, identity=identity)
     return _Ready(segmenter.predictor(), replace(engine, description=mlm_properties(model)), warnings)
 

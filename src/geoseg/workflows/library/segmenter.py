@@ -14,21 +14,21 @@ from sklearn.base import BaseEstimator
 
 from geoseg.domain.legend import UNLABELLED, Legend
 from geoseg.domain.mapping.prediction import STEPS, Strip
-from geoseg.domain.ports import Progress
+from geoseg.domain.ports import Predictor, Progress
 from geoseg.geodata.outputs.atomic_files import check_output, whole_file
 from geoseg.geodata.outputs.file_kinds import MODEL
 from geoseg.geodata.reading.rasters import describe_raster, open_raster
-from geoseg.networks.fitting.devices import choose_device, choose_precision
-from geoseg.networks.models.model_file import Model, pack_model, read_model
-from geoseg.networks.prediction.torch_predictor import TorchPredictor
+from geoseg.learning.model_file import Model, pack_model, read_model
 from geoseg.settings import TrainSettings
 from geoseg.settings.base import ComputeSettings
+from geoseg.workflows.devices import choose_device, choose_precision
 from geoseg.workflows.inputs import Inputs, validity_for
 from geoseg.workflows.library.legends import LegendLike, as_legend
 from geoseg.workflows.library.not_fitted import NotFittedError
 from geoseg.workflows.library.point_files import point_file
 from geoseg.workflows.library.rasters import RasterLike, raster_file, raster_files
 from geoseg.workflows.library.wording import PythonProgress, library_call, python_words
+from geoseg.workflows.mapping.backends import build_default_predictor
 from geoseg.workflows.mapping.live import predict_whole
 from geoseg.workflows.mapping.predict import check_bands, plan_for
 from geoseg.workflows.training.train import train
@@ -227,7 +227,7 @@ class PointSegmenter(BaseEstimator):  # type: ignore[misc]
         model, path = self.fitted_model(), Path(path)
         check_output(path, MODEL, overwrite=overwrite)
         with whole_file(path, MODEL, overwrite=overwrite) as partial:
-            partial.write_bytes(pack_model(model.network.state_dict(), model.record))
+            partial.write_bytes(pack_model(model.network, model.record))
 
     @property
     def classes_(self) -> NDArray[np.str_]:
@@ -254,7 +254,7 @@ class PointSegmenter(BaseEstimator):  # type: ignore[misc]
         model: Model = self.model_
         return model
 
-    def predictor(self) -> TorchPredictor:
+    def predictor(self) -> Predictor:
         """Return the fitted network on its device, ready to give probabilities.
 
         Raises:
@@ -265,7 +265,7 @@ class PointSegmenter(BaseEstimator):  # type: ignore[misc]
         wish: dict[str, Any] = {"device": self.device, "precision": self.precision}
         chosen = ComputeSettings(**wish)
         device = choose_device(chosen.device)
-        return TorchPredictor(model, device, choose_precision(chosen.precision, device))
+        return build_default_predictor(model, device, choose_precision(chosen.precision, device))
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")

@@ -12,16 +12,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from geoseg import __version__
 from geoseg.domain.mapping.prediction import count_strips
 from geoseg.domain.ports import NullProgress, Predictor, Progress
 from geoseg.errors import ModelFileError, SettingsError
-from geoseg.networks.models.model_file import read_model
 from geoseg.settings import PredictSettings
 from geoseg.workflows.mapping.engines import rebuild_predictor
 from geoseg.workflows.mapping.raster_map import MapJob, missing_ranges, predict_and_store_strips
+from geoseg.workflows.model_at_stride import read_model_at_stride
 from geoseg.workflows.process_tuning import tune_process
 
 PACKAGE = "geoseg-pointai"
@@ -82,14 +80,12 @@ def predict_on_worker(job: MapJob, part: range, *, threads: int | None) -> str:
     Args:
         job: The map.
         part: Indices of the strips.
-        threads: Number of torch threads; None keeps the current setting.
+        threads: Number of CPU threads; None takes all.
     """
     tune_process()
-    if threads is not None:
-        torch.set_num_threads(threads)
     settings = job.settings
     identity = tuple(job.engine.identity.items())
-    predictor = _predictor(settings.model, settings.output_stride, identity)
+    predictor = _predictor(settings.model, settings.output_stride, identity, threads=threads)
     with job.open() as source:
         for missing in missing_ranges(job.store.finished(), part):
             predict_and_store_strips(job, missing, predictor, source=source, progress=NullProgress())
@@ -97,13 +93,15 @@ def predict_on_worker(job: MapJob, part: range, *, threads: int | None) -> str:
 
 
 @lru_cache(maxsize=1)
-def _predictor(path: Path, output_stride: Any, identity: tuple[tuple[str, Any], ...]) -> Predictor:
+def _predictor(
+    path: Path, output_stride: Any, identity: tuple[tuple[str, Any], ...], *, threads: int | None
+) -> Predictor:
     """Read and, for int8, quantise the model, once per process.
 
     Raises:
         ModelFileError: The map was started with another model.
     """
-    model, wanted = read_model(path, output_stride), dict(identity)
+    model, wanted = read_model_at_stride(path, output_stride), dict(identity)
     if model.sha256 != wanted["model_sha256"]:
         raise ModelFileError(
             "the map was started with another model",
@@ -112,7 +110,7 @@ def _predictor(path: Path, output_stride: Any, identity: tuple[tuple[str, Any], 
             got=model.sha256,
             hint="If the model was trained again, restart the map with --overwrite.",
         )
-    return rebuild_predictor(model, wanted)
+    return rebuild_predictor(model, wanted, threads)
 
 
 def _chunks(job: MapJob, workers: int) -> list[range]:

@@ -12,23 +12,25 @@ from geoseg.domain.ports import Predictor, Progress
 from geoseg.geodata.outputs.strips import StripStore
 from geoseg.geodata.reading.rasters import open_raster
 from geoseg.geodata.reading.validity import AS_DECLARED
-from geoseg.networks.fitting.devices import choose_device, choose_precision
-from geoseg.networks.models.model_file import Model
-from geoseg.networks.models.stac_description import mlm_properties
-from geoseg.networks.prediction.backends import (
+from geoseg.inference.quantisation import quantiser_versions
+from geoseg.learning.model_file import Model
+from geoseg.learning.stac_description import mlm_properties
+from geoseg.settings import Precision, PredictSettings
+from geoseg.settings.maps import MapPrecision
+from geoseg.workflows.devices import choose_device, choose_precision
+from geoseg.workflows.inputs import validity_for
+from geoseg.workflows.mapping.backends import (
     Backend,
     ExactPrecision,
     Int8Backend,
     build_int8_predictor,
     build_predictor,
     check_int8,
+    default_backend,
+    default_precision,
     fastest_backend,
     fastest_int8,
 )
-from geoseg.networks.prediction.quantisation import quantiser_versions
-from geoseg.settings import PredictSettings
-from geoseg.settings.maps import MapPrecision
-from geoseg.workflows.inputs import validity_for
 from geoseg.workflows.mapping.quantisation import (
     Quantised,
     Sample,
@@ -40,7 +42,7 @@ from geoseg.workflows.mapping.quantisation import (
 from geoseg.workflows.mapping.raster_map import Engine, MapTask
 from geoseg.workflows.mapping.raster_prior import with_raster_prior
 
-_AnyBackend = Backend | Literal["auto"]
+_AnyBackend = Backend | Literal["auto"] | None
 
 
 class _Choice(NamedTuple):
@@ -70,7 +72,7 @@ def build_engine(
         quantised, sample = _quantised(settings, model, tasks[0], unfinished=unfinished)
         choice = _choose_int8(model, backend, quantised, sample=sample, side_px=side_px, progress=progress)
     else:
-        precision = choose_precision(requested, device)
+        precision = _exact_precision(requested, model, backend=backend, device=device)
         choice = _choose(
             model, backend, device=device, precision=precision, side_px=side_px, progress=progress
         )
@@ -93,20 +95,39 @@ def build_engine(
     return engine, AugmentedPredictor(choice.predictor) if settings.tta else choice.predictor
 
 
-def rebuild_predictor(model: Model, identity: Mapping[str, Any]) -> Predictor:
+def rebuild_predictor(model: Model, identity: Mapping[str, Any], threads: int | None = None) -> Predictor:
     """Return a predictor that gives the same pixel values as the engine with this identity.
+
+    Args:
+        model: The model.
+        identity: The identity of the engine.
+        threads: Number of CPU threads; None takes all.
 
     Raises:
         SettingsError: This machine gives other values.
     """
     if identity["precision"] == "int8":
         network = quantise_again(model, identity).network
-        predictor = build_int8_predictor(model, identity["backend"], network)
+        predictor = build_int8_predictor(model, identity["backend"], network, threads=threads)
     else:
         predictor = build_predictor(
-            model, identity["backend"], device=identity["device"], precision=identity["precision"]
+            model,
+            identity["backend"],
+            device=identity["device"],
+            precision=identity["precision"],
+            threads=threads,
         )
     return with_raster_prior(AugmentedPredictor(predictor) if identity.get("tta") else predictor, identity)
+
+
+def _exact_precision(
+    requested: Precision, model: Model, *, backend: _AnyBackend, device: str
+) -> ExactPrecision:
+    """Return the precision to compute in; for "auto" one that the backend has."""
+    precision = choose_precision(requested, device)
+    if requested != "auto":
+        return precision
+    return "float32" if backend == "onnx" else default_precision(precision, model, device)
 
 
 def _choose(
@@ -122,6 +143,7 @@ def _choose(
         backend, predictor, note = fastest_backend(model, device=device, precision=precision, side_px=side_px)
         progress.say(note)
     else:
+        backend = backend or default_backend(model, device, precision)
         predictor = build_predictor(model, backend, device=device, precision=precision)
     return _Choice(predictor, {"backend": backend, "precision": precision})
 
@@ -139,7 +161,8 @@ def _choose_int8(
         backend, predictor, note = fastest_int8(model, quantised.network, side_px=side_px)
         progress.say(note)
     else:
-        predictor = build_int8_predictor(model, cast(Int8Backend, backend), quantised.network)
+        backend = cast(Int8Backend, backend or "onnx")
+        predictor = build_int8_predictor(model, backend, quantised.network)
     if sample is not None:
         report(model, predictor, sample, progress=progress)
     return _Choice(predictor, {"backend": backend, "precision": "int8", **quantised.identity})
@@ -170,9 +193,9 @@ def _unfinished_identity(tasks: Sequence[MapTask]) -> dict[str, Any]:
 
 
 def _pinned_backend(settings: PredictSettings, unfinished: Mapping[str, Any]) -> _AnyBackend:
-    """Return the backend of the unfinished map if the user chose "auto"."""
+    """Return the backend of the unfinished map if the user chose none, or "auto"."""
     pinned: Any = unfinished.get("backend")
-    if settings.backend == "auto" and pinned in get_args(Backend):
+    if settings.backend in (None, "auto") and pinned in get_args(Backend):
         return cast(Backend, pinned)
     return settings.backend
 

@@ -11,8 +11,8 @@ import numpy as np
 from geoseg.errors import ModelFileError, SettingsError
 from geoseg.geodata.outputs.atomic_files import check_apart, check_output, whole_file
 from geoseg.geodata.outputs.file_kinds import MADE_BY, ONNX
-from geoseg.networks.models.model_file import ModelRecord, read_model
-from geoseg.networks.prediction.exporting import export_onnx
+from geoseg.inference.graphs.assembly import with_fixed_size
+from geoseg.learning.model_file import ModelRecord, read_model
 from geoseg.settings import ExportSettings
 from geoseg.workflows.library_errors import translate_library_errors
 
@@ -22,8 +22,8 @@ def export(settings: ExportSettings) -> Path:
     """Write a model as ONNX, with the metadata that the QGIS plugin Deepness reads.
 
     Raises:
-        ModelFileError: The model file cannot be read, or the model is a forest or uses spectral indices.
-        SettingsError: The ONNX packages are not installed, or the tile size is not a multiple of 32.
+        ModelFileError: The model file cannot be read, or the model uses spectral indices.
+        SettingsError: The tile size is not a multiple of 32.
         OutputError: The file exists or cannot be written.
     """
     check_apart([settings.output], [settings.model])
@@ -39,7 +39,9 @@ def export(settings: ExportSettings) -> Path:
         raise SettingsError(
             "invalid tile size", where="--tile", expected="a multiple of 32", got=settings.tile
         )
-    content = _with_metadata(export_onnx(model, tile_px=settings.tile), metadata(model.record, settings.tile))
+    content = _with_metadata(
+        with_fixed_size(model.onnx, settings.tile), metadata(model.record, settings.tile)
+    )
     with whole_file(settings.output, ONNX, overwrite=settings.overwrite) as partial:
         partial.write_bytes(content)
     return settings.output

@@ -25,7 +25,7 @@ from geoseg.geodata.outputs.polygons_geojson import class_polygons_geojson
 from geoseg.geodata.reading.grids import RasterInfo
 from geoseg.geodata.reading.pixel_areas import pixel_areas_m2
 from geoseg.geodata.reading.rasters import Raster, describe_raster, open_raster
-from geoseg.networks.models.model_file import ModelRecord, read_model
+from geoseg.learning.model_file import ModelRecord, read_model
 from geoseg.pictures.class_png import class_png, confidence_png, ids_png
 from geoseg.settings import PredictSettings
 from geoseg.settings.maps import MapPrecision
@@ -108,7 +108,7 @@ class ImageMap:
 
 
 def load_into_memory(
-    path: Path, *, device: str, precision: MapPrecision, backend: str, sharing: Batching
+    path: Path, *, device: str, precision: MapPrecision, backend: str | None, sharing: Batching
 ) -> LoadedModel:
     """Read a model and predict one empty window, so that runtime errors appear here and not in a request.
 

@@ -30,7 +30,7 @@ from geoseg.geodata.outputs.strips import StripStore
 from geoseg.geodata.points.training_places import places_on
 from geoseg.geodata.reading.grids import RasterInfo, describe_missing_georeference
 from geoseg.geodata.reading.rasters import describe_raster, local_files, open_raster
-from geoseg.networks.models.model_file import ModelRecord, read_model
+from geoseg.learning.model_file import ModelRecord
 from geoseg.settings import PredictSettings
 from geoseg.workflows.inputs import validity_for
 from geoseg.workflows.library_errors import translate_library_errors
@@ -38,6 +38,7 @@ from geoseg.workflows.mapping.distribution import predict_on_workers
 from geoseg.workflows.mapping.engines import build_engine
 from geoseg.workflows.mapping.raster_map import MapJob, MapTask, map_raster, pixels_by_class
 from geoseg.workflows.mapping.raster_prior import check_prior, estimate_raster_prior, with_raster_prior
+from geoseg.workflows.model_at_stride import read_model_at_stride
 from geoseg.workflows.value_check import check_values
 
 RESOLUTION_TOLERANCE = 2.0
@@ -100,7 +101,7 @@ def predict(settings: PredictSettings, progress: Progress | None = None) -> list
         StoppedError: The user stopped it; finished strips are kept.
     """
     progress = progress or PythonWarnings()
-    model = read_model(settings.model, settings.output_stride)
+    model = read_model_at_stride(settings.model, settings.output_stride)
     if settings.prior == "raster":
         check_prior(model.record, settings.model)
     tasks = _tasks(settings, model.record, progress)

@@ -16,9 +16,7 @@ from geoseg.domain.ports import Predictor, Progress
 from geoseg.domain.windows import spaced_windows
 from geoseg.errors import RasterError, SettingsError
 from geoseg.geodata.reading.rasters import Raster
-from geoseg.networks.models.model_file import Model
-from geoseg.networks.prediction.exporting import export_onnx
-from geoseg.networks.prediction.quantisation import (
+from geoseg.inference.quantisation import (
     Ranges,
     WindowPixels,
     class_agreement,
@@ -26,7 +24,9 @@ from geoseg.networks.prediction.quantisation import (
     quantise,
     quantiser_versions,
 )
-from geoseg.networks.prediction.torch_predictor import TorchPredictor
+from geoseg.inference.runtimes import fuse_batch_norms
+from geoseg.learning.model_file import Model
+from geoseg.workflows.mapping.backends import build_predictor
 
 WINDOW_PX = 256
 MAX_WINDOWS_PER_SIDE = 5
@@ -90,8 +90,11 @@ def read_sample(source: Raster) -> Sample:
 
 def quantise_for(model: Model, sample: Sample) -> Quantised:
     """Quantise a model by its activation ranges on a sample."""
-    network = export_onnx(model)
-    ranges = measure_ranges(model, network, sample.fitted)
+    network = fuse_batch_norms(model.onnx)
+    normalise = model.record.normalisation.apply
+    ranges = measure_ranges(
+        network, (normalise(pixels[None], valid[None]) for pixels, valid in sample.fitted)
+    )
     return Quantised(quantise(network, ranges), ranges)
 
 
@@ -104,7 +107,7 @@ def quantise_again(model: Model, identity: Mapping[str, Any]) -> Quantised:
     ranges = tuple((str(name), float(low), float(high)) for name, low, high in identity["quantised_ranges"])
     expected, got = identity["quantised_by"], quantiser_versions()
     if expected == got:
-        made = Quantised(quantise(export_onnx(model), ranges), ranges)
+        made = Quantised(quantise(fuse_batch_norms(model.onnx), ranges), ranges)
         expected, got = identity["quantised_network"], made.identity["quantised_network"]
         if expected == got:
             return made
@@ -119,7 +122,8 @@ def quantise_again(model: Model, identity: Mapping[str, Any]) -> Quantised:
 
 def report(model: Model, predictor: Predictor, sample: Sample, *, progress: Progress) -> None:
     """Report the share of sample pixels with the same class in int8 and float32; warn if it is under 95 %."""
-    share = class_agreement(TorchPredictor(model, "cpu", "float32"), predictor, sample.compared)
+    exact = build_predictor(model, "onnx", device="cpu", precision="float32")
+    share = class_agreement(exact, predictor, sample.compared)
     count = len(sample.compared)
     where = "a window" if count == 1 else f"{count} windows"
     held_out = "" if sample.compared is sample.fitted else " outside the calibration sample"

@@ -15,7 +15,7 @@ from geoseg.domain.windows import grid
 from geoseg.errors import SettingsError
 from geoseg.geodata.reading.rasters import Raster
 from geoseg.learning.class_prior import estimate_shares, prevent_vanishing_classes, prior_shift
-from geoseg.networks.models.model_file import ModelRecord
+from geoseg.learning.model_record import ModelRecord
 
 CELL_PX = 128
 MAX_CELLS = 100

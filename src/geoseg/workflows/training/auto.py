@@ -6,23 +6,12 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from geoseg.errors import TrainingError
+from geoseg.learning.features.reading import subsample_points
 from geoseg.learning.recipe_choice import Choice, Score, choose, score
-from geoseg.networks.features.point_features import subsample_points
-from geoseg.workflows.training.deep import (
-    MIN_VALIDATION_POINTS,
-    TrialFit,
-    deep,
-    estimate_fine_tuning_s,
-    fine_tune,
-    fit_trial,
-    recalibrate,
-    validation_fold,
-)
+from geoseg.workflows.devices import has_torch
 from geoseg.workflows.training.recipes import (
     Job,
     Layers,
@@ -32,6 +21,9 @@ from geoseg.workflows.training.recipes import (
     identity,
     load_layers,
 )
+
+if TYPE_CHECKING:
+    from geoseg.workflows.training.deep import TrialFit
 
 _MINUTE = 60
 
@@ -46,6 +38,8 @@ def auto(job: Job) -> Trained:
     settings, say = job.settings, job.progress.say
     if settings.resume and job.folder.checkpoint.exists():
         # A checkpoint means that deep was chosen: no other recipe tried here writes one.
+        from geoseg.workflows.training.deep import deep
+
         return _with_findings(deep(job), job.folder.read_findings())
     started, layers = time.monotonic(), load_layers(job)
     job.folder.begin(identity(job), resume=False, overwrite=settings.overwrite or settings.resume)
@@ -64,6 +58,21 @@ def auto(job: Job) -> Trained:
         say(f"Keeping {choice.best}: {summary}")
         return _with_findings(tried[choice.best], found)
     say(f"Preferring quick to forest: {summary}")
+    if not has_torch():
+        say("Not trying deep, which needs torch.")
+        return _with_findings(quick, found)
+    return _quick_or_deep(job, quick, layers, found=found, started=started)
+
+
+def _quick_or_deep(
+    job: Job, quick: Trained, layers: Layers, *, found: Mapping[str, Any], started: float
+) -> Trained:
+    """Return deep if it scores higher than quick and the time allows it."""
+    from torch import OutOfMemoryError
+
+    from geoseg.workflows.training.deep import fine_tune, recalibrate
+
+    say = job.progress.say
     try:
         compared = _try_deep(job, quick, layers, spent_s=time.monotonic() - started)
         with_deep = {**found, **compared.describe()}
@@ -74,7 +83,7 @@ def auto(job: Job) -> Trained:
         job.folder.write_findings(with_deep)
         tuned = fine_tune(job, quick, after_epoch=job.folder.after_epoch)
         return _with_findings(recalibrate(job, tuned, layers, trial=compared.trial), with_deep)
-    except (TrainingError, torch.OutOfMemoryError) as error:
+    except (TrainingError, OutOfMemoryError) as error:
         job.progress.warn(f"Keeping quick, because deep failed: {error}")
         return _with_findings(quick, found)
 
@@ -115,6 +124,13 @@ class Comparison:
 
 def _try_deep(job: Job, quick: Trained, layers: Layers, *, spent_s: float) -> Comparison:
     """Compare deep with quick at held-out blocks, if the time allows this and a training of deep on all points."""
+    from geoseg.workflows.training.deep import (
+        MIN_VALIDATION_POINTS,
+        estimate_fine_tuning_s,
+        fit_trial,
+        validation_fold,
+    )
+
     points, settings = subsample_points(job.fit_data.points), job.settings
     if validation_fold(points, patch_px=settings.patch, seed=settings.seed) is None:
         job.progress.say(

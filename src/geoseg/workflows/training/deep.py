@@ -14,25 +14,18 @@ from geoseg.domain.blocks import cell_numbers, find_blocks
 from geoseg.domain.points import CHECK, Points
 from geoseg.domain.ports import NullProgress
 from geoseg.learning.calibration import Calibration, HeldOut, fit_temperature
+from geoseg.learning.features.reading import sort_by_cell, subsample_points
+from geoseg.learning.heads.quick import limit_views
 from geoseg.learning.validation import Fold, spatial_folds
-from geoseg.networks.features.point_features import read_logits, sort_by_cell, subsample_points
+from geoseg.networks.features.extractors import read_logits
 from geoseg.networks.fitting.checkpoints import Checkpoint
 from geoseg.networks.fitting.loop import EpochRecord, FitPlan, InitialState, fit
-from geoseg.networks.fitting.quick import limit_views
 from geoseg.networks.fitting.unlabelled_losses import UnlabelledLosses
 from geoseg.networks.models.hypercolumns import freeze_early_stages
-from geoseg.networks.models.model_file import build_from_tensors
-from geoseg.workflows.training.recipes import (
-    Job,
-    Layers,
-    Schedule,
-    Trained,
-    describe_epochs,
-    fit_heads,
-    fit_plan,
-    identity,
-    load_layers,
-)
+from geoseg.networks.models.rebuilding import rebuild_network
+from geoseg.networks.prediction.exporting import to_inference_graph
+from geoseg.workflows.training.network_recipes import Schedule, describe_epochs, fit_plan
+from geoseg.workflows.training.recipes import Job, Layers, Trained, fit_heads, identity, load_layers
 
 # From the ablation in docs/log-of-experiments.md; takes some minutes on two cores.
 SCHEDULE = Schedule(epochs=12, patches=24, batch=4, head_rate=1e-4, backbone_rate=1e-4)
@@ -65,7 +58,7 @@ def recalibrate(job: Job, trained: Trained, layers: Layers, *, trial: TrialFit |
     Args:
         job: The job.
         trained: The result of :func:`fine_tune`; a network that was not fine-tuned is returned unchanged.
-        layers: The network before heads are fitted.
+        layers: The features.
         trial: An existing trial; None fits one.
     """
     if trained.recipe != "deep":
@@ -95,7 +88,7 @@ def fit_trial(job: Job, layers: Layers) -> TrialFit | None:
 
     Args:
         job: The job, whose points are split. The number of augmented views is the same as for all points.
-        layers: The network before heads are fitted; it is not changed.
+        layers: The features.
 
     Returns:
         The logits, or None if fewer than 30 points can be held out.
@@ -114,8 +107,7 @@ def fit_trial(job: Job, layers: Layers) -> TrialFit | None:
     )
     absent = absent_classes(data.points, data.classes) if settings.absent_classes else None
     job.progress.say(f"Fine-tuning on some of the blocks, to score it at {len(left)} points of the others.")
-    own = layers._replace(network=copy.deepcopy(layers.network))
-    started = fit_heads(replace(trial_job, progress=NullProgress()), own)
+    started = fit_heads(replace(trial_job, progress=NullProgress()), layers)
     tuned = fine_tune(trial_job, started, absent=absent)
     return TrialFit(_logits_at(left, started, job), _logits_at(left, tuned, job))
 
@@ -139,11 +131,12 @@ def with_temperature(trained: Trained, held_out: HeldOut) -> Trained:
 
 
 def _logits_at(points: Points, trained: Trained, job: Job) -> HeldOut:
-    network = build_from_tensors(trained.architecture, trained.state)
+    network = rebuild_network(trained.architecture, trained.network.tensors)
     network.to(torch.device(job.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
-    read = read_logits(network, points, job.data, reader=job.reader)
+    is_bf16 = job.precision == "bf16"
+    read = read_logits(network, points, job.data, reader=job.reader, is_bf16=is_bf16)
     places = cell_numbers(sort_by_cell(points, job.reader.patch_px), job.reader.patch_px)
-    return HeldOut(read.values.numpy(), read.label.numpy(), read.weight.numpy(), places)
+    return HeldOut(read.values, read.label, read.weight, places)
 
 
 def fine_tune(
@@ -177,6 +170,7 @@ def fine_tune(
         progress=job.progress,
         after_epoch=after_epoch,
     )
+    start.network.load_state_dict(fitted.state)
     # The loss of a single epoch varies by 10 % and more, so compare the halves.
     losses = [record.loss for record in fitted.history]
     half = -(-len(losses) // 2)
@@ -191,7 +185,7 @@ def fine_tune(
     return replace(
         started,
         recipe="deep",
-        state=fitted.state,
+        network=to_inference_graph(start.network, started.architecture.bands),
         summary=f"{started.summary}; then epoch {fitted.best_epoch}, loss {losses[-1]:.4f}",
         training={
             **started.training,
@@ -217,10 +211,9 @@ def estimate_fine_tuning_s(job: Job, started: Trained) -> float:
 
 
 def _prepare(job: Job, started: Trained) -> tuple[InitialState, FitPlan]:
-    """Return the start of the fine-tuning, with a copy of the tensors, and its plan."""
+    """Return the start of the fine-tuning, a copy of the network, and its plan."""
     settings = job.settings
-    own = {name: tensor.clone() for name, tensor in started.state.items()}
-    network = build_from_tensors(started.architecture, own).to(torch.device(job.device))
+    network = rebuild_network(started.architecture, started.network.tensors).to(torch.device(job.device))
     unlabelled_losses = configure_unlabelled_losses(settings.losses, started.calibration)
     if settings.absent_classes:
         unlabelled_losses = replace(

@@ -19,11 +19,12 @@ from geoseg.geodata.outputs.atomic_files import (
     write_text,
 )
 from geoseg.geodata.reading.identity import Identity, first_changed_file
-from geoseg.networks.fitting.checkpoints import Checkpoint, unpack_checkpoint
-from geoseg.networks.fitting.loop import EpochRecord
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
+
+    from geoseg.networks.fitting.checkpoints import Checkpoint
+    from geoseg.networks.fitting.loop import EpochRecord
 
 _CONTENTS = ("run.json", "auto.json", "log.jsonl", "checkpoint.pt", "curves.png", "tensorboard")
 
@@ -72,9 +73,6 @@ class RunFolder:
         if checkpoint is None:
             self._clear(may=resume or overwrite)
             write_json(self._identity, dict(identity))
-        from torch.utils.tensorboard import SummaryWriter as Writer  # takes seconds to import
-
-        self._board = Writer(str(self.path / "tensorboard"))
         return checkpoint
 
     def after_epoch(self, record: EpochRecord, pack: Callable[[], bytes]) -> None:
@@ -85,7 +83,10 @@ class RunFolder:
         values = {k: v for k, v in asdict(record).items() if math.isfinite(v)}
         earlier = self._log.read_text() if self._log.exists() else ""
         write_text(self._log, earlier + json.dumps(values) + "\n")
-        assert self._board is not None
+        if self._board is None:
+            from torch.utils.tensorboard import SummaryWriter as Writer  # takes seconds to import
+
+            self._board = Writer(str(self.path / "tensorboard"))
         for name in values.keys() - {"epoch", "seconds"}:
             self._board.add_scalar(name, values[name], record.epoch)
         self._board.flush()
@@ -132,6 +133,8 @@ class RunFolder:
             )
         if not self._is_read_only:  # Other machines may have copies of the rasters.
             self._check_rasters(stored_rasters, rasters)
+        from geoseg.networks.fitting.checkpoints import unpack_checkpoint
+
         return unpack_checkpoint(self.checkpoint.read_bytes(), self.checkpoint)
 
     def _check_rasters(self, stored: Mapping[str, Identity], current: Mapping[str, Identity]) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -19,29 +22,29 @@ from geoseg.geodata.outputs.atomic_files import check_apart, check_output, whole
 from geoseg.geodata.outputs.file_kinds import MODEL
 from geoseg.geodata.points.dropped_points import DroppedPoints, check_dropped, write_dropped
 from geoseg.geodata.points.training_places import places_of
-from geoseg.networks.features.context import measure_context
-from geoseg.networks.fitting.devices import choose_device, choose_precision
-from geoseg.networks.fitting.processes import is_distributed, launch_fabric
-from geoseg.networks.models.model_file import Model, ModelRecord, build_from_tensors, pack_model
-from geoseg.networks.models.weight_checks import check_weights
-from geoseg.networks.prediction.torch_predictor import TorchPredictor
+from geoseg.learning.architecture import LIGHT_BACKBONE
+from geoseg.learning.features.context import measure_context
+from geoseg.learning.model_file import Model, ModelRecord, pack_model
 from geoseg.pictures.curves import training_curves
 from geoseg.settings import TrainSettings
+from geoseg.workflows.devices import choose_device, choose_precision, require_torch
 from geoseg.workflows.figure_files import write_picture
 from geoseg.workflows.inputs import Inputs, check_paths
 from geoseg.workflows.library_errors import translate_library_errors
+from geoseg.workflows.mapping.backends import build_default_predictor
 from geoseg.workflows.training.auto import auto
-from geoseg.workflows.training.deep import deep
-from geoseg.workflows.training.recipes import Job, Trained, forest, full, pfce, quick
+from geoseg.workflows.training.recipes import Job, Trained, forest, quick
 from geoseg.workflows.training.run_folder import RunFolder
 from geoseg.workflows.training.training_data import TrainingData, load_training_data
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-RECIPES = {"auto": auto, "pfce": pfce, "quick": quick, "deep": deep, "forest": forest, "full": full}
+TORCH_RECIPES = ("pfce", "full", "deep")
 SHARED_RECIPES = ("pfce", "full")
 """Recipes that can run in several processes."""
+_PACKAGES = ("geoseg-pointai", "numpy", "scikit-learn", "onnxruntime", "torch", "torchvision")
+_MODULES = {"geoseg-pointai": "geoseg", "scikit-learn": "sklearn"}
 
 
 @dataclass(frozen=True)
@@ -99,8 +102,7 @@ def train(
         check_dropped(settings.dropped, settings.points, overwrite=settings.overwrite)
     is_shared = _is_shared(settings)
     check_paths(settings.data, settings.points, settings.check_points)
-    if settings.recipe != "forest":
-        check_weights(settings.network.weights, settings.network.backbone)
+    check_network(settings)
     fabric = _join(settings) if is_shared else None
     rank = 0 if fabric is None else fabric.global_rank
     progress = WarningRecorder((progress or PythonWarnings()) if rank == 0 else NullProgress())
@@ -113,7 +115,7 @@ def train(
             write_dropped(settings.dropped, training_data.dropped, overwrite=settings.overwrite)
         try:
             job = Job(settings, training_data, folder, progress, fabric)
-            trained = RECIPES[settings.recipe](job)
+            trained = _recipe(settings.recipe)(job)
         except KeyboardInterrupt as error:
             raise _interrupted(folder, settings) from error
         training = {
@@ -126,7 +128,7 @@ def train(
         curves = folder.path / "curves.png" if trained.history else None
         if rank == 0:
             with whole_file(settings.output, MODEL, overwrite=settings.overwrite) as partial:
-                partial.write_bytes(pack_model(trained.state, record))
+                partial.write_bytes(pack_model(trained.network, record))
             if curves is not None:
                 write_picture(training_curves([asdict(r) for r in trained.history]), curves, overwrite=True)
             folder.finish()
@@ -142,13 +144,48 @@ def train(
         )
 
 
+def check_network(settings: TrainSettings) -> None:
+    """Check that torch is installed if the recipe or its backbone needs it, and that the weights are available.
+
+    Raises:
+        SettingsError: torch or the backbone is not installed, or the weights cannot be downloaded.
+        ModelFileError: The weights file cannot be read.
+    """
+    network = settings.network
+    if settings.recipe == "forest":
+        return
+    if settings.recipe in TORCH_RECIPES:
+        require_torch(f"the recipe {settings.recipe}", "--recipe")
+    elif tuple(network) == (LIGHT_BACKBONE, "bundled"):
+        return
+    require_torch(f"the backbone {network.backbone} with the weights {network.weights}", "--backbone")
+    from geoseg.networks.models.weight_checks import check_weights
+
+    check_weights(network.weights, network.backbone)
+
+
+def _recipe(name: str) -> Callable[[Job], Trained]:
+    """Return the function of a recipe; those that need torch are imported when they are used."""
+    if name == "deep":
+        from geoseg.workflows.training.deep import deep
+
+        return deep
+    if name in TORCH_RECIPES:
+        from geoseg.workflows.training import network_recipes
+
+        return network_recipes.full if name == "full" else network_recipes.pfce
+    return {"auto": auto, "quick": quick, "forest": forest}[name]
+
+
 def _is_shared(settings: TrainSettings) -> bool:
     """Return whether the training runs in several processes.
 
     Raises:
         SettingsError: The recipe runs in one process only.
     """
-    if settings.processes == 1 and not is_distributed():
+    # torchrun sets these variables.
+    is_launched = "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ["WORLD_SIZE"]) > 1
+    if settings.processes == 1 and not is_launched:
         return False
     if settings.recipe not in SHARED_RECIPES:
         raise SettingsError(
@@ -161,6 +198,8 @@ def _is_shared(settings: TrainSettings) -> bool:
 
 def _join(settings: TrainSettings) -> Fabric:
     """Start or join the processes of a distributed training."""
+    from geoseg.networks.fitting.processes import launch_fabric
+
     device = choose_device(settings.device)
     return launch_fabric(device, choose_precision(settings.precision, device), settings.processes)
 
@@ -197,7 +236,7 @@ def _training_record(
         "points_by_image": per_image,
         "places": _places(training_data, trained),
         **trained.training,
-        "versions": {n: version(n) for n in ("geoseg-pointai", "torch", "torchvision")},
+        "versions": {name: version(name) for name in _PACKAGES if find_spec(_MODULES.get(name, name))},
     }
 
 
@@ -208,8 +247,7 @@ def _places(training_data: TrainingData, trained: Trained) -> dict[str, Any]:
 
 
 def _context(job: Job, trained: Trained, record: ModelRecord) -> int:
-    model = Model(build_from_tensors(trained.architecture, trained.state), record)
-    predictor = TorchPredictor(model, job.device, job.precision)
+    predictor = build_default_predictor(Model(trained.network, record), job.device, job.precision)
     return measure_context(predictor, job.data, patch_px=job.settings.patch)
 
 

@@ -22,9 +22,9 @@ from geoseg.domain.windows import Window, grid, strips
 from geoseg.errors import LegendError, PointsError, RasterError, SettingsError
 from geoseg.geodata.points.dropped_points import DroppedPoints, describe_dropped
 from geoseg.geodata.reading.rasters import Raster, Validity
+from geoseg.learning.features.patches import plan_grid_patches
+from geoseg.learning.features.reading import FitData
 from geoseg.learning.normalisation import Normalisation, Pair, measure_normalisation
-from geoseg.networks.features.patches import plan_grid_patches
-from geoseg.networks.features.point_features import FitData
 from geoseg.settings import TrainSettings
 from geoseg.workflows.inputs import (
     Inputs,

@@ -13,11 +13,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from geoseg.domain.ports import Predictor
-from geoseg.networks.models.model_file import Model
 
 Ranges = tuple[tuple[str, float, float], ...]
 """Name, minimum and maximum of each quantised activation."""
@@ -32,21 +30,16 @@ def quantiser_versions() -> str:
     """Return the versions of the packages that quantise; equal versions give equal networks."""
     import onnx
     import onnxruntime
-    import onnxscript
 
-    versions = {module.__name__: module.__version__ for module in (onnx, onnxscript, onnxruntime)}
-    # Builds for different devices differ only after the plus sign.
-    versions["torch"] = torch.__version__.split("+")[0]
-    return ", ".join(f"{name} {number}" for name, number in versions.items())
+    return f"onnx {onnx.__version__}, onnxruntime {onnxruntime.__version__}"
 
 
-def measure_ranges(model: Model, network: bytes, windows: Iterable[WindowPixels]) -> Ranges:
+def measure_ranges(network: bytes, images: Iterable[NDArray[np.float32]]) -> Ranges:
     """Measure the ranges of a network's activations.
 
     Args:
-        model: The model.
         network: The model as ONNX.
-        windows: Calibration windows, at least one.
+        images: Normalised calibration images (1, B, h, w), at least one.
     """
     from onnxruntime.quantization import MinMaxCalibrater
 
@@ -56,7 +49,7 @@ def measure_ranges(model: Model, network: bytes, windows: Iterable[WindowPixels]
         observer = MinMaxCalibrater(path, _OPERATORS, str(Path(folder) / "observed.onnx"))
         observer.augment_graph()
         observer.create_inference_session()
-        observer.collect_data(_CalibrationReader(_images(model, windows)))
+        observer.collect_data(_CalibrationReader(iter(images)))
         found = observer.compute_data()
     ends = {name: [float(np.asarray(end).item()) for end in data.range_value] for name, data in found.items()}
     return tuple((name, low, high) for name, (low, high) in sorted(ends.items()))
@@ -125,11 +118,6 @@ def _shortcut_convolutions(graph: Any) -> list[str]:
     added = {name for node in graph.node if node.op_type == "Add" for name in node.input}
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
     return [node.name for node in convolutions if taken[node.input[0]] > 1 and node.output[0] in added]
-
-
-def _images(model: Model, windows: Iterable[WindowPixels]) -> Iterator[NDArray[np.float32]]:
-    for pixels, valid in windows:
-        yield model.record.normalisation.apply(pixels[None], valid[None])
 
 
 class _CalibrationReader:

@@ -8,12 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
-from torch import Tensor
 
 ABSENT_CLASS_MARGIN = 20.0
 """The score of a class without points is this much below the others."""
@@ -26,10 +24,10 @@ Floats = NDArray[np.floating]
 class Probe:
     """A linear classifier: scores are ``features @ weight.T + bias``; weight is (C, F), bias (C,)."""
 
-    weight: Tensor
-    bias: Tensor
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
 
-    def scores(self, features: Tensor) -> Tensor:
+    def scores(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return scores (P, C) of features (P, F)."""
         return features @ self.weight.T + self.bias
 
@@ -56,7 +54,7 @@ class Standardised:
     def to_probe(self, weight: Floats, bias: Floats) -> Probe:
         """Convert weights (C, K) and biases (C,) of the coordinates to a probe of the features."""
         slope = (weight if self.axes is None else weight @ self.axes.T) / self.deviation
-        return Probe(torch.from_numpy(slope).float(), torch.from_numpy(bias - slope @ self.mean).float())
+        return Probe(slope.astype(np.float32), (bias - slope @ self.mean).astype(np.float32))
 
 
 def standardise(features: Floats) -> Standardised:

@@ -15,7 +15,7 @@ from geoseg.domain.choices import stratified_choice
 from geoseg.domain.points import TRAIN, Points
 from geoseg.domain.ports import PixelSource, Predictor
 from geoseg.domain.windows import Window, spaced_windows
-from geoseg.networks.features.point_features import FitData
+from geoseg.learning.features.reading import FitData
 
 CORE_PX = 64
 STEP_PX = 32

@@ -1,14 +1,13 @@
-"""Feature maps read at points: the logits of a network, or the layers of its backbone."""
+"""Features or logits read at points."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from geoseg.domain.blocks import cell_numbers
 from geoseg.domain.choices import draws_by_area, stratified_choice
@@ -17,13 +16,21 @@ from geoseg.domain.points import Points, join_points, make_points
 from geoseg.domain.ports import NullProgress, PixelSource, Progress
 from geoseg.domain.windows import grid
 from geoseg.errors import TrainingError
+from geoseg.learning.features.feature_cache import FeatureCache
+from geoseg.learning.features.patches import (
+    UNCHANGED,
+    BatchPoints,
+    Orientation,
+    batches,
+    plan_grid_patches,
+    read_ahead,
+)
 from geoseg.learning.normalisation import Normalisation
 from geoseg.learning.validation import Sample
-from geoseg.networks.features.feature_cache import FeatureCache
-from geoseg.networks.features.normalising import normalise
-from geoseg.networks.features.patches import UNCHANGED, Orientation, batches, plan_grid_patches, read_ahead
-from geoseg.networks.losses.point_sampling import read_at_points
 
+Floats = NDArray[np.float32]
+Extract = Callable[[Floats, BatchPoints], Floats]
+"""Features (P, F) at points of normalised images (N, B, H, W)."""
 CONTEXT_STEP_PX = 32
 """Context is a multiple of this, the coarsest stride of the networks."""
 CONTEXT_DIVISOR = 4
@@ -50,7 +57,7 @@ class FitData:
 
 @dataclass(frozen=True)
 class PointFeatures:
-    """Features of P points, on the CPU.
+    """Features of P points.
 
     Attributes:
         values: (P, F), float32.
@@ -59,39 +66,35 @@ class PointFeatures:
         valid: Whether the raster is valid at each point (P,).
     """
 
-    values: Tensor
-    label: Tensor
-    weight: Tensor
-    valid: Tensor
+    values: Floats
+    label: NDArray[np.int64]
+    weight: Floats
+    valid: NDArray[np.bool_]
 
-    def take(self, chosen: Tensor) -> PointFeatures:
+    def take(self, chosen: NDArray[np.bool_]) -> PointFeatures:
         """Return the rows where ``chosen`` (P,) is true."""
         return PointFeatures(*(column[chosen] for column in vars(self).values()))
 
     def to_sample(self, places: NDArray[np.int64]) -> Sample:
         """Convert to a sample for fitting, given the block numbers of the points (P,)."""
-        return Sample(self.values.numpy(), self.label.numpy(), self.weight.double().numpy(), places)
+        return Sample(self.values, self.label, self.weight.astype(np.float64), places)
 
 
 @dataclass(frozen=True)
 class Reader:
-    """How a network reads rasters.
+    """How rasters are read.
 
     Attributes:
         patch_px: Side of the cells in pixels.
         margin_px: Context around each cell in pixels.
         batch: Cells per batch.
-        device: "cpu", "cuda" or "mps".
-        is_bf16: Whether convolutions compute in bfloat16.
-        turn: Rotation and flip of the cells before the network is applied.
+        turn: Rotation and flip of the cells before features are computed.
         views: Number of orientations (rotations and flips) in which labelled points are read.
     """
 
     patch_px: int
     margin_px: int = 0
     batch: int = 8
-    device: str = "cpu"
-    is_bf16: bool = False
     turn: Orientation = UNCHANGED
     views: int = 1
 
@@ -101,48 +104,43 @@ def context_around(patch_px: int) -> int:
     return max(CONTEXT_STEP_PX, patch_px // CONTEXT_DIVISOR // CONTEXT_STEP_PX * CONTEXT_STEP_PX)
 
 
-def read_maps(
-    maps: Callable[[Tensor], Sequence[Tensor]],
+def read_features(
+    extract: Extract,
     points: Points,
     data: FitData,
     *,
     reader: Reader,
     progress: Progress | None = None,
 ) -> PointFeatures:
-    """Read feature maps (N, F_i, h_i, w_i) at the points and concatenate their channels.
+    """Read features at the points.
 
     The points are read cell by cell in a fixed grid, so they come back in the order of :func:`sort_by_cell`.
 
     Args:
-        maps: Function from normalised patches (N, B, H, W) to feature maps.
+        extract: Function from normalised images (N, B, H, W) and points in them to features (P, F).
         points: Points to read at, P > 0.
         data: Rasters and their normalisation.
         reader: How to read.
         progress: Progress of the reading, one step per cell.
     """
-    progress, device = progress or NullProgress(), torch.device(reader.device)
+    progress = progress or NullProgress()
     cover = plan_grid_patches(points, reader.patch_px, reader.margin_px)
     plans = [replace(plan, turn=reader.turn) for plan in cover]
     side = reader.patch_px + 2 * reader.margin_px
-    parts = list[tuple[Tensor, ...]]()
+    parts = list[tuple[NDArray[Any], ...]]()
     progress.start("Reading features" if reader.turn == UNCHANGED else "Reading features, turned", len(plans))
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=reader.is_bf16):
-        steps = list(batches(plans, reader.batch))
-        for one in read_ahead(steps, data.sources, points, patch_px=side):
-            images = normalise(one.pixels.to(device), one.valid.to(device), data.normalisation)
-            at, here = one.points.to(device), one.points
-            found = [
-                read_at_points(m, index=at.index, row=at.row, col=at.col, size=(side, side))
-                for m in maps(images.to(memory_format=torch.channels_last))
-            ]
-            valid = one.valid[here.index, (here.row + 0.5).long(), (here.col + 0.5).long()]
-            parts.append((torch.cat(found, dim=1).cpu(), here.label, here.weight, valid))
-            progress.advance(len(one.pixels))
-    return PointFeatures(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+    steps = list(batches(plans, reader.batch))
+    for one in read_ahead(steps, data.sources, points, patch_px=side):
+        at = one.points
+        found = extract(data.normalisation.apply(one.pixels, one.valid), at)
+        valid = one.valid[at.index, (at.row + 0.5).astype(np.intp), (at.col + 0.5).astype(np.intp)]
+        parts.append((found, at.label, at.weight, valid))
+        progress.advance(len(one.pixels))
+    return PointFeatures(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-def read_cached_maps(
-    maps: Callable[[Tensor], Sequence[Tensor]],
+def read_cached_features(
+    extract: Extract,
     points: Points,
     data: FitData,
     *,
@@ -150,7 +148,7 @@ def read_cached_maps(
     cache: FeatureCache,
     progress: Progress | None = None,
 ) -> PointFeatures:
-    """Read as :func:`read_maps` does, but only points missing from the cache, and store these.
+    """Read as :func:`read_features` does, but only points missing from the cache, and store these.
 
     The result is the same. A warning is given if the cache cannot be written.
     """
@@ -159,30 +157,16 @@ def read_cached_maps(
     known = cache.find(points)
     values, valid = known.values, known.valid
     if not known.is_known.all():
-        missing = points.take(~known.is_known.numpy())
-        new = read_maps(maps, missing, data, reader=reader, progress=progress)
+        missing = points.take(~known.is_known)
+        new = read_features(extract, missing, data, reader=reader, progress=progress)
         if values.shape[1] != new.values.shape[1]:
-            values = new.values.new_zeros((len(points), new.values.shape[1]))
+            values = np.zeros((len(points), new.values.shape[1]), np.float32)
         values[~known.is_known], valid[~known.is_known] = new.values, new.valid
         try:
             cache.store(missing, new.values, new.valid)
         except OSError as error:
             progress.warn(f"Features could not be cached for the next training: {error}.")
-    label, weight = torch.from_numpy(points.class_id.astype(np.int64)), torch.from_numpy(points.weight.copy())
-    return PointFeatures(values, label, weight, valid)
-
-
-def read_logits(
-    network: nn.Module,
-    points: Points,
-    data: FitData,
-    *,
-    reader: Reader,
-    progress: Progress | None = None,
-) -> PointFeatures:
-    """Read a network's logits (P, C) at the points, on the device of the network; set it to evaluation mode."""
-    network.eval()
-    return read_maps(lambda images: [network(images)], points, data, reader=reader, progress=progress)
+    return PointFeatures(values, points.class_id.astype(np.int64), points.weight, valid)
 
 
 def draw_unlabelled(sizes: Mapping[str, tuple[int, int]], patch_px: int, seed: int) -> Points:
@@ -222,7 +206,7 @@ def sort_by_cell(points: Points, patch_px: int) -> Points:
 
 
 def read_labelled_and_unlabelled(
-    maps: Callable[[Tensor], Sequence[Tensor]],
+    extract: Extract,
     data: FitData,
     *,
     reader: Reader,
@@ -230,7 +214,7 @@ def read_labelled_and_unlabelled(
     cache: FeatureCache | None = None,
     progress: Progress | None = None,
 ) -> tuple[PointFeatures, PointFeatures]:
-    """Read feature maps at the labelled points and at random unlabelled pixels, in one pass over the cells.
+    """Read features at the labelled points and at random unlabelled pixels, in one pass over the cells.
 
     Of more than 50,000 points a random subset is read (:func:`subsample_points`). Cached points are not read again.
 
@@ -240,28 +224,28 @@ def read_labelled_and_unlabelled(
     if len(np.unique(data.points.class_id)) < 2:
         raise TrainingError("the points are all of one class", expected="points of two classes or more")
     every = join_points([subsample_points(data.points), draw_unlabelled(data.sizes, reader.patch_px, seed)])
-    reading = _read(maps, every, data, reader=reader, cache=cache, progress=progress)
+    reading = _read(extract, every, data, reader=reader, cache=cache, progress=progress)
     is_unlabelled = reading.label == UNLABELLED
     return reading.take(~is_unlabelled), reading.take(is_unlabelled & reading.valid)
 
 
 def read_augmented(
-    maps: Callable[[Tensor], Sequence[Tensor]],
+    extract: Extract,
     data: FitData,
     *,
     reader: Reader,
     cache: FeatureCache | None = None,
     progress: Progress | None = None,
 ) -> PointFeatures:
-    """Read feature maps at the labelled points, rotated and flipped as ``reader.turn`` says.
+    """Read features at the labelled points, rotated and flipped as ``reader.turn`` says.
 
     The points and their order are those of :func:`read_labelled_and_unlabelled`.
     """
-    return _read(maps, subsample_points(data.points), data, reader=reader, cache=cache, progress=progress)
+    return _read(extract, subsample_points(data.points), data, reader=reader, cache=cache, progress=progress)
 
 
 def _read(
-    maps: Callable[[Tensor], Sequence[Tensor]],
+    extract: Extract,
     points: Points,
     data: FitData,
     *,
@@ -270,6 +254,6 @@ def _read(
     progress: Progress | None,
 ) -> PointFeatures:
     if cache is None:
-        return read_maps(maps, points, data, reader=reader, progress=progress)
+        return read_features(extract, points, data, reader=reader, progress=progress)
     cache = replace(cache, network=f"{cache.network} {reader.turn}")
-    return read_cached_maps(maps, points, data, reader=reader, cache=cache, progress=progress)
+    return read_cached_features(extract, points, data, reader=reader, cache=cache, progress=progress)

@@ -1,4 +1,4 @@
-"""Training patches: random squares around labelled points, with the points inside them.
+"""Patches of rasters: random squares around labelled points or cells of a grid, with the points inside them.
 
 Labels stay points: flips, rotations and scaling transform the coordinates, so sub-pixel positions are kept.
 """
@@ -8,19 +8,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 
 from geoseg.domain.blocks import cell_indices
 from geoseg.domain.points import Points
 from geoseg.domain.ports import PixelSource
 from geoseg.domain.windows import Window
-from geoseg.networks.losses.pfce import PatchPoints
+
+_BILINEAR_SHARE = 1 - 1e-3
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class Orientation:
         """The inverse symmetry; a flipped one is its own inverse."""
         return self if self.is_flipped else Orientation(-self.quarters % 4)
 
-    def apply_to_array(self, array: Tensor) -> Tensor:
+    def apply_to_array(self, array: NDArray[_Scalar]) -> NDArray[_Scalar]:
         """Rotate and flip the last two axes of a square array."""
-        turned = torch.rot90(array, self.quarters, (-2, -1))
-        return turned.flip(-1) if self.is_flipped else turned
+        turned = np.rot90(array, self.quarters, (-2, -1))
+        return np.flip(turned, -1) if self.is_flipped else turned
 
     def apply_to_points(
         self, row: NDArray[np.float64], col: NDArray[np.float64], side: int
@@ -66,12 +66,35 @@ class PatchPlan:
 
 
 @dataclass(frozen=True)
+class BatchPoints:
+    """P labelled points of a batch of patches; arrays of shape (P,).
+
+    Attributes:
+        index: Patch in the batch, int64.
+        row: Row in the patch in pixels, fractional; 0 is the centre of the first row.
+        col: Column in the patch.
+        label: Class id, int64.
+        weight: Point weight, float32.
+    """
+
+    index: NDArray[np.int64]
+    row: NDArray[np.float64]
+    col: NDArray[np.float64]
+    label: NDArray[np.int64]
+    weight: NDArray[np.float32]
+
+    def with_zero_weights(self) -> BatchPoints:
+        """Return the same points with weights of 0."""
+        return replace(self, weight=np.zeros_like(self.weight))
+
+
+@dataclass(frozen=True)
 class Batch:
     """N patches: raw pixels (N, B, p, p), validity (N, p, p), their points and image names."""
 
-    pixels: Tensor
-    valid: Tensor
-    points: PatchPoints
+    pixels: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+    points: BatchPoints
     images: tuple[str, ...] = ()
 
 
@@ -147,28 +170,41 @@ def read_batch(
     index = np.concatenate([np.full(len(c), n) for n, (_, _, c) in enumerate(carried)])
     chosen = points.take(np.concatenate([c for _, _, c in carried]))
     return Batch(
-        pixels=torch.stack([p for p, _ in read]),
-        valid=torch.stack([v for _, v in read]),
-        points=PatchPoints(
-            index=torch.from_numpy(index.astype(np.int64)),
-            row=torch.from_numpy(np.concatenate([r for r, _, _ in carried])),
-            col=torch.from_numpy(np.concatenate([c for _, c, _ in carried])),
-            label=torch.from_numpy(chosen.class_id.astype(np.int64)),
-            weight=torch.from_numpy(chosen.weight.copy()),
+        pixels=np.stack([p for p, _ in read]),
+        valid=np.stack([v for _, v in read]),
+        points=BatchPoints(
+            index=index.astype(np.int64),
+            row=np.concatenate([r for r, _, _ in carried]),
+            col=np.concatenate([c for _, c, _ in carried]),
+            label=chosen.class_id.astype(np.int64),
+            weight=chosen.weight,
         ),
         images=tuple(plan.image for plan in plans),
     )
 
 
-def _read_patch(plan: PatchPlan, source: PixelSource, patch_px: int) -> tuple[Tensor, Tensor]:
-    pixels, valid = (torch.from_numpy(a) for a in source.read(plan.window))
+def _read_patch(
+    plan: PatchPlan, source: PixelSource, patch_px: int
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    pixels, valid = source.read(plan.window)
     if plan.window.height != patch_px:
-        size = (patch_px, patch_px)
-        pixels = functional.interpolate(pixels[None], size, mode="bilinear", align_corners=False)[0]
+        pixels = _resampled(pixels, patch_px)
         # A resampled pixel is invalid if an invalid pixel contributes to it.
-        share = functional.interpolate(valid[None, None].float(), size, mode="bilinear", align_corners=False)
-        valid = share[0, 0] > 1 - 1e-3
+        valid = _resampled(valid.astype(np.float32), patch_px) > _BILINEAR_SHARE
     return plan.turn.apply_to_array(pixels), plan.turn.apply_to_array(valid)
+
+
+def _resampled(square: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """Resample the last two axes of a square array bilinearly to another side."""
+    for axis in (-2, -1):
+        size = square.shape[axis]
+        place = np.clip((np.arange(side) + 0.5) * (size / side) - 0.5, 0, size - 1)
+        first = place.astype(np.intp)
+        share = (place - first).astype(np.float32)
+        share = share[:, None] if axis == -2 else share
+        before, after = (square.take(at, axis) for at in (first, np.minimum(first + 1, size - 1)))
+        square = before + share * (after - before)
+    return square
 
 
 def _points_in(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from itertools import islice
 from typing import Any
 
-import torch
-
-from geoseg.networks.models.model_file import Model
+from geoseg.learning.model_file import Model
 
 _NAMES = {"aspp": "DeepLabV3", "linear": "linear head on frozen layers", "forest": "random forest"}
 
@@ -22,9 +21,9 @@ def mlm_properties(model: Model) -> dict[str, Any]:
         "mlm:name": f"GeoSeg-PointAI {record.recipe}",
         "mlm:architecture": kind if architecture.head == "forest" else f"{kind} {architecture.backbone}",
         "mlm:tasks": ["semantic-segmentation"],
-        "mlm:framework": "pytorch",
-        "mlm:framework_version": torch.__version__.split("+", maxsplit=1)[0],
-        "mlm:total_parameters": sum(p.numel() for p in model.network.parameters()),
+        "mlm:framework": "onnx",
+        "mlm:framework_version": version("onnx"),
+        "mlm:total_parameters": sum(tensor.size for tensor in model.network.tensors.values()),
         "mlm:input": [
             {
                 "name": "pixels",

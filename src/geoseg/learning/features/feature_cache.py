@@ -8,12 +8,12 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from safetensors.numpy import load_file, save_file
 
 from geoseg.domain.points import Points
 from geoseg.learning.cache_folder import GIB, SUFFIX, cache_size
@@ -31,9 +31,9 @@ class CachedFeatures:
         is_known: Whether each point is cached (P,).
     """
 
-    values: Tensor
-    valid: Tensor
-    is_known: Tensor
+    values: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+    is_known: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ class FeatureCache:
                 place.get(at, -1)
                 for at in zip(points.row[here].tolist(), points.col[here].tolist(), strict=True)
             ]
-            position = torch.tensor(own)
-            at, rows = torch.from_numpy(here)[position >= 0], position[position >= 0]
+            position = np.array(own)
+            at, rows = here[position >= 0], position[position >= 0]
             found = found or _empty(len(points), kept["values"].shape[1])
             found.values[at], found.valid[at], found.is_known[at] = (
                 kept["values"][rows],
@@ -77,7 +77,7 @@ class FeatureCache:
             )
         return found or _empty(len(points), 0)
 
-    def store(self, points: Points, values: Tensor, valid: Tensor) -> None:
+    def store(self, points: Points, values: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
         """Add points to the cache.
 
         Args:
@@ -90,23 +90,23 @@ class FeatureCache:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         for image in np.unique(points.image):
-            here = torch.from_numpy(np.flatnonzero(points.image == image))
+            here = np.flatnonzero(points.image == image)
             new = {
-                "row": torch.from_numpy(points.row)[here],
-                "col": torch.from_numpy(points.col)[here],
+                "row": points.row[here],
+                "col": points.col[here],
                 "values": values[here],
                 "valid": valid[here],
             }
             earlier = self._load(str(image))
-            joined = new if earlier is None else {n: torch.cat([earlier[n], new[n]]) for n in new}
-            self._write(self._path(str(image)), {n: t.contiguous() for n, t in joined.items()})
+            joined = new if earlier is None else {n: np.concatenate([earlier[n], new[n]]) for n in new}
+            self._write(self._path(str(image)), {n: np.ascontiguousarray(t) for n, t in joined.items()})
         self._prune()
 
     def _path(self, image: str) -> Path:
         key = hashlib.sha256(f"{self.rasters[image]}\n{self.network}".encode()).hexdigest()
         return self.folder / f"{key[:32]}{SUFFIX}"
 
-    def _load(self, image: str) -> dict[str, Tensor] | None:
+    def _load(self, image: str) -> dict[str, NDArray[Any]] | None:
         path = self._path(image)
         try:
             found = load_file(path)
@@ -115,7 +115,7 @@ class FeatureCache:
             return None
         return found if found.keys() == {"row", "col", "values", "valid"} else None
 
-    def _write(self, path: Path, tensors: dict[str, Tensor]) -> None:
+    def _write(self, path: Path, tensors: dict[str, NDArray[Any]]) -> None:
         handle, partial = tempfile.mkstemp(dir=self.folder, suffix=".partial")
         os.close(handle)
         try:
@@ -139,18 +139,7 @@ class FeatureCache:
             total -= sizes[path].st_size
 
 
-def digest(network: torch.nn.Module, *more: object) -> str:
-    """Return a SHA-256 of a network's tensors and of everything else that its features depend on."""
-    found = hashlib.sha256(repr(more).encode())
-    for name, tensor in network.state_dict().items():
-        found.update(name.encode())
-        found.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return found.hexdigest()
-
-
 def _empty(count: int, features: int) -> CachedFeatures:
     return CachedFeatures(
-        torch.zeros((count, features)),
-        torch.zeros(count, dtype=torch.bool),
-        torch.zeros(count, dtype=torch.bool),
+        np.zeros((count, features), np.float32), np.zeros(count, np.bool_), np.zeros(count, np.bool_)
     )

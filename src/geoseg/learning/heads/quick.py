@@ -1,4 +1,4 @@
-"""The quick recipe: logistic regression on the layers of a frozen backbone, read at the points.
+"""The quick recipe: logistic regression on frozen features, read at the points.
 
 Hypercolumns (Hariharan et al., CVPR 2015) with a multinomial logistic regression. Each point is read in several
 orientations of the image, so that the fit becomes invariant to them. The ridge is chosen by cross-validation over
@@ -12,17 +12,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
 from geoseg.domain.blocks import Blocks, find_blocks
 from geoseg.domain.choices import stratified_choice
 from geoseg.domain.ports import Progress
+from geoseg.inference.threads import cpu_threads
 from geoseg.learning.calibration import HeldOut, cross_entropy, fit_temperature
-from geoseg.learning.validation import Floats, Folds, Labels, Sample, predict_held_out, spatial_folds
-from geoseg.networks.features.feature_cache import FeatureCache
-from geoseg.networks.features.patches import Orientation
-from geoseg.networks.features.point_features import (
+from geoseg.learning.features.feature_cache import FeatureCache
+from geoseg.learning.features.patches import Orientation
+from geoseg.learning.features.reading import (
     MAX_POINTS,
+    Extract,
     FitData,
     PointFeatures,
     Reader,
@@ -31,8 +31,8 @@ from geoseg.networks.features.point_features import (
     sort_by_cell,
     subsample_points,
 )
-from geoseg.networks.heads.logistic import Coefficients, Probe, fit_linear, single_threaded_blas, standardise
-from geoseg.networks.models.hypercolumns import LayerNetwork
+from geoseg.learning.heads.logistic import Coefficients, Probe, fit_linear, single_threaded_blas, standardise
+from geoseg.learning.validation import Floats, Folds, Labels, Sample, predict_held_out, spatial_folds
 
 INVERSE_RIDGES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 FALLBACK_INVERSE_RIDGE = 1e-3
@@ -66,7 +66,7 @@ class QuickFit:
     """Result of :func:`fit_quick`.
 
     Attributes:
-        probe: The classifier of the concatenated layers.
+        probe: The classifier of the features.
         validation: The cross-validation that chose its ridge.
         blocks: The blocks of the cross-validation.
         unlabelled: Scores (U, C) at random unlabelled pixels.
@@ -81,7 +81,7 @@ class QuickFit:
 
 
 def fit_quick(
-    network: LayerNetwork,
+    extract: Extract,
     data: FitData,
     reader: Reader,
     *,
@@ -89,10 +89,10 @@ def fit_quick(
     progress: Progress,
     cache: FeatureCache | None = None,
 ) -> QuickFit:
-    """Fit the heads of a network with a frozen backbone to the points, in place.
+    """Fit a logistic regression to features at the points.
 
     Args:
-        network: The network; its heads are changed.
+        extract: The features.
         data: Rasters and points; all points are used.
         reader: How to read the rasters. ``reader.views`` is the number of orientations, reduced so that points times
             views stay within 50,000.
@@ -103,13 +103,12 @@ def fit_quick(
     Raises:
         TrainingError: The points have fewer than two classes.
     """
-    features = network.frozen_features()
     labelled, unlabelled = read_labelled_and_unlabelled(
-        features, data, reader=reader, seed=seed, cache=cache, progress=progress
+        extract, data, reader=reader, seed=seed, cache=cache, progress=progress
     )
     views = limit_views(reader.views, len(data.points))
     turned = [
-        read_augmented(features, data, reader=replace(reader, turn=view), cache=cache, progress=progress)
+        read_augmented(extract, data, reader=replace(reader, turn=view), cache=cache, progress=progress)
         for view in ORIENTATIONS[1:views]
     ]
     points = sort_by_cell(subsample_points(data.points), reader.patch_px)
@@ -120,10 +119,9 @@ def fit_quick(
     validation = cross_validate(sample, data.classes, progress, views=views, seed=seed)
     with single_threaded_blas():
         probe = standard.to_probe(*_fit(sample, data.classes, validation.inverse_ridge))
-    network.write(probe)
     plain = labelled.to_sample(blocks.numbers)
-    own = HeldOut(probe.scores(labelled.values).numpy(), plain.labels, plain.weights)
-    return QuickFit(probe, validation, blocks, probe.scores(unlabelled.values).numpy(), cross_entropy(own))
+    own = HeldOut(probe.scores(labelled.values), plain.labels, plain.weights)
+    return QuickFit(probe, validation, blocks, probe.scores(unlabelled.values), cross_entropy(own))
 
 
 def limit_views(views: int, points: int) -> int:
@@ -135,7 +133,7 @@ def _join(readings: Sequence[PointFeatures], places: Labels) -> Sample:
     """Concatenate the views of the points; the weight of a point is divided among its views."""
     first, views = readings[0].to_sample(places), len(readings)
     return Sample(
-        np.concatenate([reading.values.numpy() for reading in readings]),
+        np.concatenate([reading.values for reading in readings]),
         np.tile(first.labels, views),
         np.tile(first.weights / views, views),
         np.tile(first.places, views),
@@ -208,5 +206,5 @@ def _predict_held_out(
         slope, bias = starts[fold] = _fit(fitted, classes, inverse_ridge, start=starts[fold])
         return values @ slope.T + bias
 
-    with single_threaded_blas(), ThreadPoolExecutor(torch.get_num_threads()) as pool:
+    with single_threaded_blas(), ThreadPoolExecutor(cpu_threads()) as pool:
         return predict_held_out(sample, folds, fit_and_score, each=pool.map)

@@ -1,0 +1,1 @@
+"""Inference graphs in ONNX: built node by node, without torch."""

@@ -1,0 +1,1 @@
+"""Features at points: patches of rasters, feature extractors, reading and the cache."""
