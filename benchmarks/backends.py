@@ -20,9 +20,9 @@ from engine import build_model, write_raster
 from geoseg.domain.ports import Predictor
 from geoseg.domain.windows import Window
 from geoseg.geodata.reading.rasters import open_raster
-from geoseg.networks.models.model_file import Model, read_model
-from geoseg.networks.prediction.backends import Int8Backend, build_int8_predictor, build_predictor
-from geoseg.networks.prediction.quantisation import WindowPixels, class_agreement
+from geoseg.learning.model_file import Model, read_model
+from geoseg.workflows.mapping.backends import Int8Backend, build_int8_predictor, build_predictor
+from geoseg.inference.quantisation import WindowPixels, class_agreement
 from geoseg.workflows.mapping.quantisation import Quantised, Sample, quantise_for, read_sample
 
 

@@ -23,8 +23,8 @@ from geoseg.domain.ports import NullProgress
 from geoseg.domain.windows import Window
 from geoseg.learning.calibration import Calibration
 from geoseg.learning.normalisation import Normalisation
-from geoseg.networks.features.point_features import FitData
-from geoseg.networks.fitting.devices import choose_device, choose_precision
+from geoseg.learning.features.reading import FitData
+from geoseg.workflows.devices import choose_device, choose_precision
 from geoseg.networks.fitting.loop import FitPlan, InitialState, fit
 from geoseg.networks.models.deeplab import Architecture, build_network, split_parameters
 from geoseg.networks.models.hypercolumns import build_layer_network, late_parameters

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from geoseg.domain.accuracy import accuracy
 from geoseg.domain.ports import NullProgress
-from geoseg.networks.models.model_file import pack_model
+from geoseg.learning.model_file import pack_model
 from geoseg.settings import EvaluateSettings, SampleSettings, TrainSettings
 from geoseg.workflows.assessment.evaluate import evaluate
 from geoseg.workflows.sample import sample

@@ -41,9 +41,9 @@ from geoseg.geodata.outputs.strips import StripStore
 from geoseg.geodata.reading.rasters import open_raster
 from geoseg.learning.calibration import Calibration
 from geoseg.learning.normalisation import Normalisation
-from geoseg.networks.fitting.devices import choose_device, choose_precision
+from geoseg.workflows.devices import choose_device, choose_precision
 from geoseg.networks.models.deeplab import Architecture, build_network
-from geoseg.networks.models.model_file import Model, ModelRecord
+from geoseg.learning.model_file import Model, ModelRecord
 from geoseg.networks.prediction.torch_predictor import TorchPredictor
 from geoseg.workflows.mapping.predict import plan_for
 

@@ -48,8 +48,8 @@ from torch.utils.data import DataLoader
 
 from geoseg.domain.windows import Window
 from geoseg.networks.features.normalising import normalise
-from geoseg.networks.fitting.devices import choose_device, choose_precision
-from geoseg.networks.models.model_file import Model, read_model
+from geoseg.workflows.devices import choose_device, choose_precision
+from geoseg.learning.model_file import Model, read_model
 from geoseg.networks.models.stage_initialisation import init_identity_blocks
 from geoseg.networks.models.stem_initialisation import init_gabor_filters
 from geoseg.networks.prediction.torch_predictor import TorchPredictor

@@ -29,9 +29,9 @@ from geoseg.geodata.datasets.landscapes import write_landscapes
 from geoseg.geodata.outputs.atomic_files import whole_file
 from geoseg.geodata.reading.rasters import Raster
 from geoseg.learning.calibration import Calibration, HeldOut
-from geoseg.networks.features.point_features import FitData, draw_unlabelled, read_logits, sort_by_cell
-from geoseg.networks.fitting.quick import fit_quick
-from geoseg.networks.heads.forest import fit_forest
+from geoseg.learning.features.reading import FitData, draw_unlabelled, read_logits, sort_by_cell
+from geoseg.learning.heads.quick import fit_quick
+from geoseg.learning.heads.forest import fit_forest
 from geoseg.settings import SampleSettings, TrainSettings
 from geoseg.workflows.inputs import find_inputs, open_rasters
 from geoseg.workflows.sample import sample

@@ -15,9 +15,9 @@ import numpy as np
 
 from geoseg.domain.ports import NullProgress
 from geoseg.learning.validation import Sample
-from geoseg.networks.features.point_features import MAX_POINTS
-from geoseg.networks.fitting.quick import cross_validate
-from geoseg.networks.heads.logistic import fit_linear, single_threaded_blas, standardise
+from geoseg.learning.features.reading import MAX_POINTS
+from geoseg.learning.heads.quick import cross_validate
+from geoseg.learning.heads.logistic import fit_linear, single_threaded_blas, standardise
 
 FEATURES = 2 * (64 + 256 + 512 + 1024)  # of ResNet50's first convolution and stages 1 to 3 at two scales
 POINTS_A_PLACE = 40

@@ -29,8 +29,8 @@ from serving.mixture import mix
 from serving.plain import serve_plainly
 from serving.servers import Server, free_port, running, service
 
-from geoseg.networks.fitting.devices import choose_device, choose_precision
-from geoseg.networks.models.model_file import pack_model, read_model
+from geoseg.workflows.devices import choose_device, choose_precision
+from geoseg.learning.model_file import pack_model, read_model
 from geoseg.networks.prediction.torch_predictor import TorchPredictor
 
 SIDE = 512

@@ -28,8 +28,8 @@ from geoseg.domain.mapping.blending import spans
 from geoseg.domain.mapping.prediction import WindowPlan, count_windows, plan_windows, predict_strips
 from geoseg.domain.ports import PixelSource
 from geoseg.geodata.reading.masks import read_mask
-from geoseg.networks.fitting.devices import choose_device, choose_precision
-from geoseg.networks.models.model_file import read_model
+from geoseg.workflows.devices import choose_device, choose_precision
+from geoseg.learning.model_file import read_model
 from geoseg.networks.prediction.torch_predictor import TorchPredictor
 from geoseg.workflows.inputs import find_inputs, open_rasters
 

@@ -20,7 +20,7 @@ from engine import build_model, write_raster
 
 from geoseg.domain.ports import NullProgress
 from geoseg.geodata.outputs.class_maps import read_class_map
-from geoseg.networks.models.model_file import pack_model
+from geoseg.learning.model_file import pack_model
 from geoseg.settings import PredictSettings
 from geoseg.workflows.mapping.predict import predict
 

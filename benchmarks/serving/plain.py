@@ -10,8 +10,8 @@ import numpy as np
 from engine import Plain
 from PIL import Image
 
-from geoseg.networks.fitting.devices import choose_device, choose_precision
-from geoseg.networks.models.model_file import read_model
+from geoseg.workflows.devices import choose_device, choose_precision
+from geoseg.learning.model_file import read_model
 
 
 def serve_plainly(model_path: Path, precision: str, port: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from geoseg.networks.models.model_file import FORMAT
+from geoseg.learning.model_file import FORMAT
 
 SETTINGS, MODEL = 2, 7
 

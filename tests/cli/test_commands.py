@@ -10,7 +10,7 @@ import pytest
 import rasterio
 
 from geoseg.geodata.datasets.legend_files import write_legend
-from geoseg.networks.models.model_file import read_record
+from geoseg.learning.model_file import read_record
 
 
 def test_points_sample_draws_the_number_asked_for_in_every_tile(geoseg, dataset, tmp_path):

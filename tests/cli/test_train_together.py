@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from geoseg.networks.models.model_file import read_model
+from geoseg.learning.model_file import read_model
 
 
 def _train(*arguments: object) -> subprocess.CompletedProcess[str]:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from geoseg.domain.landscape.composition import LANDSCAPE_CLASSES
 from geoseg.errors import OutputError
-from geoseg.networks.models.model_file import read_record
+from geoseg.learning.model_file import read_record
 from geoseg.settings import DemoSettings
 from geoseg.workflows.demo import demo
 

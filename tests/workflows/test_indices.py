@@ -7,7 +7,7 @@ import pytest
 import rasterio
 
 from geoseg.errors import ModelFileError, SettingsError
-from geoseg.networks.models.model_file import read_record
+from geoseg.learning.model_file import read_record
 from geoseg.settings import EvaluateSettings, ExportSettings, PredictSettings, TrainSettings
 from geoseg.workflows.assessment.evaluate import evaluate
 from geoseg.workflows.info import info

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import rasterio
 import rasterio.shutil
-import torch
 from affine import Affine
 from rasterio.enums import ColorInterp
 from rasterio.env import Env
@@ -14,10 +13,10 @@ from rasterio.errors import RasterioError
 
 from geoseg.domain.legend import legend_from_names
 from geoseg.geodata.outputs.class_maps import read_class_map
+from geoseg.inference.graphs.trees import Tree, forest_graph
+from geoseg.learning.model_file import ModelRecord, inference_graph, pack_model
 from geoseg.learning.normalisation import Normalisation
-from geoseg.networks.heads.forest import ForestNetwork, Trees
 from geoseg.networks.models.deeplab import Architecture
-from geoseg.networks.models.model_file import ModelRecord, pack_model
 from geoseg.settings import PredictSettings
 from geoseg.workflows.mapping.predict import predict
 
@@ -39,13 +38,12 @@ def classes_of(values):
 
 def pack_tree(bands, features):
     """Pack a tree that asks whether two features are over 100, and names the four cases 0 to 3."""
-    tree = Trees(
-        roots=torch.tensor([0]),
-        feature=torch.tensor([features[0], features[1], features[1], 0, 0, 0, 0]),
-        threshold=torch.tensor([100.0] * 3 + [0.0] * 4),
-        left=torch.tensor([1, 3, 5, 3, 4, 5, 6]),
-        right=torch.tensor([2, 4, 6, 3, 4, 5, 6]),
-        shares=torch.cat([torch.full((3, 4), 0.25), torch.eye(4)]),
+    tree = Tree(
+        feature=np.array([features[0], features[1], features[1], 0, 0, 0, 0]),
+        threshold=np.array([100.0] * 3 + [0.0] * 4, np.float32),
+        left=np.array([1, 3, 5, -1, -1, -1, -1]),
+        right=np.array([2, 4, 6, -1, -1, -1, -1]),
+        shares=np.concatenate([np.full((3, 4), 0.25), np.eye(4)]).astype(np.float32),
     )
     count = len(bands)
     record = ModelRecord(
@@ -59,7 +57,7 @@ def pack_tree(bands, features):
         training={},
         context_px=32,
     )
-    return pack_model(ForestNetwork(tree, count).state_dict(), record)
+    return pack_model(inference_graph(forest_graph([tree], count)), record)
 
 
 @pytest.fixture

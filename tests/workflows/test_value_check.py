@@ -13,7 +13,7 @@ import rasterio
 from geoseg.domain.ports import NullProgress
 from geoseg.domain.windows import random_windows
 from geoseg.errors import PixelValuesError
-from geoseg.networks.models.model_file import pack_model, read_model
+from geoseg.learning.model_file import pack_model, read_model
 from geoseg.settings import EvaluateSettings, PredictSettings, TrainSettings
 from geoseg.workflows.assessment.evaluate import evaluate
 from geoseg.workflows.mapping.predict import predict
@@ -69,7 +69,7 @@ def test_values_in_another_unit_are_refused_with_both_ranges_and_a_remedy(rewrit
 
 def test_a_model_file_without_statistics_judges_by_its_normalisation(model, rewritten, mapped, tmp_path):
     found, old = read_model(model), tmp_path / "old.geoseg"
-    old.write_bytes(pack_model(found.network.state_dict(), replace(found.record, values=())))
+    old.write_bytes(pack_model(found.network, replace(found.record, values=())))
     with pytest.raises(PixelValuesError):
         mapped(rewritten(lambda values: values * 40, "uint16", nodata=0), model=old)
 
@@ -186,7 +186,7 @@ def test_a_frame_that_nobody_declared_is_named_and_declaring_it_leaves_it_out(wr
 
 def test_the_strict_rule_of_the_training_is_that_of_its_maps(model, rewritten, mapped, tmp_path):
     found, strict = read_model(model), tmp_path / "strict.geoseg"
-    strict.write_bytes(pack_model(found.network.state_dict(), replace(found.record, strict_nodata=True)))
+    strict.write_bytes(pack_model(found.network, replace(found.record, strict_nodata=True)))
 
     def blind(values):
         values[0, 40:44, 40:44] = 300

@@ -49,7 +49,7 @@ class ModelRecord:
         calibration: Calibration of the logits.
         context_px: Measured context in pixels that the network needs around a window; None if not measured.
         strict_nodata: Whether nodata in a single band made a pixel invalid in training.
-        values: Statistics of the training rasters' pixel values by band; empty in files of earlier versions.
+        values: Statistics of the training rasters' pixel values by band; empty if not known.
     """
 
     recipe: str
@@ -67,7 +67,7 @@ class ModelRecord:
 
     @property
     def training_places(self) -> TrainingPlaces | None:
-        """Locations of the training points; None in files of earlier versions.
+        """Locations of the training points; None if not known.
 
         Raises:
             ValueError: The record is damaged.
@@ -94,28 +94,24 @@ def _record(content: Mapping[str, Any]) -> ModelRecord:
             "legend": legend_from_records(content["legend"]),
             "bands": tuple(content["bands"]),
             "normalisation": _normalisation(content["normalisation"]),
-            "calibration": _calibration(content.get("calibration") or {}),
-            "values": tuple(BandValues(**band) for band in content.get("values", ())),
+            "calibration": _calibration(content["calibration"]),
+            "values": tuple(BandValues(**band) for band in content["values"]),
         }
     )
 
 
 def _architecture(content: Mapping[str, Any]) -> Architecture:
-    """Read an architecture; before format 3 a linear head had a single scale, ``enlarge``."""
-    own = {name: value for name, value in content.items() if name not in ("enlarge", "scales")}
-    return Architecture(**own, scales=tuple(content.get("scales") or (content.get("enlarge", 1),)))
+    return Architecture(**{**content, "scales": tuple(content["scales"])})
 
 
 def _normalisation(content: Mapping[str, Any]) -> Normalisation:
-    """Read a normalisation; files of earlier versions have no indices."""
-    indices = tuple((one, other) for one, other in content.get("indices", ()))
+    indices = tuple((one, other) for one, other in content["indices"])
     return Normalisation(tuple(content["mean"]), tuple(content["deviation"]), indices)
 
 
 def _calibration(content: Mapping[str, Any]) -> Calibration:
-    """Read a calibration; files of earlier versions have none."""
-    shift = content.get("shift")
-    return Calibration(content.get("temperature", 1.0), None if shift is None else tuple(shift))
+    shift = content["shift"]
+    return Calibration(content["temperature"], None if shift is None else tuple(shift))
 
 
 def _checked(record: ModelRecord) -> ModelRecord:

@@ -19,8 +19,8 @@ from torch import nn
 from geoseg.domain.points import make_points
 from geoseg.domain.ports import NullProgress
 from geoseg.domain.windows import Window
+from geoseg.learning.features.reading import FitData
 from geoseg.learning.normalisation import Normalisation
-from geoseg.networks.features.point_features import FitData
 from geoseg.networks.fitting.loop import FitPlan, InitialState, fit
 from geoseg.networks.fitting.processes import launch_fabric
 from geoseg.networks.models.deeplab import DeepLabV3

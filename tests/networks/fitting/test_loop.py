@@ -9,8 +9,9 @@ from torch.nn import functional
 from geoseg.domain.points import CHECK, make_points
 from geoseg.domain.ports import NullProgress
 from geoseg.errors import TrainingError
+from geoseg.learning.features.reading import FitData, PointFeatures, Reader
 from geoseg.learning.normalisation import Normalisation
-from geoseg.networks.features.point_features import FitData, PointFeatures, Reader, read_logits
+from geoseg.networks.features.extractors import read_logits
 from geoseg.networks.fitting.checkpoints import unpack_checkpoint
 from geoseg.networks.fitting.loop import FitPlan, InitialState, fit, weighted_scores
 from geoseg.networks.fitting.unlabelled_losses import UnlabelledLosses
@@ -64,7 +65,7 @@ def test_a_fit_lowers_its_loss_and_learns_its_points(tiny_network, data):
     model = tiny_network()
     model.load_state_dict(fitted.state)
     read = read_logits(model, data.points, data, reader=Reader(64, batch=2))
-    logits, labels = read.values, read.label
+    logits, labels = torch.from_numpy(read.values), torch.from_numpy(read.label)
     assert len(labels) == 24
     assert (logits.argmax(1) == labels).float().mean() >= 0.95
     assert [r.epoch for r in history] == [1, 2, 3, 4, 5, 6]
@@ -108,7 +109,7 @@ def test_the_epoch_kept_is_the_best_on_held_out_points(tiny_network, data):
     model.load_state_dict(kept.state)
     checks = data.points.with_role(CHECK)
     read = read_logits(model, checks, data, reader=Reader(64, batch=2))
-    logits, labels = read.values, read.label
+    logits, labels = torch.from_numpy(read.values), torch.from_numpy(read.label)
     accuracy = float((logits.argmax(1) == labels).float().mean())
     assert accuracy == pytest.approx(kept.history[kept.best_epoch - 1].check_accuracy)
 
@@ -242,7 +243,9 @@ def test_what_is_declared_absent_is_not_learnt_from_the_teacher(full_size_networ
 def test_epochs_are_compared_by_the_weights_of_their_points():
     # Class 0: a point of weight 3 right. Class 1: weight 1 right, weight 1 mapped as class 0.
     logits = torch.tensor([[2.0, 0.0], [0.0, 2.0], [2.0, 0.0]])
-    read = PointFeatures(logits, torch.tensor([0, 1, 1]), torch.tensor([3.0, 1.0, 1.0]), torch.ones(3))
+    read = PointFeatures(
+        logits.numpy(), np.array([0, 1, 1]), np.array([3.0, 1.0, 1.0], np.float32), np.ones(3, bool)
+    )
     loss, overall, miou = weighted_scores(read, 3)
     right, wrong = math.log1p(math.exp(-2)), math.log1p(math.exp(2))
     assert loss == pytest.approx((4 * right + wrong) / 5)

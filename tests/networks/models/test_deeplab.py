@@ -4,6 +4,7 @@ from torch import nn
 from torchvision.models import segmentation
 
 from geoseg.errors import SettingsError
+from geoseg.inference.graphs.light_backbone import adapt_first_convolution
 from geoseg.networks.models.deeplab import (
     BACKBONES,
     Architecture,
@@ -12,7 +13,6 @@ from geoseg.networks.models.deeplab import (
     build_network,
     split_parameters,
 )
-from geoseg.networks.models.weights import adapt_first_convolution
 
 
 @pytest.mark.parametrize("bands", [1, 3, 4, 8])
@@ -132,7 +132,7 @@ def test_a_grey_picture_looks_the_same_to_an_adapted_first_convolution():
     grey = torch.randn(1, 1, 8, 8)
     expected = nn.functional.conv2d(grey.expand(-1, 3, -1, -1), weight)
     for bands in (1, 2, 3, 4, 8):
-        adapted = adapt_first_convolution(weight, bands)
+        adapted = torch.from_numpy(adapt_first_convolution(weight.numpy(), bands))
         found = nn.functional.conv2d(grey.expand(-1, bands, -1, -1), adapted)
         torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn import functional
 
+from geoseg.learning.heads.logistic import Probe
 from geoseg.networks.features.texture import texture
-from geoseg.networks.heads.logistic import Probe
 from geoseg.networks.models.deeplab import BACKBONES, SCALES, Architecture, build_network
 from geoseg.networks.models.hypercolumns import LAYERS, build_layer_network, freeze_early_stages
 
@@ -28,9 +28,9 @@ def test_logits_are_the_probe_of_all_layers_upsampled(scales):
         full = torch.cat(
             [functional.interpolate(f, (64, 96), mode="bilinear", align_corners=False) for f in layers], 1
         )
-        probe = Probe(torch.randn(4, full.shape[1]) / 40, torch.randn(4))
+        probe = Probe((torch.randn(4, full.shape[1]) / 40).numpy(), torch.randn(4).numpy())
         network.write(probe)
-        expected = probe.scores(full.movedim(1, -1)).movedim(-1, 1)
+        expected = torch.from_numpy(probe.scores(full.movedim(1, -1).numpy())).movedim(-1, 1)
         torch.testing.assert_close(network(images), expected, atol=1e-4, rtol=1e-4)
 
 

@@ -12,13 +12,17 @@ import pytest
 import torch
 
 from geoseg.errors import SettingsError
+from geoseg.inference.graphs.assembly import join_tensors
+from geoseg.inference.graphs.layers import LayerPlan, linear_graph
 from geoseg.learning.architecture import LIGHT_BACKBONE, Architecture
+from geoseg.learning.model_file import inference_graph
 from geoseg.networks.models.hypercolumns import build_layer_network
 from geoseg.networks.models.light_stages import LightStages, load_bundled_weights
 from geoseg.networks.models.locality import is_local
+from geoseg.networks.models.rebuilding import rebuild_network
 from geoseg.networks.models.weight_checks import check_weights
 
-GRAPH = files("geoseg.learning") / "backbones" / "efficientnet_lite0.onnx"
+GRAPH = files("geoseg.inference") / "backbones" / "efficientnet_lite0.onnx"
 SCRIPT = Path(__file__).parents[3] / "scripts" / "bundle_backbone.py"
 
 
@@ -44,25 +48,23 @@ def test_torch_and_onnx_runtime_give_the_same_layers():
         np.testing.assert_allclose(layer.numpy(), expected, atol=1e-4 * np.abs(expected).max())
 
 
-@torch.no_grad()
-def test_changed_weights_are_taken_along():
-    stages = LightStages(4).eval()
-
-    found = stages.to_onnx_runtime()(images(4))
-
-    for layer, expected in zip(found, stages(images(4)), strict=True):
-        torch.testing.assert_close(layer, expected, atol=1e-4 * float(expected.abs().max()), rtol=0)
-
-
 @torch.inference_mode()
-def test_a_frozen_network_gives_the_same_logits():
+@pytest.mark.parametrize("has_texture", [False, True])
+def test_a_graph_made_without_torch_gives_the_logits_of_the_torch_network(has_texture):
     torch.manual_seed(0)
-    network = build_layer_network(
-        Architecture(LIGHT_BACKBONE, 4, 3, head="linear", scales=(1, 2), has_texture=True)
-    )
-    load_bundled_weights(network, 3)
+    architecture = Architecture(LIGHT_BACKBONE, 4, 3, head="linear", scales=(1, 2), has_texture=has_texture)
+    plan = LayerPlan(4, architecture.backbone_bands, (1, 2), has_texture)
+    weight = torch.randn(3, sum(plan.counts)).numpy() / 10
+    graph = inference_graph(linear_graph(plan, weight, np.array([1, 2, 3], np.float32)))
 
-    torch.testing.assert_close(network.frozen()(images(4)), network(images(4)), atol=1e-3, rtol=1e-4)
+    expected = rebuild_network(architecture, graph.tensors)(images(4))
+
+    [found] = run(graph_of(graph), images(4))
+    np.testing.assert_allclose(found, expected, atol=1e-4 * float(expected.abs().max()))
+
+
+def graph_of(graph):
+    return join_tensors(graph.graph, graph.tensors).SerializeToString()
 
 
 @torch.no_grad()

@@ -2,9 +2,9 @@ import numpy as np
 import torch
 
 from geoseg.domain.legend import legend_from_names
+from geoseg.learning.model_file import InferenceGraph, Model, ModelRecord
 from geoseg.learning.normalisation import Normalisation
 from geoseg.networks.models.deeplab import Architecture
-from geoseg.networks.models.model_file import Model, ModelRecord
 from geoseg.networks.prediction.torch_predictor import TorchPredictor
 
 
@@ -12,8 +12,9 @@ def _predictor(network, precision="float32"):
     architecture = Architecture("mobilenet_v3_large", 3, 2, 64, 16)
     normal = Normalisation((100.0,) * 3, (50.0,) * 3)
     legend = legend_from_names(["a", "b"])
+    tensors = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
     record = ModelRecord("pfce", architecture, legend, (1, 2, 3), "uint8", normal, None, {})
-    return TorchPredictor(Model(network.eval(), record), "cpu", precision)
+    return TorchPredictor(Model(InferenceGraph(b"", tensors), record), "cpu", precision)
 
 
 def test_probabilities_have_the_size_of_the_pixels_and_sum_to_one(network):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from geoseg.networks.models.model_file import read_model
+from geoseg.learning.model_file import read_model
 from geoseg.settings import PredictSettings
 from geoseg.web.jobs.running import WorkerContext, run_job
 from geoseg.workflows.mapping.predict import predict

@@ -14,7 +14,7 @@ from tests.workflows.watching import Watcher
 
 from geoseg.errors import DatasetError, LegendError, OutputError, RasterError, SettingsError, StoppedError
 from geoseg.geodata.reading.masks import read_mask
-from geoseg.networks.models.model_file import read_model
+from geoseg.learning.model_file import read_model
 from geoseg.settings import ExperimentSettings, Protocol, SampleSettings, TrainingOptions, TrainSettings
 from geoseg.workflows.experiment.grid import runs
 from geoseg.workflows.experiment.run import experiment
@@ -183,7 +183,7 @@ def test_nothing_dense_reaches_a_method_that_learns_from_points(
             options = cheap | {"recipe": recipe, "check_share": 0.4} | own_options
             train(TrainSettings(data=data, points=points, output=output, **options))
             model = read_model(output)
-            states.append({**model.network.state_dict(), "calibration": model.record.calibration})
+            states.append({**model.network.tensors, "calibration": model.record.calibration})
         assert states[0].keys() == states[1].keys()
         for name, value in states[0].items():
             assert (value == states[1][name]) is True or (value == states[1][name]).all(), name
@@ -291,7 +291,7 @@ def test_budgets_per_image_count_every_image(done, dataset):
 
 
 def test_points_beyond_what_a_recipe_can_use_are_told_of(dataset, cheap, tmp_path, monkeypatch):
-    monkeypatch.setattr("geoseg.networks.features.point_features.MAX_POINTS", 9)
+    monkeypatch.setattr("geoseg.learning.features.reading.MAX_POINTS", 9)
     few = _settings(dataset, cheap, tmp_path / "r", recipes=("forest",), per_class=(4,), seeds=1)
     summary = experiment(few)
     (entry,) = summary.record["results"]

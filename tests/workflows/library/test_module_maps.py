@@ -11,7 +11,7 @@ from geoseg import SettingsError, predict_raster
 from geoseg.domain.ports import NullProgress
 from geoseg.geodata.outputs.strips import StripStore
 from geoseg.geodata.reading.rasters import open_raster
-from geoseg.networks.features.context import measure_context_anywhere
+from geoseg.learning.features.context import measure_context_anywhere
 from geoseg.networks.prediction.module_predictor import ModulePredictor
 
 

@@ -9,9 +9,9 @@ import onnxruntime
 import pytest
 
 from geoseg.errors import OutputError, SettingsError
-from geoseg.networks.models.model_file import read_model
-from geoseg.networks.prediction.backends import build_predictor
+from geoseg.learning.model_file import read_model
 from geoseg.settings import ExportSettings
+from geoseg.workflows.mapping.backends import build_predictor
 from geoseg.workflows.mapping.export import export
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from geoseg.errors import GeoSegWarning, OutputError, RasterError, SettingsError
 from geoseg.geodata.outputs.class_maps import read_class_map
-from geoseg.networks.models.model_file import read_model
+from geoseg.learning.model_file import read_model
 from geoseg.settings import PredictSettings
 from geoseg.workflows.mapping.predict import predict
 

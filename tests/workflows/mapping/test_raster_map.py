@@ -108,7 +108,7 @@ def test_the_precision_it_was_begun_in_is_kept(model, tall, tmp_path, monkeypatc
     path = tmp_path / "map.tif"
     with pytest.raises(StoppedError):
         predict(settings(model, tall, path), After(9))
-    monkeypatch.setattr("geoseg.networks.fitting.devices._cpu_multiplies_bf16", lambda: True)
+    monkeypatch.setattr("geoseg.workflows.devices._cpu_multiplies_bf16", lambda: True)
     predict(settings(model, tall, path, precision="auto"))
     assert path.exists()
 

@@ -11,7 +11,7 @@ from geoseg.errors import SettingsError, StoppedError
 from geoseg.geodata.outputs.class_maps import read_class_map
 from geoseg.geodata.reading.rasters import open_raster
 from geoseg.learning.calibration import Calibration
-from geoseg.networks.models.model_file import pack_model, read_model, read_record
+from geoseg.learning.model_file import pack_model, read_model, read_record
 from geoseg.settings import PredictSettings, TrainSettings
 from geoseg.workflows.mapping.predict import predict
 from geoseg.workflows.mapping.raster_prior import estimate_raster_prior
@@ -111,9 +111,7 @@ def test_workers_map_with_the_same_odds(quick, dataset, tmp_path):
 def test_a_model_without_a_prior_has_none_to_exchange(model, dataset, tmp_path):
     record = read_record(model)
     plain = tmp_path / "plain.geoseg"
-    plain.write_bytes(
-        pack_model(read_model(model).network.state_dict(), replace(record, calibration=Calibration()))
-    )
+    plain.write_bytes(pack_model(read_model(model).network, replace(record, calibration=Calibration())))
     raster = dataset / "images" / "north.tif"
     with pytest.raises(SettingsError, match=r"trained without prior correction.*--prior em"):
         predict(_settings(plain, raster, tmp_path / "a.tif", prior="raster"))

@@ -8,8 +8,8 @@ import pytest
 from tests.workflows.watching import Watcher, assert_same_weights
 
 from geoseg.errors import ResumeError, StoppedError, TrainingError
+from geoseg.learning.model_file import read_record
 from geoseg.learning.recipe_choice import Choice, Score, choose
-from geoseg.networks.models.model_file import read_record
 from geoseg.settings import SampleSettings, TrainSettings
 from geoseg.workflows.sample import sample
 from geoseg.workflows.training import auto, deep

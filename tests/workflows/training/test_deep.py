@@ -7,12 +7,12 @@ import pytest
 from tests.workflows.watching import Watcher
 
 from geoseg.learning.calibration import Calibration, HeldOut
+from geoseg.learning.model_file import read_record
 from geoseg.networks.models.deeplab import Architecture
-from geoseg.networks.models.model_file import read_record
 from geoseg.settings import SampleSettings, TrainSettings
 from geoseg.workflows.sample import sample
 from geoseg.workflows.training.deep import with_temperature
-from geoseg.workflows.training.recipes import Trained
+from geoseg.workflows.training.job import Trained
 from geoseg.workflows.training.train import train
 
 MANY = 10_000

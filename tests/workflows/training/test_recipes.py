@@ -14,7 +14,7 @@ from tests.workflows.watching import Watcher, assert_same_weights
 
 from geoseg.domain.points import make_points
 from geoseg.errors import GeoSegWarning, PointsError, SettingsError, StoppedError
-from geoseg.networks.models.model_file import read_model, read_record
+from geoseg.learning.model_file import read_model, read_record
 from geoseg.settings import EvaluateSettings, PredictSettings, TrainSettings
 from geoseg.workflows.assessment.evaluate import evaluate
 from geoseg.workflows.mapping.predict import predict
@@ -136,7 +136,7 @@ def test_losses_of_deep_change_its_late_stages_alone(settings, tmp_path, losses)
         train(settings()).model,
         train(settings(**DEEP, losses=losses, output=tmp_path / "d.geoseg")).model,
     ]
-    states = [read_model(model).network.state_dict() for model in models]
+    states = [read_model(model).network.tensors for model in models]
     changed = {name.split(".")[1] for name in states[0] if not torch.equal(states[0][name], states[1][name])}
     stages = read_model(models[0]).network.backbone.layers
     assert changed
@@ -262,7 +262,7 @@ def test_a_forest_is_a_model_as_any_other(settings, dataset):
 def test_the_same_points_give_the_same_model(settings, tmp_path):
     one, other = train(settings()).model, train(settings(output=tmp_path / "n.geoseg")).model
     assert read_record(one).calibration == read_record(other).calibration
-    states = [read_model(path).network.state_dict() for path in (one, other)]
+    states = [read_model(path).network.tensors for path in (one, other)]
     assert all((states[0][name] == states[1][name]).all() for name in states[0])
 
 
@@ -375,4 +375,4 @@ def test_deep_learns_with_classes_declared_absent(settings, tmp_path):
     plain = train(settings(**DEEP)).model
     absent = train(settings(**DEEP, absent_classes=True, output=tmp_path / "a.geoseg")).model
     assert read_record(absent).training["settings"]["absent_classes"]
-    assert read_model(plain).network.state_dict().keys() == read_model(absent).network.state_dict().keys()
+    assert read_model(plain).network.tensors.keys() == read_model(absent).network.tensors.keys()

@@ -18,7 +18,7 @@ from geoseg.domain.points import CHECK, TRAIN
 from geoseg.errors import ModelFileError, OutputError, PointsError, ResumeError, StoppedError, TrainingError
 from geoseg.geodata.points.point_files import read_points, write_points
 from geoseg.geodata.reading.rasters import describe_raster
-from geoseg.networks.models.model_file import read_record
+from geoseg.learning.model_file import read_record
 from geoseg.settings import SampleSettings, TrainSettings
 from geoseg.workflows.sample import sample
 from geoseg.workflows.training.train import train

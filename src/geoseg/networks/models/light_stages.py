@@ -76,9 +76,7 @@ def load_bundled_weights(network: nn.Module, bands: int) -> WeightsReport:
 
 
 def _convolution(node: Any, weights: dict[str, Any]) -> nn.Conv2d:
-    weight, bias = (
-        torch.from_numpy(weights[f"{PREFIX}{layer_key(node)}.{part}"]) for part in ("weight", "bias")
-    )
+    weight, bias = (torch.tensor(weights[f"{PREFIX}{layer_key(node)}.{part}"]) for part in ("weight", "bias"))
     settings: dict[str, Any] = {a.name: a.i if a.name == "group" else list(a.ints) for a in node.attribute}
     before, _, after, _ = settings["pads"]
     groups, stride = settings["group"], settings["strides"][0]

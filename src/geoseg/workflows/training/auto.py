@@ -12,15 +12,8 @@ from geoseg.errors import TrainingError
 from geoseg.learning.features.reading import subsample_points
 from geoseg.learning.recipe_choice import Choice, Score, choose, score
 from geoseg.workflows.devices import has_torch
-from geoseg.workflows.training.recipes import (
-    Job,
-    Layers,
-    Trained,
-    fit_heads,
-    fit_trees,
-    identity,
-    load_layers,
-)
+from geoseg.workflows.training.job import Job, Layers, Trained, identity
+from geoseg.workflows.training.recipes import fit_heads, fit_trees, load_layers
 
 if TYPE_CHECKING:
     from geoseg.workflows.training.deep import TrialFit

@@ -24,8 +24,9 @@ from geoseg.networks.fitting.unlabelled_losses import UnlabelledLosses
 from geoseg.networks.models.hypercolumns import freeze_early_stages
 from geoseg.networks.models.rebuilding import rebuild_network
 from geoseg.networks.prediction.exporting import to_inference_graph
+from geoseg.workflows.training.job import Job, Layers, Trained, identity
 from geoseg.workflows.training.network_recipes import Schedule, describe_epochs, fit_plan
-from geoseg.workflows.training.recipes import Job, Layers, Trained, fit_heads, identity, load_layers
+from geoseg.workflows.training.recipes import fit_heads, load_layers
 
 # From the ablation in docs/log-of-experiments.md; takes some minutes on two cores.
 SCHEDULE = Schedule(epochs=12, patches=24, batch=4, head_rate=1e-4, backbone_rate=1e-4)

@@ -11,7 +11,7 @@ from geoseg.networks.features.extractors import TorchExtractor, digest
 from geoseg.networks.models.hypercolumns import build_layer_network
 from geoseg.networks.prediction.exporting import to_inference_graph
 from geoseg.workflows.training.initial_weights import load_initial_weights
-from geoseg.workflows.training.recipes import Job, Layers
+from geoseg.workflows.training.job import Job, Layers
 
 
 def load_network_layers(job: Job, architecture: Architecture) -> Layers:

@@ -21,7 +21,7 @@ from geoseg.networks.models.deeplab import build_network, split_parameters
 from geoseg.networks.prediction.exporting import to_inference_graph
 from geoseg.workflows.training.holding_out import describe_blocks
 from geoseg.workflows.training.initial_weights import load_initial_weights
-from geoseg.workflows.training.recipes import Job, Trained, calibrate_logits, identity
+from geoseg.workflows.training.job import Job, Trained, calibrate_logits, identity
 
 
 @dataclass(frozen=True)

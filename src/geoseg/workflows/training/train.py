@@ -33,7 +33,8 @@ from geoseg.workflows.inputs import Inputs, check_paths
 from geoseg.workflows.library_errors import translate_library_errors
 from geoseg.workflows.mapping.backends import build_default_predictor
 from geoseg.workflows.training.auto import auto
-from geoseg.workflows.training.recipes import Job, Trained, forest, quick
+from geoseg.workflows.training.job import Job, Trained
+from geoseg.workflows.training.recipes import forest, quick
 from geoseg.workflows.training.run_folder import RunFolder
 from geoseg.workflows.training.training_data import TrainingData, load_training_data
 

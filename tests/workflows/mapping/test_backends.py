@@ -9,20 +9,20 @@ import pytest
 import rasterio
 import torch
 
-from geoseg.errors import ModelFileError, SettingsError
-from geoseg.inference.runtimes import RuntimePredictor, openvino_runtime
+from geoseg.errors import SettingsError
+from geoseg.inference.graphs.layers import LayerPlan, linear_graph
 from geoseg.learning.architecture import LIGHT_BACKBONE, Architecture
+from geoseg.learning.model_file import inference_graph, read_model
 from geoseg.networks.models.hypercolumns import build_layer_network
-from geoseg.networks.models.light_stages import load_bundled_weights
-from geoseg.networks.models.model_file import read_model
-from geoseg.networks.prediction import backends, exporting
-from geoseg.networks.prediction.backends import (
+from geoseg.networks.prediction.exporting import to_inference_graph
+from geoseg.workflows.mapping import backends
+from geoseg.workflows.mapping.backends import (
     build_predictor,
     check_int8,
+    default_backend,
     fastest_backend,
     installed_backends,
 )
-from geoseg.networks.prediction.exporting import export_onnx, to_openvino
 
 # Building the model for every runtime takes a minute.
 pytestmark = pytest.mark.slow
@@ -49,19 +49,14 @@ def pixels(dataset):
 @pytest.fixture(scope="session")
 def predictors(small_model):
     """The model on every backend; made once and exported once for each, because that takes seconds."""
-    pairs = [("torch", "float32"), ("torch", "bf16"), ("onnx", "float32")]
-    built = {
+    pairs = [
+        *(("torch", "float32"), ("torch", "bf16"), ("onnx", "float32")),
+        *(("openvino", "float32"), ("openvino", "bf16")),
+    ]
+    return {
         (backend, precision): build_predictor(small_model, backend, device="cpu", precision=precision)
         for backend, precision in pairs
     }
-    graph = to_openvino(small_model)
-    for precision in ("float32", "bf16"):
-        compute = openvino_runtime(graph, precision, threads=1)
-        record = small_model.record
-        built["openvino", precision] = RuntimePredictor(
-            compute, record.normalisation.apply, len(record.legend)
-        )
-    return built
 
 
 # What is asked of a trained model in bf16 is 99.5 %; this one had one epoch and is less sure of itself.
@@ -102,53 +97,47 @@ def test_windows_of_any_size_and_number_go_through_one_predictor(predictors, pix
         earlier = (found, found.copy())
 
 
-def test_the_exported_graph_takes_any_number_of_tiles_of_its_size(small_model, tiny_network):
-    import onnxruntime
-
-    tiny = replace(small_model, network=tiny_network(3, 3))
-    session = onnxruntime.InferenceSession(export_onnx(tiny, tile_px=64), providers=["CPUExecutionProvider"])
-    (taken,), (given,) = session.get_inputs(), session.get_outputs()
-    assert (taken.name, taken.shape[1:]) == ("images", [3, 64, 64])
-    assert isinstance(taken.shape[0], str)
-    assert given.name == "probabilities"
-    for count in (1, 3):
-        (found,) = session.run(None, {"images": np.zeros((count, 3, 64, 64), np.float32)})
-        assert found.shape == (count, 3, 64, 64)
-        np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
-
-
-def test_the_fastest_is_chosen_by_measuring_and_says_what_was_measured(small_model, tiny_network):
-    tiny = replace(small_model, network=tiny_network(3, 3))
-    backend, predictor, note = fastest_backend(tiny, device="cpu", precision="float32", side_px=64)
-    assert installed_backends(tiny, "cpu") == ["torch", "onnx", "openvino"]
-    assert note.startswith(f"backend {backend}: a window takes torch ")
-    assert all(f"{name} " in note for name in ("torch", "onnx", "openvino"))
+def test_the_fastest_is_chosen_by_measuring_and_says_what_was_measured(small):
+    backend, predictor, note = fastest_backend(small, device="cpu", precision="float32", side_px=64)
+    assert installed_backends(small, "cpu", "float32") == ["onnx", "openvino"]
+    assert note.startswith(f"backend {backend}: a window takes onnx ")
+    assert ", openvino " in note
     assert predictor.classes == 3
 
 
-def test_what_a_backend_cannot_do_is_said(small_model, monkeypatch):
+@pytest.mark.parametrize(
+    ("device", "precision", "expected"),
+    [
+        ("cpu", "float32", "onnx"),
+        ("cpu", "bf16", "openvino"),
+        ("cuda", "float32", "torch"),
+        ("cuda", "bf16", "torch"),
+    ],
+)
+def test_without_a_choice_the_backend_follows_device_and_precision(small, device, precision, expected):
+    assert default_backend(small, device, precision) == expected
+    assert default_backend(as_forest(small), device, "float32") == "onnx"
+
+
+def as_forest(model):
+    architecture = replace(model.record.architecture, head="forest")
+    return replace(model, record=replace(model.record, architecture=architecture))
+
+
+def test_what_a_backend_cannot_do_is_said(small, monkeypatch):
     with pytest.raises(SettingsError, match="ONNX Runtime computes in float32"):
-        build_predictor(small_model, "onnx", device="cpu", precision="bf16")
+        build_predictor(small, "onnx", device="cpu", precision="bf16")
     with pytest.raises(SettingsError, match="on the CPU only"):
-        build_predictor(small_model, "openvino", device="cuda", precision="float32")
+        build_predictor(small, "openvino", device="cuda", precision="float32")
+    with pytest.raises(SettingsError, match=r"does not compute on this device.*onnxruntime-gpu.*got cuda"):
+        build_predictor(small, "onnx", device="cuda", precision="float32")
+    with pytest.raises(SettingsError, match=r"random forest runs with the backend onnx.*got openvino"):
+        build_predictor(as_forest(small), "openvino", device="cpu", precision="float32")
     monkeypatch.setattr(backends, "find_spec", lambda name: None if name == "openvino" else object())
     with pytest.raises(
-        SettingsError, match=r"openvino is not installed; expected torch, onnx;.*\[openvino\]"
+        SettingsError, match=r"openvino is not installed; expected onnx, torch;.*\[openvino\]"
     ):
-        build_predictor(small_model, "openvino", device="cpu", precision="float32")
-    monkeypatch.setattr(exporting, "find_spec", lambda name: None)
-    with pytest.raises(
-        SettingsError, match=r"the packages for the ONNX export are not installed.*onnx.*\[onnx\]"
-    ):
-        export_onnx(small_model)
-
-
-def test_a_forest_is_not_exported(small_model):
-    architecture = replace(small_model.record.architecture, head="forest")
-    forest = replace(small_model, record=replace(small_model.record, architecture=architecture))
-    assert installed_backends(forest, "cpu") == ["torch"]
-    with pytest.raises(ModelFileError, match="a random forest is no network"):
-        export_onnx(forest)
+        build_predictor(small, "openvino", device="cpu", precision="float32")
 
 
 def test_int8_is_for_networks_on_the_cpu_with_onnx_or_openvino(small_model, monkeypatch):
@@ -162,15 +151,10 @@ def test_int8_is_for_networks_on_the_cpu_with_onnx_or_openvino(small_model, monk
         SettingsError, match=r"the CPU only; expected cpu; got int8 on cuda. Add --device cpu"
     ):
         check_int8(small_model, "auto", "cuda")
-    architecture = replace(small_model.record.architecture, head="forest")
-    forest = replace(small_model, record=replace(small_model.record, architecture=architecture))
     with pytest.raises(SettingsError, match=r"random forest .* Leave out --precision int8"):
-        check_int8(forest, "auto", "cpu")
-    monkeypatch.setattr(backends, "find_spec", lambda name: None if name == "onnxruntime" else object())
-    with pytest.raises(SettingsError, match=r"int8 needs ONNX Runtime; .*no onnxruntime\. .*\[onnx\]"):
-        check_int8(small_model, "openvino", "cpu")
+        check_int8(as_forest(small_model), "auto", "cpu")
     monkeypatch.setattr(backends, "find_spec", lambda name: None if name == "openvino" else object())
-    with pytest.raises(SettingsError, match=r"openvino is not installed; expected onnx"):
+    with pytest.raises(SettingsError, match=r"openvino is not installed; expected onnx, torch"):
         check_int8(small_model, "openvino", "cpu")
 
 
@@ -178,8 +162,8 @@ def test_a_network_whose_padding_depends_on_the_size_is_exported_once_for_all_wi
     pytest.importorskip("timm")
     torch.manual_seed(0)
     architecture = Architecture("tf_efficientnet_lite0", 3, 3, 64, head="linear")
-    own = replace(small_model, network=build_layer_network(architecture))
-    own = replace(own, record=replace(own.record, architecture=architecture))
+    network = to_inference_graph(build_layer_network(architecture), 3)
+    own = replace(small_model, network=network, record=replace(small_model.record, architecture=architecture))
     predictor, exact = (
         build_predictor(own, name, device="cpu", precision="float32") for name in ("openvino", "torch")
     )
@@ -193,11 +177,10 @@ def test_a_network_whose_padding_depends_on_the_size_is_exported_once_for_all_wi
 
 @pytest.mark.parametrize("backend", ["onnx", "openvino"])
 def test_the_bundled_backbone_with_texture_goes_everywhere(small_model, backend):
-    """Texture has kernels that are made for the number of bands."""
-    torch.manual_seed(0)
+    plan = LayerPlan(3, 3, (1, 2), has_texture=True)
+    weight = np.random.default_rng(0).normal(0, 0.1, (3, sum(plan.counts))).astype(np.float32)
+    network = inference_graph(linear_graph(plan, weight, np.zeros(3, np.float32)))
     architecture = Architecture(LIGHT_BACKBONE, 3, 3, 64, head="linear", scales=(1, 2), has_texture=True)
-    network = build_layer_network(architecture)
-    load_bundled_weights(network, 3)
     record = replace(small_model.record, architecture=architecture)
     own = replace(small_model, network=network, record=record)
     predictor, exact = (

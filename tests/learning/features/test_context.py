@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from geoseg.domain.points import make_points
+from geoseg.learning.features.context import measure_context
+from geoseg.learning.features.reading import FitData
 from geoseg.learning.normalisation import Normalisation
-from geoseg.networks.features.context import measure_context
-from geoseg.networks.features.point_features import FitData
 from geoseg.networks.prediction.module_predictor import ModulePredictor
 
 

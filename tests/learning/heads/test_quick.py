@@ -2,17 +2,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from geoseg.domain.points import make_points
 from geoseg.domain.ports import NullProgress
 from geoseg.errors import TrainingError
+from geoseg.inference.graphs.layers import LayerPlan, feature_graph
+from geoseg.learning.features.extractors import GraphExtractor
+from geoseg.learning.features.reading import FitData, Reader, read_features
+from geoseg.learning.heads.quick import cross_validate, fit_quick
 from geoseg.learning.normalisation import Normalisation
 from geoseg.learning.validation import Sample
-from geoseg.networks.features.point_features import FitData, Reader, read_logits
-from geoseg.networks.fitting.quick import cross_validate, fit_quick
-from geoseg.networks.models.deeplab import Architecture
-from geoseg.networks.models.hypercolumns import build_layer_network
 
 READER = Reader(64, 32)
 
@@ -29,17 +28,22 @@ def data(source):
     return FitData({"a": source(pixels)}, points, Normalisation((125.0,) * 3, (65.0,) * 3), 3)
 
 
-@pytest.fixture
-def linear():
-    torch.manual_seed(0)
-    return build_layer_network(Architecture("mobilenet_v3_large", 3, 3, 64, 16, head="linear"))
+@pytest.fixture(scope="module")
+def extract():
+    """The layers of the bundled backbone."""
+    return GraphExtractor(feature_graph(LayerPlan(3, 3, (1,), False)))
 
 
-def test_a_quick_fit_maps_its_points(data, linear):
-    fitted = fit_quick(linear, data, READER, seed=0, progress=NullProgress())
+def logits(extract, probe, data):
+    read = read_features(extract, data.points, data, reader=READER)
+    return probe.scores(read.values), read.label
 
-    read = read_logits(linear, data.points, data, reader=READER)
-    assert (read.values.argmax(1) == read.label).float().mean() > 0.9
+
+def test_a_quick_fit_maps_its_points(data, extract):
+    fitted = fit_quick(extract, data, READER, seed=0, progress=NullProgress())
+
+    scores, labels = logits(extract, fitted.probe, data)
+    assert (scores.argmax(axis=1) == labels).mean() > 0.9
     assert fitted.loss < 0.5
     # 2,000 pixels in all, give or take the rounding of each of nine cells.
     assert fitted.unlabelled.shape == (pytest.approx(2000, abs=9), 3)
@@ -47,12 +51,12 @@ def test_a_quick_fit_maps_its_points(data, linear):
     assert (held_out.logits.argmax(1) == held_out.labels).mean() > 0.8
 
 
-def test_points_in_another_order_give_the_same_map(data, linear):
-    one = fit_quick(linear, data, READER, seed=0, progress=NullProgress()).probe
+def test_points_in_another_order_give_the_same_map(data, extract):
+    one = fit_quick(extract, data, READER, seed=0, progress=NullProgress()).probe
     turned = FitData(data.sources, data.points.take(np.arange(60)[::-1]), data.normalisation, 3)
-    other = fit_quick(linear, turned, READER, seed=0, progress=NullProgress()).probe
-    features = torch.randn(50, one.weight.shape[1])
-    torch.testing.assert_close(one.scores(features), other.scores(features), atol=0.05, rtol=0.05)
+    other = fit_quick(extract, turned, READER, seed=0, progress=NullProgress()).probe
+    (found, _), (expected, _) = (logits(extract, probe, data) for probe in (one, other))
+    np.testing.assert_allclose(found, expected, atol=0.05, rtol=0.05)
 
 
 @pytest.fixture
@@ -67,10 +71,10 @@ def tilted(source):
     return FitData({"a": source(pixels)}, points, Normalisation((120.0,) * 3, (40.0,) * 3), 3)
 
 
-def test_points_read_in_every_turn_teach_what_a_turn_does_not_change(tilted, linear):
+def test_points_read_in_every_turn_teach_what_a_turn_does_not_change(tilted, extract):
     """The two halves differ by a half turn alone, so with every view there is nothing to tell them apart by."""
     losses = [
-        fit_quick(linear, tilted, replace(READER, views=views), seed=0, progress=NullProgress()).loss
+        fit_quick(extract, tilted, replace(READER, views=views), seed=0, progress=NullProgress()).loss
         for views in (1, 8)
     ]
     assert losses[0] < 0.4
@@ -103,15 +107,15 @@ def test_a_held_out_point_counts_once_however_many_views_it_is_read_in():
     assert np.bincount(held_out.labels, held_out.weights).tolist() == [12, 6]
 
 
-def test_a_class_without_points_is_never_mapped(data, linear):
-    fit_quick(linear, data, READER, seed=0, progress=NullProgress())
-    assert not (read_logits(linear, data.points, data, reader=READER).values.argmax(1) == 2).any()
+def test_a_class_without_points_is_never_mapped(data, extract):
+    probe = fit_quick(extract, data, READER, seed=0, progress=NullProgress()).probe
+    assert not (logits(extract, probe, data)[0].argmax(axis=1) == 2).any()
 
 
-def test_one_class_alone_cannot_be_fitted(data, linear):
+def test_one_class_alone_cannot_be_fitted(data, extract):
     alone = FitData(data.sources, data.points.take(data.points.class_id == 1), data.normalisation, 3)
     with pytest.raises(TrainingError, match="all of one class; expected points of two classes"):
-        fit_quick(linear, alone, READER, seed=0, progress=NullProgress())
+        fit_quick(extract, alone, READER, seed=0, progress=NullProgress())
 
 
 @pytest.mark.parametrize("labels", [[0, 1], [0, 0, 0]])
@@ -146,11 +150,9 @@ def test_labels_that_alternate_are_cross_validated_in_both_classes():
 
 
 @pytest.fixture
-def threads():
+def threads(monkeypatch):
     """Set how many threads there are; they are as before afterwards."""
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
+    return lambda count: monkeypatch.setenv("OMP_NUM_THREADS", str(count))
 
 
 def test_folds_side_by_side_are_fitted_as_one_after_the_other(threads):

@@ -10,15 +10,15 @@ import pytest
 import torch
 from torch import nn
 
+from geoseg.inference import quantisation
+from geoseg.inference.quantisation import class_agreement, measure_ranges, quantise
+from geoseg.inference.runtimes import fuse_batch_norms
 from geoseg.learning.calibration import Calibration
+from geoseg.learning.model_file import Model, ModelRecord
 from geoseg.learning.normalisation import Normalisation
 from geoseg.networks.models.deeplab import Architecture
-from geoseg.networks.models.model_file import Model, ModelRecord
-from geoseg.networks.prediction import quantisation
-from geoseg.networks.prediction.backends import build_int8_predictor, fastest_int8
-from geoseg.networks.prediction.exporting import export_onnx
-from geoseg.networks.prediction.quantisation import class_agreement, measure_ranges, quantise
-from geoseg.networks.prediction.torch_predictor import TorchPredictor
+from geoseg.networks.prediction.exporting import to_inference_graph
+from geoseg.workflows.mapping.backends import build_int8_predictor, build_predictor, fastest_int8
 
 
 class Halves(nn.Module):
@@ -41,13 +41,13 @@ def a_model(network, classes, bands):
     architecture = Architecture("mobilenet_v3_large", bands, len(classes), 64, 16)
     chosen = tuple(range(1, bands + 1))
     record = ModelRecord("pfce", architecture, classes, chosen, "uint8", normal, 1.0, {}, Calibration(), 32)
-    return Model(network.eval(), record)
+    return Model(to_inference_graph(network, bands), record)
 
 
 @pytest.fixture(scope="module")
 def halves(classes):
     model = a_model(Halves(), classes, 1)
-    return model, export_onnx(model)
+    return model, model.onnx
 
 
 def window(values, valid=None):
@@ -56,11 +56,16 @@ def window(values, valid=None):
     return pixels, np.ones((32, 32), bool) if valid is None else valid
 
 
+def images(model, windows):
+    normalise = model.record.normalisation.apply
+    return [normalise(pixels[None], valid[None]) for pixels, valid in windows]
+
+
 def test_ranges_are_over_all_windows_and_leave_out_pixels_that_are_not_valid(halves):
     model, network = halves
     hidden = np.ones((32, 32), bool)
     hidden[0, 1] = False
-    ranges = measure_ranges(model, network, [window([6, 14]), window([18, 200], hidden)])
+    ranges = measure_ranges(network, images(model, [window([6, 14]), window([18, 200], hidden)]))
     # (6 - 10) / 2 = -2 and (18 - 10) / 2 = 4; doubled -4 and 8; from 0 on after the ReLU.
     # The scores reach from 1 - 8 to 8 - 1.
     assert {(low, high) for _, low, high in ranges} == {(-2.0, 4.0), (-4.0, 8.0), (0.0, 8.0), (-7.0, 7.0)}
@@ -69,7 +74,7 @@ def test_ranges_are_over_all_windows_and_leave_out_pixels_that_are_not_valid(hal
 
 def test_the_same_ranges_give_the_same_network_with_a_float32_classifier_and_7_bits(halves):
     model, network = halves
-    ranges = measure_ranges(model, network, [window([6, 18])])
+    ranges = measure_ranges(network, images(model, [window([6, 18])]))
     made = quantise(network, ranges)
     assert quantise(network, ranges) == made
     assert quantise(network, tuple((name, low, high + 1) for name, low, high in ranges)) != made
@@ -133,9 +138,9 @@ def test_both_runtimes_give_the_classes_of_float32(tiny_network, classes):
     model = a_model(tiny_network(3, 3), classes, 3)
     blocks = np.random.default_rng(0).normal(10, 4, (4, 3, 8, 8)).repeat(8, 2).repeat(8, 3)
     windows = [(pixels, np.ones((64, 64), bool)) for pixels in blocks.astype(np.float32)]
-    network = export_onnx(model)
-    made = quantise(network, measure_ranges(model, network, windows[:2]))
-    exact = TorchPredictor(model, "cpu", "float32")
+    network = fuse_batch_norms(model.onnx)
+    made = quantise(network, measure_ranges(network, images(model, windows[:2])))
+    exact = build_predictor(model, "onnx", device="cpu", precision="float32")
     for backend in ("onnx", "openvino"):
         found = build_int8_predictor(model, backend, made)
         assert class_agreement(exact, found, windows[2:]) >= 0.97

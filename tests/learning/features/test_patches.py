@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-import torch
 
 from geoseg.domain.points import make_points
 from geoseg.domain.windows import Window
-from geoseg.networks.features.patches import (
+from geoseg.learning.features.extractors import read_at_points
+from geoseg.learning.features.patches import (
     Orientation,
     PatchPlan,
     batches,
@@ -13,7 +13,6 @@ from geoseg.networks.features.patches import (
     read_ahead,
     read_batch,
 )
-from geoseg.networks.losses.point_sampling import read_at_points
 
 TURNS = [Orientation(quarters, flipped) for quarters in range(4) for flipped in (False, True)]
 
@@ -30,7 +29,7 @@ def test_points_and_pixels_move_together(source, turn):
     batch = read_batch(
         [PatchPlan("a", Window(4, 4, 16, 16), turn)], {"a": _numbered(source)}, points, patch_px=16
     )
-    rows, cols = batch.points.row.long(), batch.points.col.long()
+    rows, cols = batch.points.row.astype(int), batch.points.col.astype(int)
     assert batch.pixels[0, 0, rows, cols].tolist() == [5, 9, 12]
     assert batch.pixels[0, 1, rows, cols].tolist() == [7, 4, 19]
     assert batch.points.label.tolist() == [0, 1, 2]
@@ -38,8 +37,8 @@ def test_points_and_pixels_move_together(source, turn):
 
 @pytest.mark.parametrize("turn", TURNS)
 def test_every_turn_can_be_undone(turn):
-    array = torch.arange(2 * 5 * 5).view(2, 5, 5)
-    assert torch.equal(turn.inverse.apply_to_array(turn.apply_to_array(array)), array)
+    array = np.arange(2 * 5 * 5).reshape(2, 5, 5)
+    assert np.array_equal(turn.inverse.apply_to_array(turn.apply_to_array(array)), array)
 
 
 @pytest.mark.parametrize("turn", TURNS)
@@ -50,7 +49,7 @@ def test_scaling_and_turning_move_points_with_their_ground(source, turn, side):
     plan = PatchPlan("a", Window(8, 8, side, side), turn)
     batch = read_batch([plan], {"a": _numbered(source)}, points, patch_px=16)
     at = batch.points
-    found = read_at_points(batch.pixels, index=at.index, row=at.row, col=at.col, size=(16, 16))
+    found = read_at_points(batch.pixels, at, (16, 16))
     np.testing.assert_allclose(found, [[11.25, 12.5], [13.0, 10.75]], atol=1e-4)
 
 
@@ -143,7 +142,7 @@ def test_reading_ahead_gives_every_step_in_order(source):
     plans = list(batches(plan_grid_patches(points, 16), 1))
     ahead = list(read_ahead(plans, {"a": _numbered(source)}, points, patch_px=16))
     assert [b.points.label.tolist() for b in ahead] == [[0], [1]]
-    assert torch.equal(
+    assert np.array_equal(
         ahead[0].pixels, read_batch(plans[0], {"a": _numbered(source)}, points, patch_px=16).pixels
     )
 
@@ -154,9 +153,9 @@ def test_a_scaled_pixel_that_mixes_in_an_invalid_one_is_not_valid(source):
     sources = {"a": source(np.ones((1, 8, 8), np.float32), valid)}
     plan = PatchPlan("a", Window(0, 0, 8, 8))
     batch = read_batch([plan], sources, make_points("a", [0], [0], [0]), patch_px=4)
-    expected = torch.ones(4, 4, dtype=torch.bool)
+    expected = np.ones((4, 4), bool)
     expected[1, 1] = False
-    assert torch.equal(batch.valid[0], expected)
+    assert np.array_equal(batch.valid[0], expected)
 
 
 def test_points_of_other_rasters_and_places_are_left_out_and_weights_come_along(source):

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from geoseg.errors import SettingsError
-from geoseg.networks.fitting.devices import choose_device, choose_precision
+from geoseg.workflows.devices import choose_device, choose_precision
 
 
 def test_the_wish_is_granted_where_it_can_be():

@@ -3,20 +3,34 @@ import json
 import pickle
 from dataclasses import replace
 
+import numpy as np
+import onnx
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save, save_file
+from safetensors.numpy import load_file, save, save_file
 
 from geoseg.domain.legend import legend_from_names
 from geoseg.errors import ModelFileError
+from geoseg.inference.graphs.layers import LayerPlan, linear_graph
+from geoseg.inference.runtimes import onnx_runtime
+from geoseg.learning.architecture import Architecture
+from geoseg.learning.calibration import Calibration
+from geoseg.learning.model_file import (
+    FORMAT,
+    InferenceGraph,
+    Model,
+    ModelRecord,
+    inference_graph,
+    pack_model,
+    read_model,
+    read_record,
+)
 from geoseg.learning.normalisation import Normalisation
-from geoseg.networks.models.deeplab import Architecture
-from geoseg.networks.models.model_file import ModelRecord, pack_model, read_model, read_record
 
 RECORD = ModelRecord(
-    recipe="pfce",
-    architecture=Architecture("mobilenet_v3_large", 3, 2, 64, 16),
+    recipe="quick",
+    architecture=Architecture("efficientnet_lite0", 3, 2, 64, 16, head="linear"),
     legend=legend_from_names(["field", "wood"]),
     bands=(3, 2, 1),
     dtype="uint16",
@@ -26,11 +40,27 @@ RECORD = ModelRecord(
 )
 
 
+HOLLOW = InferenceGraph(b"", {"weight": np.zeros(2, np.float32)})
+
+
 @pytest.fixture
 def hollow(tmp_path):
-    """A small file with a model's record, and one tensor in place of its weights."""
+    """A small file with a model's record, and a graph that is none."""
     path = tmp_path / "model.geoseg"
-    path.write_bytes(pack_model({"backbone.0.0.weight": torch.zeros(2)}, RECORD))
+    path.write_bytes(pack_model(HOLLOW, RECORD))
+    return path
+
+
+@pytest.fixture(scope="module")
+def network():
+    """The bundled backbone with a random head."""
+    plan = LayerPlan(3, 3, (1,), False)
+    weight = np.random.default_rng(0).normal(0, 0.1, (2, sum(plan.counts))).astype(np.float32)
+    return inference_graph(linear_graph(plan, weight, np.array([0.5, -0.5], np.float32)))
+
+
+def write(network, path, record=None):
+    path.write_bytes(pack_model(network, record or RECORD))
     return path
 
 
@@ -40,30 +70,79 @@ def _metadata(path):
 
 
 def test_a_model_file_gives_back_what_was_stored_to_the_bit(network, tmp_path):
-    stored, path = network(), tmp_path / "model.geoseg"
-    path.write_bytes(pack_model(stored.state_dict(), RECORD))
+    path = write(network, tmp_path / "model.geoseg")
     model = read_model(path)
     assert model.record == RECORD == read_record(path)
-    assert all(torch.equal(t, stored.state_dict()[n]) for n, t in model.network.state_dict().items())
+    assert model.network.graph == network.graph
+    assert model.network.tensors.keys() == network.tensors.keys()
+    assert all(np.array_equal(t, network.tensors[n]) for n, t in model.network.tensors.items())
     assert model.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert not model.network.training
 
 
-def test_indices_are_stored_as_well(network, tmp_path):
+def test_each_tensor_is_stored_once(network, tmp_path):
+    """The graph names the tensors; their values stand beside it."""
+    path = write(network, tmp_path / "model.geoseg")
+    tensors = sum(values.nbytes for values in network.tensors.values())
+    assert tensors < path.stat().st_size < 1.05 * tensors
+    assert "heads.0.weight" in network.tensors
+
+
+def test_a_model_gives_calibrated_probabilities(network):
+    """softmax(logits / 2 + (1, 0)), of logits that the graph gives."""
+    record = replace(RECORD, calibration=Calibration(2.0, (1.0, 0.0)))
+    images = np.random.default_rng(0).normal(size=(1, 3, 64, 64)).astype(np.float32)
+    plain = onnx_runtime(Model(network, RECORD).onnx, 1)(images)
+
+    found = onnx_runtime(Model(network, record).onnx, 1)(images)
+
+    odds = np.log(plain[:, 0] / plain[:, 1]) / 2 + 1
+    np.testing.assert_allclose(found[:, 0], 1 / (1 + np.exp(-odds)), atol=1e-5)
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("operator", ["Loop", "If", "Scan"])
+def test_a_graph_that_could_run_without_end_is_damage(network, tmp_path, operator):
+    forged = onnx.load_from_string(network.graph)
+    forged.graph.node[0].op_type = operator
+    path = write(replace(network, graph=forged.SerializeToString()), tmp_path / "model.geoseg")
+    with pytest.raises(ModelFileError, match="damaged"):
+        read_model(path)
+
+
+def test_a_graph_that_refers_to_another_file_is_damage(network, tmp_path):
+    forged = onnx.load_from_string(network.graph)
+    tensor = forged.graph.initializer.add(name="secret", data_type=1, dims=[1], data_location=1)
+    tensor.external_data.add(key="location", value="/etc/passwd")
+    path = write(replace(network, graph=forged.SerializeToString()), tmp_path / "model.geoseg")
+    with pytest.raises(ModelFileError, match="damaged"):
+        read_model(path)
+
+
+@pytest.mark.parametrize("change", [{"bands": 4}, {"classes": 3}])
+def test_a_graph_of_other_channels_or_classes_is_damage(network, tmp_path, change):
+    normal = Normalisation((1.0,) * 4, (4.0,) * 4, ((0, 2),))
+    legend = legend_from_names(["field", "wood", "water"])
+    more = {"bands": {"normalisation": normal}, "classes": {"legend": legend}}[next(iter(change))]
+    indices = {"indices": 1} if "bands" in change else {}
+    record = replace(RECORD, architecture=replace(RECORD.architecture, **change, **indices), **more)
+    with pytest.raises(ModelFileError, match="damaged"):
+        read_model(write(network, tmp_path / "model.geoseg", record))
+
+
+def test_indices_are_stored_as_well(tmp_path):
     path = tmp_path / "model.geoseg"
     indices = Normalisation((1.0, 2.5, 1 / 3, 0.1), (4.0, 5.0, 6.0, 0.2), ((0, 2),))
     record = replace(
         RECORD, normalisation=indices, architecture=replace(RECORD.architecture, bands=4, indices=1)
     )
-    path.write_bytes(pack_model({"weight": torch.zeros(2)}, record))
+    path.write_bytes(pack_model(HOLLOW, record))
     assert read_record(path) == record
 
 
 def test_any_layout_in_memory_is_stored_as_it_is_meant(tmp_path):
-    weight = torch.randn(4, 3, 2, 2).to(memory_format=torch.channels_last)
-    path = tmp_path / "weights.safetensors"
-    path.write_bytes(pack_model({"weight": weight}, RECORD))
-    assert torch.equal(load_file(path)["weight"], weight)
+    weight = np.arange(6.0, dtype=np.float32).reshape(2, 3).T
+    path = write(InferenceGraph(b"", {"weight": weight}), tmp_path / "weights.safetensors")
+    assert np.array_equal(load_file(path)["weight"], weight)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.999])
@@ -82,25 +161,23 @@ def test_a_file_from_the_future_says_what_to_do(hollow):
 
 @pytest.mark.parametrize("record", ["", "[]", "{}", '{"recipe": 1}'])
 def test_a_record_that_makes_no_sense_is_damage(hollow, record):
-    hollow.write_bytes(save(load_file(hollow), {"geoseg_format": "1", "geoseg_record": record}))
+    hollow.write_bytes(save(load_file(hollow), {"geoseg_format": str(FORMAT), "geoseg_record": record}))
     with pytest.raises(ModelFileError, match="damaged"):
         read_model(hollow)
 
 
-def test_the_one_scale_of_files_before_format_3_is_read(hollow):
-    metadata = _metadata(hollow)
-    record = json.loads(metadata["geoseg_record"])
-    del record["architecture"]["scales"]
-    record["architecture"]["enlarge"] = 2
-    earlier = {"geoseg_format": "2", "geoseg_record": json.dumps(record)}
-    hollow.write_bytes(save(load_file(hollow), earlier))
-    assert read_record(hollow).architecture.scales == (2,)
+def test_a_file_of_an_earlier_version_says_what_to_do(hollow):
+    hollow.write_bytes(save(load_file(hollow), _metadata(hollow) | {"geoseg_format": "4"}))
+    with pytest.raises(
+        ModelFileError, match=r"earlier version.*expected format 5; got format 4.*Train it again"
+    ):
+        read_record(hollow)
 
 
 @pytest.mark.parametrize(
     ("part", "value"),
     [
-        ("architecture", {"backbone": "resnet9000"}),
+        ("architecture", {"backbone": "../resnet"}),
         ("architecture", {"classes": 10**9}),
         ("architecture", {"bands": 10**9}),
         ("normalisation", {"indices": [[0, 1]]}),
@@ -143,7 +220,7 @@ def test_weights_that_do_not_fit_the_record_are_damage(hollow):
 
 
 def test_plain_weights_are_no_model_file(tmp_path):
-    save_file({"weight": torch.zeros(2)}, tmp_path / "weights.geoseg")
+    save_file({"weight": np.zeros(2)}, tmp_path / "weights.geoseg")
     with pytest.raises(ModelFileError, match="--weights"):
         read_model(tmp_path / "weights.geoseg")
 
@@ -153,7 +230,7 @@ def test_a_header_as_long_as_a_pickle_or_zip_begins_is_no_pickle(hollow, length)
     # The file begins with that length: 80 04 is how a pickle begins, 50 4B ("PK") how a zip does.
     def header(padding):
         record = replace(RECORD, training={"note": "x" * padding})
-        return pack_model({"weight": torch.zeros(2)}, record)
+        return pack_model(HOLLOW, record)
 
     hollow.write_bytes(header(length - int.from_bytes(header(0)[:8], "little")))
     assert int.from_bytes(hollow.read_bytes()[:8], "little") == length
