@@ -122,7 +122,7 @@ def test_a_scheduler_without_workers_is_named(model, rasters, tmp_path, monkeypa
 def test_a_worker_does_not_go_on_with_a_model_that_was_trained_anew(model) -> None:
     begun = (("model_sha256", "another"), ("precision", "float32"))
     with pytest.raises(ModelFileError, match=r"the map was started with another model.*expected.* another"):
-        spreading._predictor(model, None, begun)
+        spreading._predictor(model, None, begun, threads=None)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -137,7 +137,7 @@ def test_a_map_in_int8_has_nearly_the_classes_of_float32_and_says_how_nearly(mod
             {"backend": "torch"},
             r"--backend: this backend does not support int8; expected onnx, openvino or auto; got torch\.",
         ),
-        ({"backend": "compiled"}, r"got compiled\. Use --backend auto"),
+        ({"backend": "torch"}, r"got torch\. Use --backend auto"),
     ],
 )
 def test_a_backend_without_int8_is_refused_with_those_that_have_it(model, raster, tmp_path, options, said):
