@@ -3,7 +3,7 @@
     python benchmarks/backends.py [--model FILE --raster FILE] [--window 512] [--repeats 3] [--only onnx "onnx int8"]
 
 By default DeepLabV3-ResNet50 (random weights, six classes) on an invented raster; classes then lie so close together
-that agreement says little. Each backend takes its turn in every repetition and its best time counts. Compiling comes
+that agreement says little. Each backend takes its turn in every repetition and its best time counts. Building comes
 before and is printed by itself.
 """
 
@@ -15,14 +15,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from engine import build_model, write_raster
+from invented.models import resnet50
+from invented.rasters import write_raster
 
 from geoseg.domain.ports import Predictor
 from geoseg.domain.windows import Window
 from geoseg.geodata.reading.rasters import open_raster
+from geoseg.inference.quantisation import WindowPixels, class_agreement
 from geoseg.learning.model_file import Model, read_model
 from geoseg.workflows.mapping.backends import Int8Backend, build_int8_predictor, build_predictor
-from geoseg.inference.quantisation import WindowPixels, class_agreement
 from geoseg.workflows.mapping.quantisation import Quantised, Sample, quantise_for, read_sample
 
 
@@ -39,7 +40,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         raster = options.raster or write_raster(Path(folder) / "raster.tif", 1536)
-        model = read_model(options.model) if options.model else build_model("resnet50")
+        model = read_model(options.model) if options.model else resnet50()
         with open_raster(raster, bands=model.record.bands) as source:
             window, sample = source.read(Window(0, 0, options.window, options.window)), read_sample(source)
     predictors = _build(model, sample, options.only)
@@ -66,7 +67,6 @@ def _build(model: Model, sample: Sample, only: list[str] | None) -> dict[str, Pr
 
     builders: dict[str, Callable[[], Predictor]] = {
         "torch": lambda: build_predictor(model, "torch", **exact),
-        "compiled": lambda: build_predictor(model, "compiled", **exact),
         "onnx": lambda: build_predictor(model, "onnx", **exact),
         "openvino": lambda: build_predictor(model, "openvino", **exact),
         "onnx int8": lambda: int8("onnx"),

@@ -30,7 +30,8 @@ from geoseg.settings import EvaluateSettings, SampleSettings, TrainSettings
 from geoseg.workflows.assessment.evaluate import evaluate
 from geoseg.workflows.sample import sample
 from geoseg.workflows.training import deep
-from geoseg.workflows.training.recipes import Job, Trained, fit_heads, load_layers
+from geoseg.workflows.training.job import Job, Trained
+from geoseg.workflows.training.recipes import fit_heads, load_layers
 from geoseg.workflows.training.run_folder import RunFolder
 from geoseg.workflows.training.train import model_record
 from geoseg.workflows.training.training_data import load_training_data
@@ -124,7 +125,7 @@ def compute(unit: Unit) -> None:
 
 def _confusion(job: Job, trained: Trained, unit: Unit) -> NDArray[np.int64]:
     record = model_record(job.training_data, trained, training={}, context_px=CONTEXT_PX)
-    job.settings.output.write_bytes(pack_model(trained.state, record))
+    job.settings.output.write_bytes(pack_model(trained.network, record))
     scored = evaluate(EvaluateSettings(subject=job.settings.output, data=unit.data, split="test"))
     return scored.accuracy.confusion
 

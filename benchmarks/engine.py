@@ -1,56 +1,57 @@
 """Time and memory of the prediction engine, as ratios from one run.
 
-    python benchmarks/engine.py [--side 2048] [--precision auto] [--repeats 3] [--skip-loops] [--json FILE]
-    python benchmarks/engine.py --memory [--sizes 2048x2048 8192x8192 50000x900]
+    python benchmarks/engine.py [--network quick] [--side 2048] [--repeats 3] [--skip-loops] [--json FILE]
+    python benchmarks/engine.py --memory [--network quick] [--sizes 2048x2048 8192x8192 50000x900]
 
-The first compares, with DeepLabV3-ResNet50 (random weights, six classes) on an invented raster: the engine with all it
-writes; the bare network on the windows that the engine sent it; and the loop that users write (the whole raster in
-memory, windows of 512 px that overlap by half, one after the other) in the same precision and in float32. Engine and
-bare network take turns, and the fastest of each counts; each loop runs once. The second
-prints the peak memory of whole processes that map rasters of some width and height, with that network (up to 8192 x
-8192 px) and with one convolution.
+The first maps an invented raster with an invented model (of the recipe quick with its default settings, a forest,
+DeepLabV3-ResNet50, or one convolution). It compares the engine with all it writes; the bare network, in the same
+runtime, on the windows that the engine sent it; and the loop that users write (the whole raster in memory, windows of
+512 px that overlap by half, one after the other), in the same runtime and as an unchanged torch network in float32.
+Engine and bare network take turns, and the fastest of each counts; each loop runs once. The seconds of all CPUs together
+tell more on a machine that is busy. The second prints the peak
+memory of whole processes that map rasters of some width and height on a CPU.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
-import resource
+import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import rasterio
-import torch
-from affine import Affine
-from rasterio.windows import Window as Box
-from torch import nn
-from torch.nn import functional
+from invented import models
+from invented.rasters import write_raster
+from plain.loop import map_in_memory
 
-from geoseg.domain.legend import legend_from_names
-from geoseg.domain.mapping.prediction import predict_strips
 from geoseg.domain.ports import NullProgress, Predictor
-from geoseg.geodata.outputs.class_maps import class_map_writer, confidence_writer
-from geoseg.geodata.outputs.strips import StripStore
-from geoseg.geodata.reading.rasters import open_raster
-from geoseg.learning.calibration import Calibration
-from geoseg.learning.normalisation import Normalisation
+from geoseg.geodata.reading.rasters import describe_raster
+from geoseg.geodata.reading.validity import AS_DECLARED
+from geoseg.inference.runtimes import RuntimePredictor
+from geoseg.inference.threads import cpu_threads
+from geoseg.learning.model_file import Model, pack_model
+from geoseg.settings import PredictSettings
 from geoseg.workflows.devices import choose_device, choose_precision
-from geoseg.networks.models.deeplab import Architecture, build_network
-from geoseg.learning.model_file import Model, ModelRecord
-from geoseg.networks.prediction.torch_predictor import TorchPredictor
-from geoseg.workflows.mapping.predict import plan_for
+from geoseg.workflows.mapping.backends import build_default_predictor
+from geoseg.workflows.mapping.predict import plan_for, predict
+from geoseg.workflows.mapping.raster_map import Engine, MapJob, MapTask, map_raster
+from geoseg.workflows.process_tuning import tune_process
 
-LEGEND = legend_from_names(["background", "building", "road", "bare land", "forest", "water"])
-CONTEXT_PX = 64
-WINDOW_PX = 512
-_MOST_PX_OF_RESNET = 8192 * 8192
+NETWORKS: Mapping[str, Callable[[], Model]] = {
+    "quick": models.quick,
+    "forest": models.forest,
+    "resnet50": models.resnet50,
+    "one-convolution": models.one_convolution,
+}
+TORCH_NETWORKS = ("quick", "resnet50")
+WARM_UP_PX = 512
 
 
 def main() -> None:
@@ -58,221 +59,182 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--side", type=int, default=2048)
-    parser.add_argument(
-        "--sizes",
-        nargs="+",
-        default=["2048x2048", "8192x8192", "32768x32768"],
-        help="width x height in pixels",
-    )
+    parser.add_argument("--network", choices=NETWORKS, default="quick")
+    parser.add_argument("--side", type=int, default=2048, help="of the raster in pixels, at least 512")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--repeats", type=int, default=1, help="turns of engine and bare network")
-    parser.add_argument("--skip-float32", action="store_true", help="leave out the slowest row")
+    parser.add_argument("--repeats", type=int, default=3, help="turns of engine and bare network")
+    parser.add_argument("--skip-float32", action="store_true", help="leave out the loop in torch")
     parser.add_argument("--skip-loops", action="store_true", help="leave out both loops")
     parser.add_argument("--memory", action="store_true")
-    parser.add_argument("--child", nargs=2, metavar=("NETWORK", "SIZE"), help=argparse.SUPPRESS)
+    parser.add_argument("--sizes", nargs="+", default=["2048x2048", "8192x8192"], help="width x height")
+    parser.add_argument("--child", nargs=2, type=Path, metavar=("MODEL", "RASTER"), help=argparse.SUPPRESS)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     if options.child:
-        _measure_memory(*options.child)
+        _print_peak_memory(*options.child)
         return
-    found = _memory(options.sizes) if options.memory else _times(options)
+    found = _memory(options) if options.memory else _times(options)
     if options.json:
         options.json.write_text(json.dumps(found, indent=2) + "\n")
 
 
-def _times(options: argparse.Namespace) -> dict[str, float]:
+def _times(options: argparse.Namespace) -> dict[str, Any]:
     device = choose_device(options.device)
-    precision = choose_precision(options.precision, device)
-    model = build_model("resnet50")
+    model = NETWORKS[options.network]()
+    predictor = build_default_predictor(model, device, choose_precision(options.precision, device))
+    recorder = Recorder(predictor)
+    engines, bares = list[Duration](), list[Duration]()
     with tempfile.TemporaryDirectory() as folder:
         raster = write_raster(Path(folder) / "raster.tif", options.side)
-        predictor = Recorded(model, device, precision)
-        predictor.probabilities(np.zeros((1, 3, 512, 512), np.float32), np.ones((1, 512, 512), bool))
-        engines, bares, same, plain = list[float](), list[float](), math.nan, math.nan
+        predictor.probabilities(
+            np.zeros((1, models.BANDS, WARM_UP_PX, WARM_UP_PX), np.float32),
+            np.ones((1, WARM_UP_PX, WARM_UP_PX), bool),
+        )
         for _ in range(options.repeats):
-            predictor.shapes.clear()
-            engines.append(_timed(lambda: _run_engine(raster, predictor, Path(folder))))
-            bares.append(_timed(predictor.run_bare))
-        if not options.skip_loops:
-            same = _timed(lambda: _naive_loop(raster, TorchPredictor(model, device, precision)))
-        if not (options.skip_loops or options.skip_float32):
-            plain = _timed(lambda: _naive_loop(raster, Plain(model, device)))
-    engine, bare = min(engines), min(bares)
-    computed = sum(n * h * w for n, _, h, w in predictor.shapes)
-    found = {
+            recorder.sent.clear()
+            engines.append(timed(lambda: run_engine(raster, model, recorder, folder=Path(folder))))
+            bares.append(timed(recorder.bare_network()))
+        loops = _time_loops(options, model, predictor, raster=raster)
+    engine, bare, mpx = min(engines), min(bares), options.side**2 / 1e6
+    found: dict[str, Any] = {
+        "network": options.network,
+        "computed_by": f"{type(predictor).__name__} on {device}, {cpu_threads()} threads",
         "side_px": options.side,
-        "precision": precision,
-        "engine_s": engine,
-        "bare_network_s": bare,
-        "engine_over_bare": engine / bare,
-        "pixels_computed_over_written": computed / options.side**2,
-        "plain_loop_same_precision_over_engine": same / engine,
-        "plain_loop_float32_over_engine": plain / engine,
-        "seconds_per_1e9_px": engine / options.side**2 * 1e9,
+        "engine_s_per_mpx": engine.wall_s / mpx,
+        "bare_network_s_per_mpx": bare.wall_s / mpx,
+        "engine_over_bare": engine.wall_s / bare.wall_s,
+        "engine_cpu_s_per_mpx": engine.cpu_s / mpx,
+        "bare_network_cpu_s_per_mpx": bare.cpu_s / mpx,
+        "engine_over_bare_cpu": engine.cpu_s / bare.cpu_s,
+        "pixels_computed_over_written": recorder.pixels / options.side**2,
+        **{f"{name}_over_engine": loop.wall_s / engine.wall_s for name, loop in loops.items()},
     }
     for name, value in found.items():
-        print(f"{name:42s} {value if isinstance(value, str) else f'{value:,.3f}'}")
+        print(f"{name:42s} {f'{value:,.3f}' if isinstance(value, float) else value}")
     return found
 
 
-class Recorded(TorchPredictor):
-    """A predictor that remembers the shapes it was sent."""
+def _time_loops(
+    options: argparse.Namespace, model: Model, predictor: Predictor, *, raster: Path
+) -> dict[str, Duration]:
+    if options.skip_loops:
+        return {}
+    loops = {"loop_same_runtime": timed(lambda: map_in_memory(raster, predictor))}
+    if options.network in TORCH_NETWORKS and not options.skip_float32:
+        from plain.network import PlainNetwork
 
-    def __init__(self, model: Model, device: str, precision: str) -> None:
-        super().__init__(model, device, precision)
-        self.shapes = list[tuple[int, ...]]()
+        network = PlainNetwork(model, choose_device(options.device))
+        loops["loop_torch_float32"] = timed(lambda: map_in_memory(raster, network))
+    return loops
+
+
+class Recorder:
+    """A predictor that keeps the shapes that it was sent, and the first window of each shape."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self.classes, self._predictor = predictor.classes, predictor
+        self.sent = list[tuple[int, ...]]()
+        self._windows = dict[tuple[int, ...], tuple[np.ndarray, np.ndarray]]()
 
     def probabilities(self, pixels: np.ndarray, valid: np.ndarray) -> np.ndarray:
-        """Predict, and remember."""
-        self.shapes.append(pixels.shape)
-        return super().probabilities(pixels, valid)
+        """Predict, and record."""
+        self.sent.append(pixels.shape)
+        self._windows.setdefault(pixels.shape, (pixels, valid))
+        return self._predictor.probabilities(pixels, valid)
 
-    @torch.inference_mode()
-    def run_bare(self) -> None:
-        """Run the network alone on windows of the same shapes."""
-        kinds = {shape: torch.randn(shape, device=self._device) for shape in set(self.shapes)}
-        images = {k: v.to(memory_format=torch.channels_last) for k, v in kinds.items()}
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._is_bf16):
-            for shape in self.shapes:
-                self._network(images[shape])
-        if self._device.type == "cuda":
-            torch.cuda.synchronize()
+    @property
+    def pixels(self) -> int:
+        """Number of pixels sent."""
+        return sum(n * height * width for n, _, height, width in self.sent)
 
+    def bare_network(self) -> Callable[[], None]:
+        """Return a function that computes as many windows of the same shapes, and does nothing else.
 
-class Plain:
-    """The network as scripts call it: float32, channels first, no autocast."""
+        Where torch computes, it also normalises them.
+        """
+        own, compute, inputs = self._predictor, self._predictor.probabilities, dict(self._windows)
+        if isinstance(own, RuntimePredictor):
+            compute, inputs = own._compute, {s: (own._normalise(*w),) for s, w in inputs.items()}
 
-    def __init__(self, model: Model, device: str) -> None:
-        self._record, self._device = model.record, torch.device(device)
-        self._network = model.network.to(self._device, memory_format=torch.contiguous_format)
+        def run() -> None:
+            for shape in self.sent:
+                compute(*inputs[shape])
 
-    @torch.no_grad()
-    def probabilities(self, pixels: np.ndarray, _valid: np.ndarray) -> np.ndarray:
-        """Predict."""
-        images = torch.from_numpy(pixels).to(self._device)
-        mean, deviation = (
-            images.new_tensor(values)[:, None, None]
-            for values in (self._record.normalisation.mean, self._record.normalisation.deviation)
-        )
-        logits = self._network((images - mean) / deviation)
-        full = functional.interpolate(logits.float(), pixels.shape[-2:], mode="bilinear", align_corners=False)
-        return full.softmax(dim=1).cpu().numpy()
+        return run
 
 
-class OneConvolution(nn.Module):
-    """The cheapest network that has logits."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.convolution = nn.Conv2d(3, len(LEGEND), 1)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Return logits at an eighth of the resolution."""
-        return self.convolution(functional.avg_pool2d(images, 8))
-
-
-def build_model(kind: str, *, output_stride: int = 8) -> Model:
-    """Return DeepLabV3-ResNet50 ("resnet50") or one convolution, with random weights and six classes."""
-    torch.manual_seed(0)
-    architecture = Architecture("resnet50", 3, len(LEGEND), 256, output_stride)
-    network = build_network(architecture) if kind == "resnet50" else OneConvolution()
-    normal = Normalisation((120.0,) * 3, (50.0,) * 3)
-    record = ModelRecord(
-        "pfce", architecture, LEGEND, (1, 2, 3), "uint8", normal, 0.5, {}, Calibration(), CONTEXT_PX
+def run_engine(raster: Path, model: Model, predictor: Predictor, *, folder: Path) -> None:
+    """Map a raster as ``geoseg predict`` does, with class map and confidence, into ``folder / "map.tif"``."""
+    record = model.record
+    files = {"class_map": folder / "map.tif", "confidence": folder / "confidence.tif"}
+    engine = Engine(
+        plan=plan_for(record, None),
+        legend=record.legend,
+        bands=record.bands,
+        resolution_m=None,
+        validity=AS_DECLARED,
+        identity={},
+        description={},
     )
-    return Model(network.eval(), record)
+    settings = PredictSettings(
+        model=Path("invented"), rasters=(raster,), output=files["class_map"], overwrite=True
+    )
+    job = MapJob(MapTask(describe_raster(raster), files, replaces=True), engine, settings)
+    map_raster(job, predictor, NullProgress())
+    job.store.clear()
 
 
-def write_raster(path: Path, width: int, height: int | None = None) -> Path:
-    """Write an invented orthophoto, square unless a height is given: blocks of 16 px in random colours."""
-    height = height or width
-    rng = np.random.default_rng(0)
-    place = {"crs": "EPSG:32617", "transform": Affine(0.5, 0, 500_000, 0, -0.5, 4_000_000)}
-    shape = {"count": 3, "height": height, "width": width, "dtype": "uint8"}
-    tiles = {"tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "deflate", "zlevel": 1}
-    with rasterio.open(path, "w", driver="GTiff", **place, **shape, **tiles) as dataset:
-        for top in range(0, height, 512):
-            rows = min(512, height - top)
-            coarse = rng.integers(30, 220, (3, -(-rows // 16), -(-width // 16)), np.uint8)
-            fine = coarse.repeat(16, axis=1).repeat(16, axis=2)[:, :rows, :width]
-            dataset.write(fine, window=Box(0, top, width, rows))
-    return path
+@dataclass(frozen=True, order=True)
+class Duration:
+    """How long work took on the clock, and on all CPUs together. The latter hardly depends on other processes."""
+
+    wall_s: float
+    cpu_s: float
 
 
-def _run_engine(raster: Path, predictor: TorchPredictor, folder: Path) -> None:
-    model = predictor._record
-    store = StripStore(folder / "map.tif")
-    store.begin(overwrite=True)
-    with open_raster(raster) as source:
-        count = 0
-        for strip in predict_strips(source, predictor, plan_for(model, None), progress=NullProgress()):
-            store.write(strip)
-            count += 1
-        with (
-            class_map_writer(folder / "map.tif", source.info, LEGEND, overwrite=True) as class_map,
-            confidence_writer(folder / "sure.tif", source.info, overwrite=True) as confidence,
-        ):
-            for strip in store.strips(count):
-                class_map.write(strip.window, strip.class_ids)
-                confidence.write(strip.window, strip.confidence)
-    store.clear()
-
-
-def _naive_loop(raster: Path, predictor: Predictor) -> None:
-    """Predict as scripts do: all pixels in memory, all scores in memory, half of every window thrown away."""
-    with rasterio.open(raster) as dataset:
-        pixels = dataset.read().astype(np.float32)
-        profile = {**dataset.profile, "count": 1}
-    height, width = pixels.shape[1:]
-    scores = np.zeros((len(LEGEND), height, width))
-    times = np.zeros((height, width))
-    step = WINDOW_PX // 2
-    for top in [*range(0, height - WINDOW_PX, step), height - WINDOW_PX]:
-        for left in [*range(0, width - WINDOW_PX, step), width - WINDOW_PX]:
-            box = np.s_[top : top + WINDOW_PX, left : left + WINDOW_PX]
-            window = pixels[:, *box][None]
-            scores[:, *box] += predictor.probabilities(window, np.ones((1, WINDOW_PX, WINDOW_PX), bool))[0]
-            times[box] += 1
-    class_ids = (scores / times).argmax(axis=0).astype(np.uint8)
-    with rasterio.open(raster.with_name("plain.tif"), "w", **profile) as dataset:
-        dataset.write(class_ids, 1)
-
-
-def _timed(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
+def timed(work: Callable[[], object]) -> Duration:
+    """Return how long work takes."""
+    started = time.perf_counter(), time.process_time()
     work()
-    return time.perf_counter() - started
+    return Duration(time.perf_counter() - started[0], time.process_time() - started[1])
 
 
-def _memory(sizes: Sequence[str]) -> dict[str, float]:
+def _memory(options: argparse.Namespace) -> dict[str, float]:
     found = dict[str, float]()
-    for kind in ("one-convolution", "resnet50"):
-        for size in sizes:
-            width, height = _sides(size)
-            if kind == "resnet50" and width * height > _MOST_PX_OF_RESNET:
-                continue
-            command = [sys.executable, __file__, "--child", kind, size]
-            answer = subprocess.run(command, capture_output=True, text=True, check=True)
-            found[f"{kind} {size}"] = float(answer.stdout.split()[-1])
-            print(f"{kind:16s} {size:>12s} px: {found[f'{kind} {size}']:,.0f} MiB at the most", flush=True)
+    with tempfile.TemporaryDirectory() as name:
+        folder, model = Path(name), NETWORKS[options.network]()
+        path = folder / "model.geoseg"
+        path.write_bytes(pack_model(model.network, model.record))
+        for size in options.sizes:
+            width, height = map(int, size.split("x"))
+            raster = write_raster(folder / f"{size}.tif", width, height)
+            command = [sys.executable, __file__, "--child", str(path), str(raster)]
+            answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+            found[f"{options.network} {size}"] = float(answer.stdout)
+            print(
+                f"{options.network:16s} {size:>12s} px: {float(answer.stdout):,.0f} MiB at the most",
+                flush=True,
+            )
     return found
 
 
-def _sides(size: str) -> tuple[int, int]:
-    width, _, height = size.partition("x")
-    return int(width), int(height)
-
-
-def _measure_memory(kind: str, size: str) -> None:
-    device = choose_device("cpu")
-    predictor = TorchPredictor(build_model(kind), device, choose_precision("auto", device))
-    with tempfile.TemporaryDirectory() as folder:
-        raster = write_raster(Path(folder) / "raster.tif", *_sides(size))
-        with suppress(KeyboardInterrupt):
-            _run_engine(raster, predictor, Path(folder))
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+def _print_peak_memory(model: Path, raster: Path) -> None:
+    tune_process()
+    folder = raster.parent
+    predict(
+        PredictSettings(
+            model=model,
+            rasters=(raster,),
+            output=folder / "map.tif",
+            confidence=folder / "confidence.tif",
+            device="cpu",
+            overwrite=True,
+        )
+    )
+    # getrusage would count the memory of the parent before exec as well.
+    [peak_kib] = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"))
+    print(int(peak_kib) / 1024)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     python benchmarks/peers.py [--side 1024] [--output-stride 16] [--rounds 1] [--precision auto] [--json FILE]
     python benchmarks/peers.py --model MODEL --raster RASTER
 
-All map one raster with one network in one process and one precision; imports and a first pass of the network are not
+All map one raster with one network in torch, in one process and one precision; imports and a first pass of the network are not
 counted. Without a model it is DeepLabV3-ResNet50 with random weights, but for its last layer, on an invented raster:
 good for times, while how far maps agree is told by a trained model and a raster of its kind (uint8, no other bands).
 The engine writes class map and confidence as COGs, the others what they write:
@@ -21,7 +21,6 @@ Peers are no dependencies and belong into an environment of their own:
 from __future__ import annotations
 
 import argparse
-import copy
 import ctypes
 import json
 import resource
@@ -37,25 +36,31 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-import engine
 import numpy as np
 import rasterio
 import torch
+from engine import run_engine, timed
+from invented import models
+from invented.rasters import write_raster
+from plain.loop import WINDOW_PX
 from rasterio.transform import rowcol
 from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
+from geoseg.domain.ports import Predictor
 from geoseg.domain.windows import Window
-from geoseg.networks.features.normalising import normalise
-from geoseg.workflows.devices import choose_device, choose_precision
 from geoseg.learning.model_file import Model, read_model
+from geoseg.networks.features.normalising import normalise
+from geoseg.networks.models.deeplab import build_network
+from geoseg.networks.models.rebuilding import rebuild_network
 from geoseg.networks.models.stage_initialisation import init_identity_blocks
 from geoseg.networks.models.stem_initialisation import init_gabor_filters
+from geoseg.networks.prediction.exporting import to_inference_graph
 from geoseg.networks.prediction.torch_predictor import TorchPredictor
+from geoseg.workflows.devices import choose_device, choose_precision
 
 PEERS = {"torchgeo": "torchgeo", "geoai": "geoai-py"}
-WINDOW_PX = engine.WINDOW_PX
 BATCH = 4
 
 Tool = Callable[[Path, Path], None]
@@ -91,7 +96,7 @@ def _compare(options: argparse.Namespace) -> dict[str, object]:
     device = choose_device(options.device)
     precision = choose_precision(options.precision, device)
     with tempfile.TemporaryDirectory() as name:
-        raster = options.raster or engine.write_raster(Path(name) / "raster.tif", options.side)
+        raster = options.raster or write_raster(Path(name) / "raster.tif", options.side)
         with rasterio.open(raster) as source:
             size = f"{source.width} x {source.height} px"
         print(f"{size}, {precision} on {device}, {torch.get_num_threads()} threads", flush=True)
@@ -113,27 +118,27 @@ def _compare(options: argparse.Namespace) -> dict[str, object]:
 @torch.no_grad()
 def _invent_model(raster: Path, output_stride: int) -> Model:
     """Return a network as training without weights starts it, its last layer fitted to colours: noise makes no map."""
-    model = engine.build_model("resnet50", output_stride=output_stride)
-    init_identity_blocks(model.network, [name for name, _ in model.network.named_parameters()])
-    init_gabor_filters(model.network.backbone.conv1)
+    torch.manual_seed(0)
+    architecture = models.resnet50_architecture(output_stride)
+    network = build_network(architecture).eval()
+    init_identity_blocks(network, [name for name, _ in network.named_parameters()])
+    init_gabor_filters(network.backbone.conv1)
     with rasterio.open(raster) as dataset:
         pixels = torch.from_numpy(dataset.read(window=((0, WINDOW_PX), (0, WINDOW_PX)))).float()[None]
-    head = model.network.classifier
+    head = network.classifier
     last, head[-1] = head[-1], nn.Identity()
-    deep = model.network(
-        normalise(pixels, torch.ones(1, WINDOW_PX, WINDOW_PX) > 0, model.record.normalisation)
-    )
+    deep = network(normalise(pixels, torch.ones(1, WINDOW_PX, WINDOW_PX) > 0, models.NORMALISATION))
     head[-1] = last
     brightest, band = functional.adaptive_avg_pool2d(pixels, deep.shape[-2:]).max(dim=1)
     labels = (band + 3 * (brightest > brightest.median())).flatten()
     values = deep.movedim(1, -1).flatten(0, 2).double()
-    mean, targets = values.mean(dim=0), 10 * functional.one_hot(labels, len(model.record.legend)).double()
+    mean, targets = values.mean(dim=0), 10 * functional.one_hot(labels, models.CLASSES).double()
     kernel = (values - mean).T @ (values - mean)
     ridge = 1e-3 * kernel.trace() / len(kernel) * torch.eye(len(kernel), dtype=kernel.dtype)
     weight = torch.linalg.solve(kernel + ridge, (values - mean).T @ targets).T
     last.weight.copy_(weight[:, :, None, None])
     last.bias.copy_(targets.mean(dim=0) - weight @ mean)
-    return model
+    return models.as_model("pfce", to_inference_graph(network, models.BANDS), architecture)
 
 
 def _tools(model: Model, device: str, precision: str) -> dict[str, Tool]:
@@ -143,7 +148,7 @@ def _tools(model: Model, device: str, precision: str) -> dict[str, Tool]:
     pixels = np.zeros((BATCH, 3, WINDOW_PX, WINDOW_PX), np.float32)
     predictor.probabilities(pixels[:1], pixels[:1, 0] == 0)
     network(torch.from_numpy(pixels).to(device))
-    tools: dict[str, Tool] = {"engine": partial(_run_engine, predictor=predictor)}
+    tools: dict[str, Tool] = {"engine": partial(_run_engine, model=model, predictor=predictor)}
     if find_spec("torchgeo"):
         name = f"torchgeo {version('torchgeo')}"
         tools[f"{name}, side by side"] = partial(_run_torchgeo, network=network)
@@ -167,7 +172,10 @@ class Whole(nn.Module):
         normal = model.record.normalisation
         self.register_buffer("mean", torch.tensor(normal.mean)[:, None, None])
         self.register_buffer("deviation", torch.tensor(normal.deviation)[:, None, None])
-        self.network, self.calibration = copy.deepcopy(model.network), model.record.calibration
+        self.network, self.calibration = (
+            rebuild_network(model.record.architecture, model.network.tensors),
+            model.record.calibration,
+        )
         self.to(self.device).eval()
 
     @torch.no_grad()
@@ -187,8 +195,8 @@ class Times255(nn.Module):
         return images * 255
 
 
-def _run_engine(raster: Path, out: Path, predictor: TorchPredictor) -> None:
-    engine._run_engine(raster, predictor, out.parent)
+def _run_engine(raster: Path, out: Path, *, model: Model, predictor: Predictor) -> None:
+    run_engine(raster, model, predictor, folder=out.parent)
 
 
 def _torchgeo_windows(raster: Path, network: Whole, stride: int) -> Iterator[tuple[Window, np.ndarray]]:
@@ -276,7 +284,7 @@ class Run:
 def _measure(tool: Tool, raster: Path, out: Path) -> Run:
     out.unlink(missing_ok=True)
     with _watched_memory() as most:
-        seconds = engine._timed(lambda: tool(raster, out))
+        seconds = timed(lambda: tool(raster, out)).wall_s
     with rasterio.open(out) as dataset:
         return Run(seconds, most[0], dataset.read(1))
 

@@ -1,6 +1,6 @@
 """Whether correcting the class prior is a gain: mean IoU and accuracy with --prior none and em, for one case a line.
 
-    python benchmarks/prior.py CASE ... [--recipe forest | quick --weights FILE --block-style caffe] [--seeds 0 1 2] [--folder prior-results]
+    python benchmarks/prior.py CASE ... [--recipe forest | quick [--weights FILE --block-style caffe]] [--seeds 0 1 2] [--folder prior-results]
 
 A CASE is a dataset with masks and a budget, FOLDER:PER_CLASS:SCOPE (such as naip:50:total), scored at random pixels of its
 training and of its test images; a raster and field points, RASTER:POINTS, scored at the points of five folds by place,
@@ -17,7 +17,6 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
-from torch import nn
 
 from geoseg.domain.accuracy import accuracy
 from geoseg.domain.blocks import assign_folds, find_blocks
@@ -28,15 +27,19 @@ from geoseg.domain.windows import Window
 from geoseg.geodata.datasets.landscapes import write_landscapes
 from geoseg.geodata.outputs.atomic_files import whole_file
 from geoseg.geodata.reading.rasters import Raster
+from geoseg.inference.graphs.trees import forest_graph
 from geoseg.learning.calibration import Calibration, HeldOut
-from geoseg.learning.features.reading import FitData, draw_unlabelled, read_logits, sort_by_cell
-from geoseg.learning.heads.quick import fit_quick
+from geoseg.learning.features.extractors import GraphExtractor
+from geoseg.learning.features.patches import BatchPoints
+from geoseg.learning.features.reading import Extract, FitData, draw_unlabelled, read_features, sort_by_cell
 from geoseg.learning.heads.forest import fit_forest
+from geoseg.learning.heads.quick import fit_quick
 from geoseg.settings import SampleSettings, TrainSettings
 from geoseg.workflows.inputs import find_inputs, open_rasters
 from geoseg.workflows.sample import sample
 from geoseg.workflows.training.calibration import calibrate
-from geoseg.workflows.training.recipes import Job, load_layers
+from geoseg.workflows.training.job import Job
+from geoseg.workflows.training.recipes import load_layers
 from geoseg.workflows.training.training_data import TrainingData, load_training_data
 
 LAND_SEED = 1000
@@ -214,21 +217,11 @@ def _fit(
     test: tuple[FitData, Points],
 ) -> Fitted:
     job = Job(settings, training_data, None, NullProgress())  # type: ignore[arg-type]
-    network: nn.Module
-    if settings.recipe == "forest":
-        forest = fit_forest(training_data.fit_data, job.reader, seed=settings.seed, progress=NullProgress())
-        network, held, unlabelled = forest.network, forest.held_out, forest.unlabelled
-    else:
-        network = load_layers(job).network
-        reader = replace(job.reader, views=settings.augmentations)
-        quick = fit_quick(
-            network, training_data.fit_data, reader, seed=settings.seed, progress=NullProgress()
-        )
-        held, unlabelled = quick.validation.held_out, quick.unlabelled
-    classes = len(training_data.legend)
+    fitted = _fit_forest(job) if settings.recipe == "forest" else _fit_quick(job)
+    classes, held = len(training_data.legend), fitted.held_out
     if held is None:
         held = HeldOut(np.zeros((0, classes)), np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64))
-    read = read_logits(network, test[1], test[0], reader=job.reader)
+    read = read_features(fitted.logits, test[1], test[0], reader=job.reader)
     read = read.take(read.valid)
     none = np.zeros((0, classes)), np.zeros(0, np.int64)
     counts = np.bincount(training_data.fit_data.points.class_id, minlength=classes)
@@ -239,11 +232,37 @@ def _fit(
         held.labels,
         held.weights,
         places,
-        unlabelled,
+        fitted.unlabelled,
         *none,
-        read.values.numpy(),
-        read.label.numpy(),
+        read.values,
+        read.label,
     )
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """A fit: its logits at points of images, at points left out and at unlabelled pixels (U, C)."""
+
+    logits: Extract
+    held_out: HeldOut | None
+    unlabelled: np.ndarray
+
+
+def _fit_forest(job: Job) -> _Recipe:
+    found = fit_forest(job.fit_data, job.reader, seed=job.settings.seed, progress=job.progress)
+    graph = forest_graph(found.trees, job.data.normalisation.channels)
+    return _Recipe(GraphExtractor(graph), found.held_out, found.unlabelled)
+
+
+def _fit_quick(job: Job) -> _Recipe:
+    settings, layers = job.settings, load_layers(job)
+    reader = replace(job.reader, views=settings.augmentations)
+    found = fit_quick(layers.extract, job.fit_data, reader, seed=settings.seed, progress=job.progress)
+
+    def logits(images: np.ndarray, at: BatchPoints) -> np.ndarray:
+        return found.probe.scores(layers.extract(images, at))
+
+    return _Recipe(logits, found.validation.held_out, found.unlabelled)
 
 
 if __name__ == "__main__":

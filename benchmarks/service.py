@@ -5,7 +5,7 @@
 
 The first posts an image of 512 px from 1, 4, 16 and 64 clients to ``geoseg serve``, and compares with the bare network
 (DeepLabV3-ResNet50, random weights, six classes, unless a model is given) on 512 px, and with a plain Flask handler that
-runs the same network one request at a time, in the same precision and in float32. Each has the machine to itself.
+runs the same network one request at a time, in the same runtime and as an unchanged torch network. Each has the machine to itself.
 Answers of 503, which tell a client to come again, are counted apart. The second keeps up a mixed load for so many
 minutes: images of several sizes and kinds, every media type, faults, jobs; and prints what was answered and how memory grew.
 """
@@ -22,18 +22,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from engine import build_model
+from invented.models import resnet50
+from plain.network import PlainNetwork
 from serving.clients import Load
 from serving.images import png
 from serving.mixture import mix
 from serving.plain import serve_plainly
 from serving.servers import Server, free_port, running, service
 
+from geoseg.domain.ports import Predictor
+from geoseg.learning.model_file import Model, pack_model, read_model
 from geoseg.workflows.devices import choose_device, choose_precision
-from geoseg.learning.model_file import pack_model, read_model
-from geoseg.networks.prediction.torch_predictor import TorchPredictor
+from geoseg.workflows.mapping.backends import build_default_predictor
 
 SIDE = 512
+RUNTIMES = ("same runtime", "torch float32")
 
 
 def main() -> None:
@@ -45,11 +48,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0, help="of load for each number of clients")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 4, 16, 64])
     parser.add_argument("--mixed", type=float, help="minutes of mixed load instead")
-    parser.add_argument("--plain", nargs=2, metavar=("PRECISION", "PORT"), help=argparse.SUPPRESS)
+    parser.add_argument("--plain", nargs=2, metavar=("RUNTIME", "PORT"), help=argparse.SUPPRESS)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     if options.plain:
-        serve_plainly(options.model, *options.plain)
+        _serve_plainly(options.model, *options.plain)
         return
     with tempfile.TemporaryDirectory() as folder:
         model = options.model or _write_model(Path(folder) / "resnet50.geoseg")
@@ -69,11 +72,11 @@ def _load(model: Path, folder: Path, options: argparse.Namespace) -> dict[str, o
             found[f"service_{clients}"] = _row(
                 f"service, {clients} clients", server, image, clients=clients, seconds=options.seconds
             )
-    for precision in ("same", "float32"):
-        with _plain(model, precision) as server:
+    for runtime in RUNTIMES:
+        with _plain(model, runtime) as server:
             for clients in (1, 16):
-                name = f"plain Flask, {precision} precision, {clients} clients"
-                found[f"plain_{precision}_{clients}"] = _row(
+                name = f"plain Flask, {runtime}, {clients} clients"
+                found[f"plain_{runtime}_{clients}"] = _row(
                     name, server, image, clients=clients, seconds=options.seconds
                 )
     _print_ratios(found)
@@ -112,26 +115,36 @@ def _print_ratios(found: dict) -> None:
     if "service_1" in found:
         ratio("one client's p50 over the bare network", found["service_1"]["p50_s"] / found["bare_s"])
     if "service_16" in found:
-        for precision in ("same", "float32"):
-            plain = found[f"plain_{precision}_16"]["a_second"]
+        for runtime in RUNTIMES:
+            plain = found[f"plain_{runtime}_16"]["a_second"]
             ratio(
-                f"16 clients' throughput over plain Flask, {precision} precision",
+                f"16 clients' throughput over plain Flask, {runtime}",
                 found["service_16"]["a_second"] / plain,
             )
 
 
 @contextmanager
-def _plain(model: Path, precision: str) -> Iterator[Server]:
+def _plain(model: Path, runtime: str) -> Iterator[Server]:
     port = free_port()
-    command = [sys.executable, __file__, "--model", str(model), "--plain", precision, str(port)]
+    command = [sys.executable, __file__, "--model", str(model), "--plain", runtime, str(port)]
     with running(command, port, "/") as server:
         yield server
 
 
+def _serve_plainly(path: Path, runtime: str, port: str) -> None:
+    model = read_model(path)
+    predictor = _same_runtime(model) if runtime == RUNTIMES[0] else PlainNetwork(model, choose_device("auto"))
+    serve_plainly(predictor, model.record.legend.rgb, int(port))
+
+
+def _same_runtime(model: Model) -> Predictor:
+    device = choose_device("auto")
+    return build_default_predictor(model, device, choose_precision("auto", device))
+
+
 def _bare_seconds(path: Path, repeats: int = 5) -> float:
     """Return the seconds of the network alone on an image, the median of some runs."""
-    device = choose_device("auto")
-    predictor = TorchPredictor(read_model(path), device, choose_precision("auto", device))
+    predictor = _same_runtime(read_model(path))
     pixels = np.zeros((1, 3, SIDE, SIDE), np.float32)
     valid, times = np.ones((1, SIDE, SIDE), bool), []
     for _ in range(repeats + 1):
@@ -142,8 +155,8 @@ def _bare_seconds(path: Path, repeats: int = 5) -> float:
 
 
 def _write_model(path: Path) -> Path:
-    model = build_model("resnet50")
-    path.write_bytes(pack_model(model.network.state_dict(), model.record))
+    model = resnet50()
+    path.write_bytes(pack_model(model.network, model.record))
     return path
 
 

@@ -26,12 +26,12 @@ from geoseg.domain.accuracy import accuracy, confusion_matrix
 from geoseg.domain.legend import UNLABELLED
 from geoseg.domain.mapping.blending import spans
 from geoseg.domain.mapping.prediction import WindowPlan, count_windows, plan_windows, predict_strips
-from geoseg.domain.ports import PixelSource
+from geoseg.domain.ports import PixelSource, Predictor
 from geoseg.geodata.reading.masks import read_mask
-from geoseg.workflows.devices import choose_device, choose_precision
 from geoseg.learning.model_file import read_model
-from geoseg.networks.prediction.torch_predictor import TorchPredictor
+from geoseg.workflows.devices import choose_device, choose_precision
 from geoseg.workflows.inputs import find_inputs, open_rasters
+from geoseg.workflows.mapping.backends import build_default_predictor
 
 NEAR_PX = 8
 LEAST_LINE_PX = 100
@@ -60,7 +60,7 @@ def compare(model_path: Path, data: Path, *, split: str, sizes: list[int] | None
     plans = {size: plan_windows(size, record.context_px or patch_px // 2) for size in sizes}
     inputs = find_inputs(data, split=split, legend=None, masks_needed=True)
     device = choose_device("auto")
-    predictor = TorchPredictor(model, device, choose_precision("auto", device))
+    predictor = build_default_predictor(model, device, choose_precision("auto", device))
     matrices, differences = dict[str, Matrices](), dict[str, Differences]()
     with ExitStack() as stack:
         rasters = open_rasters(inputs.images, record.bands, stack)
@@ -135,7 +135,7 @@ def _line_shares(differs: np.ndarray, valid: np.ndarray, axis: int) -> np.ndarra
     return np.where(count >= LEAST_LINE_PX, differs.sum(axis=axis) / np.maximum(count, 1), 0.0)
 
 
-def _predict(source: PixelSource, predictor: TorchPredictor, plan: WindowPlan) -> np.ndarray:
+def _predict(source: PixelSource, predictor: Predictor, plan: WindowPlan) -> np.ndarray:
     progress = Lines()
     progress.start(f"Windows of {plan.core_px} px", count_windows(source, plan))
     strips = predict_strips(source, predictor, plan, progress=progress)

@@ -2,21 +2,22 @@
 
     python benchmarks/workers.py [--side 1536] [--workers 1 2]
 
-Each worker computes on one thread. Compared are whole commands, workers' start and the assembly of the map included,
+Each worker computes DeepLabV3-ResNet50 on one thread. Compared are whole commands, workers' start and the assembly of the map included,
 and the strips alone: what one worker needs for all of them over what several need.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
-import torch
 from distributed import Client, LocalCluster
-from engine import build_model, write_raster
+from invented.models import resnet50
+from invented.rasters import write_raster
 
 from geoseg.domain.ports import NullProgress
 from geoseg.geodata.outputs.class_maps import read_class_map
@@ -47,9 +48,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         raster = write_raster(folder / "raster.tif", options.side)
-        built = build_model("resnet50", output_stride=16)
+        built = resnet50(output_stride=16)
         model = folder / "model.geoseg"
-        model.write_bytes(pack_model(built.network.state_dict(), built.record))
+        model.write_bytes(pack_model(built.network, built.record))
         found = {n: _predict(model, raster, folder / f"{n}.tif", workers=n) for n in options.workers}
         maps = [read_class_map(folder / f"{n}.tif")[0] for n in options.workers]
     first = options.workers[0]
@@ -66,11 +67,10 @@ def main() -> None:
 
 def _predict(model: Path, raster: Path, output: Path, *, workers: int) -> tuple[float, float]:
     """Return the seconds of the whole and of the strips on a cluster of one-thread workers."""
-    torch.set_num_threads(1)
     started, strips = time.perf_counter(), Strips()
     with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster:
         with Client(cluster) as client:
-            client.run(torch.set_num_threads, 1)
+            client.run(os.environ.update, OMP_NUM_THREADS="1")
         exact = {"device": "cpu", "precision": "float32", "window": 256}
         predict(
             PredictSettings(

@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import io
 import threading
-from pathlib import Path
 
 import numpy as np
-from engine import Plain
+from flask import Flask, Response, request
 from PIL import Image
 
-from geoseg.workflows.devices import choose_device, choose_precision
-from geoseg.learning.model_file import read_model
+from geoseg.domain.ports import Predictor
 
 
-def serve_plainly(model_path: Path, precision: str, port: str) -> None:
-    """Serve as examples do: one handler, one network, one request at a time."""
-    from flask import Flask, Response, request
-
-    model, device = read_model(model_path), choose_device("auto")
-    predictor = (
-        Plain(model, device)
-        if precision == "float32"
-        else _SamePrecision(model, device, choose_precision("auto", device))
-    )
-    app, lock, colors = Flask(__name__), threading.Lock(), model.record.legend.rgb
+def serve_plainly(predictor: Predictor, colors: np.ndarray, port: int) -> None:
+    """Serve class maps in these colours (C, 3)."""
+    app, lock = Flask(__name__), threading.Lock()
 
     @app.get("/")
     def alive() -> str:
@@ -40,22 +30,4 @@ def serve_plainly(model_path: Path, precision: str, port: str) -> None:
         Image.fromarray(colors[found[0].argmax(axis=0)]).save(png, "PNG")
         return Response(png.getvalue(), mimetype="image/png")
 
-    app.run(port=int(port), threaded=True)
-
-
-class _SamePrecision(Plain):
-    """The network as scripts call it, but in the service's precision and memory layout."""
-
-    def __init__(self, model: object, device: str, precision: str) -> None:
-        import torch
-
-        super().__init__(model, device)
-        self._network = self._network.to(memory_format=torch.channels_last)
-        self._is_bf16 = precision == "bf16"
-
-    def probabilities(self, pixels: np.ndarray, valid: np.ndarray) -> np.ndarray:
-        """Predict."""
-        import torch
-
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._is_bf16):
-            return super().probabilities(pixels, valid)
+    app.run(port=port, threaded=True)
