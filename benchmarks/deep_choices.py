@@ -167,12 +167,12 @@ def _pooled(files: list[Path], name: str) -> float:
 
 
 def main() -> None:
-    """Compute what is missing and print the table."""
+    """Compute what is missing and print the table; without a dataset, say how to call it."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("data", type=Path)
-    parser.add_argument("results", type=Path)
+    parser.add_argument("data", type=Path, nargs="?")
+    parser.add_argument("results", type=Path, nargs="?")
     parser.add_argument("--weights", help="As of geoseg train.")
     parser.add_argument("--block-style", default="pytorch")
     parser.add_argument("--bands", type=int, nargs="+", default=[1, 2, 3])
@@ -182,6 +182,9 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--options", type=json.loads, default={}, help="Other training settings, as JSON.")
     given = parser.parse_args()
+    if given.results is None:
+        print("Needs a dataset: python benchmarks/deep_choices.py DATA RESULTS")
+        return
     budgets = [(int(n), scope) for n, _, scope in (text.partition("/") for text in given.budgets)]
     options = {"weights": given.weights, "block_style": given.block_style, "bands": tuple(given.bands)}
     (given.results / "units").mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
 """Whether correcting the class prior is a gain: mean IoU and accuracy with --prior none and em, for one case a line.
 
-    python benchmarks/prior.py CASE ... [--recipe forest | quick [--weights FILE --block-style caffe]] [--seeds 0 1 2] [--folder prior-results]
+    python benchmarks/prior.py [CASE ...] [--recipe forest | quick [--weights FILE --block-style caffe]] [--seeds 0 1 2] [--folder prior-results]
 
 A CASE is a dataset with masks and a budget, FOLDER:PER_CLASS:SCOPE (such as naip:50:total), scored at random pixels of its
 training and of its test images; a raster and field points, RASTER:POINTS, scored at the points of five folds by place,
@@ -76,7 +76,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("cases", nargs="+")
+    parser.add_argument("cases", nargs="*", default=["landscape:0"])
     parser.add_argument("--recipe", choices=["forest", "quick"], default="forest")
     parser.add_argument("--weights", help="As of geoseg train.")
     parser.add_argument("--block-style", default="pytorch")
