@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.domain.blocks import cell_numbers
+from geoseg.domain.blocks import cell_indices, cell_numbers
 from geoseg.domain.choices import draws_by_area, stratified_choice
 from geoseg.domain.legend import UNLABELLED
 from geoseg.domain.points import Points, join_points, make_points
@@ -71,8 +71,8 @@ class PointFeatures:
     weight: Floats
     valid: NDArray[np.bool_]
 
-    def take(self, chosen: NDArray[np.bool_]) -> PointFeatures:
-        """Return the rows where ``chosen`` (P,) is true."""
+    def take(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> PointFeatures:
+        """Return the rows where ``chosen`` is true, or those at its positions, in their order."""
         return PointFeatures(*(column[chosen] for column in vars(self).values()))
 
     def to_sample(self, places: NDArray[np.int64]) -> Sample:
@@ -90,6 +90,8 @@ class Reader:
         batch: Cells per batch.
         turn: Rotation and flip of the cells before features are computed.
         views: Number of orientations (rotations and flips) in which labelled points are read.
+        has_small_cells: Whether cells may be smaller than ``patch_px`` where fewer pixels are then read. The margin must
+            hold all that features of a point depend on.
     """
 
     patch_px: int
@@ -97,6 +99,17 @@ class Reader:
     batch: int = 8
     turn: Orientation = UNCHANGED
     views: int = 1
+    has_small_cells: bool = False
+
+    def cheapest_cell_px(self, points: Points) -> int:
+        """Return the side of cells that reads the fewest pixels, margins included: few points need small cells."""
+        sides = [self.patch_px]
+        while self.has_small_cells and sides[-1] % (2 * CONTEXT_STEP_PX) == 0:
+            sides.append(sides[-1] // 2)
+        pixels = {
+            side: len(set(cell_indices(points, side))) * (side + 2 * self.margin_px) ** 2 for side in sides
+        }
+        return min(sides, key=pixels.__getitem__)
 
 
 def context_around(patch_px: int) -> int:
@@ -114,7 +127,8 @@ def read_features(
 ) -> PointFeatures:
     """Read features at the points.
 
-    The points are read cell by cell in a fixed grid, so they come back in the order of :func:`sort_by_cell`.
+    The points are read cell by cell in a fixed grid. They come back in the order of :func:`sort_by_cell`, whatever the
+    cells are.
 
     Args:
         extract: Function from normalised images (N, B, H, W) and points in them to features (P, F).
@@ -124,9 +138,11 @@ def read_features(
         progress: Progress of the reading, one step per cell.
     """
     progress = progress or NullProgress()
-    cover = plan_grid_patches(points, reader.patch_px, reader.margin_px)
+    points = sort_by_cell(points, reader.patch_px)
+    cell_px = reader.cheapest_cell_px(points)
+    cover = plan_grid_patches(points, cell_px, reader.margin_px)
     plans = [replace(plan, turn=reader.turn) for plan in cover]
-    side = reader.patch_px + 2 * reader.margin_px
+    side = cell_px + 2 * reader.margin_px
     parts = list[tuple[NDArray[Any], ...]]()
     progress.start("Reading features" if reader.turn == UNCHANGED else "Reading features, turned", len(plans))
     steps = list(batches(plans, reader.batch))
@@ -136,7 +152,8 @@ def read_features(
         valid = one.valid[at.index, (at.row + 0.5).astype(np.intp), (at.col + 0.5).astype(np.intp)]
         parts.append((found, at.label, at.weight, valid))
         progress.advance(len(one.pixels))
-    return PointFeatures(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    as_read = PointFeatures(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    return as_read.take(np.argsort(np.argsort(cell_numbers(points, cell_px), kind="stable"), kind="stable"))
 
 
 def read_cached_features(

@@ -123,6 +123,7 @@ class Layers:
         extract: Computes the features at points.
         key: Text that changes with the features.
         to_network: Returns the network with a head.
+        has_small_field: Whether the features of a point depend on little more than the margin around a cell.
     """
 
     architecture: Architecture
@@ -130,6 +131,7 @@ class Layers:
     extract: Extract
     key: str
     to_network: Callable[[Probe], InferenceGraph]
+    has_small_field: bool = False
 
 
 def calibrate_logits(
