@@ -225,8 +225,8 @@ def test_several_models_are_served_at_once(inside, model, trained, raster):
 def test_sigterm_lets_requests_finish(serve, model, write_tiff, tmp_path):
     import numpy as np
 
-    large = write_tiff(tmp_path / "large.tif", np.full((3, 1024, 1024), 90, np.uint8))
-    server = serve(model, job_workers=1)
+    large = write_tiff(tmp_path / "large.tif", np.full((3, 768, 768), 90, np.uint8))
+    server = serve(model, job_workers=1, grace_s=100)
     answers = []
     asker = threading.Thread(target=lambda: answers.append(server.post("/v1/predict?tta=true", large).status))
     asker.start()
@@ -235,7 +235,7 @@ def test_sigterm_lets_requests_finish(serve, model, write_tiff, tmp_path):
     )
 
     server.process.send_signal(signal.SIGTERM)
-    code = server.process.wait(60)
+    code = server.process.wait(120)
 
     asker.join()
     assert answers == [200]
@@ -291,7 +291,7 @@ def test_waitress_lets_requests_finish_that_take_longer_than_its_own_five_second
 ):
     import numpy as np
 
-    large = write_tiff(tmp_path / "large.tif", np.full((3, 1024, 1024), 90, np.uint8))
+    large = write_tiff(tmp_path / "large.tif", np.full((3, 768, 768), 90, np.uint8))
     server = serve(model, server="waitress", job_workers=0, grace_s=100, ready=False)
     server.wait_until(server.is_ready)
     answers = []

@@ -95,7 +95,12 @@ class ServeSettings(ComputeSettings):
         help="Refuse new jobs if the disk of the data folder has less than this free, in GiB.",
         panel="Jobs",
     )
-    batch: Count = option(4, help="Maximum number of windows in a pass of the network.", panel="Computing")
+    batch: Count | None = option(
+        None,
+        help="Maximum number of windows in a pass of the network; each needs memory of its own.",
+        panel="Computing",
+        shown="1 on a CPU, 4 on a GPU",
+    )
     batch_wait_ms: Annotated[float, Field(ge=0)] = option(
         2.0, help="Milliseconds to wait for more windows before a pass.", panel="Computing"
     )
