@@ -79,6 +79,7 @@ def test_train_on_a_raster_with_field_points_and_a_legend(geoseg, raster, classe
 
     assert outcome.code == 0
     assert f"{path}: loss " in outcome.out
+    assert "alidation" in outcome.out
     assert f"Next: geoseg predict {path} {raster} -o map.tif" in outcome.out
     record = read_record(path)
     assert record.legend == classes

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from geoseg.cli.options import Json, PanelCommand, print_json
+from geoseg.cli.validation import print_validation
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -27,3 +28,5 @@ def info(
     for name, value in record.items():
         if name != "training":
             typer.echo(f"{name}: {', '.join(map(str, value)) if isinstance(value, list) else value}")
+    if validation := record.get("training", {}).get("validation"):
+        print_validation(validation)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from geoseg.cli.options import Json, PanelCommand, Quiet, print_json, with_options
+from geoseg.cli.validation import print_validation
 from geoseg.settings import TrainSettings, read_settings
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def _print(result: TrainResult, settings: TrainSettings, *, json_: bool) -> None
         print_json({"model": str(result.model), **curves, **kept, "warnings": list(result.warnings)})
         return
     typer.echo(f"{result.model}: {result.summary}.")
+    print_validation(result.validation.to_record())
     if result.curves:
         typer.echo(f"Curves: {result.curves}")
     rasters = ["--stack", *settings.stack] if settings.stack else [settings.data]

@@ -259,6 +259,10 @@ def test_a_forest_is_a_model_as_any_other(settings, dataset):
     record = read_record(result.model)
     assert (record.recipe, record.architecture.head) == ("forest", "forest")
     assert result.summary.startswith("200 trees, loss 0.")
+    assert result.validation.statement.startswith("Validation by place: overall accuracy ")
+    told = record.training["validation"]
+    assert told == result.validation.to_record()
+    assert np.sum(told["at_points"]["confusion"]) == told["points"] == sum(told["points_by_class"].values())
     assert evaluate(EvaluateSettings(subject=result.model, data=dataset)).accuracy.miou > 0.5
 
 

@@ -128,7 +128,8 @@ def with_temperature(trained: Trained, held_out: HeldOut) -> Trained:
     """Return a network with the temperature that fits its held-out logits best."""
     calibration = replace(trained.calibration, temperature=fit_temperature(held_out))
     known = {"temperature_from": "held-out points", "points_calibrating": len(held_out.labels)}
-    return replace(trained, calibration=calibration, training={**trained.training, **known})
+    training = {**trained.training, **known}
+    return replace(trained, calibration=calibration, training=training, held_out=held_out)
 
 
 def _logits_at(points: Points, trained: Trained, job: Job) -> HeldOut:

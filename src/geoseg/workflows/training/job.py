@@ -100,7 +100,7 @@ class Trained:
         summary: One-line summary.
         training: Entries for the training record, in addition to settings and points; JSON values.
         history: The epochs; empty for recipes without epochs.
-        held_out: Logits at held-out points of the cross-validation; None without one.
+        held_out: Logits at held-out points; None if no point was held out.
     """
 
     recipe: str

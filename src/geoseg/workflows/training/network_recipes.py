@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from geoseg.domain.blocks import cell_numbers
 from geoseg.domain.points import CHECK
-from geoseg.learning.calibration import Calibration, HeldOut
+from geoseg.learning.calibration import HeldOut
 from geoseg.learning.features.reading import draw_unlabelled, sort_by_cell
 from geoseg.networks.features.extractors import read_logits
 from geoseg.networks.fitting.head_initialisation import can_init_head, init_head
@@ -59,7 +61,8 @@ def pfce(job: Job) -> Trained:
         fabric=job.fabric,
     )
     network.load_state_dict(fitted.state)
-    calibration, prior = _calibrate_network(job, network)
+    held_out, unlabelled = _read_held_out(job, network)
+    calibration, prior = calibrate_logits(job, held_out, unlabelled)
     chosen = fitted.history[fitted.best_epoch - 1]
     return Trained(
         "pfce",
@@ -77,6 +80,7 @@ def pfce(job: Job) -> Trained:
             **describe_blocks(job.training_data.blocks),
         },
         fitted.history,
+        held_out,
     )
 
 
@@ -110,12 +114,12 @@ def fit_plan(job: Job, schedule: Schedule) -> FitPlan:
     )
 
 
-def _calibrate_network(job: Job, network: nn.Module) -> tuple[Calibration, dict[str, Any]]:
-    """Calibrate a network on its held-out points and on random unlabelled pixels."""
+def _read_held_out(job: Job, network: nn.Module) -> tuple[HeldOut | None, NDArray[np.floating] | None]:
+    """Return the logits of a network at its held-out points and at random unlabelled pixels, or None of either."""
     data = job.data
     checks = data.points.with_role(CHECK).with_positive_weight()
     if not len(checks):
-        return calibrate_logits(job, None, None)
+        return None, None
     network.to(torch.device(job.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
     checks = sort_by_cell(checks, job.reader.patch_px)
     blocks = job.training_data.blocks
@@ -131,5 +135,4 @@ def _calibrate_network(job: Job, network: nn.Module) -> tuple[Calibration, dict[
         pixels = draw_unlabelled(data.sizes, job.reader.patch_px, job.settings.seed)
         found = read_logits(network, pixels, data, **how)
         unlabelled = found.take(found.valid).values
-    logits = HeldOut(held_out.values, held_out.label, held_out.weight, places)
-    return calibrate_logits(job, logits, unlabelled)
+    return HeldOut(held_out.values, held_out.label, held_out.weight, places), unlabelled

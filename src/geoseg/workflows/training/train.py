@@ -37,6 +37,7 @@ from geoseg.workflows.training.job import Job, Trained
 from geoseg.workflows.training.recipes import forest, quick
 from geoseg.workflows.training.run_folder import RunFolder
 from geoseg.workflows.training.training_data import TrainingData, load_training_data
+from geoseg.workflows.training.validation import Validation, validate
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -58,6 +59,7 @@ class TrainResult:
         summary: One-line summary.
         curves: The picture of the training curves, if there is one.
         rank: Rank of this process in a distributed training; rank 0 writes the files.
+        validation: Scores at held-out points.
         warnings: Possible problems of the model, one sentence each.
         dropped: Unusable points of the file with reasons; None without a point file.
     """
@@ -66,6 +68,7 @@ class TrainResult:
     record: ModelRecord
     summary: str
     curves: Path | None
+    validation: Validation
     rank: int = 0
     warnings: tuple[str, ...] = ()
     dropped: DroppedPoints | None = None
@@ -119,8 +122,10 @@ def train(
             trained = _recipe(settings.recipe)(job)
         except KeyboardInterrupt as error:
             raise _interrupted(folder, settings) from error
+        validation = validate(job, trained)
         training = {
             **_training_record(settings, training_data, trained),
+            "validation": validation.to_record(),
             "seconds": round(time.monotonic() - started + folder.earlier_s, 1),
             "computed_in": f"{job.precision} on {job.device}",
         }
@@ -139,6 +144,7 @@ def train(
             record,
             trained.summary,
             curves,
+            validation,
             rank,
             warnings=tuple(progress.warnings),
             dropped=training_data.dropped,
