@@ -131,7 +131,7 @@ def test_a_pond_of_nine_pixels_is_labelled_as_often_as_the_lake(own_dataset, sto
 
 @pytest.mark.parametrize(("reach", "suffix"), [(1, ".gpkg"), (3, ".csv"), (3, ".gpkg")])
 def test_a_location_error_moves_every_point_by_one_to_so_many_pixels(stored, reach, suffix):
-    exact, moved = (stored(suffix, per_class=1500, location_error=e, seed=4) for e in (0, reach))
+    exact, moved = (stored(suffix, per_class=500, location_error=e, seed=4) for e in (0, reach))
 
     assert (moved.image == exact.image).all()
     assert (moved.class_id == exact.class_id).all()

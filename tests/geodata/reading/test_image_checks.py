@@ -99,9 +99,14 @@ def ends() -> dict[str, str]:
     return {line[0]: line[1] for line in lines if isinstance(line, list)}
 
 
+@pytest.fixture(scope="module")
+def cases() -> list[tuple[str, bytes, bool]]:
+    """Every hostile image: name, content, and whether it may be taken."""
+    return list(hostile_images())
+
+
 @pytest.mark.slow
-def test_the_corpus_is_large_and_always_the_same() -> None:
-    cases = list(hostile_images())
+def test_the_corpus_is_large_and_always_the_same(cases: list[tuple[str, bytes, bool]]) -> None:
     assert len(cases) >= 300
     assert len({name for name, _, _ in cases}) == len(cases)
     assert cases == list(hostile_images())
@@ -115,24 +120,27 @@ def test_every_hostile_image_is_taken_or_refused_in_bounded_time_and_memory(ends
 
 
 @pytest.mark.slow
-def test_what_is_no_image_or_too_much_of_one_is_refused(ends: dict[str, str]) -> None:
-    assert [
-        name for name, _, may_be_taken in hostile_images() if not may_be_taken and ends[name] == "taken"
-    ] == []
+def test_what_is_no_image_or_too_much_of_one_is_refused(
+    ends: dict[str, str], cases: list[tuple[str, bytes, bool]]
+) -> None:
+    assert [name for name, _, may_be_taken in cases if not may_be_taken and ends[name] == "taken"] == []
 
 
+@pytest.mark.slow
 def test_strange_but_fair_images_are_taken(ends: dict[str, str]) -> None:
     fair = {name: end for name, end in ends.items() if name.startswith("fair: ")}
     assert len(fair) > 10
     assert set(fair.values()) == {"taken"}
 
 
+@pytest.mark.slow
 def test_other_formats_in_disguise_are_foreign(ends: dict[str, str]) -> None:
     disguised = {name: end for name, end in ends.items() if name.startswith("disguise: ")}
     assert len(disguised) > 30
     assert set(disguised.values()) == {"ForeignImageError"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["tif of 60000 x 60000 in 1 KB", "png of 60000 x 60000 in 1 KB", "jpg of 65,000 x 65,000"]
 )

@@ -31,15 +31,26 @@ from geoseg.workflows.mapping.raster_map import MapJob, MapTask, map_raster, mis
 pytestmark = pytest.mark.filterwarnings("ignore:.*many values lie outside the range")
 
 
-@pytest.fixture
-def tall(write_tiff, tmp_path):
-    """A raster of nine strips at windows of 64 px."""
+def _write_tall(write_tiff, path):
+    """Write a raster of nine strips at windows of 64 px."""
     rng = np.random.default_rng(4)
     blocks = rng.integers(1, 255, (3, 18, 4), np.uint8).repeat(32, axis=1).repeat(32, axis=2)
     noise = rng.integers(0, 20, blocks.shape, np.uint8)
-    return write_tiff(
-        tmp_path / "in" / "tall.tif", np.clip(blocks.astype(int) + noise, 1, 255).astype(np.uint8)
-    )
+    return write_tiff(path, np.clip(blocks.astype(int) + noise, 1, 255).astype(np.uint8))
+
+
+@pytest.fixture
+def tall(write_tiff, tmp_path):
+    """A raster of nine strips at windows of 64 px."""
+    return _write_tall(write_tiff, tmp_path / "in" / "tall.tif")
+
+
+@pytest.fixture(scope="module")
+def unbroken(model, write_tiff, tmp_path_factory):
+    """The class map of that raster, made without a stop."""
+    folder = tmp_path_factory.mktemp("unbroken")
+    predict(settings(model, _write_tall(write_tiff, folder / "tall.tif"), folder / "map.tif"))
+    return read_class_map(folder / "map.tif")[0]
 
 
 def settings(model, raster, output, **options) -> PredictSettings:
@@ -75,15 +86,14 @@ def test_the_ranges_that_are_missing() -> None:
 
 
 @pytest.mark.parametrize("windows", [3, 9, 17])
-def test_a_stopped_map_goes_on_and_is_the_same_to_the_pixel(model, tall, tmp_path, windows) -> None:
-    whole, parts = tmp_path / "whole.tif", tmp_path / "parts.tif"
-    predict(settings(model, tall, whole))
+def test_a_stopped_map_goes_on_and_is_the_same_to_the_pixel(model, tall, unbroken, tmp_path, windows) -> None:
+    parts = tmp_path / "parts.tif"
     with pytest.raises((StoppedError, KeyboardInterrupt)):
         predict(settings(model, tall, parts), After(windows))
     finished = len(list((tmp_path / "parts.tif.parts").glob("*.npz")))
     again = After(-1)
     predict(settings(model, tall, parts), again)
-    assert np.array_equal(read_class_map(whole)[0], read_class_map(parts)[0])
+    assert np.array_equal(unbroken, read_class_map(parts)[0])
     assert not (tmp_path / "parts.tif.parts").exists()
     if finished:
         assert any(f"resuming; {finished} of 9 strips are finished" in text for text in again.said)
@@ -114,11 +124,10 @@ def test_the_precision_it_was_begun_in_is_kept(model, tall, tmp_path, monkeypatc
 
 
 @pytest.mark.slow
-def test_a_killed_process_loses_the_strip_under_way_at_most(model, tall, tmp_path) -> None:
-    whole, path = tmp_path / "whole.tif", tmp_path / "map.tif"
-    predict(settings(model, tall, whole))
+def test_a_killed_process_loses_the_strip_under_way_at_most(model, tall, unbroken, tmp_path) -> None:
+    path = tmp_path / "map.tif"
     slow = (
-        "import sys, time, torch; torch.set_num_threads(1)\n"
+        "import sys, time\n"
         "import geoseg.geodata.outputs.strips as strips\n"
         "keep = strips.StripStore.write\n"
         "def write(self, strip):\n    keep(self, strip); time.sleep(0.3)\n"
@@ -139,7 +148,7 @@ def test_a_killed_process_loses_the_strip_under_way_at_most(model, tall, tmp_pat
     assert 3 <= finished < 9
     again = After(-1)
     predict(settings(model, tall, path), again)
-    assert np.array_equal(read_class_map(whole)[0], read_class_map(path)[0])
+    assert np.array_equal(unbroken, read_class_map(path)[0])
     # One strip of two windows is computed again for its border with the first new one.
     assert any(f"{finished} of 9 strips" in text for text in again.said)
 
