@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from geoseg.cli.options import Json, PanelCommand, Quiet, print_json, with_options
+from geoseg.cli.validation import print_validation
 from geoseg.settings import EvaluateSettings, read_settings
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ def evaluate(values: dict[str, Any], *, json_: Json = False, quiet: Quiet = Fals
     from geoseg.workflows.assessment.evaluate import evaluate as run
 
     settings = read_settings(EvaluateSettings, values)
+    if settings.cross_validate:
+        _cross_validate(settings, json_=json_, quiet=quiet)
+        return
     refused = None
     with progress_bars(quiet) as progress:
         try:
@@ -36,6 +40,18 @@ def evaluate(values: dict[str, Any], *, json_: Json = False, quiet: Quiet = Fals
         _print_scores(result)
     if refused is not None:
         raise refused
+
+
+def _cross_validate(settings: EvaluateSettings, *, json_: bool, quiet: bool) -> None:
+    from geoseg.cli.show import progress_bars
+    from geoseg.workflows.assessment.cross_validation import cross_validate
+
+    with progress_bars(quiet) as progress:
+        result = cross_validate(settings, progress)
+    if json_:
+        print_json(result.to_record())
+    else:
+        print_validation(result.to_record())
 
 
 def _print_scores(result: Evaluation) -> None:

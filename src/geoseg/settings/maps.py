@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -156,6 +156,21 @@ class EvaluateSettings(WindowSettings, PointFileSettings):
     role: Literal["all", "train", "check"] = option(
         "all", help="Role of the points to use; check points were held out from training."
     )
+    cross_validate: bool = option(
+        False,
+        help="Score a recipe instead of a map: train on some blocks of the points and score at the others. The subject is "
+        "then the raster that the points label, or a folder of rasters.",
+        panel="Cross-validation",
+    )
+    recipe: Literal["quick", "forest"] = option(
+        "quick", help="Recipe to cross-validate.", panel="Cross-validation"
+    )
+    block: Count | None = option(
+        None,
+        help="Side of the blocks in pixels; smaller ones are used if the points lie in too few.",
+        panel="Cross-validation",
+        shown="the range of the variogram of the residuals",
+    )
     allow_training_points: bool = option(
         False, help="Also score on points that the model was trained on; such scores are too high."
     )
@@ -172,6 +187,16 @@ class EvaluateSettings(WindowSettings, PointFileSettings):
     @classmethod
     def _read_stack(cls, values: Any) -> Any:
         return with_stack(values, "data")
+
+    @model_validator(mode="after")
+    def _cross_validation_has_its_data(self) -> Self:
+        if self.cross_validate and self.points is None:
+            raise ValueError("cross-validation needs points")
+        if self.cross_validate and (self.truth or self.data or self.picture):
+            raise ValueError(
+                "cross-validation takes one raster or folder and points, no mask, second raster or picture"
+            )
+        return self
 
 
 class PictureSettings(Settings):

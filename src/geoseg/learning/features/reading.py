@@ -81,6 +81,26 @@ class PointFeatures:
 
 
 @dataclass(frozen=True)
+class LabelledFeatures:
+    """Features to fit a head to.
+
+    Attributes:
+        views: Features of the points in each orientation, the original one first.
+        points: The points, in the order of their features.
+        unlabelled: Features at random pixels.
+    """
+
+    views: tuple[PointFeatures, ...]
+    points: Points
+    unlabelled: PointFeatures
+
+    def take(self, chosen: NDArray[np.int64]) -> LabelledFeatures:
+        """Return the features of the chosen points."""
+        views = tuple(view.take(chosen) for view in self.views)
+        return LabelledFeatures(views, self.points.take(chosen), self.unlabelled)
+
+
+@dataclass(frozen=True)
 class Reader:
     """How rasters are read.
 

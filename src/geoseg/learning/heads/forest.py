@@ -5,7 +5,7 @@ Breiman, "Random forests", Machine Learning 45 (2001).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from geoseg.learning.calibration import HeldOut, cross_entropy
 from geoseg.learning.features.extractors import GraphExtractor
 from geoseg.learning.features.reading import (
     FitData,
+    LabelledFeatures,
     Reader,
     read_labelled_and_unlabelled,
     sort_by_cell,
@@ -37,13 +38,17 @@ MIN_SAMPLES_LEAF = 3
 
 @dataclass(frozen=True)
 class ForestFit:
-    """A fitted forest, its logits at held-out points and at unlabelled pixels (U, C), and its training loss."""
+    """A fitted forest, its logits at held-out points and at unlabelled pixels (U, C), and its training loss.
+
+    ``scores`` computes the logits (P, C) of values (P, K).
+    """
 
     trees: Sequence[Tree]
     held_out: HeldOut | None
     blocks: Blocks
     unlabelled: Floats
     loss: float
+    scores: Callable[[Floats], Floats]
 
 
 def fit_forest(data: FitData, reader: Reader, *, seed: int, progress: Progress) -> ForestFit:
@@ -58,19 +63,44 @@ def fit_forest(data: FitData, reader: Reader, *, seed: int, progress: Progress) 
     Raises:
         TrainingError: The points have fewer than two classes, or no tree can separate the classes.
     """
+    features = read_forest_features(data, reader, seed=seed, progress=progress)
+    return fit_forest_features(
+        features, classes=data.classes, patch_px=reader.patch_px, seed=seed, progress=progress
+    )
+
+
+def read_forest_features(data: FitData, reader: Reader, *, seed: int, progress: Progress) -> LabelledFeatures:
+    """Read the features of :func:`fit_forest`; arguments as there."""
     extract = GraphExtractor(texture_graph(data.normalisation.channels))
     labelled, unlabelled = read_labelled_and_unlabelled(
         extract, data, reader=reader, seed=seed, progress=progress
     )
-    blocks = find_blocks(sort_by_cell(subsample_points(data.points), reader.patch_px), reader.patch_px)
-    sample = labelled.to_sample(blocks.numbers)
+    points = sort_by_cell(subsample_points(data.points), reader.patch_px)
+    return LabelledFeatures((labelled,), points, unlabelled)
+
+
+def fit_forest_features(
+    features: LabelledFeatures, *, classes: int, patch_px: int, seed: int, progress: Progress
+) -> ForestFit:
+    """Fit as :func:`fit_forest` does to features that have been read.
+
+    Args:
+        features: The features.
+        classes: C.
+        patch_px: Side of a training patch, from which the blocks follow.
+        seed: Seed of the trees and of the folds.
+        progress: Receives warnings.
+    """
+    unlabelled = features.unlabelled
+    blocks = find_blocks(features.points, patch_px)
+    sample = features.views[0].to_sample(blocks.numbers)
 
     def fit_and_score(_: int, fitted: Sample, values: Floats) -> Floats:
-        return _logits(_fit(fitted, seed), values, data.classes)
+        return _logits(_fit(fitted, seed), values, classes)
 
     folds = spatial_folds(sample.labels, sample.places, seed=seed)
     forest = _fit(sample, seed)
-    trees = _trees(forest, data.classes)
+    trees = _trees(forest, classes)
     if all(len(tree.left) == 1 for tree in trees):
         raise _indistinct_classes_error(sample)
     if len(sample.labels) < sample.values.shape[1]:
@@ -79,9 +109,14 @@ def fit_forest(data: FitData, reader: Reader, *, seed: int, progress: Progress) 
             "features matter. Add points, at least 10 of each class, or use the recipe quick."
         )
     held_out = None if folds is None else predict_held_out(sample, folds, fit_and_score)
-    own = HeldOut(_logits(forest, sample.values, data.classes), sample.labels, sample.weights)
+    own = HeldOut(_logits(forest, sample.values, classes), sample.labels, sample.weights)
     return ForestFit(
-        trees, held_out, blocks, _logits(forest, unlabelled.values, data.classes), cross_entropy(own)
+        trees,
+        held_out,
+        blocks,
+        _logits(forest, unlabelled.values, classes),
+        cross_entropy(own),
+        lambda values: _logits(forest, values, classes),
     )
 
 

@@ -24,6 +24,7 @@ from geoseg.learning.features.reading import (
     MAX_POINTS,
     Extract,
     FitData,
+    LabelledFeatures,
     PointFeatures,
     Reader,
     read_augmented,
@@ -103,22 +104,53 @@ def fit_quick(
     Raises:
         TrainingError: The points have fewer than two classes.
     """
+    features = read_quick_features(extract, data, reader, seed=seed, progress=progress, cache=cache)
+    return fit_quick_features(
+        features, classes=data.classes, patch_px=reader.patch_px, seed=seed, progress=progress
+    )
+
+
+def read_quick_features(
+    extract: Extract,
+    data: FitData,
+    reader: Reader,
+    *,
+    seed: int,
+    progress: Progress,
+    cache: FeatureCache | None = None,
+) -> LabelledFeatures:
+    """Read the features of :func:`fit_quick`; arguments as there."""
     labelled, unlabelled = read_labelled_and_unlabelled(
         extract, data, reader=reader, seed=seed, cache=cache, progress=progress
     )
-    views = limit_views(reader.views, len(data.points))
     turned = [
         read_augmented(extract, data, reader=replace(reader, turn=view), cache=cache, progress=progress)
-        for view in ORIENTATIONS[1:views]
+        for view in ORIENTATIONS[1 : limit_views(reader.views, len(data.points))]
     ]
     points = sort_by_cell(subsample_points(data.points), reader.patch_px)
-    blocks = find_blocks(points, reader.patch_px)
-    sample = _join([labelled, *turned], blocks.numbers)
+    return LabelledFeatures((labelled, *turned), points, unlabelled)
+
+
+def fit_quick_features(
+    features: LabelledFeatures, *, classes: int, patch_px: int, seed: int, progress: Progress
+) -> QuickFit:
+    """Fit as :func:`fit_quick` does to features that have been read.
+
+    Args:
+        features: The features.
+        classes: C.
+        patch_px: Side of a training patch, from which the blocks follow.
+        seed: Seed of the folds.
+        progress: Progress of the cross-validation.
+    """
+    labelled, unlabelled = features.views[0], features.unlabelled
+    blocks = find_blocks(features.points, patch_px)
+    sample = _join(features.views, blocks.numbers)
     standard = standardise(sample.values)
     sample = replace(sample, values=standard.coordinates)
-    validation = cross_validate(sample, data.classes, progress, views=views, seed=seed)
+    validation = cross_validate(sample, classes, progress, views=len(features.views), seed=seed)
     with single_threaded_blas():
-        probe = standard.to_probe(*_fit(sample, data.classes, validation.inverse_ridge))
+        probe = standard.to_probe(*_fit(sample, classes, validation.inverse_ridge))
     plain = labelled.to_sample(blocks.numbers)
     own = HeldOut(probe.scores(labelled.values), plain.labels, plain.weights)
     return QuickFit(probe, validation, blocks, probe.scores(unlabelled.values), cross_entropy(own))
