@@ -11,9 +11,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::geoseg.errors.GeoSegWarning")
 
 
 @pytest.mark.slow
-def test_each_point_is_scored_once_by_place_and_once_at_random(dataset, points):
+@pytest.mark.parametrize("recipe", ["quick", "forest"])
+def test_each_point_is_scored_once_by_place_and_once_at_random(dataset, points, recipe):
     found = cross_validate(
-        EvaluateSettings(subject=dataset, points=points, cross_validate=True, recipe="forest")
+        EvaluateSettings(subject=dataset, points=points, cross_validate=True, recipe=recipe)
     )
 
     record = found.to_record()
@@ -23,10 +24,10 @@ def test_each_point_is_scored_once_by_place_and_once_at_random(dataset, points):
     assert "Random folds: overall accuracy " in record["statement"]
 
 
-def test_points_in_one_place_by_class_are_too_few(raster, tmp_path):
-    (tmp_path / "few.csv").write_text("image,row,col,class\nnorth,10,10,field\nnorth,50,50,wood\n")
+def test_points_in_one_place_by_class_are_too_few(dataset, tmp_path):
+    (tmp_path / "few.csv").write_text("image,row,col,class\neast,40,10,field\neast,40,48,wood\n")
     settings = EvaluateSettings(
-        subject=raster, points=tmp_path / "few.csv", cross_validate=True, recipe="forest"
+        subject=dataset, points=tmp_path / "few.csv", cross_validate=True, recipe="forest"
     )
 
     with pytest.raises(PointsError, match="too few for a cross-validation: each class lies in one place"):
