@@ -131,12 +131,29 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def few_trees() -> Iterator[int]:
+    """Fit forests of 20 trees, because a test of more than the forest itself is as good with few; give the default."""
+    from geoseg.learning.heads import forest
+
+    with pytest.MonkeyPatch.context() as patch:
+        default = forest.TREES
+        patch.setattr(forest, "TREES", 20)
+        yield default
+
+
+@pytest.fixture
+def all_trees(few_trees: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fit forests of as many trees as users get."""
+    from geoseg.learning.heads import forest
+
+    monkeypatch.setattr(forest, "TREES", few_trees)
+
+
 @pytest.fixture(scope="session")
-def cheap() -> dict[str, Any]:
-    """Settings of a training that costs about a second."""
+def light() -> dict[str, Any]:
+    """Settings of a training of quick or forest that costs about a second: the bundled backbone, without torch."""
     return {
-        "backbone": "mobilenet_v3_large",
-        "weights": "none",
         "patch": 64,
         "batch": 2,
         "epochs": 1,
@@ -147,9 +164,25 @@ def cheap() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
+def cheap(light: dict[str, Any]) -> dict[str, Any]:
+    """Settings of a training that costs a few seconds, with a backbone in torch that every recipe takes."""
+    return {**light, "backbone": "mobilenet_v3_large", "weights": "none"}
+
+
+@pytest.fixture(scope="session")
 def cheaply(cheap: dict[str, Any]) -> list[str]:
     """The same settings as options of ``geoseg train``."""
-    return [text for name, value in cheap.items() for text in (f"--{name}", str(value))]
+    return _as_options(cheap)
+
+
+@pytest.fixture(scope="session")
+def lightly(light: dict[str, Any]) -> list[str]:
+    """The settings of ``light`` as options of ``geoseg train``."""
+    return _as_options(light)
+
+
+def _as_options(settings: dict[str, Any]) -> list[str]:
+    return [text for name, value in settings.items() for text in (f"--{name}", str(value))]
 
 
 def _place(index: float, pixel_m: float) -> Affine:

@@ -8,11 +8,11 @@ import numpy as np
 import rasterio
 
 
-def test_points_become_a_map_that_is_scored(geoseg, dataset, raster, classes, cheaply, tmp_path):
+def test_points_become_a_map_that_is_scored(geoseg, dataset, raster, classes, lightly, tmp_path):
     points, model, class_map = (tmp_path / name for name in ("points.gpkg", "model.geoseg", "map.tif"))
     per_class = ["--split", "train", "--per-class", 10, "--tile", 48]
     sampled = geoseg("points", "sample", dataset, *per_class, "--seed", 1, "-o", points)
-    trained = geoseg("train", dataset, "--points", points, *cheaply, "-o", model)
+    trained = geoseg("train", dataset, "--points", points, *lightly, "-o", model)
     predicted = geoseg("predict", model, raster, "-o", class_map)
     truth = dataset / "masks" / "north.tif"
     scores = geoseg("evaluate", class_map, "--truth", truth, "--json")

@@ -12,11 +12,11 @@ RASTER, POINTS, LEGEND, DATASET, OUTPUT = 3, 4, 5, 6, 8
 
 
 @pytest.fixture
-def start(geoseg, own_dataset, cheaply, tmp_path):
+def start(geoseg, own_dataset, lightly, tmp_path):
     """Type the command on a dataset that a test has spoilt."""
 
     def run(*more):
-        asked = ["--recipes", "forest", "--per-class", "4", "--seeds", 1, *cheaply, *more]
+        asked = ["--recipes", "forest", "--per-class", "4", "--seeds", 1, *lightly, *more]
         return geoseg("experiment", own_dataset, *asked, "-o", tmp_path / "results")
 
     return run

@@ -66,7 +66,7 @@ def test_train_on_a_dataset_with_weights_and_bands(geoseg, dataset, points, weig
     assert read_record(path).recipe == "pfce"
 
 
-def test_train_on_a_raster_with_field_points_and_a_legend(geoseg, raster, classes, cheaply, tmp_path):
+def test_train_on_a_raster_with_field_points_and_a_legend(geoseg, raster, classes, lightly, tmp_path):
     column, row = np.meshgrid([10, 40, 80], [30, 50, 70, 90])
     places = geopandas.points_from_xy(501_000 + 1000 + column.ravel() + 0.5, 4_000_000 - row.ravel() - 0.5)
     kinds = {"kind": ["field", "wood", "water"] * 4}
@@ -75,7 +75,7 @@ def test_train_on_a_raster_with_field_points_and_a_legend(geoseg, raster, classe
     path = tmp_path / "model.geoseg"
     asked = ["--class-column", "kind", "--legend", tmp_path / "legend.json", "--device", "cpu", "-o", path]
 
-    outcome = geoseg("train", raster, "--points", tmp_path / "field.gpkg", *cheaply, *asked)
+    outcome = geoseg("train", raster, "--points", tmp_path / "field.gpkg", *lightly, *asked)
 
     assert outcome.code == 0
     assert f"{path}: loss " in outcome.out

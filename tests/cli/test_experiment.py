@@ -9,17 +9,17 @@ import pytest
 
 
 @pytest.mark.slow
-def test_an_experiment_prints_its_table(geoseg, dataset, cheaply, tmp_path):
+def test_an_experiment_prints_its_table(geoseg, dataset, lightly, tmp_path):
     protocol = tmp_path / "protocol.json"
     protocol.write_text(json.dumps({"scope": "total", "wrong_share": 0.1}))
     asked = ["--recipes", "forest,quick", "--per-class", "5", "--seeds", 1, "--protocol", protocol]
 
-    outcome = geoseg("experiment", dataset, *asked, *cheaply, "-o", tmp_path / "results")
+    outcome = geoseg("experiment", dataset, *asked, *lightly, "-o", tmp_path / "results")
 
     assert outcome.code == 0
     assert "as published" not in outcome.out
     assert "Run 2/2: quick, 5 points per class, seed 0" in outcome.err
-    again = geoseg("experiment", dataset, *asked, *cheaply, "-o", tmp_path / "results", "--json", "-q")
+    again = geoseg("experiment", dataset, *asked, *lightly, "-o", tmp_path / "results", "--json", "-q")
     assert [e["recipe"] for e in json.loads(again.out)["results"]] == ["forest", "quick"]
 
 
@@ -37,7 +37,7 @@ def test_a_recipe_that_is_none_is_named(geoseg, dataset, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_killed_command_costs_the_run_that_it_was_at(geoseg, dataset, cheaply, tmp_path):
+def test_a_killed_command_costs_the_run_that_it_was_at(geoseg, dataset, lightly, tmp_path):
     folder = tmp_path / "results"
     asked = [
         "--recipes",
@@ -48,7 +48,7 @@ def test_a_killed_command_costs_the_run_that_it_was_at(geoseg, dataset, cheaply,
         "8",
         "--seeds",
         "1",
-        *cheaply,
+        *lightly,
         "-o",
         str(folder),
     ]
@@ -73,9 +73,9 @@ def test_a_killed_command_costs_the_run_that_it_was_at(geoseg, dataset, cheaply,
 
 
 @pytest.mark.slow
-def test_a_folder_of_results_is_summed_up_without_its_dataset(geoseg, dataset, cheaply, tmp_path):
+def test_a_folder_of_results_is_summed_up_without_its_dataset(geoseg, dataset, lightly, tmp_path):
     folder = tmp_path / "results"
-    asked = ["--recipes", "forest", "--per-class", "4", "--seeds", 1, *cheaply]
+    asked = ["--recipes", "forest", "--per-class", "4", "--seeds", 1, *lightly]
     first = geoseg("experiment", dataset, *asked, "-o", folder, "--json", "-q")
     (folder / "summary.md").unlink()
     shutil.rmtree(folder / "maps")

@@ -13,7 +13,7 @@ with warnings.catch_warnings():
     import schemathesis
     from schemathesis import GenerationMode, checks
 
-REQUESTS = 2_000
+REQUESTS = 1_000
 URI_TOO_LONG = 414
 """The server answers this before the service sees the request."""
 CHECKS = [

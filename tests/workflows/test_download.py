@@ -62,21 +62,21 @@ def data(archive, tmp_path):
 
 
 @pytest.mark.slow
-def test_points_and_scores_keep_to_the_tiles_of_their_split(data, cheap, tmp_path):
+def test_points_and_scores_keep_to_the_tiles_of_their_split(data, light, tmp_path):
     points = tmp_path / "points.gpkg"
     drawn = sample(SampleSettings(data=data, split="train", per_class=20, output=points)).points
     assert drawn.col.max() < 512
     assert drawn.row.max() < 512
 
     model = tmp_path / "m.geoseg"
-    train(TrainSettings(data=data, points=points, output=model, **{**cheap, "recipe": "forest"}))
+    train(TrainSettings(data=data, points=points, output=model, **{**light, "recipe": "forest"}))
     scores = evaluate(EvaluateSettings(subject=model, data=data)).accuracy
     assert scores.confusion.sum() == 512 * 512
     assert scores.iou[2] > 0.9
 
 
 @pytest.mark.slow
-def test_an_experiment_keeps_to_the_tiles_of_its_lists(data, cheap, tmp_path):
+def test_an_experiment_keeps_to_the_tiles_of_its_lists(data, light, tmp_path):
     """One orthophoto, one tile of it to train on, its neighbour to score on."""
     settings = ExperimentSettings(
         data=data,
@@ -85,7 +85,7 @@ def test_an_experiment_keeps_to_the_tiles_of_its_lists(data, cheap, tmp_path):
         per_class=(6,),
         seeds=1,
         protocol=Protocol(scope="tile", tile=512),
-        training=TrainingOptions(**cheap),
+        training=TrainingOptions(**light),
     )
 
     (entry,) = experiment(settings).record["results"]

@@ -25,9 +25,9 @@ pytestmark = [
 ]
 
 
-def _settings(data, cheap, folder, **options):
+def _settings(data, light, folder, **options):
     own = {"recipes": ("forest",), "per_class": (4,), "seeds": 1}
-    return ExperimentSettings(data=data, output=folder, training=TrainingOptions(**cheap), **(own | options))
+    return ExperimentSettings(data=data, output=folder, training=TrainingOptions(**light), **(own | options))
 
 
 def _fill(path, value):
@@ -56,12 +56,12 @@ def _as_pictures(data, suffix):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
-def test_a_folder_of_pictures_is_experimented_on_like_any_other(own_dataset, cheap, tmp_path, suffix):
+def test_a_folder_of_pictures_is_experimented_on_like_any_other(own_dataset, light, tmp_path, suffix):
     _as_pictures(own_dataset, suffix)
     names = {path.name for path in (own_dataset / "images").iterdir()}
     assert names == {f"{name}{suffix}" for name in ("east", "west", "north")}
 
-    summary = experiment(_settings(own_dataset, cheap, tmp_path / "r", protocol=Protocol(scope="image")))
+    summary = experiment(_settings(own_dataset, light, tmp_path / "r", protocol=Protocol(scope="image")))
 
     (entry,) = summary.record["results"]
     assert (entry["points_per_image"], entry["points_total"]) == (12, 24)
@@ -78,10 +78,10 @@ def test_a_folder_of_pictures_is_experimented_on_like_any_other(own_dataset, che
 
 
 @pytest.mark.slow
-def test_every_run_learns_from_what_its_protocol_draws(own_dataset, cheap, tmp_path, classes):
+def test_every_run_learns_from_what_its_protocol_draws(own_dataset, light, tmp_path, classes):
     protocol = Protocol(scope="image", places="interior", margin=2, location_error=2, wrong_share=0.25)
 
-    experiment(_settings(own_dataset, cheap, tmp_path / "r", protocol=protocol))
+    experiment(_settings(own_dataset, light, tmp_path / "r", protocol=protocol))
 
     again = sample(
         SampleSettings(
@@ -106,19 +106,19 @@ def test_every_run_learns_from_what_its_protocol_draws(own_dataset, cheap, tmp_p
 
 
 @pytest.mark.parametrize("name", ["east", "north"])
-def test_an_image_that_is_all_nodata_is_named_before_anything_runs(own_dataset, cheap, tmp_path, name):
+def test_an_image_that_is_all_nodata_is_named_before_anything_runs(own_dataset, light, tmp_path, name):
     """One to train on, one to score on."""
     _fill(own_dataset / "images" / f"{name}.tif", 0)
 
     with pytest.raises(
         RasterError, match=rf"{name}\.tif: the image is all nodata\. Remove it from the split lists"
     ):
-        experiment(_settings(own_dataset, cheap, tmp_path / "r"))
+        experiment(_settings(own_dataset, light, tmp_path / "r"))
     assert not (tmp_path / "r").exists()
 
 
 @pytest.mark.slow
-def test_an_image_that_is_all_nodata_but_for_its_last_row_is_used(own_dataset, cheap, tmp_path, write_tiff):
+def test_an_image_that_is_all_nodata_but_for_its_last_row_is_used(own_dataset, light, tmp_path, write_tiff):
     """Pixels that are not there take their labels with them: no point on them is used, none of them is mapped."""
     for name in ("east", "north"):
         path = own_dataset / "images" / f"{name}.tif"
@@ -127,7 +127,7 @@ def test_an_image_that_is_all_nodata_but_for_its_last_row_is_used(own_dataset, c
             values[:, :-1] = 0
             raster.write(values)
 
-    experiment(_settings(own_dataset, cheap, tmp_path / "r", per_class=(40,)))
+    experiment(_settings(own_dataset, light, tmp_path / "r", per_class=(40,)))
 
     result = _result(tmp_path / "r")
     assert result["points_used"] < 2 * 3 * 40
@@ -137,7 +137,7 @@ def test_an_image_that_is_all_nodata_but_for_its_last_row_is_used(own_dataset, c
     assert sum(result["unmapped"]) == result["pixels"] - 96
 
 
-def test_masks_to_score_by_that_label_nothing_are_named_before_anything_runs(own_dataset, cheap, tmp_path):
+def test_masks_to_score_by_that_label_nothing_are_named_before_anything_runs(own_dataset, light, tmp_path):
     (own_dataset / "test.txt").write_text("north\nwest\n")
     for name in ("north", "west"):
         _fill(own_dataset / "masks" / f"{name}.tif", 255)
@@ -145,16 +145,16 @@ def test_masks_to_score_by_that_label_nothing_are_named_before_anything_runs(own
     with pytest.raises(
         DatasetError, match=r"masks: the test masks have no labelled pixel; got 255 in north, west"
     ):
-        experiment(_settings(own_dataset, cheap, tmp_path / "r"))
+        experiment(_settings(own_dataset, light, tmp_path / "r"))
     assert not (tmp_path / "r").exists()
 
 
 @pytest.mark.slow
-def test_one_of_several_test_images_may_be_without_labels(own_dataset, cheap, tmp_path):
+def test_one_of_several_test_images_may_be_without_labels(own_dataset, light, tmp_path):
     (own_dataset / "test.txt").write_text("north\nwest\n")
     _fill(own_dataset / "masks" / "north.tif", 255)
 
-    summary = experiment(_settings(own_dataset, cheap, tmp_path / "r"))
+    summary = experiment(_settings(own_dataset, light, tmp_path / "r"))
 
     assert _result(tmp_path / "r")["images"]["north"]["miou"] is None
     (entry,) = summary.record["results"]
@@ -162,12 +162,12 @@ def test_one_of_several_test_images_may_be_without_labels(own_dataset, cheap, tm
 
 
 def test_training_masks_that_label_nothing_can_be_mended_and_the_experiment_goes_on(
-    own_dataset, cheap, tmp_path
+    own_dataset, light, tmp_path
 ):
     kept = {name: (own_dataset / "masks" / f"{name}.tif").read_bytes() for name in ("east", "west")}
     for name in kept:
         _fill(own_dataset / "masks" / f"{name}.tif", 255)
-    settings = _settings(own_dataset, cheap, tmp_path / "r")
+    settings = _settings(own_dataset, light, tmp_path / "r")
     with pytest.raises(
         DatasetError, match=r"masks: the training masks have no labelled pixel; got 255 in east, west"
     ):
@@ -180,12 +180,12 @@ def test_training_masks_that_label_nothing_can_be_mended_and_the_experiment_goes
 
 
 def test_training_masks_that_cannot_be_used_are_named_and_nothing_is_trained(
-    own_dataset, cheap, tmp_path, write_tiff
+    own_dataset, light, tmp_path, write_tiff
 ):
     mask = write_tiff(own_dataset / "masks" / "east.tif", np.zeros((95, 96), np.uint8))
     with pytest.raises(RasterError, match=r"east\.tif: wrong size; expected 96 x 96 px"):
-        experiment(_settings(own_dataset, cheap, tmp_path / "r"))
+        experiment(_settings(own_dataset, light, tmp_path / "r"))
     write_tiff(mask, np.full((96, 96), 7, np.uint8))
     with pytest.raises(LegendError, match=r"east\.tif: .*got 7 \(9,216 pixels\)"):
-        experiment(_settings(own_dataset, cheap, tmp_path / "r"))
+        experiment(_settings(own_dataset, light, tmp_path / "r"))
     assert not (tmp_path / "r").exists()

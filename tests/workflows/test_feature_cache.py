@@ -31,13 +31,13 @@ class Heard:
 
 
 @pytest.fixture
-def quick(points, tmp_path, cheap):
+def quick(points, tmp_path, light):
     """Train with the recipe quick, cheaply, and return what was said."""
 
     def run(data, **settings):
         heard = Heard()
         options = {
-            **cheap,
+            **light,
             "augmentations": 1,
             "scales": 1,
             "recipe": "quick",

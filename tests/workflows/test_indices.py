@@ -23,10 +23,10 @@ pytestmark = [
 
 
 @pytest.fixture
-def settings(dataset, points, cheap, tmp_path):
-    def make(**options):
-        own = {"data": dataset, "points": points, "output": tmp_path / "m.geoseg", "recipe": "quick"}
-        return TrainSettings(**{**cheap, **own, **options})
+def settings(dataset, points, light, cheap, tmp_path):
+    def make(recipe="quick", **options):
+        own = {"data": dataset, "points": points, "output": tmp_path / "m.geoseg", "recipe": recipe}
+        return TrainSettings(**{**(cheap if recipe == "pfce" else light), **own, **options})
 
     return make
 
@@ -71,7 +71,7 @@ def lit(tmp_path):
 
 @pytest.mark.filterwarnings("ignore:.*has no CRS")
 @pytest.mark.slow
-def test_an_index_tells_apart_what_light_and_shade_hide(lit, tmp_path):
+def test_an_index_tells_apart_what_light_and_shade_hide(lit, tmp_path, all_trees):
     raster, points, truth = lit
     right = {}
     for name, indices in {"bands": (), "index": ((2, 1),)}.items():

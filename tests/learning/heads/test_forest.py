@@ -40,7 +40,7 @@ def test_texture_is_the_blurred_bands_and_their_deviations():
     np.testing.assert_allclose(maps[4], np.sqrt(square - mean**2), atol=1e-4)
 
 
-def test_a_forest_tells_textures_apart_and_its_graph_gives_the_same_votes(data):
+def test_a_forest_tells_textures_apart_and_its_graph_gives_the_same_votes(data, all_trees):
     fitted = fit_forest(data, READER, seed=0, progress=NullProgress())
 
     features = read_features(GraphExtractor(texture_graph(3)), data.points, data, reader=READER)

@@ -94,7 +94,7 @@ def test_jobs_and_rates_go_on_when_the_clock_is_set(serve, model, raster, middli
     began = time.monotonic()
     assert [server.get("/v1/models", **bound).status for _ in range(3)] == [200] * 3
 
-    for days in (0, 1, 0, -1, 0):
+    for days in (1, -1, 0):
         under_way = job_of(server, middling, **free)
         shift(days)
         assert shift_of(server) == days
@@ -108,5 +108,5 @@ def test_jobs_and_rates_go_on_when_the_clock_is_set(serve, model, raster, middli
         assert end_of(server, under_way, **free)["state"] == "done"
         assert end_of(server, job_of(server, raster, **free), **free)["state"] == "done"
 
-    assert len(server.get("/v1/jobs", **free).json["jobs"]) == 10
+    assert len(server.get("/v1/jobs", **free).json["jobs"]) == 6
     assert_no_surprise(server)

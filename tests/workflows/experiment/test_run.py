@@ -37,24 +37,38 @@ class StopsInEpoch(Watcher):
             raise KeyboardInterrupt
 
 
-def _settings(dataset, cheap, folder, **options):
+def _settings(dataset, light, folder, **options):
     own = {"recipes": ("forest", "quick"), "per_class": (4, 8), "seeds": 2, "background": "field"}
     return ExperimentSettings(
-        data=dataset, output=folder, training=TrainingOptions(**cheap), **(own | options)
+        data=dataset, output=folder, training=TrainingOptions(**light), **(own | options)
     )
 
 
 @pytest.fixture(scope="module")
-def done(dataset, cheap, tmp_path_factory):
+def done(dataset, light, tmp_path_factory):
     """The folder of a finished experiment, and its summary."""
     folder = tmp_path_factory.mktemp("experiment") / "results"
-    return folder, experiment(_settings(dataset, cheap, folder, protocol=Protocol(scope="total")))
+    return folder, experiment(_settings(dataset, light, folder, protocol=Protocol(scope="total")))
 
 
 @pytest.fixture
 def folder(done, tmp_path):
     """A copy of the finished experiment, to spoil."""
     return shutil.copytree(done[0], tmp_path / "results")
+
+
+@pytest.fixture(scope="module")
+def forests(dataset, cheap, tmp_path_factory):
+    """The folder of a finished experiment of forests, with a network for further recipes."""
+    folder = tmp_path_factory.mktemp("forests") / "results"
+    experiment(_settings(dataset, cheap, folder, protocol=Protocol(scope="total"), recipes=("forest",)))
+    return folder
+
+
+@pytest.fixture
+def forest_folder(forests, tmp_path):
+    """A copy of the experiment of forests, to spoil."""
+    return shutil.copytree(forests, tmp_path / "results")
 
 
 @pytest.mark.slow
@@ -101,13 +115,13 @@ def test_the_figures_are_drawn_and_the_models_removed(done):
     assert not list((folder / "work").iterdir())
 
 
-def test_finished_runs_are_not_done_again(dataset, cheap, folder):
+def test_finished_runs_are_not_done_again(dataset, light, folder):
     times = {path: path.stat().st_mtime_ns for path in (folder / "runs").iterdir()}
     lost = folder / "runs" / "forest-4-seed1.json"
     before = json.loads(lost.read_text())
     lost.unlink()
 
-    experiment(_settings(dataset, cheap, folder, protocol=Protocol(scope="total")))
+    experiment(_settings(dataset, light, folder, protocol=Protocol(scope="total")))
 
     changed = {path for path in (folder / "runs").iterdir() if path.stat().st_mtime_ns != times[path]}
     assert changed == {lost}
@@ -121,46 +135,46 @@ def _size(path):
 
 
 @pytest.mark.slow
-def test_the_grid_can_grow(dataset, cheap, folder):
+def test_the_grid_can_grow(dataset, cheap, forest_folder):
     wider = _settings(
-        dataset, cheap, folder, protocol=Protocol(scope="total"), recipes=("full",), per_class=(4,)
+        dataset, cheap, forest_folder, protocol=Protocol(scope="total"), recipes=("full",), per_class=(4,)
     )
-    before = _size(folder / "comparison-4.png")
+    before = _size(forest_folder / "comparison-4.png")
     summary = experiment(wider)
     assert summary.record["results"][-1]["recipe"] == "full"
     # One more map beside those of the earlier commands.
-    assert _size(folder / "comparison-4.png") != before
-    assert (folder / "curves-full.png").exists()
+    assert _size(forest_folder / "comparison-4.png") != before
+    assert (forest_folder / "curves-full.png").exists()
     assert [r.name for r in runs(wider)] == ["full"]
 
 
-def test_results_of_other_settings_are_not_mixed(dataset, cheap, folder):
+def test_results_of_other_settings_are_not_mixed(dataset, light, folder):
     with pytest.raises(
         OutputError,
         match=r"with other settings; they differ in scope; expected scope = total; got scope = tile",
     ):
-        experiment(_settings(dataset, cheap, folder, protocol=Protocol(scope="tile")))
+        experiment(_settings(dataset, light, folder, protocol=Protocol(scope="tile")))
 
 
-def test_a_broken_result_is_named(dataset, cheap, folder):
+def test_a_broken_result_is_named(dataset, light, folder):
     (folder / "runs" / "quick-4-seed0.json").write_text("{")
     with pytest.raises(
         OutputError, match=r"quick-4-seed0\.json: this result file cannot be read.*repeat its run"
     ):
-        experiment(_settings(dataset, cheap, folder, protocol=Protocol(scope="total")))
+        experiment(_settings(dataset, light, folder, protocol=Protocol(scope="total")))
 
 
-def test_an_image_without_a_mask_is_named_before_anything_runs(dataset, cheap, tmp_path):
+def test_an_image_without_a_mask_is_named_before_anything_runs(dataset, light, tmp_path):
     data = shutil.copytree(dataset, tmp_path / "data")
     (data / "masks" / "north.tif").unlink()
     with pytest.raises(DatasetError, match=r"images have no mask.*none for north"):
-        experiment(_settings(data, cheap, tmp_path / "results"))
+        experiment(_settings(data, light, tmp_path / "results"))
     assert not (tmp_path / "results").exists()
 
 
 @pytest.mark.slow
 def test_nothing_dense_reaches_a_method_that_learns_from_points(
-    dataset, cheap, tmp_path, write_tiff, classes
+    dataset, light, cheap, tmp_path, write_tiff, classes
 ):
     """Masks that are redrawn everywhere but under the points, with other shares of the classes, give the same weights."""
     points = tmp_path / "points.gpkg"
@@ -180,7 +194,8 @@ def test_nothing_dense_reaches_a_method_that_learns_from_points(
         states = []
         for data in (dataset, redrawn):
             output = tmp_path / f"{recipe}-{data.name}.geoseg"
-            options = cheap | {"recipe": recipe, "check_share": 0.4} | own_options
+            base = light if recipe in {"forest", "quick"} else cheap
+            options = base | {"recipe": recipe, "check_share": 0.4} | own_options
             train(TrainSettings(data=data, points=points, output=output, **options))
             model = read_model(output)
             states.append({**model.network.tensors, "calibration": model.record.calibration})
@@ -189,30 +204,30 @@ def test_nothing_dense_reaches_a_method_that_learns_from_points(
             assert (value == states[1][name]) is True or (value == states[1][name]).all(), name
 
 
-def test_masks_that_do_not_fit_are_named_before_anything_is_trained(dataset, cheap, tmp_path, write_tiff):
+def test_masks_that_do_not_fit_are_named_before_anything_is_trained(dataset, light, tmp_path, write_tiff):
     data = shutil.copytree(dataset, tmp_path / "data")
     (name,) = (data / "test.txt").read_text().split()
     path = data / "masks" / f"{name}.tif"
     with rasterio.open(path, "r+") as mask:
         mask.write(np.full((1, 5, 5), 77, np.uint8), window=((50, 55), (50, 55)))
     with pytest.raises(LegendError, match=rf"{name}\.tif.*77"):
-        experiment(_settings(data, cheap, tmp_path / "results"))
+        experiment(_settings(data, light, tmp_path / "results"))
     write_tiff(path, np.zeros((5, 5), np.uint8))
     with pytest.raises(RasterError, match=rf"{name}\.tif.*5 x 5"):
-        experiment(_settings(data, cheap, tmp_path / "results"))
+        experiment(_settings(data, light, tmp_path / "results"))
     assert not (tmp_path / "results").exists()
 
 
-def test_corrected_masks_are_another_experiment(dataset, cheap, folder, tmp_path):
+def test_corrected_masks_are_another_experiment(dataset, light, folder, tmp_path):
     data = shutil.copytree(dataset, tmp_path / dataset.name)
     (name,) = (data / "test.txt").read_text().split()
     with rasterio.open(data / "masks" / f"{name}.tif", "r+") as mask:
         mask.write(np.zeros((1, 5, 5), np.uint8), window=((50, 55), (50, 55)))
     with pytest.raises(OutputError, match="differ in truth_sha256"):
-        experiment(_settings(data, cheap, folder, protocol=Protocol(scope="total")))
+        experiment(_settings(data, light, folder, protocol=Protocol(scope="total")))
 
 
-def test_corrected_training_masks_are_another_experiment(dataset, cheap, folder, tmp_path):
+def test_corrected_training_masks_are_another_experiment(dataset, light, folder, tmp_path):
     data = shutil.copytree(dataset, tmp_path / dataset.name)
     with rasterio.open(data / "masks" / "west.tif", "r+") as mask:
         mask.write(np.full((1, 5, 5), 2, np.uint8), window=((50, 55), (50, 55)))
@@ -221,12 +236,12 @@ def test_corrected_training_masks_are_another_experiment(dataset, cheap, folder,
     with pytest.raises(
         OutputError, match="they differ in train_truth_sha256; expected train_truth_sha256 = "
     ):
-        experiment(_settings(data, cheap, folder, protocol=Protocol(scope="total")))
+        experiment(_settings(data, light, folder, protocol=Protocol(scope="total")))
     assert (folder / "experiment.json").read_bytes() == before
 
 
 @pytest.mark.slow
-def test_a_folder_begun_before_training_masks_were_hashed_goes_on(dataset, cheap, folder):
+def test_a_folder_begun_before_training_masks_were_hashed_goes_on(dataset, light, folder):
     path = folder / "experiment.json"
     record = json.loads(path.read_text())
     added = ("train_truth_sha256", "background")
@@ -234,12 +249,12 @@ def test_a_folder_begun_before_training_masks_were_hashed_goes_on(dataset, cheap
     path.write_text(older)
     (folder / "runs" / "forest-4-seed1.json").unlink()
 
-    assert len(experiment(_settings(dataset, cheap, folder, protocol=Protocol(scope="total"))).rows) == 4
+    assert len(experiment(_settings(dataset, light, folder, protocol=Protocol(scope="total"))).rows) == 4
     assert (folder / "runs" / "forest-4-seed1.json").exists()
     assert path.read_text() == older
 
 
-def test_masks_are_read_with_progress(dataset, cheap, folder):
+def test_masks_are_read_with_progress(dataset, light, folder):
     class Counts(Watcher):
         started = ()
 
@@ -247,21 +262,23 @@ def test_masks_are_read_with_progress(dataset, cheap, folder):
             self.started += ((what, total),)
 
     watcher = Counts()
-    experiment(_settings(dataset, cheap, folder, protocol=Protocol(scope="total")), watcher)
+    experiment(_settings(dataset, light, folder, protocol=Protocol(scope="total")), watcher)
     # Two to train on, one to score on.
     assert watcher.started[0] == ("Reading masks", 3)
 
 
 @pytest.mark.slow
-def test_a_run_tells_the_time_that_is_left_for_the_grid(dataset, cheap, folder):
-    for path in (folder / "runs").glob("forest-*.json"):
+def test_a_run_tells_the_time_that_is_left_for_the_grid(dataset, cheap, forest_folder):
+    for path in (forest_folder / "runs").glob("forest-*.json"):
         result = json.loads(path.read_text())
         path.write_text(json.dumps({**result, "seconds": {"train": 50.0, "map": 10.0}}))
     for name in ("forest-4-seed1", "forest-8-seed0"):
-        (folder / "runs" / f"{name}.json").unlink()
+        (forest_folder / "runs" / f"{name}.json").unlink()
     watcher = Watcher()
 
-    only = _settings(dataset, cheap, folder, protocol=Protocol(scope="total"), recipes=("forest", "full"))
+    only = _settings(
+        dataset, cheap, forest_folder, protocol=Protocol(scope="total"), recipes=("forest", "full")
+    )
     experiment(only, watcher)
 
     lines = [text for text in watcher.said if text.startswith("Run ")]
@@ -273,11 +290,11 @@ def test_a_run_tells_the_time_that_is_left_for_the_grid(dataset, cheap, folder):
     assert lines[4] == "Run 5/5: full, all labels, seed 0"
 
 
-def test_a_run_that_is_mapping_elsewhere_does_not_keep_the_summary_back(dataset, cheap, folder):
+def test_a_run_that_is_mapping_elsewhere_does_not_keep_the_summary_back(dataset, light, folder):
     (folder / "runs" / "quick-8-seed0.json").unlink()
     for path in (folder / "maps" / "quick-8-seed0").glob("*.tif"):
         path.unlink()
-    only = _settings(dataset, cheap, folder, protocol=Protocol(scope="total"), recipes=("forest",))
+    only = _settings(dataset, light, folder, protocol=Protocol(scope="total"), recipes=("forest",))
     assert len(experiment(only).record["results"]) == 4
 
 
@@ -290,9 +307,9 @@ def test_budgets_per_image_count_every_image(done, dataset):
         assert entry["computed_in"] == ["float32 on cpu"]
 
 
-def test_points_beyond_what_a_recipe_can_use_are_told_of(dataset, cheap, tmp_path, monkeypatch):
+def test_points_beyond_what_a_recipe_can_use_are_told_of(dataset, light, tmp_path, monkeypatch):
     monkeypatch.setattr("geoseg.learning.features.reading.MAX_POINTS", 9)
-    few = _settings(dataset, cheap, tmp_path / "r", recipes=("forest",), per_class=(4,), seeds=1)
+    few = _settings(dataset, light, tmp_path / "r", recipes=("forest",), per_class=(4,), seeds=1)
     summary = experiment(few)
     (entry,) = summary.record["results"]
     assert entry["points_used"] <= 9 < entry["points_total"]
@@ -337,23 +354,23 @@ def test_the_seconds_of_a_run_count_its_earlier_tries(dataset, cheap, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_model_without_a_result_is_mapped_not_trained_again(dataset, cheap, folder):
+def test_a_model_without_a_result_is_mapped_not_trained_again(dataset, light, folder):
     protocol = Protocol(scope="total")
     (folder / "runs" / "quick-8-seed1.json").unlink()
-    experiment(_settings(dataset, cheap, folder, protocol=protocol, keep_models=True))
+    experiment(_settings(dataset, light, folder, protocol=protocol, keep_models=True))
     (folder / "runs" / "quick-8-seed1.json").unlink()
     watcher = Watcher()
-    experiment(_settings(dataset, cheap, folder, protocol=protocol), watcher)
+    experiment(_settings(dataset, light, folder, protocol=protocol), watcher)
     assert not any("Weights" in text for text in watcher.said)
     assert (folder / "runs" / "quick-8-seed1.json").exists()
 
 
-def test_other_images_and_unknown_classes_are_refused(dataset, cheap, folder, tmp_path):
+def test_other_images_and_unknown_classes_are_refused(dataset, light, folder, tmp_path):
     data = shutil.copytree(dataset, tmp_path / dataset.name)
     (data / "train.txt").write_text("east\n")
     with pytest.raises(OutputError, match="differ in train_images"):
-        experiment(_settings(data, cheap, folder, protocol=Protocol(scope="total")))
+        experiment(_settings(data, light, folder, protocol=Protocol(scope="total")))
     with pytest.raises(SettingsError, match="--background: no such class"):
-        experiment(_settings(dataset, cheap, folder, background="sky"))
+        experiment(_settings(dataset, light, folder, background="sky"))
     with pytest.raises(SettingsError, match="tile needs scope tile"):
         Protocol(scope="image", tile=512)

@@ -38,11 +38,11 @@ class Watcher:
 
 
 @pytest.fixture(scope="module")
-def quick(dataset, points, cheap, tmp_path_factory):
+def quick(dataset, points, light, tmp_path_factory):
     """A quick model with a corrected prior."""
     output = tmp_path_factory.mktemp("quick") / "m.geoseg"
     own = {"data": dataset, "points": points, "output": output, "recipe": "quick", "keep_features": False}
-    return train(TrainSettings(**{**cheap, **own})).model
+    return train(TrainSettings(**{**light, **own})).model
 
 
 def _settings(model, raster, output, **options):

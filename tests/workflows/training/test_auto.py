@@ -20,10 +20,10 @@ DEEP = {"epochs": 2, "patches": 4, "batch": 2}
 
 
 @pytest.fixture
-def settings(dataset, points, cheap, tmp_path):
+def settings(dataset, points, light, tmp_path):
     def make(**options):
         own = {"data": dataset, "points": points, "output": tmp_path / "m.geoseg", "recipe": "auto"}
-        return TrainSettings(**{**cheap, **own, **options})
+        return TrainSettings(**{**light, **own, **options})
 
     return make
 

@@ -26,10 +26,11 @@ pytestmark = pytest.mark.filterwarnings("ignore:The loss rose:geoseg.errors.GeoS
 
 
 @pytest.fixture
-def settings(dataset, points, cheap, tmp_path):
-    def make(**options):
-        own = {"data": dataset, "points": points, "output": tmp_path / "m.geoseg", "recipe": "quick"}
-        return TrainSettings(**{**cheap, **own, **options})
+def settings(dataset, points, light, cheap, tmp_path):
+    def make(recipe="quick", **options):
+        own = {"data": dataset, "points": points, "output": tmp_path / "m.geoseg", "recipe": recipe}
+        is_light = recipe in {"quick", "forest", "auto"} and "weights" not in options
+        return TrainSettings(**{**(light if is_light else cheap), **own, **options})
 
     return make
 
@@ -100,13 +101,15 @@ def test_a_second_training_reads_nothing_and_gives_the_same_model(settings, tmp_
         assert all(torch.equal(tensor, other[name]) for name, tensor in weights[0].items())
 
 
+# The backbone of the fixture cheap, also for the quick that deep is compared with.
+NETWORK = {"backbone": "mobilenet_v3_large", "weights": "none"}
 DEEP = {"recipe": "deep", "epochs": 2, "patches": 4, "batch": 2, "backbone_rate": 1e-9}
 
 
 @pytest.mark.slow
 def test_deep_starts_from_the_map_of_quick(settings, dataset, tmp_path):
     """At a rate of next to nothing it ends there too."""
-    quick = train(settings()).model
+    quick = train(settings(**NETWORK)).model
     with pytest.warns(GeoSegWarning, match="Fewer than 30 points .* so it keeps the temperature of quick"):
         deep = train(settings(**{**DEEP, "epochs": 1}, output=tmp_path / "d.geoseg"))
 
@@ -134,7 +137,7 @@ def test_deep_starts_from_the_map_of_quick(settings, dataset, tmp_path):
 @pytest.mark.filterwarnings("ignore:Fewer than 30 points can be held out to calibrate deep")
 def test_losses_of_deep_change_its_late_stages_alone(settings, tmp_path, losses):
     models = [
-        train(settings()).model,
+        train(settings(**NETWORK)).model,
         train(settings(**DEEP, losses=losses, output=tmp_path / "d.geoseg")).model,
     ]
     states = [read_model(model).network.tensors for model in models]
@@ -184,7 +187,7 @@ def test_deep_keeps_the_network_of_quick_where_the_loss_rises_over_the_epochs(
     fit = deep.fit
     monkeypatch.setattr(deep, "fit", fit_so)
     watcher = Watcher()
-    quick = train(settings()).model
+    quick = train(settings(**NETWORK)).model
     own = train(settings(**{**DEEP, "backbone_rate": 1e-4}, output=tmp_path / "d.geoseg"), watcher).model
     assert any(text.startswith("The loss rose from ") for text in watcher.said) != is_kept
     assert (read_record(own).training["epoch"] > 0) == is_kept
@@ -253,7 +256,7 @@ def test_what_cross_validates_fits_to_all_points(settings, recipe):
     assert train(settings(recipe=recipe)).record.training["points_held_out"] == 0
 
 
-def test_a_forest_is_a_model_as_any_other(settings, dataset):
+def test_a_forest_is_a_model_as_any_other(settings, dataset, all_trees):
     result = train(settings(recipe="forest"))
 
     record = read_record(result.model)
