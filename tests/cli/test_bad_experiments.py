@@ -105,7 +105,9 @@ def test_a_raster_in_place_of_a_folder_is_named(geoseg, own_dataset, tmp_path, a
     assert_fails(outcome, DATASET, f"{raster}: no such folder")
 
 
-def test_results_of_other_settings_stay_and_the_difference_is_named(start, tmp_path, assert_fails, files):
+def test_results_of_other_settings_stay_and_the_difference_is_named(
+    start, tmp_path, assert_fails, files, all_trees
+):
     """The one test here that trains: a forest on 24 points that an annotator drew in the middle of things."""
     assert start("--protocol", "centre").code == 0
     folder = tmp_path / "results"
