@@ -37,7 +37,7 @@ def test_a_program_that_standardises_by_the_metadata_gets_the_same_probabilities
     exact = build_predictor(read_model(model), "torch", device="cpu", precision="float32")
     expected = exact.probabilities(tile.astype(np.float32), np.ones((1, 96, 96), bool))
     # Its pixels are rounded otherwise, and logits here are steep: a mean off by a hundredth changes some by 1.
-    np.testing.assert_allclose(probabilities, expected, atol=1e-2)
+    np.testing.assert_allclose(probabilities, expected, atol=3e-2)
 
 
 def test_an_existing_file_and_an_odd_tile_are_refused(model, tmp_path):

@@ -136,8 +136,7 @@ def test_auto_judges_deep_at_points_of_places_that_taught_neither(settings, many
         return real_read(network, points, *more, **options)
 
     real_tune, real_read = deep.fine_tune, deep.read_logits
-    for module in (auto, deep):
-        monkeypatch.setattr(module, "fine_tune", fine_tune)
+    monkeypatch.setattr(deep, "fine_tune", fine_tune)
     monkeypatch.setattr(deep, "read_logits", read_logits)
     record = train(settings(**DEEP, points=many, patch=64, minutes=60)).record
 
@@ -153,7 +152,7 @@ def test_auto_keeps_quick_where_deep_fails(settings, many, deep_is_best, monkeyp
     def fail(*_, **__):
         raise TrainingError("the loss is no longer finite")
 
-    monkeypatch.setattr(auto, "fine_tune", fail)
+    monkeypatch.setattr(deep, "fine_tune", fail)
     watcher = Watcher()
     record = train(settings(**DEEP, points=many, minutes=60), watcher).record
     assert record.recipe == record.training["auto"]["chosen"] == "quick"
