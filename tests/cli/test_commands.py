@@ -121,6 +121,13 @@ def test_predict_writes_several_rasters_to_a_folder(geoseg, model, dataset, tmp_
     assert sorted(p.name for p in (tmp_path / "maps").glob("*.tif")) == ["east.tif", "west.tif"]
 
 
+def test_predict_makes_a_folder_whose_name_ends_in_a_slash(geoseg, model, raster, tmp_path):
+    outcome = geoseg("predict", model, raster, "-o", f"{tmp_path}/maps/")
+
+    assert outcome.code == 0
+    assert (tmp_path / "maps" / "north.tif").exists()
+
+
 def test_evaluate_a_map_prints_a_table(geoseg, dataset, classes, tmp_path):
     truth = dataset / "masks" / "north.tif"
     legend = tmp_path / "legend.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -50,7 +51,7 @@ def _sum_up(values: dict[str, Any], progress: Progress) -> Summary:
     from geoseg.workflows.experiment.summary import summarise
 
     data, background = values.get("data"), values.get("background")
-    return summarise(values["output"], progress, data=data, background=background)
+    return summarise(Path(values["output"]), progress, data=data, background=background)
 
 
 def _run(values: dict[str, Any], progress: Progress) -> Summary:

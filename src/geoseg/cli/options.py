@@ -86,6 +86,10 @@ def with_options(
 def _parameter(name: str, field: FieldInfo, *, is_argument: bool, is_required: bool) -> inspect.Parameter:
     """Return a parameter for Typer. Its default is None, so that the settings model fills in its own default."""
     found, choices = _plain_type(field.annotation)
+    metavar = "LIST" if found == list[str] else "|".join(map(str, choices)) or None
+    if name == "output":
+        # As text, because a path forgets the slash that marks a folder.
+        found, metavar = str, "<path>"
     info: Any
     if is_argument:
         info = typer.Argument(help=field.description, metavar=name.upper())
@@ -95,7 +99,7 @@ def _parameter(name: str, field: FieldInfo, *, is_argument: bool, is_required: b
             help=f"{field.description}  [default: {shown}]"
             if (shown := _shown(field))
             else field.description,
-            metavar="LIST" if found == list[str] else "|".join(map(str, choices)) or None,
+            metavar=metavar,
             rich_help_panel=_extra(field)["panel"] or None,
             show_default=False,
         )
