@@ -12,6 +12,7 @@ from safetensors.numpy import load_file, save, save_file
 
 from geoseg.domain.legend import legend_from_names
 from geoseg.errors import ModelFileError
+from geoseg.inference.graphs.assembly import join_tensors
 from geoseg.inference.graphs.layers import LayerPlan, linear_graph
 from geoseg.inference.runtimes import onnx_runtime
 from geoseg.learning.architecture import Architecture
@@ -113,6 +114,19 @@ def test_a_graph_that_refers_to_another_file_is_damage(network, tmp_path):
     forged = onnx.load_from_string(network.graph)
     tensor = forged.graph.initializer.add(name="secret", data_type=1, dims=[1], data_location=1)
     tensor.external_data.add(key="location", value="/etc/passwd")
+    path = write(replace(network, graph=forged.SerializeToString()), tmp_path / "model.geoseg")
+    with pytest.raises(ModelFileError, match="damaged"):
+        read_model(path)
+
+
+def test_a_constant_that_refers_to_another_file_is_damage(network, tmp_path):
+    forged = onnx.load_from_string(network.graph)
+    node = forged.graph.node.add(op_type="Constant", name="secret", output=["secret"])
+    value = node.attribute.add(name="value", type=onnx.AttributeProto.TENSOR).t
+    value.data_type, value.data_location = 1, onnx.TensorProto.EXTERNAL
+    value.external_data.add(key="location", value="/etc/passwd")
+    with pytest.raises(ValueError, match="refers to another file"):
+        join_tensors(forged.SerializeToString(), {})
     path = write(replace(network, graph=forged.SerializeToString()), tmp_path / "model.geoseg")
     with pytest.raises(ModelFileError, match="damaged"):
         read_model(path)

@@ -69,7 +69,7 @@ def onnx_session(
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = _ERRORS
-    # The plan of memory for a shape takes a third more of it, at the same speed.
+    # With a plan for each shape the network takes almost half as much memory again, at the same speed.
     options.enable_mem_pattern = False
     providers = ["CPUExecutionProvider"] if device == "cpu" else [_CUDA, "CPUExecutionProvider"]
     session = onnxruntime.InferenceSession(network, options, providers=providers)

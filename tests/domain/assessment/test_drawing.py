@@ -63,7 +63,7 @@ def test_a_population_counts_pixels_areas_and_what_may_be_drawn():
     assert POPULATION.pixels[:2].tolist() == [90, 108]
     assert POPULATION.drawable[:2].tolist() == [89, 108]
     assert POPULATION.m2[:2].tolist() == [360.0, 432.0]
-    # 4 x 6 blocks of 3 x 3 pixels, two of which are nodata.
+    # 4 x 6 blocks of 3 x 3 pixels; two blocks are nodata.
     assert POPULATION.clusters == 22
 
 

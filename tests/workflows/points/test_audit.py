@@ -112,7 +112,7 @@ def test_the_spread_counts_blocks_and_the_area_with_data(raster: Path, tmp_path:
     assert record["nearest_neighbour"]["mean"] == 10
     assert record["nearest_neighbour"]["expected"] == pytest.approx(5 * root + (0.0514 + 0.0205) * 20 * root)
     assert record["nearest_neighbour"]["unit"] == "m"
-    # In blocks of 16 px all points share one; in blocks of 8 px, of which 3 x 3 cover the raster, each has its own.
+    # In blocks of 16 px all points share one; in blocks of 8 px, 3 x 3 of them, each has its own.
     assert (record["blocks"]["side_px"], record["blocks"]["total"]) == (8, 9)
     assert record["blocks"]["with_points"] == 4
 

@@ -45,7 +45,7 @@ class Strata:
     Attributes:
         pixels: Number of pixels (H,).
         area: Area (H,), in square metres or in pixels.
-        map_class: Map class (H,) of which the stratum consists; -1 for a stratum of several map classes.
+        map_class: Map class of each stratum (H,); -1 for a stratum of several map classes.
     """
 
     pixels: _Floats

@@ -107,7 +107,10 @@ def _check_safe(model: Any) -> None:
     foreign = {node.op_type for node in nodes if node.domain not in _DOMAINS or node.op_type in _CONTROL_FLOW}
     if foreign or model.functions:
         raise ValueError(f"the inference graph has operators that are not allowed: {', '.join(foreign)}")
-    if any(tensor.data_location == TensorProto.EXTERNAL for tensor in stored):
+    constants = [tensor for n in nodes for a in n.attribute for tensor in (a.t, *a.tensors)]
+    if model.graph.sparse_initializer or any(
+        tensor.data_location == TensorProto.EXTERNAL for tensor in (*stored, *constants)
+    ):
         raise ValueError("the inference graph refers to another file")
     for node in nodes:
         if any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute):

@@ -87,14 +87,15 @@ def build_predictor(
         SettingsError: The backend is not installed, or does not support the model, the device or the precision.
     """
     _check_usable(model, backend, device=device, precision=precision)
-    threads = threads or cpu_threads()
     if backend == "torch":
-        import torch
-
         from geoseg.networks.prediction.torch_predictor import TorchPredictor
 
-        torch.set_num_threads(threads)
+        if threads is not None:
+            import torch
+
+            torch.set_num_threads(threads)
         return TorchPredictor(model, device, precision)
+    threads = threads or cpu_threads()
     if backend == "openvino":
         return _runtime_predictor(model, openvino_runtime(model.onnx, precision, threads))
     # A forest has no use for a GPU.

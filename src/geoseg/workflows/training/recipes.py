@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from geoseg.domain.ports import Progress
 from geoseg.geodata.reading.identity import raster_identity
@@ -20,9 +19,6 @@ from geoseg.learning.model_file import inference_graph
 from geoseg.workflows.devices import has_torch
 from geoseg.workflows.training.holding_out import describe_blocks, report_blocks
 from geoseg.workflows.training.job import Job, Layers, Trained, calibrate_logits, identity
-
-if TYPE_CHECKING:
-    pass
 
 
 def quick(job: Job) -> Trained:
