@@ -10,6 +10,8 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 COMMANDS = {
+    "label": "Click points in the browser and see the map.",
+    "project": "Create, open and describe labelling projects.",
     "train": "Train a model from labelled points.",
     "predict": "Predict class maps of rasters.",
     "evaluate": "Score a class map or a model against points or masks.",

@@ -1,0 +1,1 @@
+"""Labelling projects on disk: a GeoPackage of labelled shapes that several programs edit at once."""

@@ -1,0 +1,1 @@
+"""The local page for labelling, and its HTTP interface."""
