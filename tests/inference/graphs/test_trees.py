@@ -6,6 +6,8 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 
 from geoseg.inference.graphs.assembly import join_tensors
+from geoseg.inference.graphs.builder import IMAGES, GraphBuilder
+from geoseg.inference.graphs.texture import add_full_texture
 from geoseg.inference.graphs.trees import Tree, forest_graph
 from geoseg.inference.runtimes import onnx_runtime
 
@@ -23,13 +25,13 @@ def stump():
 
 
 def test_a_stump_votes_by_its_threshold_where_the_pixel_lies(stump):
-    images = np.zeros((2, 3, 4, 5), np.float32)
+    images = np.zeros((2, 3, 4, 8), np.float32)
     images[0, 0, 1, 1] = 0.5
     images[1, 0, 2, 3] = 0.6
 
     logs = onnx_runtime(forest_graph([stump], 3), 1)(images)
 
-    assert logs.shape == (2, 2, 4, 5)
+    assert logs.shape == (2, 2, 4, 8)
     assert np.argwhere(logs.argmax(axis=1) == 1).tolist() == [[1, 2, 3]]
     expected = np.array([0.25, 0.75]) * 0.998 + 0.001
     np.testing.assert_allclose(np.exp(logs[1, :, 2, 3]), expected, rtol=1e-5)
@@ -51,9 +53,9 @@ def test_many_trees_vote_as_scikit_learn_does():
         )
         for tree in (estimator.tree_ for estimator in forest.estimators_)
     ]
-    from geoseg.inference.graphs.texture import texture_graph
-
-    features = onnx_runtime(texture_graph(1), 1)(images)[0].reshape(9, -1).T
+    builder = GraphBuilder()
+    full = builder.build({"texture": add_full_texture(builder, IMAGES, 1)}, channels=1)
+    features = onnx_runtime(full, 1)(images)[0].reshape(9, -1).T
 
     found = np.exp(onnx_runtime(forest_graph(trees, 1), 1)(images))[0].reshape(3, -1).T
 

@@ -100,22 +100,23 @@ def test_unlabelled_pixels_are_drawn_evenly_and_lie_on_the_rasters():
         assert (own.row >= 0).all()
         assert (own.row < height).all()
         assert (own.col < width).all()
-    # 2,000 in all, give or take the rounding of each of 18 cells.
-    assert len(points) == pytest.approx(2000, abs=18)
+    assert len(points) == 3000
 
 
-def test_every_pixel_is_equally_likely_to_be_drawn_whatever_the_size_of_its_cell():
-    """300 x 360 px in cells of 256: the sliver of 44 rows in the south has 44 / 300 of the pixels."""
+def test_every_pixel_is_equally_likely_to_be_drawn_whatever_the_size_of_its_square():
+    """300 x 360 px in squares of 256: the sliver of 44 rows in the south has 44 / 300 of the pixels."""
     drawn = join_points([draw_unlabelled({"a": (300, 360)}, 256, seed=s) for s in range(20)])
     assert (drawn.row >= 256).mean() == pytest.approx(44 / 300, abs=0.01)
     assert (drawn.col >= 256).mean() == pytest.approx(104 / 360, abs=0.01)
 
 
-def test_of_many_cells_two_hundred_are_drawn_from():
-    points = draw_unlabelled({"a": (64 * 30, 64 * 30 + 1)}, 64, seed=0)
-    assert len(points) == pytest.approx(200 * 100, rel=0.05)
-    assert (points.col < 64 * 30).mean() > 0.97
-    assert np.abs(points.row.mean() / (64 * 30) - 0.5) < 0.06
+def test_pixels_are_drawn_from_few_squares_spread_over_the_rasters():
+    points = draw_unlabelled({"a": (64 * 30, 64 * 30 + 1), "b": (64 * 30, 64 * 10)}, 32, seed=0)
+    squares = set(zip(points.image, points.row // 32, points.col // 32, strict=True))
+    assert 250 < len(squares) <= 300
+    assert (points.image == "a").mean() == pytest.approx(0.75, abs=0.01)
+    own = points.on_image("a")
+    assert np.abs(own.row.mean() / (64 * 30) - 0.5) < 0.01
 
 
 def test_of_more_points_than_are_used_a_choice_keeps_every_class_in_proportion():

@@ -93,12 +93,12 @@ def test_with_texture_all_bands_are_read_and_the_backbone_takes_three():
     network = build_layer_network(replace(ARCHITECTURE, bands=5, has_texture=True))
     images = torch.randn(1, 5, 64, 64)
     with torch.inference_mode():
-        *layers, own = network.features(images)
+        *layers, fine, coarse, coarsest = network.features(images)
         plain = build_layer_network(ARCHITECTURE)
         plain.backbone.load_state_dict(network.backbone.state_dict())
         for one, other in zip(layers, plain.features(images[:, :3]), strict=True):
             torch.testing.assert_close(one, other)
-        torch.testing.assert_close(own, texture(images))
+        torch.testing.assert_close([fine, coarse, coarsest], texture(images))
         assert network(images).shape == (1, 4, 64, 64)
         # The fifth band counts.
         assert not torch.equal(

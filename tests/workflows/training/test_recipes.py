@@ -351,8 +351,7 @@ def test_land_without_a_valid_pixel_leaves_the_odds_alone(settings, dataset, mon
     watcher = Watcher()
     from geoseg.learning.features import reading
 
-    monkeypatch.setattr(reading, "UNLABELLED_PER_CELL", 0)
-    monkeypatch.setattr(reading, "MIN_UNLABELLED", 0)
+    monkeypatch.setattr(reading, "UNLABELLED_PER_SQUARE", 0)
     for recipe in ("quick", "forest"):
         record = train(settings(recipe=recipe, overwrite=True), watcher).record
         assert record.calibration.shift is None

@@ -39,14 +39,28 @@ class LayerPlan:
     @property
     def counts(self) -> list[int]:
         """Number of features of each layer."""
-        texture = [count_texture(self.channels)] if self.has_texture else []
+        texture = count_texture(self.channels) if self.has_texture else ()
         return [*STAGE_CHANNELS * len(self.scales), *texture]
 
+    def insets_px(self, margin_px: int) -> list[int]:
+        """Return how many pixels of the margin around the points each layer can do without.
 
-def feature_graph(plan: LayerPlan) -> bytes:
-    """Return a graph from images (N, B, H, W) to layers (N, F_i, h_i, w_i), one output for each."""
+        Enlarged twice, the backbone looks half as far, so half the margin around it is enough.
+        """
+        backbone = [margin_px - margin_px // scale for scale in self.scales for _ in STAGE_CHANNELS]
+        return backbone + [0] * (len(self.counts) - len(backbone))
+
+
+def feature_graph(plan: LayerPlan, margin_px: int = 0) -> bytes:
+    """Return a graph from images (N, B, H, W) to layers (N, F_i, h_i, w_i), one output for each.
+
+    Args:
+        plan: The layers.
+        margin_px: Pixels at the edges of the images that are context only, a multiple of 32. The layers cover the images
+            without their insets (:meth:`LayerPlan.insets_px`).
+    """
     builder = GraphBuilder()
-    layers = _add_layers(builder, plan)
+    layers = _add_layers(builder, plan, margin_px)
     return builder.build({f"layer_{n}": layer for n, layer in enumerate(layers)}, channels=plan.channels)
 
 
@@ -70,7 +84,7 @@ def linear_graph(plan: LayerPlan, weight: NDArray[np.float32], bias: NDArray[np.
     return builder.build({"logits": builder.add("Sum", *maps)}, channels=plan.channels)
 
 
-def _add_layers(builder: GraphBuilder, plan: LayerPlan) -> Sequence[str]:
+def _add_layers(builder: GraphBuilder, plan: LayerPlan, margin_px: int = 0) -> Sequence[str]:
     taken = IMAGES
     if plan.backbone_bands < plan.channels:
         ends = [builder.constant([n], np.int64) for n in (0, plan.backbone_bands, 1)]
@@ -78,7 +92,10 @@ def _add_layers(builder: GraphBuilder, plan: LayerPlan) -> Sequence[str]:
     layers, tensors = list[str](), stage_tensors(plan.backbone_bands)
     for scale in plan.scales:
         images = taken
+        if inset := margin_px - margin_px // scale:
+            ends = [builder.constant([n] * 2, np.int64) for n in (inset, -inset)]
+            images = builder.add("Slice", images, *ends, builder.constant([2, 3], np.int64))
         if scale != 1:
-            images = add_resize(builder, taken, scales=builder.constant([1, 1, scale, scale]))
+            images = add_resize(builder, images, scales=builder.constant([1, 1, scale, scale]))
         layers += add_stages(builder, images, tensors)
-    return [*layers, add_texture(builder, IMAGES, plan.channels)] if plan.has_texture else layers
+    return [*layers, *add_texture(builder, IMAGES, plan.channels)] if plan.has_texture else layers

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.inference.graphs.builder import IMAGES, GraphBuilder
-from geoseg.inference.graphs.texture import add_texture, count_texture
+from geoseg.inference.graphs.texture import add_full_texture, count_texture
 
 MIN_PROBABILITY = 1e-3
 """Each class gets at least about this probability, so that logarithms are finite."""
@@ -38,8 +38,8 @@ class Tree:
 def forest_graph(trees: Sequence[Tree], channels: int) -> bytes:
     """Return a graph from images (N, B, H, W) to the logarithms of mean class proportions (N, C, H, W)."""
     builder = GraphBuilder()
-    classes, features = trees[0].shares.shape[1], count_texture(channels)
-    cells = builder.add("Transpose", add_texture(builder, IMAGES, channels), perm=[0, 2, 3, 1])
+    classes, features = trees[0].shares.shape[1], sum(count_texture(channels))
+    cells = builder.add("Transpose", add_full_texture(builder, IMAGES, channels), perm=[0, 2, 3, 1])
     rows = builder.add("Reshape", cells, builder.constant([-1, features], np.int64))
     votes = builder.add("TreeEnsembleRegressor", rows, domain="ai.onnx.ml", **_attributes(trees, classes))
     floor = builder.constant(MIN_PROBABILITY)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,17 +21,28 @@ class GraphExtractor:
 
     Args:
         graph: ONNX model from images (N, B, H, W) to layers (N, F_i, h_i, w_i).
+        insets_px: Pixels at the edges of the images that each layer leaves out; empty for none.
     """
 
-    def __init__(self, graph: bytes) -> None:
+    def __init__(self, graph: bytes, insets_px: Sequence[int] = ()) -> None:
         self._compute = onnx_session(graph, cpu_threads())
+        self._insets_px = insets_px
         self.digest = hashlib.sha256(graph).hexdigest()
         """SHA-256 of the graph and its weights."""
 
     def __call__(self, images: Floats, at: BatchPoints) -> Floats:
         """Return features (P, F) at points of normalised images (N, B, H, W)."""
-        layers = self._compute(np.ascontiguousarray(images))
-        return np.concatenate([read_at_points(layer, at, images.shape[-2:]) for layer in layers], axis=1)
+        layers, (height, width) = self._compute(np.ascontiguousarray(images)), images.shape[-2:]
+        insets = self._insets_px or [0] * len(layers)
+        found = [
+            read_at_points(
+                layer,
+                replace(at, row=at.row - inset, col=at.col - inset),
+                (height - 2 * inset, width - 2 * inset),
+            )
+            for layer, inset in zip(layers, insets, strict=True)
+        ]
+        return np.concatenate(found, axis=1)
 
 
 def read_at_points(features: Floats, at: BatchPoints, size: tuple[int, int]) -> Floats:

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.domain.blocks import cell_indices, cell_numbers
-from geoseg.domain.choices import draws_by_area, stratified_choice
+from geoseg.domain.choices import stratified_choice
 from geoseg.domain.legend import UNLABELLED
 from geoseg.domain.points import Points, join_points, make_points
 from geoseg.domain.ports import NullProgress, PixelSource, Progress
-from geoseg.domain.windows import grid
 from geoseg.errors import TrainingError
 from geoseg.learning.features.feature_cache import FeatureCache
 from geoseg.learning.features.patches import (
@@ -34,9 +33,8 @@ Extract = Callable[[Floats, BatchPoints], Floats]
 CONTEXT_STEP_PX = 32
 """Context is a multiple of this, the coarsest stride of the networks."""
 CONTEXT_DIVISOR = 4
-UNLABELLED_CELLS = 200
-UNLABELLED_PER_CELL = 100
-MIN_UNLABELLED = 2_000
+UNLABELLED_SQUARES = 300
+UNLABELLED_PER_SQUARE = 10
 MAX_POINTS = 50_000
 
 
@@ -120,6 +118,11 @@ class Reader:
     turn: Orientation = UNCHANGED
     views: int = 1
     has_small_cells: bool = False
+
+    @property
+    def square_px(self) -> int:
+        """Side of the squares from which unlabelled pixels are drawn."""
+        return min(self.patch_px, CONTEXT_STEP_PX) if self.has_small_cells else self.patch_px
 
     def cheapest_cell_px(self, points: Points) -> int:
         """Return the side of cells that reads the fewest pixels, margins included: few points need small cells."""
@@ -206,29 +209,39 @@ def read_cached_features(
     return PointFeatures(values, points.class_id.astype(np.int64), points.weight, valid)
 
 
-def draw_unlabelled(sizes: Mapping[str, tuple[int, int]], patch_px: int, seed: int) -> Points:
-    """Draw random pixels of class 255, all equally likely, for the estimation of class proportions.
+def draw_unlabelled(sizes: Mapping[str, tuple[int, int]], square_px: int, seed: int) -> Points:
+    """Draw 3,000 random pixels of class 255, all equally likely, for the estimation of class proportions.
 
-    They come from at most 200 cells of the grid. A whole cell gets 100 pixels, or more if the total would be below
-    2,000.
+    They come from 300 squares of a grid, 10 pixels from each, so that few cells are read. The squares are spread evenly
+    over the rasters; a large square may be drawn more than once.
 
     Args:
         sizes: Height and width of each raster by image name.
-        patch_px: Side of the cells.
+        square_px: Side of the squares; those at the edges are smaller.
         seed: Seed of the draw.
     """
-    rng = np.random.default_rng([seed, UNLABELLED_CELLS])
-    cells = [(name, cell) for name in sorted(sizes) for cell in grid(*sizes[name], patch_px)]
-    chosen = np.sort(rng.choice(len(cells), min(UNLABELLED_CELLS, len(cells)), replace=False))
-    areas = np.array([cells[k][1].height * cells[k][1].width for k in chosen], np.float64)
-    density = max(UNLABELLED_PER_CELL / patch_px**2, MIN_UNLABELLED / areas.sum())
+    rng = np.random.default_rng([seed, UNLABELLED_SQUARES])
+    names = sorted(sizes)
+    ends = np.cumsum([sizes[name][0] * sizes[name][1] for name in names])
+    # A square is drawn by one of its pixels, and so in proportion to its area.
+    shares = (np.arange(UNLABELLED_SQUARES) + rng.random(UNLABELLED_SQUARES)) / UNLABELLED_SQUARES
+    anchors = np.minimum((shares * ends[-1]).astype(np.int64), ends[-1] - 1)
+    rasters = np.searchsorted(ends, anchors, side="right")
     drawn = []
-    for k, count in zip(chosen, draws_by_area(areas, density, rng), strict=True):
-        name, cell = cells[k]
-        row = cell.row + rng.integers(cell.height, size=count)
-        col = cell.col + rng.integers(cell.width, size=count)
-        label = np.full(count, UNLABELLED)
-        drawn.append(make_points(name, row.astype(np.float64), col.astype(np.float64), label))
+    for n, name in enumerate(names):
+        height, width = sizes[name]
+        first = np.divmod(anchors[rasters == n] - (ends[n] - height * width), width)
+        places = [
+            start[:, None]
+            + rng.integers(
+                np.minimum(square_px, size - start)[:, None], size=(len(start), UNLABELLED_PER_SQUARE)
+            )
+            for start, size in zip(
+                (axis // square_px * square_px for axis in first), (height, width), strict=True
+            )
+        ]
+        row, col = (axis.ravel().astype(np.float64) for axis in places)
+        drawn.append(make_points(name, row, col, np.full(len(row), UNLABELLED)))
     return join_points(drawn)
 
 
@@ -260,7 +273,7 @@ def read_labelled_and_unlabelled(
     """
     if len(np.unique(data.points.class_id)) < 2:
         raise TrainingError("the points are all of one class", expected="points of two classes or more")
-    every = join_points([subsample_points(data.points), draw_unlabelled(data.sizes, reader.patch_px, seed)])
+    every = join_points([subsample_points(data.points), draw_unlabelled(data.sizes, reader.square_px, seed)])
     reading = _read(extract, every, data, reader=reader, cache=cache, progress=progress)
     is_unlabelled = reading.label == UNLABELLED
     return reading.take(~is_unlabelled), reading.take(is_unlabelled & reading.valid)

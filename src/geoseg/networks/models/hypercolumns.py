@@ -72,7 +72,7 @@ class LayerNetwork(nn.Module):
             example = torch.zeros(1, architecture.bands, 64, 64)
             counts = [layer.shape[1] for layer in self._stages(example, backbone)]
         if architecture.has_texture:
-            counts.append(count_texture(architecture.bands))
+            counts += count_texture(architecture.bands)
         for position, count in enumerate(counts):
             self.heads.append(nn.Conv2d(count, architecture.classes, 1, bias=position == 0))
 
@@ -84,7 +84,7 @@ class LayerNetwork(nn.Module):
     def features(self, images: Tensor) -> list[Tensor]:
         """Return the layers used (N, F_i, h_i, w_i) of images (N, B, H, W), scale by scale."""
         found = self._stages(images, self.backbone)
-        return [*found, texture(images)] if self._architecture.has_texture else found
+        return [*found, *texture(images)] if self._architecture.has_texture else found
 
     def _stages(self, images: Tensor, backbone: Callable[[Tensor], Sequence[Tensor]]) -> list[Tensor]:
         own = self._architecture

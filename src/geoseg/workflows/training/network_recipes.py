@@ -132,7 +132,7 @@ def _read_held_out(job: Job, network: nn.Module) -> tuple[HeldOut | None, NDArra
     held_out = read_logits(network, checks, data, **how)
     unlabelled = None
     if job.settings.prior != "none":
-        pixels = draw_unlabelled(data.sizes, job.reader.patch_px, job.settings.seed)
+        pixels = draw_unlabelled(data.sizes, job.reader.square_px, job.settings.seed)
         found = read_logits(network, pixels, data, **how)
         unlabelled = found.take(found.valid).values
     return HeldOut(held_out.values, held_out.label, held_out.weight, places), unlabelled

@@ -63,7 +63,8 @@ def _light_layers(job: Job, architecture: Architecture) -> Layers:
         scales=architecture.scales,
         has_texture=architecture.has_texture,
     )
-    extract = GraphExtractor(feature_graph(plan))
+    margin = job.reader.margin_px
+    extract = GraphExtractor(feature_graph(plan, margin), plan.insets_px(margin))
     weights = f"Weights: bundled, of {LIGHT_BACKBONE} trained on ImageNet."
     job.progress.say(weights)
     return Layers(
