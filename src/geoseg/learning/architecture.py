@@ -12,7 +12,8 @@ BACKBONES: tuple[Backbone, ...] = ("resnet50", "resnet101", "mobilenet_v3_large"
 LIGHT_BACKBONE = "efficientnet_lite0"
 """The bundled backbone, for a linear head."""
 BlockStyle = Literal["pytorch", "caffe"]
-Head = Literal["aspp", "linear", "forest"]
+Head = Literal["aspp", "linear", "forest", "knn", "logistic", "svm", "mlp"]
+Extractor = Literal["backbone", "bands"]
 OUTPUT_STRIDES = (8, 16)
 SCALES = ((1,), (2,), (1, 2))
 COLORS = 3
@@ -34,12 +35,13 @@ class Architecture:
         head_dilation: Dilation of the 3x3 convolution after the pyramid; above 1 if the weights were trained at a
             coarser output stride.
         head: DeepLabV3's pyramid ("aspp"), a linear head on several layers ("linear"), or a random forest instead of
-            a network ("forest").
+            a network ("forest"); on bands one of the heads of :mod:`geoseg.learning.heads.head`.
         has_texture: Whether a linear head also uses texture features of all channels; the backbone then uses the
             first three bands only.
         scales: Scale factors at which the backbone is applied, one of ``SCALES``; always (1,) unless the head is
             linear.
         indices: Number of spectral indices; they are the last channels.
+        extractor: What the head classifies: "bands" are the pixel values as they are, each pixel by itself.
     """
 
     backbone: str = "resnet50"
@@ -53,6 +55,12 @@ class Architecture:
     scales: tuple[int, ...] = (1,)
     has_texture: bool = False
     indices: int = 0
+    extractor: Extractor = "backbone"
+
+    @property
+    def is_network(self) -> bool:
+        """Whether it is a convolutional network, which torch and OpenVINO compute too, and int8."""
+        return self.head != "forest" and self.extractor == "backbone"
 
     @property
     def enlarge(self) -> int:

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, get_args
 
 from safetensors import SafetensorError
 
+from geoseg.domain.feature_spaces import FeatureSpace
 from geoseg.domain.legend import Legend, legend_from_records
 from geoseg.domain.pixels.value_ranges import BandValues
 from geoseg.domain.training_places import TrainingPlaces, read_places
@@ -24,6 +25,7 @@ from geoseg.learning.architecture import (
     SCALES,
     Architecture,
     BlockStyle,
+    Extractor,
     Head,
 )
 from geoseg.learning.calibration import Calibration
@@ -50,6 +52,7 @@ class ModelRecord:
         context_px: Measured context in pixels that the network needs around a window; None if not measured.
         strict_nodata: Whether nodata in a single band made a pixel invalid in training.
         values: Statistics of the training rasters' pixel values by band; empty if not known.
+        feature_space: The space of the training rasters' vectors, for rasters of features; None for images.
     """
 
     recipe: str
@@ -64,6 +67,7 @@ class ModelRecord:
     context_px: int | None = None
     strict_nodata: bool = False
     values: tuple[BandValues, ...] = ()
+    feature_space: FeatureSpace | None = None
 
     @property
     def training_places(self) -> TrainingPlaces | None:
@@ -96,8 +100,13 @@ def _record(content: Mapping[str, Any]) -> ModelRecord:
             "normalisation": _normalisation(content["normalisation"]),
             "calibration": _calibration(content["calibration"]),
             "values": tuple(BandValues(**band) for band in content["values"]),
+            "feature_space": _feature_space(content.get("feature_space")),
         }
     )
+
+
+def _feature_space(content: Mapping[str, Any] | None) -> FeatureSpace | None:
+    return None if content is None else FeatureSpace(**content)
 
 
 def _architecture(content: Mapping[str, Any]) -> Architecture:
@@ -125,6 +134,7 @@ def _checked(record: ModelRecord) -> ModelRecord:
         "patch_px": _is_count(architecture.patch_px),
         "head_dilation": architecture.head_dilation in (1, 2),
         "head": architecture.head in get_args(Head),
+        "extractor": architecture.extractor in get_args(Extractor),
         "scales": architecture.scales in SCALES,
         "has_texture": architecture.has_texture in (False, True),
         "classes": architecture.classes == len(record.legend),
@@ -133,7 +143,9 @@ def _checked(record: ModelRecord) -> ModelRecord:
         "indices": architecture.indices == len(normalisation.indices)
         and all(_is_position(position, bands) for pair in normalisation.indices for position in pair),
         "normalisation": len(normalisation.mean) == len(normalisation.deviation) == architecture.bands,
-        "context": record.context_px is None or _is_count(record.context_px),
+        "context": record.context_px in (None, 0) or _is_count(record.context_px),
+        "feature space": record.feature_space is None
+        or _is_feature_space(record.feature_space, record.bands),
         "strict_nodata": isinstance(record.strict_nodata, bool),
         "values": not record.values or len(record.values) == bands,
         "finite values": all(math.isfinite(number) for band in record.values for number in astuple(band)),
@@ -161,6 +173,15 @@ def _has_readable_places(record: ModelRecord) -> bool:
 def _may_have_any_backbone(architecture: Architecture) -> bool:
     """Return whether the backbone may be a network of timm, or unused: a valid name without DeepLabV3's head."""
     return architecture.head != "aspp" and re.fullmatch(r"\w[\w.]{,99}", architecture.backbone) is not None
+
+
+def _is_feature_space(space: FeatureSpace, bands: tuple[int, ...]) -> bool:
+    names = (space.dataset, space.version)
+    return (
+        _is_count(space.bands)
+        and max(bands) <= space.bands
+        and all(name is None or isinstance(name, str) for name in names)
+    )
 
 
 def _is_position(value: object, count: int) -> bool:

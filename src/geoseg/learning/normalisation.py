@@ -33,15 +33,27 @@ class Normalisation:
         """B + I."""
         return len(self.mean)
 
+    @property
+    def is_identity(self) -> bool:
+        """Whether the channels are the bands as they are."""
+        return not (any(self.mean) or self.indices) and all(one == 1 for one in self.deviation)
+
     def apply(self, pixels: Floats, valid: NDArray[np.bool_]) -> Floats:
         """Return (N, B + I, H, W), float32, of raw pixels (N, B, H, W).
 
         Invalid pixels (N, H, W) and bands that are NaN become 0, the mean.
         """
-        mean = np.array(self.mean, np.float32)[:, None, None]
-        deviation = np.array(self.deviation, np.float32)[:, None, None]
-        channels = (with_indices(pixels, self.indices) - mean) / deviation
+        channels = pixels
+        if not self.is_identity:
+            mean = np.array(self.mean, np.float32)[:, None, None]
+            deviation = np.array(self.deviation, np.float32)[:, None, None]
+            channels = (with_indices(pixels, self.indices) - mean) / deviation
         return np.nan_to_num(np.where(valid[:, None], channels, np.float32(0)), copy=False, nan=0.0)
+
+
+def no_normalisation(bands: int) -> Normalisation:
+    """Return the normalisation that leaves the values of bands as they are."""
+    return Normalisation((0.0,) * bands, (1.0,) * bands)
 
 
 def with_indices(pixels: Floats, indices: Sequence[Pair]) -> Floats:

@@ -8,7 +8,15 @@ from typing import Any
 
 from geoseg.learning.model_file import Model
 
-_NAMES = {"aspp": "DeepLabV3", "linear": "linear head on frozen layers", "forest": "random forest"}
+_NAMES = {
+    "aspp": "DeepLabV3",
+    "linear": "linear head on frozen layers",
+    "forest": "random forest",
+    "knn": "nearest neighbours",
+    "logistic": "logistic regression",
+    "svm": "linear support vector machine",
+    "mlp": "multilayer perceptron",
+}
 
 
 def mlm_properties(model: Model) -> dict[str, Any]:
@@ -19,7 +27,7 @@ def mlm_properties(model: Model) -> dict[str, Any]:
     kind = _NAMES[architecture.head]
     return {
         "mlm:name": f"GeoSeg-PointAI {record.recipe}",
-        "mlm:architecture": kind if architecture.head == "forest" else f"{kind} {architecture.backbone}",
+        "mlm:architecture": f"{kind} {architecture.backbone}" if architecture.is_network else kind,
         "mlm:tasks": ["semantic-segmentation"],
         "mlm:framework": "onnx",
         "mlm:framework_version": version("onnx"),

@@ -157,6 +157,23 @@ class PointFileSettings(PointReadingSettings):
     )
 
 
+class FeatureSettings(Settings):
+    """Options for rasters of features."""
+
+    input: Literal["auto", "image", "features"] = option(
+        "auto",
+        help="What the rasters hold: image, or features (embeddings: one vector per pixel, any number of bands), which "
+        "are classified pixel by pixel, without a network. auto recognises AlphaEarth and Tessera embeddings.",
+        panel="Rasters of features",
+    )
+    head: Literal["auto", "knn", "logistic", "svm", "forest", "mlp"] = option(
+        "auto",
+        help="Classifier of features: knn (nearest neighbours by cosine), logistic, svm (linear), forest, mlp (one hidden "
+        "layer), or auto, which chooses by validation over blocks of points.",
+        panel="Rasters of features",
+    )
+
+
 class ComputeSettings(Settings):
     """Device and number format of the computation."""
 

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from geoseg.settings.base import (
     ComputeSettings,
     Count,
+    FeatureSettings,
     MaskValues,
     Nodata,
     PointFileSettings,
@@ -142,7 +143,7 @@ class ExportSettings(Settings):
     overwrite: bool = option(False, help="Replace an existing file that this program wrote.")
 
 
-class EvaluateSettings(WindowSettings, PointFileSettings):
+class EvaluateSettings(WindowSettings, PointFileSettings, FeatureSettings):
     """Score a class map or a model."""
 
     arguments = frozenset({"subject", "data"})
@@ -162,8 +163,11 @@ class EvaluateSettings(WindowSettings, PointFileSettings):
         "then the raster that the points label, or a folder of rasters.",
         panel="Cross-validation",
     )
-    recipe: Literal["quick", "forest"] = option(
-        "quick", help="Recipe to cross-validate.", panel="Cross-validation"
+    recipe: Literal["quick", "forest"] | None = option(
+        None,
+        help="Recipe to cross-validate.",
+        panel="Cross-validation",
+        shown="quick; for rasters of features the heads",
     )
     block: Count | None = option(
         None,

@@ -73,7 +73,11 @@ class ServeSettings(ComputeSettings):
     )
     max_pixels: Count = option(4096 * 4096, help="Largest image of a prediction in pixels.", panel="Limits")
     max_job_pixels: Count = option(4_000_000_000, help="Largest raster of a job in pixels.", panel="Limits")
-    max_bands: Count = option(16, help="Maximum number of bands of an image.", panel="Limits")
+    max_bands: Count = option(
+        16,
+        help="Maximum number of bands of an image; more are accepted for a model that was trained on more.",
+        panel="Limits",
+    )
     queue: Annotated[str, AfterValidator(_known_queue)] = option(
         "sqlite",
         help="Job queue: sqlite (in the data folder), or an address such as redis://host:6379/0.",

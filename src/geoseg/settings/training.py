@@ -12,6 +12,7 @@ from geoseg.learning.architecture import BACKBONES, LIGHT_BACKBONE
 from geoseg.settings.base import (
     ComputeSettings,
     Count,
+    FeatureSettings,
     MaskValues,
     Nodata,
     PointFileSettings,
@@ -179,7 +180,7 @@ class Network(NamedTuple):
     weights: str
 
 
-class TrainSettings(TrainingOptions, PointFileSettings):
+class TrainSettings(TrainingOptions, PointFileSettings, FeatureSettings):
     """Train a model from points."""
 
     arguments = frozenset({"data"})
@@ -259,6 +260,18 @@ class TrainSettings(TrainingOptions, PointFileSettings):
             raise ValueError("points are required, except with recipe full")
         if self.points is not None and self.recipe == "full":
             raise ValueError("recipe full uses all labels of the masks, so points cannot be given")
+        return self
+
+    @model_validator(mode="after")
+    def _features_have_their_recipe(self) -> Self:
+        if self.input == "features" and self.recipe != "auto":
+            raise ValueError(
+                f"rasters of features are classified by --head; recipe {self.recipe} is for images"
+            )
+        if self.input == "features" and self.indices:
+            raise ValueError("spectral indices are for images; features are used as they are")
+        if self.head != "auto" and (self.input == "image" or self.recipe != "auto"):
+            raise ValueError(f"head {self.head} is for rasters of features (input features, recipe auto)")
         return self
 
     @model_validator(mode="after")

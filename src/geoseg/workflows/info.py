@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from geoseg.domain.feature_spaces import FeatureSpace
 from geoseg.geodata.datasets.folders import is_dataset, open_dataset
 from geoseg.geodata.outputs.class_maps import read_map_legend, read_origin
 from geoseg.geodata.points.training_places import count_places
@@ -50,6 +51,7 @@ def _of_model(path: Path, record: ModelRecord) -> dict[str, Any]:
         "dtype": record.dtype,
         "resolution_m": record.resolution_m,
         "context_px": record.context_px,
+        **_feature_space(record.feature_space),
         "epochs": len(history),
         "last_epoch": history[-1] if history else None,
         "training": training,
@@ -57,10 +59,17 @@ def _of_model(path: Path, record: ModelRecord) -> dict[str, Any]:
 
 
 def _network(architecture: Architecture) -> dict[str, Any]:
-    """Return the backbone and output stride of a model; nothing for a forest."""
+    """Return the backbone and output stride of a network, or the head on bands; nothing for a forest."""
+    if architecture.extractor == "bands":
+        return {"features": "bands", "head": architecture.head}
     if architecture.head == "forest":
         return {}
     return {"backbone": architecture.backbone, "output_stride": architecture.output_stride}
+
+
+def _feature_space(space: FeatureSpace | None) -> dict[str, Any]:
+    """Return dataset and version of features; nothing for images."""
+    return {} if space is None else {"feature_space": space.describe()}
 
 
 def _of_raster(path: Path) -> dict[str, Any]:
@@ -77,6 +86,7 @@ def _of_raster(path: Path) -> dict[str, Any]:
         "transform": list(raster.transform),
         "resolution_m": raster.resolution_m,
         "nodata": raster.nodata,
+        **_feature_space(raster.feature_space),
         **classes,
         "notes": list(raster.notes),
         "warnings": _doubts(raster),

@@ -15,18 +15,36 @@ from geoseg.geodata.reading.image_checks import (
     sniff,
 )
 from geoseg.geodata.reading.image_formats import sniff_file
+from geoseg.learning.model_record import ModelRecord, read_record
 
 __all__ = [
     "ForeignImageError",
     "ImageHeader",
     "ImageTooLargeError",
     "check_image",
+    "most_bands",
+    "most_bands_of_file",
     "remove_leftovers",
     "sniff",
     "sniff_file",
     "unfinished_identity",
     "whole_file",
 ]
+
+
+def most_bands(record: ModelRecord, limit: int) -> int:
+    """Return the largest number of bands of an image for a model: those that it was trained on, if above the limit."""
+    space = record.feature_space
+    return max(limit, *record.bands, 0 if space is None else space.bands)
+
+
+def most_bands_of_file(model: Path, limit: int) -> int:
+    """Return :func:`most_bands` of a model file.
+
+    Raises:
+        ModelFileError: The model file cannot be read.
+    """
+    return most_bands(read_record(model), limit)
 
 
 def unfinished_identity(class_map: Path) -> dict[str, Any] | None:

@@ -50,10 +50,12 @@ def plan_windows(window_px: int | None, context_px: int, *, batch: int = 1, enla
     Args:
         window_px: Side of a window in pixels. None limits the cost of the context to a third, as far as the network's
             input stays within 1,216 px.
-        context_px: Context in pixels that the network needs.
+        context_px: Context in pixels that the network needs; 0 if each pixel is classified by itself, without blending.
         batch: Windows per batch.
         enlarge: Largest scale factor of the network's input.
     """
+    if context_px == 0:
+        return WindowPlan(_align(window_px or _MIN_CORE_PX), 0, half_band_px=0, batch=batch)
     context = max(2 * ALIGNMENT_PX, _align(context_px))
     if window_px is None:
         most = max(_MIN_CORE_PX, _align_down(_MAX_INPUT_PX // enlarge))

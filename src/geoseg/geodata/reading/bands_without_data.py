@@ -13,6 +13,8 @@ from geoseg.geodata.reading.rasters import open_raster
 from geoseg.geodata.reading.validity import valid_at
 
 _MAX_SAMPLED = 2_000
+_MAX_BANDS = 16
+"""Of more bands, such as those of an embedding, no single one can be left out."""
 
 
 def describe_bands_without_data(
@@ -25,7 +27,7 @@ def describe_bands_without_data(
         rasters: The rasters by image name.
         bands: The used bands, 1-based.
     """
-    if len(bands) < 2 or not len(points):
+    if not 2 <= len(bands) <= _MAX_BANDS or not len(points):
         return ""
     sample = points.take(np.unique(np.linspace(0, len(points) - 1, _MAX_SAMPLED).astype(np.intp)))
     sample = sample if len(points) > _MAX_SAMPLED else points

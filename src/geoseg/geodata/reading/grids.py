@@ -14,6 +14,7 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError, RasterioError
 from rasterio.warp import transform as warp_points
 
+from geoseg.domain.feature_spaces import FeatureSpace
 from geoseg.errors import RasterError
 from geoseg.geodata.reading.crs import crs_name
 
@@ -44,6 +45,7 @@ class RasterInfo:
         georeferenced_by: Georeference without a transform, so that the raster must be warped first: "ground control points",
             "RPCs" or "a geolocation array"; None for all other rasters.
         notes: How the files of a stack were brought to one grid, one sentence each.
+        feature_space: The space of the bands, if the file shows with certainty that they are features.
     """
 
     path: Path
@@ -57,6 +59,7 @@ class RasterInfo:
     nodata: float | None
     georeferenced_by: str | None = None
     notes: tuple[str, ...] = ()
+    feature_space: FeatureSpace | None = None
 
     @property
     def affine(self) -> Affine:

@@ -169,9 +169,12 @@ def read_bands(
                 has_value &= dataset.read(band, window=box) > 0
     except (RasterioError, CPLE_BaseError, OSError) as error:
         raise _damaged(path, error, window) from error
+    every = dataset.nodatavals
     for band, stored, own in zip(bands, values, has_value, strict=True):
-        nodata = dataset.nodatavals[band - 1]
-        if nodata is not None:
+        nodata = every[band - 1]
+        if nodata is not None and math.isnan(nodata):
+            own &= ~np.isnan(stored)
+        elif nodata is not None:
             with np.errstate(over="ignore"):
                 own &= stored != nodata
     return values, has_value
@@ -189,12 +192,30 @@ def _read_in_one_type(dataset: DatasetReader, bands: list[int], box: RasterioWin
 
 def _masked_bands(dataset: DatasetReader, bands: list[int]) -> dict[int, bool]:
     """Return the bands with masks other than alpha, and whether all bands share the mask."""
-    flags = {band: {flag.name for flag in dataset.mask_flag_enums[band - 1]} for band in bands}
+    # Each access to the attribute looks at all bands.
+    every = dataset.mask_flag_enums
+    flags = {band: {flag.name for flag in every[band - 1]} for band in bands}
     shared = [band for band, names in flags.items() if "per_dataset" in names and "alpha" not in names][:1]
     # With an alpha band rasterio warns that it hides the nodata value; read_bands applies both.
+    nodata, types = dataset.nodatavals, dataset.dtypes
     known = {"all_valid", "per_dataset"} | ({"nodata"} if ColorInterp.alpha in dataset.colorinterp else set())
-    own = [band for band, names in flags.items() if not names & known]
+    own = [
+        band
+        for band, names in flags.items()
+        if not names & known
+        and not (names == {"nodata"} and _is_exact(nodata[band - 1], np.dtype(types[band - 1])))
+    ]
     return dict.fromkeys(shared, True) | dict.fromkeys(own, False)
+
+
+def _is_exact(nodata: float | None, dtype: np.dtype[Any]) -> bool:
+    """Return whether a comparison with the nodata value gives the mask, which saves a second reading of the band.
+
+    GDAL compares floating-point numbers with a tolerance.
+    """
+    if nodata is None:
+        return False
+    return math.isnan(nodata) or (dtype.kind in "iu" and float(nodata).is_integer())
 
 
 def _alpha_bands(dataset: DatasetReader, bands: list[int]) -> list[int]:

@@ -43,6 +43,29 @@ class GraphBuilder:
         )
         return found
 
+    def add_top_k(self, values: str, count: int) -> tuple[str, str]:
+        """Add a node that finds the largest ``count`` values along the last axis; return them and their positions."""
+        from onnx import helper
+
+        name = f"topk_{len(self._nodes)}"
+        outputs = [f"{name}_values", f"{name}_positions"]
+        inputs = [values, self.constant([count], np.int64)]
+        self._nodes.append(helper.make_node("TopK", inputs, outputs, name=name, axis=-1))
+        return outputs[0], outputs[1]
+
+    def add_maps_of_rows(self, rows: str, cells: str, columns: int) -> str:
+        """Add maps (N, ``columns``, H, W) of values of all pixels (N H W, ``columns``).
+
+        Args:
+            rows: The values.
+            cells: A tensor (N, H, W, any), which has the pixels of the values.
+            columns: Number of values per pixel.
+        """
+        ends = [self.constant([n], np.int64) for n in (0, 3)]
+        size = self.add("Slice", self.add("Shape", cells), *ends)
+        shape = self.add("Concat", size, self.constant([columns], np.int64), axis=0)
+        return self.add("Transpose", self.add("Reshape", rows, shape), perm=[0, 3, 1, 2])
+
     def tensor(self, name: str, values: NDArray[Any]) -> str:
         """Store a tensor, once for each name, and return the name."""
         self._tensors.setdefault(name, values)

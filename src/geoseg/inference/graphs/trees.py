@@ -1,4 +1,4 @@
-"""A random forest on colour and texture as an inference graph."""
+"""A random forest as an inference graph: on colour and texture, or on any feature maps."""
 
 from __future__ import annotations
 
@@ -38,18 +38,21 @@ class Tree:
 def forest_graph(trees: Sequence[Tree], channels: int) -> bytes:
     """Return a graph from images (N, B, H, W) to the logarithms of mean class proportions (N, C, H, W)."""
     builder = GraphBuilder()
-    classes, features = trees[0].shares.shape[1], sum(count_texture(channels))
-    cells = builder.add("Transpose", add_full_texture(builder, IMAGES, channels), perm=[0, 2, 3, 1])
+    texture = add_full_texture(builder, IMAGES, channels)
+    logits = add_trees(builder, texture, trees, features=sum(count_texture(channels)))
+    return builder.build({"logits": logits}, channels=channels)
+
+
+def add_trees(builder: GraphBuilder, maps: str, trees: Sequence[Tree], *, features: int) -> str:
+    """Add a forest on maps (N, ``features``, H, W); return the name of its logarithms of shares (N, C, H, W)."""
+    classes = trees[0].shares.shape[1]
+    cells = builder.add("Transpose", maps, perm=[0, 2, 3, 1])
     rows = builder.add("Reshape", cells, builder.constant([-1, features], np.int64))
     votes = builder.add("TreeEnsembleRegressor", rows, domain="ai.onnx.ml", **_attributes(trees, classes))
     floor = builder.constant(MIN_PROBABILITY)
     kept = builder.add("Mul", votes, builder.constant(1 - classes * MIN_PROBABILITY))
     logs = builder.add("Log", builder.add("Add", kept, floor))
-    ends = [builder.constant([n], np.int64) for n in (0, 3)]
-    size = builder.add("Slice", builder.add("Shape", cells), *ends)
-    shape = builder.add("Concat", size, builder.constant([classes], np.int64), axis=0)
-    maps = builder.add("Transpose", builder.add("Reshape", logs, shape), perm=[0, 3, 1, 2])
-    return builder.build({"logits": maps}, channels=channels)
+    return builder.add_maps_of_rows(logs, cells, classes)
 
 
 def _attributes(trees: Sequence[Tree], classes: int) -> dict[str, Any]:

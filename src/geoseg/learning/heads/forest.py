@@ -14,6 +14,7 @@ import numpy as np
 from geoseg.domain.blocks import Blocks, find_blocks
 from geoseg.domain.ports import Progress
 from geoseg.errors import TrainingError
+from geoseg.inference.graphs.bands import forest_band_graph
 from geoseg.inference.graphs.texture import texture_graph
 from geoseg.inference.graphs.trees import MIN_PROBABILITY, Tree
 from geoseg.inference.threads import cpu_threads
@@ -27,6 +28,7 @@ from geoseg.learning.features.reading import (
     sort_by_cell,
     subsample_points,
 )
+from geoseg.learning.heads.head import Candidate
 from geoseg.learning.validation import Floats, Sample, predict_held_out, spatial_folds
 
 if TYPE_CHECKING:
@@ -120,6 +122,34 @@ def fit_forest_features(
     )
 
 
+@dataclass(frozen=True)
+class ForestHead:
+    """A random forest on feature vectors."""
+
+    forest: RandomForestClassifier
+    classes: int
+
+    def scores(self, features: Floats) -> Floats:
+        """Return the logarithms of the mean class proportions (P, C), as the inference graph computes them."""
+        return _logits(self.forest, features, self.classes)
+
+    def band_graph(self) -> bytes:
+        """Return the inference graph."""
+        return forest_band_graph(_trees(self.forest, self.classes), self.forest.n_features_in_)
+
+
+def forest_candidates(classes: int, seed: int) -> Sequence[Candidate]:
+    """Return a forest of 100 trees with leaves of any size, which suits few points best."""
+    trees = max(1, TREES // 2)
+    return [
+        Candidate(
+            "forest",
+            f"{trees} trees",
+            lambda sample: ForestHead(_fit(sample, seed, leaf=1, trees=trees), classes),
+        )
+    ]
+
+
 def _indistinct_classes_error(sample: Sample) -> TrainingError:
     classes, counts = np.unique(sample.labels, return_counts=True)
     if counts.min() >= MIN_SAMPLES_LEAF and len(classes) > 1:
@@ -148,10 +178,12 @@ def _logits(forest: RandomForestClassifier, values: Floats, classes: int) -> Flo
     return logits
 
 
-def _fit(sample: Sample, seed: int) -> RandomForestClassifier:
+def _fit(
+    sample: Sample, seed: int, *, leaf: int = MIN_SAMPLES_LEAF, trees: int | None = None
+) -> RandomForestClassifier:
     from sklearn.ensemble import RandomForestClassifier as Forest
 
-    forest = Forest(TREES, min_samples_leaf=MIN_SAMPLES_LEAF, n_jobs=cpu_threads(), random_state=seed)
+    forest = Forest(trees or TREES, min_samples_leaf=leaf, n_jobs=cpu_threads(), random_state=seed)
     return forest.fit(sample.values, sample.labels, sample.weights)
 
 

@@ -13,6 +13,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
+from geoseg.inference.graphs.bands import linear_band_graph
+
 ABSENT_CLASS_MARGIN = 20.0
 """The score of a class without points is this much below the others."""
 _MAX_ITERATIONS = 300
@@ -30,6 +32,10 @@ class Probe:
     def scores(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return scores (P, C) of features (P, F)."""
         return features @ self.weight.T + self.bias
+
+    def band_graph(self) -> bytes:
+        """Return the inference graph that computes the scores of each pixel of images (N, F, H, W)."""
+        return linear_band_graph(self.weight, self.bias)
 
 
 @dataclass(frozen=True)

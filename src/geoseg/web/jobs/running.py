@@ -21,7 +21,7 @@ from geoseg.web.jobs.records import UPLOAD, Job, JobFailure, utc_now
 from geoseg.web.jobs.sources import allowed_path, allowed_url, is_url
 from geoseg.web.jobs.store import JobStore
 from geoseg.web.models.model_paths import find_models
-from geoseg.workflows.service_files import check_image
+from geoseg.workflows.service_files import check_image, most_bands_of_file
 
 LOG = logging.getLogger("geoseg.worker")
 
@@ -101,7 +101,8 @@ def _predict(context: WorkerContext, progress: JobProgress) -> list[dict[str, An
     if model is None:
         raise Problem(NO_MODEL, f"The model {request.model!r} no longer exists.")
     raster = _locate_raster(context, progress)
-    header = check_image(raster, max_pixels=settings.max_job_pixels, max_bands=settings.max_bands)
+    bands = most_bands_of_file(model, settings.max_bands)
+    header = check_image(raster, max_pixels=settings.max_job_pixels, max_bands=bands)
     charge(settings.data, progress.job, header.pixels)
     target, options = context.store.map_path(progress.job.id), request.options
     target.parent.mkdir(mode=0o700, exist_ok=True)

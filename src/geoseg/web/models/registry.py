@@ -16,6 +16,7 @@ from geoseg.settings.serving import ServeSettings
 from geoseg.web.http.problems import NO_MODEL, NOT_READY, Problem
 from geoseg.web.models.model_paths import find_models
 from geoseg.workflows.mapping.live import LoadedModel
+from geoseg.workflows.service_files import most_bands
 
 LOG = logging.getLogger("geoseg.models")
 POLL_S = 1.0
@@ -167,6 +168,20 @@ class ModelRegistry:
                     NOT_READY, f"The file of the model {found} cannot be used.", headers={"Retry-After": "60"}
                 )
             return found
+
+    def most_bands(self, name: str | None, limit: int) -> int:
+        """Return the largest number of bands of an image for a model; the limit while it is not loaded.
+
+        Args:
+            name: Name of the model; None: the default.
+            limit: The limit for models that were trained on no more.
+
+        Raises:
+            Problem: There is no such model.
+        """
+        with self._lock:
+            entry = self._loaded.get(self._name(name))
+        return limit if entry is None else most_bands(entry.model.record, limit)
 
     def _name(self, name: str | None) -> str:
         if name is None and self._files.paths:

@@ -178,7 +178,7 @@ def accept_job(query: JobQuery) -> Response:
 def _from_upload(current: Service, model: str, options: JobOptions) -> Job:
     limits = current.settings
     with (
-        received_image(max_pixels=limits.max_job_pixels, max_bands=limits.max_bands) as image,
+        received_image(max_pixels=limits.max_job_pixels, max_bands=_most_bands(current, model)) as image,
         new_job(current.jobs, current.queue) as draft,
         pixels_charged(image.header.pixels, draft.id),
     ):
@@ -205,9 +205,14 @@ def _from_source(current: Service, model: str, options: JobOptions) -> Job:
         # The worker charges the pixels of a URL after the download.
         if not is_url(reference):
             path, limits = allowed_path(reference, current.settings.allow_folders), current.settings
-            header = check_header(path, max_pixels=limits.max_job_pixels, max_bands=limits.max_bands)
+            bands = _most_bands(current, model)
+            header = check_header(path, max_pixels=limits.max_job_pixels, max_bands=bands)
             stack.enter_context(pixels_charged(header.pixels, draft.id))
         return draft.submit(JobRequest(owner=_owner(), model=model, options=options, source=reference))
+
+
+def _most_bands(current: Service, model: str) -> int:
+    return current.registry.most_bands(model, current.settings.max_bands)
 
 
 def _owner() -> str | None:

@@ -152,7 +152,8 @@ def _predicted(query: PredictQuery, *, needs_crs: bool = False) -> Iterator[Pred
     with ExitStack() as stack:
         with _stage("check"):
             most = max(limits.max_pixels, limits.max_job_pixels)
-            image = stack.enter_context(received_image(max_pixels=most, max_bands=limits.max_bands))
+            bands = current.registry.most_bands(query.model, limits.max_bands)
+            image = stack.enter_context(received_image(max_pixels=most, max_bands=bands))
         if image.header.pixels > limits.max_pixels:
             detail = f"The image has more than {limits.max_pixels:,} pixels. Send larger images as jobs (POST /v1/jobs)."
             raise Problem(problems.TOO_LARGE, detail)
@@ -182,6 +183,9 @@ def _predicted(query: PredictQuery, *, needs_crs: bool = False) -> Iterator[Pred
 
 
 def _check_bands(image: Image, model: LoadedModel) -> None:
+    if model.record.feature_space is not None:
+        check_live_bands(image.path, model)
+        return
     if image.header.bands >= max(model.record.bands):
         return
     try:

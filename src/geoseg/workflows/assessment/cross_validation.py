@@ -20,6 +20,7 @@ from geoseg.domain.variograms import correlation_range
 from geoseg.errors import PointsError, TrainingError
 from geoseg.learning.calibration import HeldOut
 from geoseg.learning.features.reading import LabelledFeatures
+from geoseg.learning.heads.bands import BandFit, fit_bands, read_band_features
 from geoseg.learning.heads.forest import ForestFit, fit_forest_features, read_forest_features
 from geoseg.learning.heads.quick import QuickFit, fit_quick_features, read_quick_features
 from geoseg.learning.validation import Folds, spatial_folds
@@ -35,7 +36,7 @@ from geoseg.workflows.training.validation import describe_score, doubts
 
 MIN_BLOCK_PX = 32
 
-Fit = Callable[[LabelledFeatures], tuple[QuickFit | ForestFit, HeldOut | None]]
+Fit = Callable[[LabelledFeatures], tuple[QuickFit | ForestFit | BandFit, HeldOut | None]]
 
 
 @dataclass(frozen=True)
@@ -100,10 +101,14 @@ def cross_validate(settings: EvaluateSettings, progress: Progress | None = None)
 
 
 def _training_settings(settings: EvaluateSettings, output: Path) -> TrainSettings:
-    named = ("points", "class_column", "layer", "crs", "per_polygon", "classes", "legend", "nodata", "recipe")
+    named = (
+        *("points", "class_column", "layer", "crs", "per_polygon", "classes", "legend", "nodata"),
+        *("input", "head"),
+    )
     own = {name: getattr(settings, name) for name in named}
     if settings.split is not None and "split" in settings.model_fields_set:
         own["split"] = settings.split
+    own["recipe"] = settings.recipe or "auto"
     return TrainSettings(**own, data=settings.subject, output=output, device=settings.device)
 
 
@@ -112,6 +117,15 @@ def _recipe(job: Job) -> tuple[LabelledFeatures, Fit]:
     settings, data, reader = job.settings, job.fit_data, job.reader
     classes, patch_px, seed = data.classes, settings.patch, settings.seed
     quiet = NullProgress()
+    if job.is_of_features:
+
+        def fit_head(features: LabelledFeatures) -> tuple[BandFit, HeldOut | None]:
+            found = fit_bands(
+                features, head=settings.head, classes=classes, patch_px=patch_px, seed=seed, progress=quiet
+            )
+            return found, found.held_out
+
+        return read_band_features(data, seed=seed, progress=job.progress), fit_head
     if settings.recipe == "forest":
 
         def fit_forest(features: LabelledFeatures) -> tuple[ForestFit, HeldOut | None]:
@@ -201,12 +215,18 @@ def _predict(job: Job, features: LabelledFeatures, fit: Fit, *, folds: Folds, wh
             prior, subset, held_out, unlabelled=found.unlabelled, progress=NullProgress()
         )
         values = features.views[0].values[left]
-        logits = found.probe.scores(values) if isinstance(found, QuickFit) else found.scores(values)
+        logits = _logits(found, values)
         mapped.append(mapped_classes(logits, calibration))
         probabilities.append(softmax(logits.astype(np.float64) / calibration.temperature, axis=1))
         progress.advance()
     positions = np.concatenate([left for _, left in folds])
     return _Predicted(positions, np.concatenate(mapped), np.concatenate(probabilities))
+
+
+def _logits(found: QuickFit | ForestFit | BandFit, values: NDArray[np.float32]) -> NDArray[np.floating]:
+    if isinstance(found, QuickFit):
+        return found.probe.scores(values)
+    return found.head.scores(values) if isinstance(found, BandFit) else found.scores(values)
 
 
 def _residual_range(points: Points, labels: NDArray[np.int64], predicted: _Predicted) -> float | None:

@@ -38,7 +38,7 @@ def default_backend(model: Model, device: str, precision: ExactPrecision) -> Bac
 
     It is ONNX Runtime; on a GPU torch, where it is installed. In bf16 on a CPU it is OpenVINO or else torch.
     """
-    if _is_forest(model):
+    if _is_no_network(model):
         return "onnx"
     if device != "cpu":
         return "torch" if has_torch() else "onnx"
@@ -51,12 +51,12 @@ def default_precision(precision: ExactPrecision, model: Model, device: str) -> E
     """Return the precision that a model can have on this machine if the hardware would allow this one."""
     if device != "cpu" or precision == "float32":
         return precision
-    return "bf16" if not _is_forest(model) and _is_installed("openvino") else "float32"
+    return "bf16" if not _is_no_network(model) and _is_installed("openvino") else "float32"
 
 
 def installed_backends(model: Model, device: str, precision: ExactPrecision) -> list[Backend]:
     """Return the backends that "auto" measures. On a CPU torch is left out: it is slower, and slow to import."""
-    if _is_forest(model):
+    if _is_no_network(model):
         return ["onnx"]
     if device != "cpu":
         return ["torch"] if has_torch() else ["onnx"]
@@ -98,8 +98,8 @@ def build_predictor(
     threads = threads or cpu_threads()
     if backend == "openvino":
         return _runtime_predictor(model, openvino_runtime(model.onnx, precision, threads))
-    # A forest has no use for a GPU.
-    on = "cpu" if _is_forest(model) else device
+    # Forests and heads on bands have no use for a GPU.
+    on = "cpu" if _is_no_network(model) else device
     return _runtime_predictor(model, onnx_runtime(model.onnx, threads, on))
 
 
@@ -134,11 +134,11 @@ def check_int8(model: Model, backend: Backend | Literal["auto"] | None, device: 
     """Check that a model can run in int8.
 
     Raises:
-        SettingsError: The model is a forest, the backend or the device has no int8, or a package is not installed.
+        SettingsError: The model has no network, the backend or the device has no int8, or a package is not installed.
     """
-    if _is_forest(model):
+    if _is_no_network(model):
         raise SettingsError(
-            "a random forest cannot be quantised to int8",
+            f"{_kind(model)} cannot be quantised to int8",
             where="--precision",
             got="int8",
             hint="Leave out --precision int8.",
@@ -205,9 +205,9 @@ def _seconds_per_window(predictor: Predictor, bands: int, side_px: int) -> float
 
 def _check_usable(model: Model, backend: Backend, *, device: str, precision: ExactPrecision) -> None:
     _check_installed(backend)
-    if _is_forest(model) and (backend != "onnx" or precision != "float32"):
+    if _is_no_network(model) and (backend != "onnx" or precision != "float32"):
         raise SettingsError(
-            "a random forest runs with the backend onnx in float32 only",
+            f"{_kind(model)} runs with the backend onnx in float32 only",
             where="--backend" if backend != "onnx" else "--precision",
             expected="onnx" if backend != "onnx" else "float32",
             got=backend if backend != "onnx" else precision,
@@ -218,7 +218,7 @@ def _check_usable(model: Model, backend: Backend, *, device: str, precision: Exa
         raise SettingsError(
             "ONNX Runtime computes in float32 here, or in int8", where="--precision", got=precision
         )
-    if backend == "onnx" and not _is_forest(model) and device != "cpu":
+    if backend == "onnx" and not _is_no_network(model) and device != "cpu":
         _check_cuda_provider(device)
 
 
@@ -256,8 +256,15 @@ def _check_on_cpu(what: str, device: str) -> None:
         )
 
 
-def _is_forest(model: Model) -> bool:
-    return model.record.architecture.head == "forest"
+def _is_no_network(model: Model) -> bool:
+    """Return whether the model is no convolutional network, so that only ONNX Runtime computes it, on a CPU."""
+    return not model.record.architecture.is_network
+
+
+def _kind(model: Model) -> str:
+    """Return the kind of a model without a network, for an error."""
+    architecture = model.record.architecture
+    return "a random forest" if architecture.head == "forest" else f"the head {architecture.head} on bands"
 
 
 def _is_installed(backend: str) -> bool:

@@ -50,7 +50,7 @@ def export(settings: ExportSettings) -> Path:
 def metadata(record: ModelRecord, tile_px: int) -> dict[str, Any]:
     """Return metadata for Deepness, which divides integers by their maximum before it standardises."""
     largest = float(np.iinfo(record.dtype).max) if np.dtype(record.dtype).kind in "ui" else 1.0
-    context = record.context_px or record.architecture.patch_px // 2
+    context = record.architecture.patch_px // 2 if record.context_px is None else record.context_px
     values: dict[str, Any] = {
         "made_by": MADE_BY,
         "model_type": "Segmentor",

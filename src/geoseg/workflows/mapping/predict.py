@@ -32,6 +32,7 @@ from geoseg.geodata.reading.grids import RasterInfo, describe_missing_georeferen
 from geoseg.geodata.reading.rasters import describe_raster, local_files, open_raster
 from geoseg.learning.model_file import ModelRecord
 from geoseg.settings import PredictSettings
+from geoseg.workflows.feature_space_check import check_feature_space, warn_of_feature_space
 from geoseg.workflows.inputs import validity_for
 from geoseg.workflows.library_errors import translate_library_errors
 from geoseg.workflows.mapping.distribution import predict_on_workers
@@ -170,7 +171,7 @@ def _with_own_prior(job: MapJob, predictor: Predictor, record: ModelRecord, *, p
 def plan_for(record: ModelRecord, window: int | None, batch: int = 1) -> WindowPlan:
     """Plan the windows for a model with its measured context, or half a patch if the context is unknown."""
     architecture = record.architecture
-    context = record.context_px or architecture.patch_px // 2
+    context = architecture.patch_px // 2 if record.context_px is None else record.context_px
     return plan_windows(window, context, batch=batch, enlarge=architecture.enlarge)
 
 
@@ -258,6 +259,7 @@ def _task(raster: Path, settings: PredictSettings, record: ModelRecord, *, progr
         return task
     noted = WarningRecorder(progress)
     warn_of_resolution(info, record, noted)
+    warn_of_feature_space(info, record, noted)
     return replace(task, warnings=(*task.warnings, *noted.warnings))
 
 
@@ -338,8 +340,9 @@ def check_bands(info: RasterInfo, record: ModelRecord, where: Path) -> None:
     """Check that a raster has the bands that the model was trained on.
 
     Raises:
-        RasterError: The raster lacks a band.
+        RasterError: The raster lacks a band, or holds other features.
     """
+    check_feature_space(info, record, where)
     if info.bands >= max(record.bands):
         return
     try:

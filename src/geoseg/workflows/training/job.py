@@ -80,6 +80,11 @@ class Job:
         )
 
     @property
+    def is_of_features(self) -> bool:
+        """Whether the rasters hold features, which are classified as they are."""
+        return self.training_data.feature_space is not None
+
+    @property
     def reader(self) -> Reader:
         """Reader of grid cells with context."""
         patch = self.settings.patch

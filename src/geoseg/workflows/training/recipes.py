@@ -13,6 +13,7 @@ from geoseg.learning.cache_folder import GIB, MIB, default_cache
 from geoseg.learning.features.extractors import GraphExtractor
 from geoseg.learning.features.feature_cache import FeatureCache
 from geoseg.learning.features.reading import subsample_points
+from geoseg.learning.heads.bands import fit_bands, read_band_features
 from geoseg.learning.heads.forest import fit_forest
 from geoseg.learning.heads.quick import fit_quick
 from geoseg.learning.model_file import inference_graph
@@ -140,6 +141,53 @@ def fit_trees(job: Job) -> Trained:
             "final_loss": fitted.loss,
             "points_used": len(subsample_points(data.points)),
             "history": [],
+            "prior": prior,
+            **describe_blocks(fitted.blocks),
+        },
+        held_out=fitted.held_out,
+    )
+
+
+def bands(job: Job) -> Trained:
+    """Fit the head that validation chooses to the bands of rasters of features, pixel by pixel."""
+    settings = job.settings
+    job.folder.begin(identity(job), resume=False, overwrite=settings.overwrite or settings.resume)
+    return fit_bands_head(job)
+
+
+def fit_bands_head(job: Job) -> Trained:
+    """Fit the head of :func:`bands`. The run folder must be prepared."""
+    settings, data, say = job.settings, job.fit_data, job.progress.say
+    fitted = fit_bands(
+        read_band_features(data, seed=settings.seed, progress=job.progress),
+        head=settings.head,
+        classes=data.classes,
+        patch_px=settings.patch,
+        seed=settings.seed,
+        progress=job.progress,
+    )
+    report_blocks(fitted.blocks, job.progress)
+    for name, (setting, loss) in fitted.losses.items():
+        say(f"{name} ({setting}): cross-entropy {loss:.4f} at held-out points.")
+    calibration, prior = calibrate_logits(job, fitted.held_out, fitted.unlabelled)
+    name = fitted.chosen.head
+    left_out = fitted.losses.get(name)
+    return Trained(
+        "bands",
+        inference_graph(fitted.head.band_graph()),
+        replace(job.architecture, head=name, extractor="bands"),
+        calibration,
+        f"head {name} ({fitted.chosen.setting}), loss {fitted.loss:.4f}"
+        + (f", {left_out[1]:.4f} at held-out points" if left_out else ""),
+        {
+            "final_loss": fitted.loss,
+            "points_used": len(subsample_points(data.points)),
+            "history": [],
+            "head": name,
+            "head_setting": fitted.chosen.setting,
+            "heads_tried": {
+                k: {"setting": s, "cross_entropy": loss} for k, (s, loss) in fitted.losses.items()
+            },
             "prior": prior,
             **describe_blocks(fitted.blocks),
         },

@@ -34,7 +34,7 @@ from geoseg.workflows.library_errors import translate_library_errors
 from geoseg.workflows.mapping.backends import build_default_predictor
 from geoseg.workflows.training.auto import auto
 from geoseg.workflows.training.job import Job, Trained
-from geoseg.workflows.training.recipes import forest, quick
+from geoseg.workflows.training.recipes import bands, forest, quick
 from geoseg.workflows.training.run_folder import RunFolder
 from geoseg.workflows.training.training_data import TrainingData, load_training_data
 from geoseg.workflows.training.validation import Validation, validate
@@ -119,7 +119,7 @@ def train(
             write_dropped(settings.dropped, training_data.dropped, overwrite=settings.overwrite)
         try:
             job = Job(settings, training_data, folder, progress, fabric)
-            trained = _recipe(settings.recipe)(job)
+            trained = (bands if job.is_of_features else _recipe(settings.recipe))(job)
         except KeyboardInterrupt as error:
             raise _interrupted(folder, settings) from error
         validation = validate(job, trained)
@@ -130,7 +130,8 @@ def train(
             "computed_in": f"{job.precision} on {job.device}",
         }
         record = model_record(training_data, trained, training=training)
-        record = replace(record, context_px=_context(job, trained, record))
+        context_px = 0 if job.is_of_features else _context(job, trained, record)
+        record = replace(record, context_px=context_px)
         curves = folder.path / "curves.png" if trained.history else None
         if rank == 0:
             with whole_file(settings.output, MODEL, overwrite=settings.overwrite) as partial:
@@ -159,7 +160,7 @@ def check_network(settings: TrainSettings) -> None:
         ModelFileError: The weights file cannot be read.
     """
     network = settings.network
-    if settings.recipe == "forest":
+    if settings.recipe == "forest" or settings.input == "features":
         return
     if settings.recipe in TORCH_RECIPES:
         require_torch(f"the recipe {settings.recipe}", "--recipe")
@@ -280,6 +281,7 @@ def model_record(
         context_px=context_px,
         strict_nodata=training_data.rasters.validity.is_strict,
         values=training_data.values.bands,
+        feature_space=training_data.feature_space,
     )
 
 

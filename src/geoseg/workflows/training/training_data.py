@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from geoseg.domain.blocks import Blocks, hold_out
 from geoseg.domain.choices import stratified_choice
 from geoseg.domain.class_names import few_points
+from geoseg.domain.feature_spaces import FeatureSpace
 from geoseg.domain.legend import UNLABELLED, Legend
 from geoseg.domain.pixels.value_ranges import RasterValues
 from geoseg.domain.points import CHECK, TRAIN, Points, join_points, make_points
@@ -24,7 +25,7 @@ from geoseg.geodata.points.dropped_points import DroppedPoints, describe_dropped
 from geoseg.geodata.reading.rasters import Raster, Validity
 from geoseg.learning.features.patches import plan_grid_patches
 from geoseg.learning.features.reading import FitData
-from geoseg.learning.normalisation import Normalisation, Pair, measure_normalisation
+from geoseg.learning.normalisation import Normalisation, Pair, measure_normalisation, no_normalisation
 from geoseg.settings import TrainSettings
 from geoseg.workflows.inputs import (
     Inputs,
@@ -35,6 +36,7 @@ from geoseg.workflows.inputs import (
     read_usable_points,
 )
 from geoseg.workflows.training.class_proportions import given_proportions
+from geoseg.workflows.training.feature_inputs import find_feature_space
 from geoseg.workflows.training.holding_out import report_blocks
 from geoseg.workflows.value_check import check_training_values
 
@@ -58,6 +60,7 @@ class TrainingData:
         values: Statistics of the pixel values of the rasters with points.
         blocks: The blocks used to hold out points, or None.
         dropped: Unusable points of the files; None if the points come from masks.
+        feature_space: The space of the rasters' vectors, for rasters of features; None for images.
     """
 
     rasters: Rasters
@@ -67,6 +70,7 @@ class TrainingData:
     values: RasterValues
     blocks: Blocks | None = None
     dropped: DroppedPoints | None = None
+    feature_space: FeatureSpace | None = None
 
     @property
     def fit_data(self) -> FitData:
@@ -92,7 +96,9 @@ def load_training_data(
         masks_needed=is_full,
         mask_values=settings.mask_values,
     )
-    validity = Validity(settings.nodata, settings.strict_nodata)
+    feature_space = find_feature_space(inputs.images, settings)
+    # A vector without some of its values means nothing.
+    validity = Validity(settings.nodata, settings.strict_nodata or feature_space is not None)
     rasters = open_rasters(inputs.images, settings.bands, stack, validity=validity)
     for info in rasters.infos.values():
         for note in info.notes:
@@ -139,10 +145,14 @@ def load_training_data(
     for note in notes:
         progress.warn(note)
     indices = _positions(settings.indices, rasters.bands)
-    normalisation = _normalisation(rasters.sources, points, settings.patch, indices=indices)
+    normalisation = (
+        _normalisation(rasters.sources, points, settings.patch, indices=indices)
+        if feature_space is None
+        else no_normalisation(len(rasters.bands))
+    )
     shares = given_proportions(settings, rasters, legend, progress=progress)
     data = FitData(rasters.sources, points, normalisation, len(legend))
-    return TrainingData(rasters, legend, data, shares, values, blocks, dropped)
+    return TrainingData(rasters, legend, data, shares, values, blocks, dropped, feature_space)
 
 
 def _independent_checks(training: Points, checks: Points, *, where: Path, progress: Progress) -> Points:

@@ -78,6 +78,8 @@ def _chosen(job: Job, trained: Trained) -> str:
     chosen = []
     if trained.recipe == "quick":
         chosen.append("the ridge")
+    if trained.recipe == "bands":
+        chosen.append("the head")
     if trained.history and len(job.data.points.with_role(CHECK)):
         chosen.append("the epoch")
     if trained.training.get("auto", {}).get("scores"):
