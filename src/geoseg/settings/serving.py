@@ -75,7 +75,7 @@ class ServeSettings(ComputeSettings):
     max_job_pixels: Count = option(4_000_000_000, help="Largest raster of a job in pixels.", panel="Limits")
     max_bands: Count = option(
         16,
-        help="Maximum number of bands of an image; more are accepted for a model that was trained on more.",
+        help="Maximum number of bands of an image; rasters of features may have as many as in training.",
         panel="Limits",
     )
     queue: Annotated[str, AfterValidator(_known_queue)] = option(

@@ -33,9 +33,9 @@ __all__ = [
 
 
 def most_bands(record: ModelRecord, limit: int) -> int:
-    """Return the largest number of bands of an image for a model: those that it was trained on, if above the limit."""
+    """Return the largest number of bands of an image for a model: of features it may have as many as in training."""
     space = record.feature_space
-    return max(limit, *record.bands, 0 if space is None else space.bands)
+    return limit if space is None else max(limit, space.bands)
 
 
 def most_bands_of_file(model: Path, limit: int) -> int:

@@ -174,7 +174,7 @@ class ModelRegistry:
 
         Args:
             name: Name of the model; None: the default.
-            limit: The limit for models that were trained on no more.
+            limit: The limit for models of images.
 
         Raises:
             Problem: There is no such model.
