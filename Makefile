@@ -13,7 +13,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-slow test-pages coverage check docs format bench lock clean
+.PHONY: help env demo test test-slow test-pages coverage check docs format page bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -51,6 +51,12 @@ docs: $(READY) ## Build the documentation into build/site, without a network
 format: $(READY) ## Format the code and apply the safe fixes of the linter
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# The wheel ships what this writes, so users need no npm. Packages run no scripts of their own.
+page: ## Check and build the page of geoseg label from page/, with npm
+	npm ci --prefix page --ignore-scripts --no-audit --no-fund --silent
+	npm run --prefix page --silent check
+	npm run --prefix page --silent build
 
 bench: $(READY) ## Run every benchmark in benchmarks/
 	@for script in $(sort $(wildcard benchmarks/*.py)); do \

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from flask.testing import FlaskClient
 from tests.web.label.conftest import TOKEN
 
-from geoseg.web.label.access import is_own_host
+from geoseg.web.label.access import is_own_host, kept_token
 from geoseg.web.label.app import create_label_app
 from geoseg.workflows.labelling.session import LabelSession
 
@@ -101,3 +103,23 @@ def _parts(rule: str) -> list[str]:
         inside, _, text = rest.partition(">")
         found += [before, "<", inside, ">"]
     return [*found, text]
+
+
+def test_a_project_keeps_its_token_so_that_an_open_page_goes_on_after_a_restart(tmp_path: Path) -> None:
+    token = kept_token(tmp_path)
+    assert kept_token(tmp_path) == token
+    assert (tmp_path / ".token").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_token_that_others_can_read_is_replaced(tmp_path: Path) -> None:
+    token = kept_token(tmp_path)
+    (tmp_path / ".token").chmod(0o644)
+    assert kept_token(tmp_path) != token
+    assert (tmp_path / ".token").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_token_that_can_be_guessed_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / ".token"
+    path.touch(mode=0o600)
+    path.write_text("short", encoding="ascii")
+    assert len(kept_token(tmp_path)) >= 32

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hmac
+import os
 import secrets
 from ipaddress import ip_address
+from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -32,12 +34,33 @@ _HEADERS = {
     ),
 }
 _TOKEN_KEY, _HOST_KEY = "GEOSEG_LABEL_TOKEN", "GEOSEG_LABEL_HOST"
+_TOKEN_FILE, _TOKEN_LENGTH = ".token", 32
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
-def new_token() -> str:
-    """Return a token that cannot be guessed."""
-    return secrets.token_urlsafe(24)
+def kept_token(folder: Path) -> str:
+    """Return the token of a project, which stays the same so that an open page goes on after a restart.
+
+    A file that others can read or that belongs to somebody else is replaced: they may know its token.
+    """
+    path = folder / _TOKEN_FILE
+    try:
+        found, state = path.read_text(encoding="ascii").strip(), path.stat()
+    except (OSError, ValueError):
+        found, state = "", None
+    if state and len(found) >= _TOKEN_LENGTH and _is_private(state):
+        return found
+    token = secrets.token_urlsafe(24)
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+        file.write(token)
+    return token
+
+
+def _is_private(state: os.stat_result) -> bool:
+    if os.name == "nt":
+        return True
+    return state.st_uid == os.getuid() and not state.st_mode & 0o077
 
 
 def install(app: Flask, *, token: str, host: str) -> None:

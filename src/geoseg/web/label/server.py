@@ -14,7 +14,7 @@ from waitress import create_server
 from geoseg.errors import SettingsError
 from geoseg.settings.labelling import LabelSettings
 from geoseg.settings.serving import is_loopback
-from geoseg.web.label.access import MAX_FILE_BYTES, new_token
+from geoseg.web.label.access import MAX_FILE_BYTES, kept_token
 from geoseg.web.label.app import create_label_app
 from geoseg.workflows.labelling.session import LabelSession, open_session
 
@@ -51,7 +51,7 @@ def serve_label(settings: LabelSettings, announce: Callable[[str], None]) -> Non
 
 
 def _serve(session: LabelSession, settings: LabelSettings, announce: Callable[[str], None]) -> None:
-    token = new_token()
+    token = kept_token(session.project.files.folder)
     app = create_label_app(session, token=token, host=settings.host)
     server = _server(app, settings)
     shown = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host
