@@ -12,6 +12,7 @@ from typer.main import get_command
 COMMANDS = {
     "label": "Click points in the browser and see the map.",
     "project": "Create, open and describe labelling projects.",
+    "suggest": "Suggest where the next points of a project help most.",
     "train": "Train a model from labelled points.",
     "predict": "Predict class maps of rasters.",
     "evaluate": "Score a class map or a model against points or masks.",

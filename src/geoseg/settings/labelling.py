@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from geoseg.settings.base import Settings, option
+from geoseg.settings.base import Seed, Settings, option
 
 
 class LabelSettings(Settings):
@@ -42,3 +42,16 @@ class ProjectSettings(Settings):
     folder: Path = option(help="Folder of the project.")
     rasters: tuple[Path, ...] = option((), help="Rasters of the project.")
     name: str | None = option(None, help="Title of the project.", shown="name of the folder")
+
+
+class SuggestSettings(Settings):
+    """Suggest the next places to label in a project."""
+
+    arguments = frozenset({"folder"})
+
+    folder: Path = option(help="Folder of the project.")
+    raster: str | None = option(None, help="Id of the raster, such as r1.", shown="the first of the project")
+    count: Annotated[int, Field(ge=1, le=1000)] = option(20, help="Number of places.")
+    output: Path | None = option(None, help="GeoJSON to write, in the CRS of the raster.")
+    overwrite: bool = option(False, help="Replace an existing file.")
+    seed: Seed = option(0, help="Random seed; the same seed gives the same places.")

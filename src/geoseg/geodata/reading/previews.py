@@ -6,12 +6,13 @@ import shutil
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.errors import EnvError
 
 from geoseg.domain.windows import Window, grid
 from geoseg.geodata.reading.rasters import Raster, describe_raster, open_raster
@@ -58,7 +59,7 @@ class RasterPool:
                 while len(self._idle) > _MAX_HANDLES:
                     surplus.append(self._idle.popitem(last=False)[1])
             for one in surplus:
-                one.close()
+                _close(one)
 
     def read(self, window: Window, bands: Sequence[int]) -> tuple[Floats, Bools]:
         """Read a window as :meth:`Raster.read` does."""
@@ -70,7 +71,13 @@ class RasterPool:
         with self._lock:
             idle, self._idle = list(self._idle.values()), OrderedDict()
         for raster in idle:
-            raster.close()
+            _close(raster)
+
+
+def _close(raster: Raster) -> None:
+    # rasterio reports an environment of GDAL that belongs to the thread that opened the file; the file is closed.
+    with suppress(EnvError):
+        raster.close()
 
 
 def mean_blocks(pixels: Floats, valid: Bools, step: int) -> tuple[Floats, Bools]:
@@ -245,7 +252,8 @@ def _rough_look(pool: RasterPool, bands: Sequence[int]) -> tuple[Floats, Bools, 
                 if strip is None:
                     pixels, there = raster.read(Window(top, left, _SAMPLE_PX, _SAMPLE_PX))
                 else:
-                    pixels, there = (part[..., left : left + _SAMPLE_PX] for part in strip)
+                    pixels = strip[0][..., left : left + _SAMPLE_PX]
+                    there = strip[1][:, left : left + _SAMPLE_PX]
                 means, known = mean_blocks(pixels, there, _SAMPLE_PX)
                 found[:, r, c], valid[r, c] = means[:, 0, 0], known[0, 0]
                 for own, band in zip(values, pixels[:, there], strict=True):

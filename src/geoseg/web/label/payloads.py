@@ -277,3 +277,124 @@ class FilePath(BaseModel):
     """Path parameter of a file of the page."""
 
     name: str
+
+
+class ViewRequest(_Request):
+    """A view of the page."""
+
+    raster: Annotated[str, Field(max_length=60)]
+    extent: Extent
+
+
+class CountAnswer(BaseModel):
+    """How much is done."""
+
+    done: int
+    total: int
+
+
+class ViewAnswer(BaseModel):
+    """Features of a view."""
+
+    features: CountAnswer
+
+
+class UpdateAnswer(ViewAnswer):
+    """The refitted model."""
+
+    model: ModelAnswer
+
+
+class FeaturesAnswer(CountAnswer):
+    """Features of a raster and of the view, counted in cells of 512 px."""
+
+    view_done: int
+    view_total: int
+    message: str | None
+
+
+class EstimateAnswer(BaseModel):
+    """An estimate with its 95 % interval, as fractions."""
+
+    estimate: float
+    low: float | None
+    high: float | None
+
+
+class ClassAccuracy(BaseModel):
+    """Accuracy of a class."""
+
+    id: int
+    users: EstimateAnswer | None
+    producers: EstimateAnswer | None
+
+
+class AccuracyAnswer(BaseModel):
+    """Accuracy at check points; overall is null with too few of them."""
+
+    points: int
+    overall: EstimateAnswer | None
+    basis: str
+    message: str | None
+    classes: list[ClassAccuracy]
+
+
+class StatusAnswer(BaseModel):
+    """What changes while the page is open."""
+
+    revision: int
+    classes_revision: int
+    model: ModelAnswer | None
+    features: dict[str, FeaturesAnswer]
+    previews: dict[str, bool] = Field(description="Whether overviews of a raster are complete.")
+    jobs: list[dict[str, Any]]
+    accuracy: AccuracyAnswer | None
+
+
+class PredictionQuery(_Request):
+    """What a tile of the map shows."""
+
+    view: Literal["classes", "confidence"] = "classes"
+    model: int | None = Field(default=None, description="Revision of the model, to keep caches apart.")
+
+
+class AreaQuery(_Request):
+    """A part of a raster."""
+
+    raster: Annotated[str, Field(max_length=60)]
+    extent: Annotated[str, Field(max_length=200, description="xmin,ymin,xmax,ymax on the page.")]
+
+
+class AreasAnswer(BaseModel):
+    """Areas of the classes in a view."""
+
+    model: int | None
+    share_computed: float
+    classes: list[dict[str, Any]]
+
+
+class SuggestionRequest(_Request):
+    """How many places to suggest, and where."""
+
+    raster: Annotated[str, Field(max_length=60)]
+    extent: Extent | None = None
+    count: int = Field(default=10, ge=1, le=500)
+    seed: int | None = Field(default=None, ge=0, le=2**32 - 1)
+
+
+class SuggestionAnswer(BaseModel):
+    """A place to label next; one drawn at random serves as a check point."""
+
+    id: str
+    x: float
+    y: float
+    reason: Literal["coverage", "uncertain", "random"]
+    class_id: int | None
+    confidence: float | None
+
+
+class SuggestionsAnswer(BaseModel):
+    """Places to label next."""
+
+    suggestions: list[SuggestionAnswer]
+    message: str | None

@@ -25,6 +25,7 @@ from geoseg.geodata.projects.classes import (
     adopt_classes,
     change_class,
     delete_class,
+    list_classes,
     read_classes,
 )
 from geoseg.geodata.projects.labels import Label, deleted_since, find_labels, labels_since
@@ -140,6 +141,10 @@ class LabelProject:
             labels, deleted = labels_since(connection, since), deleted_since(connection, since)
             connection.execute("COMMIT")
         return {"revision": revision, "points": self._records(labels), "deleted": deleted}
+
+    def classes(self) -> list[ProjectClass]:
+        """Return the classes."""
+        return list_classes(self.points_path)
 
     def labels(self) -> tuple[int, list[Label], list[ProjectClass]]:
         """Return the revision, all labels and the classes at one moment."""

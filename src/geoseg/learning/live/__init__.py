@@ -1,0 +1,1 @@
+"""A linear head that is refitted after every click, on features computed once."""
