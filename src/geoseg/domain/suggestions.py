@@ -43,6 +43,8 @@ def cover(
         Positions in the list of candidates, at most ``count``.
     """
     rng = np.random.default_rng(seed)
+    if not len(features):
+        return np.zeros(0, np.intp)
     place = _places(np.concatenate([features, known[0]]), np.concatenate([positions, known[1]]))
     candidates, labelled = place[: len(features)], place[len(features) :]
     distance = np.full(len(candidates), np.inf)

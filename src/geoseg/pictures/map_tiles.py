@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,14 +46,21 @@ def class_tile(class_ids: NDArray[np.uint8], rgb: NDArray[np.uint8]) -> bytes:
 
 
 def confidence_tile(confidence: NDArray[np.float32], valid: NDArray[np.bool_]) -> bytes:
-    """Return an RGBA PNG of confidence (H, W), from red (0.3 and below) over yellow to green (1)."""
-    share = np.clip((confidence - 0.3) / 0.7, 0, 1)
+    """Return an RGBA PNG of confidence (H, W) from 0, dark, to 1, in the colours of viridis."""
+    steps = np.clip(np.rint(confidence * _OPAQUE), 0, _OPAQUE).astype(np.uint8)
     shown = np.zeros((*valid.shape, 4), np.uint8)
-    stops = np.array([[165, 0, 38], [254, 224, 139], [0, 104, 55]], np.float32)
-    for channel in range(3):
-        shown[..., channel] = np.interp(share, (0, 0.5, 1), stops[:, channel])
+    shown[..., :3] = _viridis()[steps]
     shown[..., 3] = np.where(valid, np.uint8(_OPAQUE), np.uint8(0))
     return _png(Image.fromarray(shown))
+
+
+@cache
+def _viridis() -> NDArray[np.uint8]:
+    from matplotlib import colormaps
+
+    table = np.asarray(colormaps["viridis"](np.arange(256)))[:, :3]
+    found: NDArray[np.uint8] = np.rint(table * _OPAQUE).astype(np.uint8)
+    return found
 
 
 def _png(picture: Image.Image, **options: bytes) -> bytes:

@@ -18,7 +18,7 @@ from shapely.geometry.base import BaseGeometry
 from geoseg.geodata.reading.crs import crs_name
 from geoseg.geodata.reading.grids import RasterInfo, apply_affine
 
-_SQUARE_TOLERANCE = 1e-6
+_SQUARE_TOLERANCE = 1e-3
 _UNITS = {"metre": "m", "meter": "m", "degree": "degrees", "foot": "ft", "us survey foot": "us-ft"}
 
 

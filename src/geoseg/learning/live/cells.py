@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from geoseg.domain.ports import PixelSource
 from geoseg.domain.windows import Window
 from geoseg.inference.graphs.layers import STAGE_CHANNELS, LayerPlan, feature_graph
-from geoseg.inference.graphs.texture import BLURS, texture_graph
+from geoseg.inference.graphs.texture import count_texture, texture_graph
 from geoseg.inference.runtimes import onnx_session
 from geoseg.learning.architecture import COLORS
 from geoseg.learning.normalisation import Normalisation
@@ -22,8 +22,8 @@ CELL_PX = 512
 CONTEXT_PX = 64
 """Pixels read around a cell."""
 COARSE_STRIDE = 16
-_TEXTURE_STRIDES = (2, 2, 2, 4, 8)
-"""Stride at which the bands themselves and each blur of the texture are kept."""
+_TEXTURE_STRIDES = (2, 2, 4)
+"""Strides at which the texture is kept; it is computed at strides 1, 2 and 4."""
 
 Floats = NDArray[np.float32]
 Half = NDArray[np.float16]
@@ -67,7 +67,7 @@ class CellExtractor:
         self.counts: tuple[int, ...] = STAGE_CHANNELS
         if self._texture is not None:
             self.strides += _TEXTURE_STRIDES
-            self.counts += (bands, *(2 * bands for _ in BLURS))
+            self.counts += count_texture(bands)
         text = f"1 {CELL_PX} {CONTEXT_PX} {self.strides} {normalisation} {hashlib.sha256(graph).hexdigest()}"
         self.key = hashlib.sha256(text.encode()).hexdigest()[:16]
         """Text that changes with the features."""
@@ -101,13 +101,10 @@ class CellExtractor:
 
     def _texture_maps(self, images: Floats) -> list[Floats]:
         assert self._texture is not None
-        [texture] = self._texture(images)
-        bands = images.shape[1]
-        ends = np.cumsum([bands, *(2 * bands for _ in BLURS)])[:-1]
-        parts = np.split(texture[0], ends)
+        side = images.shape[-1]
         return [
-            _cut(_block_means(part, stride), stride)
-            for part, stride in zip(parts, _TEXTURE_STRIDES, strict=True)
+            _cut(_block_means(layer[0], stride * layer.shape[-1] // side), stride)
+            for layer, stride in zip(self._texture(images), _TEXTURE_STRIDES, strict=True)
         ]
 
 
