@@ -176,11 +176,10 @@ def _may_have_any_backbone(architecture: Architecture) -> bool:
 
 
 def _is_feature_space(space: FeatureSpace, bands: tuple[int, ...]) -> bool:
-    names = (space.dataset, space.version)
     return (
         _is_count(space.bands)
         and max(bands) <= space.bands
-        and all(name is None or isinstance(name, str) for name in names)
+        and all(name is None or isinstance(name, str) for name in space.names)
     )
 
 

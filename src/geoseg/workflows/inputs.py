@@ -24,6 +24,7 @@ from geoseg.geodata.points.point_files import read_points
 from geoseg.geodata.points.point_tables import PointOptions
 from geoseg.geodata.points.tables.class_tables import read_class_table
 from geoseg.geodata.reading.bands_without_data import describe_bands_without_data
+from geoseg.geodata.reading.embeddings.recognition import array_files
 from geoseg.geodata.reading.grids import RasterInfo
 from geoseg.geodata.reading.masks import MaskReader
 from geoseg.geodata.reading.opening import remote_url
@@ -83,7 +84,8 @@ def check_paths(data: Path, *files: Path | None) -> None:
         RasterError: No raster or folder has this name.
         PointsError: A point file does not exist.
     """
-    if remote_url(data) is None and stacked_files(data) is None and not data.exists():
+    is_other = remote_url(data) or stacked_files(data) or array_files(data)
+    if not is_other and not data.exists():
         raise RasterError("no such file or folder", where=data, hint="Check the path.")
     for path in files:
         if path is not None and not path.exists():
@@ -105,6 +107,8 @@ def find_inputs(
         LegendError: A legend file is not valid.
     """
     own = read_legend(legend) if legend is not None else None
+    if array_files(data):
+        return Inputs({data.stem: data}, {}, own)
     if data.is_dir() and not masks_needed and not is_dataset(data):
         return Inputs(rasters_in(data), {}, own)
     if data.is_dir() or masks_needed:

@@ -13,6 +13,7 @@ from geoseg.domain.legend import UNLABELLED, Legend
 from geoseg.domain.windows import grid
 from geoseg.errors import DatasetError
 from geoseg.geodata.datasets.legend_files import read_legend
+from geoseg.geodata.reading.embeddings.tessera import is_scales_file
 
 RASTER_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".vrt")
 TILE_PX = 512
@@ -112,7 +113,7 @@ def _rasters(folder: Path) -> dict[str, Path]:
                 "two files have the same stem", where=folder, got=f"{found[path.stem].name} and {path.name}"
             )
         found[path.stem] = path
-    return dict(sorted(found.items()))
+    return {stem: path for stem, path in sorted(found.items()) if not is_scales_file(path)}
 
 
 def _lines_of_split(folder: Path, split: str) -> list[str]:

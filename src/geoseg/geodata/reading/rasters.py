@@ -13,22 +13,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 
 from geoseg.domain.ports import PixelSource
 from geoseg.domain.windows import Window
 from geoseg.errors import RasterError
+from geoseg.geodata.reading.embeddings.vectors import EmbeddingPart
 from geoseg.geodata.reading.grids import RasterInfo, resampled_grid
-from geoseg.geodata.reading.opening import (
-    check_georeferenced,
-    describe,
-    open_upright,
-    read_bands,
-)
+from geoseg.geodata.reading.opening import check_georeferenced, read_bands
+from geoseg.geodata.reading.parts import Part, has_palette, open_file
 from geoseg.geodata.reading.resampling import Resampled
 from geoseg.geodata.reading.sources import check_sources, local_files
-from geoseg.geodata.reading.stacks import Part, open_stack, stack_members
+from geoseg.geodata.reading.stacks import open_stack, stack_members
 from geoseg.geodata.reading.validity import AS_DECLARED, Validity
 
 __all__ = [
@@ -42,6 +38,7 @@ __all__ = [
 ]
 
 _SAME_RESOLUTION = 1e-6
+_AnyPart = Part | EmbeddingPart
 
 
 class Raster:
@@ -127,7 +124,7 @@ def open_raster(
 ) -> Raster:
     """Open a raster for reading in windows.
 
-    A palette is read as red, green and blue. A picture is rotated by its EXIF orientation. An alpha band that is not
+    A palette is read as red, green and blue. AlphaEarth and Tessera embeddings are decoded. A picture is rotated by its EXIF orientation. An alpha band that is not
     requested is read as validity. The bands of a stack are numbered through its files.
 
     Args:
@@ -155,16 +152,15 @@ def open_raster(
 
 
 @contextmanager
-def _open_parts(path: Path) -> Iterator[tuple[RasterInfo, list[Part]]]:
+def _open_parts(path: Path) -> Iterator[tuple[RasterInfo, Sequence[_AnyPart]]]:
     """Open a raster or a stack, and yield its description and its open files with their bands except alpha."""
     members = stack_members(path)
     if members is not None:
         with open_stack(members, path) as opened:
             yield opened
         return
-    with open_upright(path) as dataset:
-        info = _describe_expanded(dataset, path)
-        yield info, [Part(dataset, path, tuple(_data_bands(dataset)))]
+    with open_file(path) as (info, part):
+        yield info, [part]
 
 
 def _check_nodata(info: RasterInfo, validity: Validity) -> None:
@@ -185,18 +181,13 @@ def _check_nodata(info: RasterInfo, validity: Validity) -> None:
 class _StoredPixels:
     """The stored pixels of one file or of a stack, with the palette applied; a PixelSource."""
 
-    def __init__(self, parts: Sequence[Part], *, validity: Validity) -> None:
+    def __init__(self, parts: Sequence[_AnyPart], *, validity: Validity) -> None:
         self._parts, self._validity = parts, validity
-        self._dataset, self._path = parts[0].dataset, parts[0].path
-        self._palette = _palette(self._dataset) if _has_palette(self._dataset) else None
-
-    @property
-    def height(self) -> int:
-        return int(self._dataset.height)
-
-    @property
-    def width(self) -> int:
-        return int(self._dataset.width)
+        first = parts[0]
+        has_colors = isinstance(first, Part) and has_palette(first.dataset)
+        self._colors = _Palette(first.dataset, first.path) if isinstance(first, Part) and has_colors else None
+        grid = first.dataset if isinstance(first, Part) else first.vectors
+        self.height, self.width = int(grid.height), int(grid.width)
 
     def read(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         pixels = np.zeros(
@@ -211,10 +202,9 @@ class _StoredPixels:
         return pixels, valid
 
     def _read_inside(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        if self._palette is None:
+        if self._colors is None:
             return self._read_bands(window)
-        index, has_value = read_bands(self._dataset, self._path, bands=[1], window=window)
-        colors = self._palette[index[0].astype(np.intp)]
+        index, has_value, colors = self._colors.read(window)
         valid = has_value[0] & (colors[..., 3] > 0) & self._differs_from_nodata(index)[0]
         values = np.moveaxis(colors, -1, 0)[[band - 1 for part in self._parts for band in part.bands]]
         return np.where(valid, values.astype(np.float32), np.float32(0)), valid
@@ -225,14 +215,22 @@ class _StoredPixels:
             read[0] if len(read) == 1 else (np.concatenate(arrays) for arrays in zip(*read, strict=True))
         )
         valid = self._validity.of_pixels(has_value)
-        types = [part.dataset.dtypes[band - 1] for part in self._parts for band in part.bands]
-        for dtype, own, stored in zip(types, has_value, pixels, strict=True):
-            if dtype != "uint8":
-                stored[valid & ~own] = np.nan
+        if not self._validity.is_strict:
+            for dtype, own, stored in zip(self._types(), has_value, pixels, strict=True):
+                if dtype != "uint8":
+                    stored[valid & ~own] = np.nan
         return np.where(valid, pixels, np.float32(0)), valid
 
-    def _read_part(self, part: Part, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    def _types(self) -> Iterator[str]:
+        """Yield the data type of each band."""
+        for part in self._parts:
+            types = part.dataset.dtypes if isinstance(part, Part) else None
+            yield from ("float32" if types is None else types[band - 1] for band in part.bands)
+
+    def _read_part(self, part: _AnyPart, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Return the values of the bands of one file and where they have one, both (B, h, w)."""
+        if isinstance(part, EmbeddingPart):
+            return part.read(window)
         values, has_value = read_bands(part.dataset, part.path, bands=list(part.bands), window=window)
         with np.errstate(over="ignore", invalid="ignore"):
             pixels = values.astype(np.float32)
@@ -248,13 +246,21 @@ class _StoredPixels:
         return differs
 
 
-def _describe_expanded(dataset: DatasetReader, path: Path) -> RasterInfo:
-    info = describe(dataset, path)
-    return replace(info, bands=3, dtype="uint8") if _has_palette(dataset) else info
+class _Palette:
+    """An open file with a colour table.
 
+    Args:
+        dataset: The file.
+        path: Its path, for errors.
+    """
 
-def _has_palette(dataset: DatasetReader) -> bool:
-    return bool(dataset.colorinterp[0] is ColorInterp.palette)
+    def __init__(self, dataset: DatasetReader, path: Path) -> None:
+        self._dataset, self._path, self._table = dataset, path, _palette(dataset)
+
+    def read(self, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.uint8]]:
+        """Return indices (1, h, w), where they are values (1, h, w), and their colours (h, w, 4)."""
+        index, has_value = read_bands(self._dataset, self._path, bands=[1], window=window)
+        return index, has_value, self._table[index[0].astype(np.intp)]
 
 
 def _palette(dataset: DatasetReader) -> NDArray[np.uint8]:
@@ -265,21 +271,15 @@ def _palette(dataset: DatasetReader) -> NDArray[np.uint8]:
     return table
 
 
-def _data_bands(dataset: DatasetReader) -> list[int]:
-    if _has_palette(dataset):
-        return [1, 2, 3]
-    return [b for b in dataset.indexes if dataset.colorinterp[b - 1] is not ColorInterp.alpha]
-
-
-def _chosen_parts(parts: Sequence[Part], info: RasterInfo, bands: Sequence[int] | None) -> list[Part]:
+def _chosen_parts(parts: Sequence[_AnyPart], info: RasterInfo, bands: Sequence[int] | None) -> list[_AnyPart]:
     """Return the open files with only the chosen bands, in the order of the choice."""
     if bands is None:
         return list(parts)
-    if len(parts) == 1:
+    first = parts[0]
+    if len(parts) == 1 and isinstance(first, Part):
         # An alpha band may be requested by its number, but is not one of the data bands.
-        dataset = parts[0].dataset
-        known = [1, 2, 3] if _has_palette(dataset) else list(dataset.indexes)
-        numbered = [(parts[0], band) for band in known]
+        known = [1, 2, 3] if has_palette(first.dataset) else list(first.dataset.indexes)
+        numbered: list[tuple[_AnyPart, int]] = [(first, band) for band in known]
     else:
         numbered = [(part, band) for part in parts for band in part.bands]
     missing = [band for band in bands if not 1 <= band <= len(numbered)]

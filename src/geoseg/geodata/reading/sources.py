@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from geoseg.errors import RasterError
+from geoseg.geodata.reading.embeddings.recognition import array_files
+from geoseg.geodata.reading.embeddings.tessera import scales_beside
 from geoseg.geodata.reading.opening import opened, remote_url
 from geoseg.geodata.reading.stacks import stack_members
 
@@ -15,7 +17,7 @@ _MAX_QUOTED = 3
 def source_names(path: Path) -> list[str]:
     """Return the GDAL names of all files that a raster reads pixels from.
 
-    These are the file itself, its mask and, recursively, the sources of a VRT, including missing ones; for a stack,
+    These are the file itself, its mask, the scales of its embeddings and, recursively, the sources of a VRT, including missing ones; for a stack,
     those of each of its files, and the text file that lists them.
 
     Raises:
@@ -25,13 +27,17 @@ def source_names(path: Path) -> list[str]:
     if members is not None:
         names = [name for member in members for name in source_names(member)]
         return list(dict.fromkeys([*([str(path)] if path.is_file() else []), *names]))
-    found, left = dict[str, None](), [str(path)]
+    arrays = array_files(path)
+    if arrays is not None:
+        return list(map(str, arrays))
+    scales = scales_beside(path)
+    found, left = dict[str, None](), [str(path), *([] if scales is None else [str(scales)])]
     while left:
         name = left.pop()
         if name in found:
             continue
         found[name] = None
-        is_nested = name != str(path)
+        is_nested = name not in (str(path), str(scales))
         if is_nested and not (name.lower().endswith(".vrt") and Path(name).exists()):
             continue
         with opened(Path(name)) as dataset:

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,31 +17,19 @@ from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform_bounds
 
+from geoseg.domain.feature_spaces import FeatureSpace, join_feature_spaces
 from geoseg.domain.raster_stacks import stacked_files
 from geoseg.errors import RasterError
 from geoseg.geodata.reading.crs import crs_name
+from geoseg.geodata.reading.embeddings.vectors import EmbeddingPart
 from geoseg.geodata.reading.grids import RasterInfo, check_same_grid, same_crs
-from geoseg.geodata.reading.opening import check_georeferenced, describe, open_upright, remote_url
+from geoseg.geodata.reading.opening import check_georeferenced, remote_url
+from geoseg.geodata.reading.parts import Part, data_bands, open_file
 
 _LIST_SUFFIX = ".txt"
 _MAX_LIST_BYTES = 1_000_000
 _FILE_ENDING = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}$")
 _SAME_SIZE = 1.001
-
-
-@dataclass(frozen=True)
-class Part:
-    """Bands of an open file.
-
-    Attributes:
-        dataset: The file, warped if it has another grid than the raster.
-        path: The file, for errors.
-        bands: The bands to read, 1-based.
-    """
-
-    dataset: DatasetReader
-    path: Path
-    bands: tuple[int, ...]
 
 
 def stack_members(path: Path) -> tuple[Path, ...] | None:
@@ -70,28 +58,35 @@ def stack_members(path: Path) -> tuple[Path, ...] | None:
 
 
 @contextmanager
-def open_stack(files: Sequence[Path], path: Path) -> Iterator[tuple[RasterInfo, list[Part]]]:
+def open_stack(
+    files: Sequence[Path], path: Path
+) -> Iterator[tuple[RasterInfo, Sequence[Part | EmbeddingPart]]]:
     """Open files as the bands of one raster, in the order of the files.
 
     The grid is that of the file with the smallest pixels, the first of equal ones. Files with another grid or CRS are
     warped to it while they are read, by bilinear interpolation; ``notes`` of the description say so. Where a file has
-    no pixel, its bands have no value.
+    no pixel, its bands have no value. Embeddings are never interpolated: all files must then have one grid.
 
     Args:
         files: The files. All bands of each are read, except alpha.
         path: The path of the stack, for its description.
 
     Raises:
-        RasterError: A file cannot be read, has a colour table, lacks a CRS that others have, or does not overlap.
+        RasterError: A file cannot be read, has a colour table, lacks a CRS that others have, does not overlap, or holds
+            embeddings on another grid.
     """
     with ExitStack() as stack:
-        datasets = [stack.enter_context(open_upright(file)) for file in files]
-        infos = [describe(dataset, file) for dataset, file in zip(datasets, files, strict=True)]
+        opened = [stack.enter_context(open_file(file)) for file in files]
+        if any(info.feature_space for info, _ in opened):
+            yield _describe_vectors([info for info, _ in opened], path), [part for _, part in opened]
+            return
+        datasets = [part.dataset for _, part in opened if isinstance(part, Part)]
+        infos = [info for info, _ in opened]
         _check_files(datasets, infos, path)
         grid = _finest(infos)
         parts, notes = list[Part](), list[str]()
         for dataset, info in zip(datasets, infos, strict=True):
-            bands = _data_bands(dataset)
+            bands = tuple(data_bands(dataset))
             if not _is_same_grid(info, grid):
                 notes.append(_describe_warp(info, grid))
                 dataset = stack.enter_context(_warped(dataset, info, grid))
@@ -115,15 +110,28 @@ def _describe_stack(
     )
 
 
-def _data_bands(dataset: DatasetReader) -> tuple[int, ...]:
-    kinds = zip(dataset.indexes, dataset.colorinterp, strict=True)
-    return tuple(band for band, kind in kinds if kind is not ColorInterp.alpha)
+def _describe_vectors(infos: Sequence[RasterInfo], path: Path) -> RasterInfo:
+    """Describe a stack of which a file holds embeddings.
+
+    Raises:
+        RasterError: The grids differ, or a file is listed twice.
+    """
+    _check_listed_once(infos, path)
+    for info in infos[1:]:
+        check_same_grid(info, infos[0])
+    spaces = [info.feature_space or FeatureSpace(info.bands) for info in infos]
+    described = _describe_stack(path, infos[0], infos=infos, notes=[])
+    return replace(described, feature_space=join_feature_spaces(spaces))
 
 
-def _check_files(datasets: Sequence[DatasetReader], infos: Sequence[RasterInfo], path: Path) -> None:
+def _check_listed_once(infos: Sequence[RasterInfo], path: Path) -> None:
     repeated = [file for file, times in Counter(info.path.resolve() for info in infos).items() if times > 1]
     if repeated:
         raise RasterError("the stack lists a file twice", where=path, got=repeated[0])
+
+
+def _check_files(datasets: Sequence[DatasetReader], infos: Sequence[RasterInfo], path: Path) -> None:
+    _check_listed_once(infos, path)
     for dataset, info in zip(datasets, infos, strict=True):
         check_georeferenced(info)
         if dataset.colorinterp[0] is ColorInterp.palette:
