@@ -16,7 +16,10 @@ interface Parts {
 }
 
 export function listenToKeys(page: Page, parts: Parts): void {
+  // The frame and the crosshair of the map are for those who move it with keys.
+  document.addEventListener("pointerdown", () => document.body.classList.remove("keyboard"), { capture: true });
   document.addEventListener("keydown", (event) => {
+    if (event.key === "Tab" || event.key.startsWith("Arrow")) document.body.classList.add("keyboard");
     if (takesKeys(event.target) || document.querySelector("dialog[open]")) return;
     if (press(event, page, parts)) event.preventDefault();
   });

@@ -27,6 +27,9 @@ export class Drawing {
   ) {
     this.letDrag();
     map.on("click", (event) => this.click(event as MapBrowserEvent<PointerEvent>));
+    map.on("pointermove", (event) => {
+      if (!event.dragging) map.getTargetElement()?.classList.toggle("over-label", !!this.hit(event.pixel));
+    });
     store.watch(["tool"], () => this.chooseTool());
   }
 

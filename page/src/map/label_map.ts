@@ -118,7 +118,9 @@ export class LabelMap {
     this.map.once("rendercomplete", () => {
       if (this.store.now.model !== model) return;
       target.dataset["model"] = String(model.revision);
-      if (!performance.getEntriesByName("geoseg:label").length) return;
+      const { unsent, revision } = this.store.now;
+      const knowsAllLabels = unsent === 0 && model.points_revision >= revision;
+      if (!knowsAllLabels || !performance.getEntriesByName("geoseg:label").length) return;
       performance.measure("geoseg:label-to-map", "geoseg:label");
       performance.clearMarks("geoseg:label");
     });

@@ -14,7 +14,8 @@ import { editClass } from "./class_form";
 export function classesPanel(page: Page): HTMLElement {
   const list = h("div", { id: "classes", role: "radiogroup", "aria-label": "Class of the next label" });
   const part = section("classes", "Classes", true, list, addForm(page), importRow(page));
-  page.store.watch(["project", "points"], () => showRows(page, list));
+  page.store.watch(["project"], () => showRows(page, list));
+  page.store.watch(["points"], () => showCounts(page, list));
   page.store.watch(["answer"], () => markChosen(list, page.store.now.answer));
   page.store.watch(["points"], () => (part.note.textContent = count(page.store.now.points.size, "label")));
   return part.element;
@@ -38,21 +39,32 @@ function countLabels({ store }: Page): Map<Answer, Counts> {
 
 function showRows(page: Page, list: HTMLElement): void {
   if (list.querySelector("form")) return; // somebody is editing a class
-  const counts = countLabels(page);
   const focused = document.activeElement?.id;
   list.replaceChildren(
-    ...page.store.now.project.classes.map((each) => classRow(page, list, each, counts.get(each.id))),
-    unsureRow(page, counts.get("unsure")),
+    ...page.store.now.project.classes.map((each) => classRow(page, list, each)),
+    unsureRow(page),
   );
+  showCounts(page, list);
   markChosen(list, page.store.now.answer);
   if (focused && list.querySelector(`#${focused}`)) document.getElementById(focused)?.focus();
 }
 
-function classRow(page: Page, list: HTMLElement, landClass: LandClass, counts: Counts | undefined): HTMLElement {
+/** Change the numbers alone: a row that is replaced while it is clicked would lose the click. */
+function showCounts(page: Page, list: HTMLElement): void {
+  const counts = countLabels(page);
+  for (const output of list.querySelectorAll<HTMLElement>(".count")) {
+    const answer = output.dataset["answer"] === "unsure" ? "unsure" : Number(output.dataset["answer"]);
+    const { train, check } = counts.get(answer) ?? { train: 0, check: 0 };
+    output.textContent = check ? `${train} + ${check}` : String(train);
+    output.title = `${count(train, "training label")}, ${count(check, "check point")}`;
+  }
+}
+
+function classRow(page: Page, list: HTMLElement, landClass: LandClass): HTMLElement {
   const row = h(
     "div",
     { class: "class-row" },
-    choice(page, landClass.id, swatch(landClass.color), landClass.name, landClass.key, counts),
+    choice(page, landClass.id, swatch(landClass.color), landClass.name, landClass.key),
   );
   const edit = () => row.replaceWith(editClass(page, landClass, (form) => {
     form.remove();
@@ -62,15 +74,14 @@ function classRow(page: Page, list: HTMLElement, landClass: LandClass, counts: C
   return row;
 }
 
-function unsureRow(page: Page, counts: Counts | undefined): HTMLElement {
+function unsureRow(page: Page): HTMLElement {
   const mark = h("span", { class: "swatch unsure", "aria-hidden": "true" }, "?");
-  return h("div", { class: "class-row" }, choice(page, "unsure", mark, "Unsure", "0", counts));
+  return h("div", { class: "class-row" }, choice(page, "unsure", mark, "Unsure", "0"));
 }
 
-function choice(page: Page, answer: Answer, mark: HTMLElement, name: string, key: string | null, counts: Counts = { train: 0, check: 0 }): HTMLElement {
+function choice(page: Page, answer: Answer, mark: HTMLElement, name: string, key: string | null): HTMLElement {
   const input = h("input", { type: "radio", name: "class", id: `class-${answer}`, value: answer, change: () => page.store.set({ answer }) });
-  const check = counts.check ? ` + ${counts.check}` : "";
-  const total = h("span", { class: "count", title: `${count(counts.train, "training label")}, ${count(counts.check, "check point")}` }, `${counts.train}${check}`);
+  const total = h("span", { class: "count", "data-answer": answer });
   return h("label", {}, input, mark, h("span", { class: "name" }, name), total, key ? h("kbd", {}, key) : null);
 }
 

@@ -40,8 +40,9 @@ export class Polling {
   }
 
   private async take(status: Status): Promise<void> {
-    const { model } = this.store.now;
-    const isNewer = (status.model?.revision ?? -1) > (model?.revision ?? -1);
+    const { model, isUpdating } = this.store.now;
+    // The own update brings its model once the map of the view is ready.
+    const isNewer = !isUpdating && (status.model?.revision ?? -1) > (model?.revision ?? -1);
     const before = this.store.now.status;
     this.store.set({ status, connection: "open", ...(isNewer ? { model: status.model } : {}) });
     const isBehind = status.revision > this.store.now.revision && !this.store.now.unsent;
