@@ -134,12 +134,17 @@ def test_the_same_seed_draws_the_same_pixels():
 
 
 def test_few_points_are_read_in_small_cells_and_many_in_large_ones():
-    """One point: a cell of 32 px reads 96 x 96 px, one of 128 px 192 x 192; 16 points in one patch: 16 x 96 x 96."""
-    reader = Reader(128, 32, has_small_cells=True)
+    """One point: a cell of 32 px reads 96 x 96 px, one of 128 px 192 x 192. 16 points in one patch: 16 x 96 x 96 px.
+
+    64 points in four patches: 4 x 192 x 192 px, or 320 x 320 px in one cell of 256 px.
+    """
+    reader = Reader(128, 32, has_flexible_cells=True)
     rows, cols = (places.ravel() for places in np.mgrid[16:128:32, 16:128:32])
     many = make_points("a", rows, cols, [0] * 16)
     assert reader.cheapest_cell_px(make_points("a", [5.0], [5.0], [0])) == 32
     assert reader.cheapest_cell_px(many) == 128
+    rows, cols = (places.ravel() for places in np.mgrid[16:256:32, 16:256:32])
+    assert reader.cheapest_cell_px(make_points("a", rows, cols, [0] * 64)) == 256
     assert Reader(128, 32).cheapest_cell_px(make_points("a", [5.0], [5.0], [0])) == 128
 
 
@@ -147,7 +152,7 @@ def test_the_cells_change_neither_values_nor_order(data):
     rng = np.random.default_rng(1)
     points = make_points("a", rng.uniform(0, 68, 9), rng.uniform(0, 99, 9), np.arange(9) % 2)
     whole, small = (
-        read_features(_same, points, data, reader=Reader(64, 32, has_small_cells=is_small))
+        read_features(_same, points, data, reader=Reader(64, 32, has_flexible_cells=is_small))
         for is_small in (False, True)
     )
     np.testing.assert_allclose(small.values, whole.values, rtol=1e-6)

@@ -108,8 +108,8 @@ class Reader:
         batch: Cells per batch.
         turn: Rotation and flip of the cells before features are computed.
         views: Number of orientations (rotations and flips) in which labelled points are read.
-        has_small_cells: Whether cells may be smaller than ``patch_px`` where fewer pixels are then read. The margin must
-            hold all that features of a point depend on.
+        has_flexible_cells: Whether cells may be up to twice as wide as ``patch_px``, or smaller, where fewer pixels are
+            then read. The margin must hold all that features of a point depend on.
     """
 
     patch_px: int
@@ -117,17 +117,17 @@ class Reader:
     batch: int = 8
     turn: Orientation = UNCHANGED
     views: int = 1
-    has_small_cells: bool = False
+    has_flexible_cells: bool = False
 
     @property
     def square_px(self) -> int:
         """Side of the squares from which unlabelled pixels are drawn."""
-        return min(self.patch_px, CONTEXT_STEP_PX) if self.has_small_cells else self.patch_px
+        return min(self.patch_px, CONTEXT_STEP_PX) if self.has_flexible_cells else self.patch_px
 
     def cheapest_cell_px(self, points: Points) -> int:
         """Return the side of cells that reads the fewest pixels, margins included: few points need small cells."""
-        sides = [self.patch_px]
-        while self.has_small_cells and sides[-1] % (2 * CONTEXT_STEP_PX) == 0:
+        sides = [2 * self.patch_px, self.patch_px] if self.has_flexible_cells else [self.patch_px]
+        while self.has_flexible_cells and sides[-1] % (2 * CONTEXT_STEP_PX) == 0:
             sides.append(sides[-1] // 2)
         pixels = {
             side: len(set(cell_indices(points, side))) * (side + 2 * self.margin_px) ** 2 for side in sides

@@ -85,7 +85,7 @@ def fit_heads(job: Job, layers: Layers) -> Trained:
     fitted = fit_quick(
         layers.extract,
         data,
-        replace(job.reader, views=settings.augmentations, has_small_cells=layers.has_small_field),
+        replace(job.reader, views=settings.augmentations, has_flexible_cells=layers.has_small_field),
         seed=settings.seed,
         cache=cache,
         progress=job.progress,
@@ -128,7 +128,7 @@ def fit_trees(job: Job) -> Trained:
     """Fit the trees of :func:`forest`. The run folder must be prepared."""
     settings, data = job.settings, job.fit_data
     fitted = fit_forest(
-        data, replace(job.reader, has_small_cells=True), seed=settings.seed, progress=job.progress
+        data, replace(job.reader, has_flexible_cells=True), seed=settings.seed, progress=job.progress
     )
     calibration, prior = calibrate_logits(job, fitted.held_out, fitted.unlabelled)
     return Trained(
