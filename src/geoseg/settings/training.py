@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
@@ -26,6 +27,9 @@ from geoseg.settings.base import (
 Loss = Literal[
     "self-training", "mean-teacher", "rotations", "cutmix", "class-thresholds", "region-growing", "affinity"
 ]
+Speed = Literal["fast", "balanced", "best"]
+_SPEEDS: Mapping[Speed, tuple[int, int]] = {"fast": (1, 4), "balanced": (2, 4), "best": (2, 8)}
+"""Scales and augmentations. Chosen with benchmarks/pareto.py."""
 _DEEPLAB_RECIPES = ("pfce", "full")
 _TEACHERS = {"self-training", "mean-teacher"}
 
@@ -109,13 +113,22 @@ class TrainingOptions(ComputeSettings):
         panel="Validation and class prior",
     )
     # quick, and the start of deep
-    scales: Literal[1, 2] = option(
-        2,
-        help="Image scales for the features: 1 (original size) or 2 (also double size: finer but slower).",
+    speed: Speed = option(
+        "balanced",
+        help="fast maps and trains in a third of the time, best trains longer; both set the scales and augmentations.",
         panel="Recipe quick",
     )
-    augmentations: Annotated[int, Field(ge=1, le=8)] = option(
-        4, help="Number of rotations and flips in which the points are read, 1 to 8.", panel="Recipe quick"
+    scales: Literal[1, 2] | None = option(
+        None,
+        help="Image scales for the features: 1 (original size) or 2 (also double size: finer but slower).",
+        panel="Recipe quick",
+        shown="2; 1 with --speed fast",
+    )
+    augmentations: Annotated[int, Field(ge=1, le=8)] | None = option(
+        None,
+        help="Number of rotations and flips in which the points are read, 1 to 8.",
+        panel="Recipe quick",
+        shown="4; 8 with --speed best",
     )
     texture: bool | None = option(
         None,
@@ -162,6 +175,16 @@ class TrainingOptions(ComputeSettings):
         "class-thresholds, region-growing, affinity.",
         panel="Recipes pfce and deep",
     )
+
+    @property
+    def image_scales(self) -> tuple[int, ...]:
+        """Scale factors of the images for the features of quick and deep."""
+        return (1, 2)[: self.scales or _SPEEDS[self.speed][0]]
+
+    @property
+    def views(self) -> int:
+        """Number of rotations and flips in which quick and deep read the points."""
+        return self.augmentations or _SPEEDS[self.speed][1]
 
     @model_validator(mode="after")
     def _losses_fit_together(self) -> Self:

@@ -261,7 +261,7 @@ def test_a_forest_is_a_model_as_any_other(settings, dataset, all_trees):
 
     record = read_record(result.model)
     assert (record.recipe, record.architecture.head) == ("forest", "forest")
-    assert result.summary.startswith("200 trees, loss 0.")
+    assert result.summary.startswith("100 trees, loss 0.")
     assert result.validation.statement.startswith("Validation by place: overall accuracy ")
     told = record.training["validation"]
     assert told == result.validation.to_record()

@@ -34,7 +34,7 @@ from geoseg.learning.validation import Floats, Sample, predict_held_out, spatial
 if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestClassifier
 
-TREES = 200
+TREES = 100
 MIN_SAMPLES_LEAF = 3
 
 
@@ -54,7 +54,7 @@ class ForestFit:
 
 
 def fit_forest(data: FitData, reader: Reader, *, seed: int, progress: Progress) -> ForestFit:
-    """Fit a forest of 200 trees, with at least 3 points per leaf, to colour and texture at the points.
+    """Fit a forest of 100 trees, with at least 3 points per leaf, to colour and texture at the points.
 
     Args:
         data: Rasters and points; all points are used.

@@ -140,7 +140,7 @@ def _recipe(job: Job) -> tuple[LabelledFeatures, Fit]:
         found = fit_quick_features(features, classes=classes, patch_px=patch_px, seed=seed, progress=quiet)
         return found, found.validation.held_out
 
-    layers, reader = load_layers(job), replace(reader, views=settings.augmentations)
+    layers, reader = load_layers(job), replace(reader, views=settings.views)
     return read_quick_features(layers.extract, data, reader, seed=seed, progress=job.progress), fit_quick
 
 

@@ -100,7 +100,7 @@ def fit_trial(job: Job, layers: Layers) -> TrialFit | None:
     if fold is None:
         return None
     fitted, left = (points.take(part) for part in fold)
-    views = limit_views(settings.augmentations, len(job.fit_data.points))
+    views = limit_views(settings.views, len(job.fit_data.points))
     trial_job = replace(
         job,
         settings=settings.model_copy(update={"augmentations": views}),

@@ -47,8 +47,7 @@ def layer_architecture(job: Job) -> Architecture:
     if has_texture is None:
         has_more = len(job.training_data.rasters.bands) > COLORS or bool(settings.indices)
         has_texture = has_more and settings.network.weights != "none"
-    scales = (1, 2)[: settings.scales]
-    architecture = replace(job.architecture, head="linear", scales=scales, has_texture=has_texture)
+    architecture = replace(job.architecture, head="linear", scales=settings.image_scales, has_texture=has_texture)
     if has_texture and architecture.backbone_bands < architecture.bands:
         job.progress.say(
             f"The backbone reads {architecture.backbone_bands} bands. Colour and texture of all {architecture.bands} bands and "
@@ -85,7 +84,7 @@ def fit_heads(job: Job, layers: Layers) -> Trained:
     fitted = fit_quick(
         layers.extract,
         data,
-        replace(job.reader, views=settings.augmentations, has_flexible_cells=layers.has_small_field),
+        replace(job.reader, views=settings.views, has_flexible_cells=layers.has_small_field),
         seed=settings.seed,
         cache=cache,
         progress=job.progress,
