@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+from geoseg.learning.heads import forest
 
 RASTER, POINTS, LEGEND, DATASET, OUTPUT = 3, 4, 5, 6, 8
 
@@ -106,9 +107,10 @@ def test_a_raster_in_place_of_a_folder_is_named(geoseg, own_dataset, tmp_path, a
 
 
 def test_results_of_other_settings_stay_and_the_difference_is_named(
-    start, tmp_path, assert_fails, files, all_trees
+    start, tmp_path, assert_fails, files, monkeypatch
 ):
-    """The one test here that trains: a forest on 24 points that an annotator drew in the middle of things."""
+    """The one test here that trains: a forest on six points that an annotator drew in the middle of things."""
+    monkeypatch.setattr(forest, "TREES", 200)
     assert start("--protocol", "centre").code == 0
     folder = tmp_path / "results"
     stored = {name: (folder / name).read_bytes() for name in files(folder)}

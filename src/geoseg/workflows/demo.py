@@ -135,6 +135,7 @@ def _run(settings: DemoSettings, scenes: _Scenes, per_class: int, *, progress: P
             points=files.points,
             output=files.model,
             recipe="quick",
+            speed="fast",
             keep_features=False,
             seed=settings.seed,
             overwrite=True,
