@@ -67,7 +67,9 @@ def main() -> None:
             for half in halves
         ]
         rows.append((name, {key: float(np.mean([run[key] for run in runs])) for key in runs[0]}))
-        print(f"{name:20s} " + "  ".join(f"{key} {value:.2f}" for key, value in rows[-1][1].items()), flush=True)
+        print(
+            f"{name:20s} " + "  ".join(f"{key} {value:.2f}" for key, value in rows[-1][1].items()), flush=True
+        )
     if options.figure:
         _draw(dict(rows), options.figure)
 
@@ -99,21 +101,30 @@ def _run(
     points, model = output / f"{key}.gpkg", kept.with_suffix(".geoseg")
     quiet = NullProgress()
     if not points.exists():
-        sample(
-            SampleSettings(data=half, output=points, split="train", seed=seed, **BUDGETS[budget]), quiet
-        )
+        sample(SampleSettings(data=half, output=points, split="train", seed=seed, **BUDGETS[budget]), quiet)
     started = time.process_time()
     chosen = {"recipe": "quick", **SETTINGS[name]}
     train(
         TrainSettings(
-            data=half, points=points, output=model, bands=bands, seed=seed, keep_features=False, overwrite=True, **chosen
+            data=half,
+            points=points,
+            output=model,
+            bands=bands,
+            seed=seed,
+            keep_features=False,
+            overwrite=True,
+            **chosen,
         ),
         quiet,
     )
     trained = time.process_time()
     scores = evaluate(EvaluateSettings(subject=model, data=half, split="test"), quiet).to_record()
     mapped = time.process_time()
-    infos = [describe_raster(path) for name in (half / "test.txt").read_text().split() for path in [_image(half, name)]]
+    infos = [
+        describe_raster(path)
+        for name in (half / "test.txt").read_text().split()
+        for path in [_image(half, name)]
+    ]
     megapixels = sum(info.height * info.width for info in infos) / 1e6
     found = {
         "miou": 100 * scores["miou"],
@@ -138,13 +149,21 @@ def _draw(rows: Mapping[str, Mapping[str, float]], path: Path) -> None:
     axes = figure.add_subplot()
     places = {name: (row["map_s_per_mpx"], row["miou"]) for name, row in rows.items()}
     front = [
-        place for place in sorted(places.values()) if all(o[1] < place[1] or o[0] > place[0] for o in places.values() if o != place)
+        place
+        for place in sorted(places.values())
+        if all(o[1] < place[1] or o[0] > place[0] for o in places.values() if o != place)
     ]
     axes.plot(*zip(*front, strict=True), color="0.7", zorder=1)
     for name, (seconds, miou) in places.items():
-        axes.scatter(seconds, miou, color="#1f5fa8" if name in ("fast", "balanced", "best") else "0.45", zorder=2)
+        axes.scatter(
+            seconds, miou, color="#1f5fa8" if name in ("fast", "balanced", "best") else "0.45", zorder=2
+        )
         axes.annotate(name, (seconds, miou), xytext=(5, -10), textcoords="offset points", fontsize=8)
-    axes.set(xlabel="CPU seconds per megapixel of the map", ylabel="mean IoU in %, training images left out", xscale="log")
+    axes.set(
+        xlabel="CPU seconds per megapixel of the map",
+        ylabel="mean IoU in %, training images left out",
+        xscale="log",
+    )
     figure.savefig(path)
 
 

@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+
 from geoseg.learning.heads import forest
 
 RASTER, POINTS, LEGEND, DATASET, OUTPUT = 3, 4, 5, 6, 8

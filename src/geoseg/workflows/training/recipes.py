@@ -47,7 +47,9 @@ def layer_architecture(job: Job) -> Architecture:
     if has_texture is None:
         has_more = len(job.training_data.rasters.bands) > COLORS or bool(settings.indices)
         has_texture = has_more and settings.network.weights != "none"
-    architecture = replace(job.architecture, head="linear", scales=settings.image_scales, has_texture=has_texture)
+    architecture = replace(
+        job.architecture, head="linear", scales=settings.image_scales, has_texture=has_texture
+    )
     if has_texture and architecture.backbone_bands < architecture.bands:
         job.progress.say(
             f"The backbone reads {architecture.backbone_bands} bands. Colour and texture of all {architecture.bands} bands and "
