@@ -15,6 +15,7 @@ import pytest
 import torch
 import typer
 from safetensors.torch import save_file
+from tests.embeddings import formats, vectors
 from typer.testing import CliRunner
 
 from geoseg.cli import app
@@ -115,12 +116,26 @@ def _run(command):
         for found in (sorted(Path.cwd().glob(word)) if "*" in word else [word])
     ]
     added = list(ADDED.get(words[0], ()))
-    if words[0] == "train" and "--recipe" not in words:
+    if words[0] == "train" and Path("embeddings.tif").exists():
+        added = ["--patch", "64", "--overwrite", "--quiet"]
+    elif words[0] == "train" and "--recipe" not in words:
         added += ["--recipe", "forest"]
     if "--summary-only" in words:
         added = []
     result = CliRunner().invoke(app, [*words, *added], catch_exceptions=False)
     assert result.exit_code == 0, f"{command}\n{result.output}"
+
+
+def _write_embeddings(folder):
+    """Write AlphaEarth embeddings, features on the same grid, and points on them."""
+    mask = vectors.regions(128, 128)
+    directions = vectors.unit(vectors.linear(mask, 64))
+    stored = formats.alpha_earth_integers(directions, np.zeros(mask.shape, bool))
+    formats.write_alpha_earth(folder / "embeddings.tif", stored)
+    formats.write_tessera_floats(folder / "features.tif", directions[:5])
+    for name in ("field", "check"):
+        (folder / f"{name}.gpkg").unlink()
+        vectors.write_points(folder / f"{name}.gpkg", mask, 12, seed=len(name))
 
 
 @pytest.mark.pages
@@ -130,6 +145,8 @@ def test_the_blocks_of_a_page_run(name, place):
     if name == "tutorial.md":  # It begins with what the demo writes, and nothing else.
         for path in place.iterdir():
             path.unlink() if path.is_file() else None
+    if name == "how-to/embeddings.md":
+        _write_embeddings(place)
     known = dict[str, object]()
     for language, code in _running(PAGES[name]):
         if language == "python":
