@@ -9,7 +9,7 @@ from flask_openapi3 import OpenAPI
 from geoseg.web.label import access, errors
 from geoseg.web.label.openapi_document import INFO, SECURITY_SCHEMES
 from geoseg.web.label.payloads import ProblemAnswer
-from geoseg.web.label.routes import model, page, points, project, tiles
+from geoseg.web.label.routes import jobs, model, page, points, project, tiles
 from geoseg.web.label.state import EXTENSION
 from geoseg.workflows.labelling.session import LabelSession
 
@@ -41,7 +41,7 @@ def app_without_session() -> OpenAPI:
         static_folder=None,
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    for blueprint in (project.api, points.api, tiles.api, model.api, page.api):
+    for blueprint in (project.api, points.api, tiles.api, model.api, jobs.api, page.api):
         app.register_api(blueprint)
 
     @app.get("/openapi.json", summary="This document", doc_ui=False)

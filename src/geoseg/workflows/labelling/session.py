@@ -21,6 +21,7 @@ from geoseg.learning.live.cells import CELL_PX
 from geoseg.pictures.map_tiles import class_tile, confidence_tile
 from geoseg.settings.labelling import LabelSettings
 from geoseg.workflows.labelling.features import FeatureReader
+from geoseg.workflows.labelling.jobs import JobRunner
 from geoseg.workflows.labelling.live_maps import LiveMaps, MapPart, class_shares, view_step
 from geoseg.workflows.labelling.live_model import FittedModel, LiveModel
 from geoseg.workflows.labelling.page_rasters import PageRaster
@@ -43,12 +44,14 @@ class LabelSession:
         self.reader = FeatureReader(project.rasters, project.files.folder / "features", cache_gib)
         self.model = LiveModel(project, self.reader)
         self.maps = LiveMaps(self.reader)
+        self.jobs = JobRunner(project)
         self._is_stopping = threading.Event()
         self._accuracy: tuple[tuple[int, int], dict[str, Any] | None] | None = None
         self._update_lock = threading.Lock()
         self._threads = [
             threading.Thread(target=self._build_previews, name="geoseg previews", daemon=True),
             threading.Thread(target=self._read_features, name="geoseg features", daemon=True),
+            threading.Thread(target=self.jobs.run, name="geoseg jobs", daemon=True),
         ]
 
     def start(self) -> None:
@@ -60,6 +63,7 @@ class LabelSession:
         """Stop the background work and close the files."""
         self._is_stopping.set()
         self.reader.stop()
+        self.jobs.close()
         for thread in self._threads:
             if thread.is_alive():
                 thread.join(timeout=10)
@@ -78,7 +82,7 @@ class LabelSession:
             "model": self._model_record(),
             "features": {key: vars(self.reader.progress(key)) for key in self.project.rasters},
             "previews": {key: raster.has_preview for key, raster in self.project.rasters.items()},
-            "jobs": [],
+            "jobs": self.jobs.records(),
             "accuracy": self._accuracy_at(revision),
         }
 
