@@ -104,6 +104,15 @@ def _print_audit(result: Audit) -> None:
         print_table(["dropped", "points"], [[reason, f"{count:,}"] for reason, count in dropped.items()])
     for line in (*_crs_lines(result), *_spread_lines(result), *_error_lines(result)):
         typer.echo(line)
+    if result.labels is not None:
+        record = result.labels.to_record()
+        typer.echo(
+            f"Suspicious labels: {record['suspicious']:,} of {record['checked']:,} checked points (another class is at least "
+            f"{record['odds_limit']:g} times more probable from their features)."
+        )
+        if record["by_pair"]:
+            rows = [[pair, f"{count:,}"] for pair, count in record["by_pair"].items()]
+            print_table(["suspicious label", "points"], rows)
     if result.settings.output is not None:
         typer.echo(f"All points with their reasons: {result.settings.output}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -38,6 +38,12 @@ class AuditSettings(PointReadingSettings):
         None,
         help="Column with the position error of each point in metres.",
         shown="accuracy, gps_error or another usual name",
+    )
+    suspicious: Literal["forest", "quick"] | None = option(
+        None,
+        help="Also check the labels against a prediction from their features: forest (colour and texture) or quick "
+        "(bundled backbone). It takes 2 to 10 times as long as the rest of the audit.",
+        shown="no check",
     )
     overwrite: bool = option(False, help="Replace an existing audit.")
     stack: Stack = ()

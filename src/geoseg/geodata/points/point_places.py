@@ -13,7 +13,7 @@ from pyproj.exceptions import ProjError
 from geoseg.domain.points import Points
 from geoseg.errors import PointsError
 from geoseg.geodata.points.point_tables import GEOJSON_SUFFIXES, LON_LAT, PointTable
-from geoseg.geodata.reading.crs import crs_name, transformer_between, wrap_x, x_period
+from geoseg.geodata.reading.crs import crs_code, crs_name, transformer_between, wrap_x, x_period
 from geoseg.geodata.reading.rasters import RasterInfo
 
 _RASTER_HINT = "Assign a CRS to the raster (gdal_edit.py -a_srs EPSG:<code> RASTER)."
@@ -60,8 +60,7 @@ def shared_crs(rasters: Mapping[str, RasterInfo]) -> str | None:
     if without or not rasters:
         return None
     crs = CRS(rasters[min(rasters)].crs)
-    authority = crs.to_authority(min_confidence=100)
-    return ":".join(authority) if authority else str(crs.to_wkt())
+    return crs_code(crs) or str(crs.to_wkt())
 
 
 def map_positions(points: Points, rasters: Mapping[str, RasterInfo], crs: str | None) -> _Pair:

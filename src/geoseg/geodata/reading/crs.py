@@ -32,25 +32,27 @@ def crs_name(crs: object) -> str:
     """
     if not crs:
         return "none"
-    return _name_of_text(crs) if isinstance(crs, str) else _name(crs)
-
-
-@lru_cache(maxsize=64)
-def _name_of_text(crs: str) -> str:
-    # PROJ compares a CRS without a code with all that it knows, which takes a tenth of a second.
-    return _name(crs)
-
-
-def _name(crs: object) -> str:
     try:
         found = CRS.from_user_input(crs)
     except CRSError:
         return _shortened(str(crs))
-    name = _shortened(found.name)
-    authority = found.to_authority(min_confidence=100)
-    return f"{name} ({':'.join(authority)})" if authority else name
+    name, code = _shortened(found.name), crs_code(found)
+    return f"{name} ({code})" if code else name
 
 
+def crs_code(crs: CRS) -> str | None:
+    """Return the code of a CRS, such as "EPSG:32617"; None if it has none."""
+    return _code_of_wkt(crs.to_wkt())
+
+
+@lru_cache(maxsize=64)
+def _code_of_wkt(wkt: str) -> str | None:
+    # PROJ compares a CRS without a code with all that it knows, which takes up to half a second.
+    authority = CRS.from_wkt(wkt).to_authority(min_confidence=100)
+    return ":".join(authority) if authority else None
+
+
+@lru_cache(maxsize=64)
 def transformer_between(source: str, target: str) -> Transformer | None:
     """Return the transformer from one CRS to another, in x, y order; None if they are the same.
 

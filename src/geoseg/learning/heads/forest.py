@@ -29,7 +29,7 @@ from geoseg.learning.features.reading import (
     subsample_points,
 )
 from geoseg.learning.heads.head import Candidate
-from geoseg.learning.validation import Floats, Sample, predict_held_out, spatial_folds
+from geoseg.learning.validation import FitAndScore, Floats, Sample, predict_held_out, spatial_folds
 
 if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestClassifier
@@ -96,10 +96,6 @@ def fit_forest_features(
     unlabelled = features.unlabelled
     blocks = find_blocks(features.points, patch_px)
     sample = features.views[0].to_sample(blocks.numbers)
-
-    def fit_and_score(_: int, fitted: Sample, values: Floats) -> Floats:
-        return _logits(_fit(fitted, seed), values, classes)
-
     folds = spatial_folds(sample.labels, sample.places, seed=seed)
     forest = _fit(sample, seed)
     trees = _trees(forest, classes)
@@ -110,7 +106,7 @@ def fit_forest_features(
             f"The forest has {len(sample.labels)} points for {sample.values.shape[1]} features: too few to tell which "
             "features matter. Add points, at least 10 of each class, or use the recipe quick."
         )
-    held_out = None if folds is None else predict_held_out(sample, folds, fit_and_score)
+    held_out = None if folds is None else predict_held_out(sample, folds, forest_scores(classes, seed))
     own = HeldOut(_logits(forest, sample.values, classes), sample.labels, sample.weights)
     return ForestFit(
         trees,
@@ -148,6 +144,15 @@ def forest_candidates(classes: int, seed: int) -> Sequence[Candidate]:
             lambda sample: ForestHead(_fit(sample, seed, leaf=1, trees=trees), classes),
         )
     ]
+
+
+def forest_scores(classes: int, seed: int = 0) -> FitAndScore:
+    """Return a function that fits a forest to a sample and computes the logits (Q, C) of values, for a cross-validation."""
+
+    def fit_and_score(_: int, fitted: Sample, values: Floats) -> Floats:
+        return _logits(_fit(fitted, seed), values, classes)
+
+    return fit_and_score
 
 
 def _indistinct_classes_error(sample: Sample) -> TrainingError:

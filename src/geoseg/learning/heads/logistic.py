@@ -14,9 +14,12 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from geoseg.inference.graphs.bands import linear_band_graph
+from geoseg.learning.validation import FitAndScore, Sample
 
 ABSENT_CLASS_MARGIN = 20.0
 """The score of a class without points is this much below the others."""
+PROBE_INVERSE_RIDGE = 1e-2
+"""Inverse ridge of a probe where none is chosen; found on the training places of one data set."""
 _MAX_ITERATIONS = 300
 
 Floats = NDArray[np.floating]
@@ -92,6 +95,18 @@ def fit_probe(
             standard.coordinates, labels, weights, classes=classes, inverse_ridge=inverse_ridge
         )
     return standard.to_probe(*found)
+
+
+def linear_scores(classes: int, inverse_ridge: float = PROBE_INVERSE_RIDGE) -> FitAndScore:
+    """Return a function that fits a probe to a sample and computes the scores (Q, C) of values, for a cross-validation."""
+
+    def fit_and_score(_: int, fitted: Sample, values: Floats) -> Floats:
+        probe = fit_probe(
+            fitted.values, fitted.labels, fitted.weights, classes=classes, inverse_ridge=inverse_ridge
+        )
+        return probe.scores(values)
+
+    return fit_and_score
 
 
 @contextmanager

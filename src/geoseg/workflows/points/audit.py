@@ -31,7 +31,10 @@ from geoseg.settings.points import AuditSettings
 from geoseg.workflows.inputs import Rasters, check_paths, find_inputs, open_rasters, point_options
 from geoseg.workflows.library_errors import translate_library_errors
 from geoseg.workflows.points.error_reach import ErrorReach, compare_errors
+from geoseg.workflows.points.label_check import LOOKS_LIKE, LabelCheck, check_point_labels
 from geoseg.workflows.points.spread import Spread, measure_spread
+
+SUSPICIOUS = "suspicious: looks like "
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Audit:
         spread: How the usable points are spread; None without one.
         transformations: Transformations to the CRS of the rasters, each once; empty without a CRS.
         reach: Position errors; None if the file has none.
+        labels: Check of the labels against the features of the points; None if it was not requested.
         notes: Choices, one sentence each.
         warnings: Possible problems, one sentence each.
     """
@@ -57,6 +61,7 @@ class Audit:
     spread: Spread | None
     transformations: tuple[Transformation, ...]
     reach: ErrorReach | None
+    labels: LabelCheck | None
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -82,6 +87,7 @@ class Audit:
             "spread": None if self.spread is None else self.spread.to_record(),
             "crs": [asdict(one) | {"is_ballpark": one.is_ballpark} for one in self.transformations],
             "position_error": None if self.reach is None else self.reach.to_record(),
+            "suspicious_labels": None if self.labels is None else self.labels.to_record(),
             "output": None if self.settings.output is None else str(self.settings.output),
             "notes": list(self.notes),
             "warnings": list(self.warnings),
@@ -111,11 +117,12 @@ def audit(settings: AuditSettings, progress: Progress | None = None) -> Audit:
         file = examine_points(
             settings.points, rasters.infos, legend=legend, options=point_options(settings), drops_unknown=True
         )
-        found = _audit(settings, file, audit_points(file.points, rasters.sources), rasters=rasters)
+        reason = audit_points(file.points, rasters.sources)
+        found = _audit(settings, file, reason, rasters=rasters, progress=noted)
     for warning in found.warnings:
         noted.warn(warning)
     if settings.output is not None:
-        write_audit(settings.output, found.points, overwrite=settings.overwrite)
+        write_audit(settings.output, _with_suspicions(found.points), overwrite=settings.overwrite)
     return found
 
 
@@ -137,7 +144,23 @@ def _images(settings: AuditSettings) -> dict[str, Path]:
     return images
 
 
-def _audit(settings: AuditSettings, file: PointFile, reason: NDArray[np.str_], *, rasters: Rasters) -> Audit:
+def _with_suspicions(points: DroppedPoints) -> DroppedPoints:
+    """Return the points with a reason for each suspicious label; these points can be used."""
+    table = points.table
+    if LOOKS_LIKE not in table:
+        return points
+    looks = table[LOOKS_LIKE].fillna("")
+    return replace(points, table=table.assign(reason=table["reason"].where(looks == "", SUSPICIOUS + looks)))
+
+
+def _audit(
+    settings: AuditSettings,
+    file: PointFile,
+    reason: NDArray[np.str_],
+    *,
+    rasters: Rasters,
+    progress: Progress,
+) -> Audit:
     kept = reason == ""
     used, legend = file.points.take(kept), file.legend
     assert file.table is not None
@@ -148,6 +171,12 @@ def _audit(settings: AuditSettings, file: PointFile, reason: NDArray[np.str_], *
     rows = file.rows.assign(reason=reason)
     if reach is not None:
         rows = rows.assign(**reach.columns(kept))
+    labels = None
+    if settings.suspicious is not None and len(used):
+        labels = check_point_labels(
+            used, rasters, legend.names, classifier=settings.suspicious, progress=progress
+        )
+        rows = rows.assign(**labels.columns(kept))
     points = file.dropped.joined(rows)
     points = replace(points, table=points.table.sort_values("number", kind="stable", ignore_index=True))
     transformations = _transformations(points, rasters.infos)
@@ -161,6 +190,7 @@ def _audit(settings: AuditSettings, file: PointFile, reason: NDArray[np.str_], *
         *_warn_of_crs(transformations, rasters.infos),
         *(spread.warnings if spread else ()),
         *(reach.warnings if reach else ()),
+        *(labels.warnings if labels else ()),
     ]
     stacked = [note for info in rasters.infos.values() for note in info.notes]
     return Audit(
@@ -171,6 +201,7 @@ def _audit(settings: AuditSettings, file: PointFile, reason: NDArray[np.str_], *
         spread,
         transformations,
         reach,
+        labels,
         (*stacked, *file.notes),
         tuple(filter(None, warnings)),
     )

@@ -146,7 +146,7 @@ def load_training_data(
         progress.warn(note)
     indices = _positions(settings.indices, rasters.bands)
     normalisation = (
-        _normalisation(rasters.sources, points, settings.patch, indices=indices)
+        point_normalisation(rasters.sources, points, settings.patch, indices=indices)
         if feature_space is None
         else no_normalisation(len(rasters.bands))
     )
@@ -316,7 +316,7 @@ def _positions(indices: Sequence[Pair], bands: Sequence[int]) -> tuple[Pair, ...
     return tuple((bands.index(first), bands.index(second)) for first, second in indices)
 
 
-def _normalisation(
+def point_normalisation(
     sources: Mapping[str, Raster], points: Points, patch_px: int, *, indices: Sequence[Pair]
 ) -> Normalisation:
     """Measure band statistics over at most 256 random windows of the rasters with points.

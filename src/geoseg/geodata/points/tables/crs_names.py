@@ -8,6 +8,7 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 
 from geoseg.errors import PointsError
+from geoseg.geodata.reading.crs import crs_code
 
 LON_LAT = "OGC:CRS84"
 
@@ -25,8 +26,7 @@ def read_crs(text: str, where: object) -> str:
         raise PointsError(
             "the CRS is not known", where=where, expected="a code such as EPSG:25832", got=stated
         ) from error
-    authority = crs.to_authority(min_confidence=100)
-    return ":".join(authority) if authority else str(crs.to_wkt())
+    return crs_code(crs) or str(crs.to_wkt())
 
 
 def name_crs(text: str) -> str:
