@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import shutil
 
+import geopandas as gpd
+import numpy as np
 import pytest
+import rasterio
 
 from geoseg.errors import OutputError, SettingsError
+from geoseg.geodata.outputs.class_maps import read_class_map
+from geoseg.learning.model_record import read_record
 from geoseg.settings import PredictSettings
 from geoseg.workflows.mapping.predict import predict
 
@@ -184,3 +189,37 @@ def test_settings_from_python_fail_as_everything_else_does(model, raster):
         PredictSettings(model=model, rasters=(raster,))
     with pytest.raises(SettingsError, match=r"colour: there is no such setting\."):
         PredictSettings(model=model, rasters=(raster,), output="map.tif", colour="red")
+
+
+def test_unsure_pixels_have_a_code_and_an_area_of_their_own(run, tmp_path):
+    (plain,) = run(tmp_path / "plain.tif", confidence=tmp_path / "sure.tif")
+    (result,) = run(tmp_path / "map.tif", abstain=0.9, also=("polygons", "areas"))
+    with rasterio.open(plain.class_map) as file, rasterio.open(plain.confidence) as sure:
+        expected = np.where((file.read() != 255) & (sure.read() < round(0.9 * 254)), 254, file.read())
+    with rasterio.open(result.class_map) as file:
+        assert np.array_equal(file.read(), expected)
+        assert file.colormap(1)[254] == (232, 232, 232, 255)
+    unsure = next(area for area in result.areas if area["name"] == "unsure")
+    assert unsure["pixels"] == (expected == 254).sum() > 0
+    assert 'value="254" label="unsure"' in (tmp_path / "map.qml").read_text()
+    class_ids, _, legend = read_class_map(result.class_map)
+    assert np.array_equal(class_ids, np.where(expected == 254, 255, expected)[0])
+    assert legend.names == ("field", "wood", "water")
+    assert "unsure" not in set(gpd.read_file(tmp_path / "map.gpkg", layer="classes")["class"])
+
+
+def test_a_conformal_layer_counts_the_classes_above_their_thresholds(run, model, tmp_path):
+    record = read_record(model)
+    if not record.conformal_thresholds:
+        with pytest.raises(SettingsError, match="no conformal thresholds"):
+            run(tmp_path / "map.tif", also=("conformal",))
+        pytest.skip("the model of the tests has no thresholds")
+    (result,) = run(tmp_path / "map.tif", also=("probabilities", "conformal"))
+    with (
+        rasterio.open(result.files["probabilities"]) as file,
+        rasterio.open(result.files["conformal"]) as made,
+    ):
+        probabilities, sizes = file.read(), made.read(1)
+    steps = np.floor(np.array(record.conformal_thresholds) * 254)[:, None, None]
+    expected = np.where(probabilities[0] == 255, 255, (probabilities >= steps).sum(axis=0))
+    assert np.array_equal(sizes, expected)

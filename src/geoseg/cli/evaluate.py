@@ -17,7 +17,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command(cls=PanelCommand, epilog="Example: geoseg evaluate map.tif --points check.gpkg")
-@with_options(EvaluateSettings)
+@with_options(EvaluateSettings, optional=("subject",))
 def evaluate(values: dict[str, Any], *, json_: Json = False, quiet: Quiet = False) -> None:
     """Score a class map or a model against masks or points."""
     from geoseg.cli.show import progress_bars
@@ -52,6 +52,22 @@ def _cross_validate(settings: EvaluateSettings, *, json_: bool, quiet: bool) -> 
         print_json(result.to_record())
     else:
         print_validation(result.to_record())
+        if result.curves is not None:
+            _print_curves(result.to_record()["learning_curve"])
+
+
+def _print_curves(record: dict[str, Any]) -> None:
+    from geoseg.cli.show import print_table
+
+    for curve in (record["all"], *record["by_class"].values()):
+        if curve is not None:
+            steps = ", ".join(
+                f"{points:.0f}: {_percent(float('nan') if value is None else value)}"
+                for points, value in zip(curve["points"], curve["scores"], strict=True)
+            )
+            print_table([f"{curve['name']}, {curve['score']} % by points learnt from"], [[steps]])
+    for sentence in record["statements"]:
+        typer.echo(sentence)
 
 
 def _print_scores(result: Evaluation) -> None:

@@ -30,6 +30,12 @@ def predict(values: dict[str, Any], *, json_: Json = False, quiet: Quiet = False
     for result in results:
         raster = result.raster.name if settings.stack else result.raster
         typer.echo(f"{raster} -> {', '.join(map(str, result.files.values()))}")
+        for area in result.areas:
+            if area["name"] == "unsure" and settings.abstain is not None:
+                size = "" if area["hectares"] is None else f"{area['hectares']:,.4g} ha, "
+                typer.echo(
+                    f"Unsure (confidence below {settings.abstain:g}): {size}{area['share']:.1%} of the mapped area."
+                )
     first = next(iter(results[0].files.values())) if results else "map.tif"
     typer.echo(f"Next: {shlex.join(['geoseg', 'evaluate', str(first), '--points', 'check.gpkg'])}")
 

@@ -16,6 +16,9 @@ from geoseg.errors import LegendError
 UNLABELLED = 255
 """Value of a pixel or point without a class."""
 
+UNSURE = 254
+"""Value of a pixel of a map whose confidence is too low for a class."""
+
 MAX_CLASSES = 255
 
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")

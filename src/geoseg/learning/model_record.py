@@ -79,6 +79,12 @@ class ModelRecord:
         places = self.training.get("places")
         return None if places is None else read_places(places)
 
+    @property
+    def conformal_thresholds(self) -> tuple[float, ...]:
+        """Probability of each class from which it belongs to a conformal set; empty if not known."""
+        known = self.training.get("validation", {}).get("conformal", {}).get("thresholds", {})
+        return tuple(float(known[name]) for name in self.legend.names) if known else ()
+
 
 def read_record(path: Path) -> ModelRecord:
     """Read the record of a model file without its weights.
@@ -154,6 +160,7 @@ def _checked(record: ModelRecord) -> ModelRecord:
         "finite shift": all(map(math.isfinite, calibration.shift or ())),
         "mean": all(map(math.isfinite, normalisation.mean)),
         "places": _has_readable_places(record),
+        "conformal": _has_readable_thresholds(record),
         "deviation": all(0 < d < math.inf for d in normalisation.deviation),
     }
     wrong = [name for name, is_right in fits.items() if not is_right]
@@ -168,6 +175,13 @@ def _has_readable_places(record: ModelRecord) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _has_readable_thresholds(record: ModelRecord) -> bool:
+    try:
+        return all(0 <= threshold <= 1 for threshold in record.conformal_thresholds)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return False
 
 
 def _may_have_any_backbone(architecture: Architecture) -> bool:

@@ -13,8 +13,15 @@ from geoseg.domain.mask_codes import parse_mask_values
 from geoseg.domain.raster_stacks import stack_path
 from geoseg.errors import SettingsError
 
+
+def _as_text(value: object) -> object:
+    return str(value) if isinstance(value, int) else value
+
+
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Count = Annotated[int, Field(ge=1)]
+BlockSide = Annotated[str, BeforeValidator(_as_text), Field(pattern=r"^([1-9]\d*|\d+(\.\d+)?m)$")]
+"""Side of a block: pixels, as in 256, or metres, as in 500m."""
 Share = Annotated[float, Field(ge=0, lt=1)]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "bf16"]

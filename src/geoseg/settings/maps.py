@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from geoseg.settings.base import (
+    BlockSide,
     ComputeSettings,
     Count,
     FeatureSettings,
@@ -21,7 +22,7 @@ from geoseg.settings.base import (
     with_stack,
 )
 
-Product = Literal["probabilities", "polygons", "areas", "style", "stac"]
+Product = Literal["probabilities", "conformal", "polygons", "areas", "style", "stac"]
 MapPrecision = Literal["auto", "float32", "bf16", "int8"]
 
 
@@ -67,7 +68,10 @@ class PredictSettings(WindowSettings):
     into_folder: bool = option(False, help="", panel="-")
     confidence: Path | None = option(None, help="Also write the confidence; a folder for several rasters.")
     also: tuple[Product, ...] = option(
-        (), help="Also write next to each map: probabilities, polygons, areas, style, stac.", shown="none"
+        (),
+        help="Also write next to each map: probabilities, conformal (number of classes in the 90 % set), polygons, "
+        "areas, style, stac.",
+        shown="none",
     )
     area: Path | None = option(None, help="Polygon file; pixels outside become nodata.")
     stack: Stack = ()
@@ -84,6 +88,12 @@ class PredictSettings(WindowSettings):
     )
     simplify: Annotated[float, Field(ge=0)] = option(
         0.0, help="Tolerance in metres for simplifying outlines of polygons.", panel="Products"
+    )
+    abstain: Annotated[float, Field(gt=0, lt=1)] | None = option(
+        None,
+        help="Confidence (0 to 1) below which a pixel gets the value 254, unsure, instead of a class.",
+        panel="Products",
+        shown="every pixel gets a class",
     )
     prior: Literal["model", "raster"] = option(
         "model",
@@ -163,22 +173,34 @@ class EvaluateSettings(WindowSettings, PointFileSettings, FeatureSettings):
         "then the raster that the points label, or a folder of rasters.",
         panel="Cross-validation",
     )
-    recipe: Literal["quick", "forest"] | None = option(
+    recipe: Literal["quick", "forest", "auto"] | None = option(
         None,
-        help="Recipe to cross-validate.",
+        help="Recipe to cross-validate; auto chooses quick or forest within each fold.",
         panel="Cross-validation",
         shown="quick; for rasters of features the heads",
     )
-    block: Count | None = option(
+    block: BlockSide | None = option(
         None,
-        help="Side of the blocks in pixels; smaller ones are used if the points lie in too few.",
+        help="Side of the blocks in pixels, or in metres as in 500m; smaller ones are used if the points lie in too few.",
         panel="Cross-validation",
         shown="the range of the variogram of the residuals",
+    )
+    learning_curve: bool = option(
+        False,
+        help="Also score models of fewer points, and estimate the gain from more points of each class.",
+        panel="Cross-validation",
+    )
+    more_points: Count = option(
+        50,
+        help="Number of further points of a class whose gain the learning curve estimates.",
+        panel="Cross-validation",
     )
     allow_training_points: bool = option(
         False, help="Also score on points that the model was trained on; such scores are too high."
     )
-    picture: Path | None = option(None, help="Picture of the confusion matrix to write (.png).")
+    picture: Path | None = option(
+        None, help="Picture of the confusion matrix or the learning curve to write (.png)."
+    )
     overwrite: bool = option(False, help="Replace an existing picture.")
     split: str | None = option("test", help="Split list of the folder to score on.", panel="Rasters")
     stack: Stack = ()
@@ -190,16 +212,21 @@ class EvaluateSettings(WindowSettings, PointFileSettings, FeatureSettings):
     @model_validator(mode="before")
     @classmethod
     def _read_stack(cls, values: Any) -> Any:
-        return with_stack(values, "data")
+        is_crossed = isinstance(values, dict) and values.get("cross_validate")
+        return with_stack(values, "subject" if is_crossed else "data")
 
     @model_validator(mode="after")
     def _cross_validation_has_its_data(self) -> Self:
         if self.cross_validate and self.points is None:
             raise ValueError("cross-validation needs points")
-        if self.cross_validate and (self.truth or self.data or self.picture):
+        if self.cross_validate and (self.truth or self.data):
             raise ValueError(
-                "cross-validation takes one raster or folder and points, no mask, second raster or picture"
+                "cross-validation takes one raster or folder and points, no mask or second raster"
             )
+        if self.cross_validate and self.picture and not self.learning_curve:
+            raise ValueError("cross-validation draws a picture of the learning curve only")
+        if self.learning_curve and not self.cross_validate:
+            raise ValueError("a learning curve needs cross-validation")
         return self
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from geoseg.domain.legend import UNLABELLED, Legend
+from geoseg.domain.legend import UNLABELLED, UNSURE, Legend
 
 _M2_PER_HECTARE = 10_000
 
@@ -31,13 +31,16 @@ class ClassAreas:
         self.m2 += sums_by_value(class_ids, pixel_m2, 256)
 
     def to_records(self, legend: Legend) -> list[dict[str, Any]]:
-        """Return a record for each class, and one for nodata: pixels, hectares, share of the mapped area.
+        """Return a record for each class, for unsure pixels if there are any, and for nodata: pixels, hectares, share of the mapped area.
 
         Shares are area fractions, or pixel fractions if pixel areas are unknown.
         """
         sizes = self.pixels if np.isnan(self.m2[:UNLABELLED]).any() else self.m2
         mapped = float(sizes[:UNLABELLED].sum())
-        rows = [(c.id, c.name) for c in legend.classes] + [(UNLABELLED, "nodata")]
+        rows = [(c.id, c.name) for c in legend.classes]
+        if self.pixels[UNSURE] and len(legend) <= UNSURE:
+            rows.append((UNSURE, "unsure"))
+        rows.append((UNLABELLED, "nodata"))
         return [
             {
                 "id": number,

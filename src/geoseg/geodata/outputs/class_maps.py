@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 
-from geoseg.domain.legend import UNLABELLED, Legend
+from geoseg.domain.legend import UNLABELLED, UNSURE, Legend
 from geoseg.domain.mapping.prediction import STEPS
 from geoseg.domain.ports import PixelSource
 from geoseg.domain.training_places import TrainingPlaces, read_places
 from geoseg.errors import LegendError, RasterError
 from geoseg.geodata.outputs.cogs import BandStyle, BandWriter, cog_writer
-from geoseg.geodata.outputs.file_kinds import CLASS_MAP, CONFIDENCE, PROBABILITIES
+from geoseg.geodata.outputs.file_kinds import CLASS_MAP, CONFIDENCE, CONFORMAL, PROBABILITIES
 from geoseg.geodata.reading.categories import (
     CLASS_NAMES_TAG,
     class_names,
@@ -26,11 +26,14 @@ from geoseg.geodata.reading.categories import (
     legend_of_names,
     names_tag,
     sidecar_xml,
+    unsure_color,
 )
 from geoseg.geodata.reading.grids import RasterInfo
 from geoseg.geodata.reading.masks import read_class_ids
 from geoseg.geodata.reading.opening import open_upright
 
+ABSTAINED_TAG = "ABSTAINED_BELOW"
+"""Tag of a class map whose value 254 means unsure, with the confidence below which it does."""
 MODEL_TAG, PLACES_TAG = "MODEL", "TRAINING_POINTS"
 
 
@@ -43,6 +46,7 @@ def class_map_writer(  # noqa: PLR0913
     like: RasterInfo | None = None,
     mask: PixelSource | None = None,
     origin: Mapping[str, str] | None = None,
+    abstained_below: float | None = None,
 ) -> AbstractContextManager[BandWriter]:
     """Return a writer of class ids (h, w). The map appears at ``path`` when the block ends without an error.
 
@@ -58,16 +62,18 @@ def class_map_writer(  # noqa: PLR0913
             its grid by nearest neighbour.
         mask: With ``like``: the original raster, as the model reads it. Where it is not valid, the map is nodata.
         origin: Tags that say which model made the map, from ``origin_tags``.
+        abstained_below: Confidence below which pixels have the value 254, unsure; None: there are none.
 
     Raises:
         OutputError: The file exists, or cannot be written. A partial file is removed.
     """
+    abstained = {} if abstained_below is None else {ABSTAINED_TAG: f"{abstained_below:g}"}
     style = BandStyle(
         CLASS_MAP,
         descriptions=("class",),
         overviews="MODE",
-        tags={CLASS_NAMES_TAG: names_tag(legend), **(origin or {})},
-        colors=color_table(legend),
+        tags={CLASS_NAMES_TAG: names_tag(legend), **(origin or {}), **abstained},
+        colors=color_table(legend) | ({UNSURE: unsure_color()} if abstained else {}),
         sidecar=sidecar_xml(legend),
     )
     return cog_writer(path, info, style, overwrite=overwrite, like=like, mask=mask)
@@ -105,6 +111,19 @@ def probabilities_writer(
     return cog_writer(path, info, style, overwrite=overwrite, like=like, mask=mask)
 
 
+def set_size_writer(
+    path: Path,
+    info: RasterInfo,
+    *,
+    overwrite: bool,
+    like: RasterInfo | None = None,
+    mask: PixelSource | None = None,
+) -> AbstractContextManager[BandWriter]:
+    """Return a writer of the number of classes in conformal sets (h, w), uint8; works as ``confidence_writer``."""
+    style = BandStyle(CONFORMAL, descriptions=("classes in the conformal set",), overviews="MODE", tags={})
+    return cog_writer(path, info, style, overwrite=overwrite, like=like, mask=mask)
+
+
 def read_class_map(path: Path) -> tuple[NDArray[np.uint8], RasterInfo, Legend | None]:
     """Read a complete class map.
 
@@ -127,7 +146,7 @@ def read_class_map(path: Path) -> tuple[NDArray[np.uint8], RasterInfo, Legend | 
 def named_class_ids(
     class_ids: NDArray[np.uint8], legend: Legend, table: NDArray[np.uint8], *, path: Path
 ) -> NDArray[np.uint8]:
-    """Return the class ids of stored values, by the table (256,) of :func:`read_legend_and_values`.
+    """Return the class ids of stored values, by the table (256,) of :func:`read_legend_and_values`; unsure pixels: 255.
 
     Raises:
         LegendError: A value has no class.
@@ -135,6 +154,8 @@ def named_class_ids(
     unnamed = np.flatnonzero(
         np.bincount(class_ids.ravel(), minlength=256)[:UNLABELLED] * (table[:UNLABELLED] == UNLABELLED)
     )
+    if unnamed.tolist() == [UNSURE] and _has_abstained(path):
+        return table[class_ids]
     if len(unnamed):
         raise LegendError(
             "the map has values without a class name",
@@ -145,6 +166,11 @@ def named_class_ids(
             got=", ".join(map(str, unnamed)),
         )
     return table[class_ids]
+
+
+def _has_abstained(path: Path) -> bool:
+    with open_upright(path) as dataset:
+        return ABSTAINED_TAG in dataset.tags()
 
 
 def read_map_legend(path: Path) -> Legend | None:

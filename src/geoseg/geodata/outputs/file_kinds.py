@@ -177,6 +177,9 @@ def _is_scaled(dataset: rasterio.DatasetReader) -> bool:
 CLASS_MAP = _raster("class map", lambda dataset: "CLASS_NAMES" in dataset.tags())
 CONFIDENCE = _raster("confidence", lambda found: _is_scaled(found) and found.descriptions == ("confidence",))
 PROBABILITIES = _raster("probabilities", lambda found: _is_scaled(found) and found.count > 1)
+CONFORMAL = _raster(
+    "conformal set sizes", lambda found: found.descriptions == ("classes in the conformal set",)
+)
 POLYGONS = FileKind("polygon file", (".gpkg",), _is_polygons)
 SAMPLE = FileKind("file of drawn points", (".gpkg", ".geojson", ".json", ".csv"), _is_sample)
 DROPPED = FileKind("file of dropped points", (".gpkg",), _is_dropped)

@@ -10,8 +10,9 @@ from xml.etree import ElementTree as ET
 import pandas as pd
 import pyogrio
 
-from geoseg.domain.legend import Legend
+from geoseg.domain.legend import UNSURE, Legend
 from geoseg.geodata.outputs.file_kinds import MADE_BY
+from geoseg.geodata.reading.categories import UNSURE_COLOR
 
 STYLES_LAYER = "layer_styles"
 """Table of QGIS styles in a GeoPackage."""
@@ -37,14 +38,20 @@ _MARKERS = _Symbols("marker", "SimpleMarker", "0")
 _FILLS = _Symbols("fill", "SimpleFill", "2")
 
 
-def class_style(legend: Legend) -> str:
-    """Return the style (``.qml``) of a class map: one legend entry and colour for each class, nodata not drawn."""
+def class_style(legend: Legend, *, has_unsure: bool = False) -> str:
+    """Return the style (``.qml``) of a class map: one legend entry and colour for each class, nodata not drawn.
+
+    With ``has_unsure``, the value 254 has the entry "unsure".
+    """
     root, renderer = _raster_style("paletted", {})
     palette = ET.SubElement(renderer, "colorPalette")
     for one in legend.classes:
         ET.SubElement(
             palette, "paletteEntry", value=str(one.id), label=one.name, color=one.color, alpha="255"
         )
+    if has_unsure:
+        look = {"value": str(UNSURE), "label": "unsure", "color": UNSURE_COLOR, "alpha": "255"}
+        ET.SubElement(palette, "paletteEntry", look)
     return _text(root)
 
 

@@ -14,6 +14,7 @@ from rasterio.io import DatasetReader
 from geoseg.domain.legend import UNLABELLED, LandClass, Legend, legend_from_names
 from geoseg.errors import LegendError
 
+UNSURE_COLOR = "#e8e8e8"
 CLASS_NAMES_TAG = "CLASS_NAMES"
 """Dataset tag that holds the class names as JSON, id -> name."""
 
@@ -31,6 +32,12 @@ def color_table(legend: Legend) -> dict[int, tuple[int, int, int, int]]:
     """Return red, green, blue, alpha by class id; 255 is transparent."""
     colors = {i: (int(r), int(g), int(b), 255) for i, (r, g, b) in enumerate(legend.rgb)}
     return colors | {UNLABELLED: (0, 0, 0, 0)}
+
+
+def unsure_color() -> tuple[int, int, int, int]:
+    """Return red, green, blue, alpha of unsure pixels."""
+    red, green, blue = bytes.fromhex(UNSURE_COLOR[1:])
+    return red, green, blue, 255
 
 
 def class_names(dataset: DatasetReader, path: Path) -> dict[int, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,26 +16,22 @@ from geoseg.domain.blocks import Blocks, find_blocks
 from geoseg.domain.points import TRAIN, Points
 from geoseg.domain.ports import NullProgress, Progress, PythonWarnings, WarningRecorder
 from geoseg.domain.variograms import correlation_range
-from geoseg.errors import PointsError, TrainingError
+from geoseg.errors import PointsError, SettingsError, TrainingError
 from geoseg.learning.calibration import HeldOut
-from geoseg.learning.features.reading import LabelledFeatures
-from geoseg.learning.heads.bands import BandFit, fit_bands, read_band_features
-from geoseg.learning.heads.forest import ForestFit, fit_forest_features, read_forest_features
-from geoseg.learning.heads.quick import QuickFit, fit_quick_features, read_quick_features
 from geoseg.learning.validation import Folds, spatial_folds
 from geoseg.learning.validation_scores import ValidationScores, mapped_classes, score_mapped
 from geoseg.settings import EvaluateSettings, TrainSettings
+from geoseg.workflows.assessment.fold_recipes import FoldRecipe, fold_recipe
+from geoseg.workflows.assessment.learning_curves import Curves, learning_curves
+from geoseg.workflows.inputs import Rasters
 from geoseg.workflows.library_errors import translate_library_errors
 from geoseg.workflows.training.calibration import calibrate
 from geoseg.workflows.training.job import Job
-from geoseg.workflows.training.recipes import load_layers
 from geoseg.workflows.training.run_folder import RunFolder
 from geoseg.workflows.training.training_data import load_training_data
 from geoseg.workflows.training.validation import describe_score, doubts
 
 MIN_BLOCK_PX = 32
-
-Fit = Callable[[LabelledFeatures], tuple[QuickFit | ForestFit | BandFit, HeldOut | None]]
 
 
 @dataclass(frozen=True)
@@ -51,6 +46,7 @@ class CrossValidation:
         names: Names of the classes.
         statement: The scores and their limits, in a few sentences.
         warnings: Possible problems, one sentence each.
+        curves: Learning curves; None if they were not requested.
     """
 
     by_place: ValidationScores
@@ -60,6 +56,7 @@ class CrossValidation:
     names: tuple[str, ...]
     statement: str
     warnings: tuple[str, ...]
+    curves: Curves | None = None
 
     def to_record(self) -> dict[str, Any]:
         """Return the scores as JSON values."""
@@ -69,6 +66,7 @@ class CrossValidation:
             "block_px": self.blocks.block_px,
             "range_px": self.range_px,
             "at_random": self.at_random.to_record(self.names),
+            "learning_curve": None if self.curves is None else self.curves.to_record(),
             "warnings": list(self.warnings),
         }
 
@@ -96,8 +94,16 @@ def cross_validate(settings: EvaluateSettings, progress: Progress | None = None)
         points = replace(points, role=np.full(len(points), TRAIN))
         data = replace(data, data=replace(data.data, points=points))
         job = Job(training, data, RunFolder(training.output), noted)
-        features, fit = _recipe(job)
-        return _score(job, features, fit, block=settings.block, warnings=noted)
+        recipe = fold_recipe(job, settings.recipe or "quick")
+        block = side_px(settings.block, data.rasters)
+        found = _score(job, recipe, block=block, warnings=noted)
+        if settings.learning_curve:
+            names = found.names
+            curves = learning_curves(recipe, found.blocks.numbers, names, seed=training.seed, progress=noted)
+            found = replace(found, curves=Curves(curves, names, settings.more_points))
+        if settings.picture is not None and found.curves is not None:
+            found.curves.draw(settings.picture, overwrite=settings.overwrite)
+        return replace(found, warnings=tuple(noted.warnings))
 
 
 def _training_settings(settings: EvaluateSettings, output: Path) -> TrainSettings:
@@ -112,56 +118,41 @@ def _training_settings(settings: EvaluateSettings, output: Path) -> TrainSetting
     return TrainSettings(**own, data=settings.subject, output=output, device=settings.device)
 
 
-def _recipe(job: Job) -> tuple[LabelledFeatures, Fit]:
-    """Return the features of the points, and the function that fits the recipe to some of them."""
-    settings, data, reader = job.settings, job.fit_data, job.reader
-    classes, patch_px, seed = data.classes, settings.patch, settings.seed
-    quiet = NullProgress()
-    if job.is_of_features:
+def side_px(block: str | None, rasters: Rasters) -> int | None:
+    """Return the side of a block, such as "256" or "500m", in pixels.
 
-        def fit_head(features: LabelledFeatures) -> tuple[BandFit, HeldOut | None]:
-            found = fit_bands(
-                features, head=settings.head, classes=classes, patch_px=patch_px, seed=seed, progress=quiet
-            )
-            return found, found.held_out
-
-        return read_band_features(data, seed=seed, progress=job.progress), fit_head
-    if settings.recipe == "forest":
-
-        def fit_forest(features: LabelledFeatures) -> tuple[ForestFit, HeldOut | None]:
-            found = fit_forest_features(
-                features, classes=classes, patch_px=patch_px, seed=seed, progress=quiet
-            )
-            return found, found.held_out
-
-        return read_forest_features(data, reader, seed=seed, progress=job.progress), fit_forest
-
-    def fit_quick(features: LabelledFeatures) -> tuple[QuickFit, HeldOut | None]:
-        found = fit_quick_features(features, classes=classes, patch_px=patch_px, seed=seed, progress=quiet)
-        return found, found.validation.held_out
-
-    layers, reader = load_layers(job), replace(reader, views=settings.views)
-    return read_quick_features(layers.extract, data, reader, seed=seed, progress=job.progress), fit_quick
+    Raises:
+        SettingsError: It is in metres, but the rasters have no CRS.
+    """
+    if block is None or not block.endswith("m"):
+        return None if block is None else int(block)
+    sizes = [info.resolution_m for info in rasters.infos.values() if info.resolution_m is not None]
+    if not sizes:
+        raise SettingsError(
+            "blocks in metres need rasters with a CRS",
+            where="--block",
+            expected="a side in pixels, such as 256",
+            got=block,
+        )
+    return max(1, round(float(block[:-1]) / float(np.median(sizes))))
 
 
-def _score(
-    job: Job, features: LabelledFeatures, fit: Fit, *, block: int | None, warnings: WarningRecorder
-) -> CrossValidation:
-    points = features.points
+def _score(job: Job, recipe: FoldRecipe, *, block: int | None, warnings: WarningRecorder) -> CrossValidation:
+    points = recipe.points
     labels = points.class_id.astype(np.int64)
     legend = job.training_data.legend
     blocks, range_px = find_blocks(points, block or job.settings.patch), None
-    predicted = _predict(job, features, fit, folds=_folds(job, labels, blocks.numbers), what="blocks")
+    predicted = _predict(job, recipe, folds=_folds(job, labels, blocks.numbers), what="blocks")
     if block is None:
         range_px = _residual_range(points, labels, predicted)
         side = max(MIN_BLOCK_PX, round(range_px)) if range_px is not None else blocks.block_px
         if side != blocks.block_px:
             blocks = find_blocks(points, side)
             folds = _folds(job, labels, blocks.numbers)
-            predicted = _predict(job, features, fit, folds=folds, what="blocks of the range")
+            predicted = _predict(job, recipe, folds=folds, what="blocks of the range")
     by_place = _scores(predicted, points, blocks.numbers)
     single = np.arange(len(labels))
-    shuffled = _predict(job, features, fit, folds=_folds(job, labels, single), what="random points")
+    shuffled = _predict(job, recipe, folds=_folds(job, labels, single), what="random points")
     at_random = _scores(shuffled, points, single)
     statement = _statement(by_place, at_random, blocks, range_px=range_px)
     return CrossValidation(
@@ -197,36 +188,28 @@ class _Predicted:
     probabilities: NDArray[np.float64]
 
 
-def _predict(job: Job, features: LabelledFeatures, fit: Fit, *, folds: Folds, what: str) -> _Predicted:
+def _predict(job: Job, recipe: FoldRecipe, *, folds: Folds, what: str) -> _Predicted:
     """Predict the held-out points of each fold as the map of a model of the other folds would show them."""
     data, progress = job.training_data, job.progress
     mapped, probabilities = [], []
     progress.start(f"Cross-validating with folds of {what}", len(folds))
     for chosen, left in folds:
-        own = features.take(chosen)
         try:
-            found, held_out = fit(own)
+            found = recipe.fit(chosen)
         except TrainingError as error:
             error.hint = "The points are too few for a cross-validation of this recipe."
             raise
-        subset = replace(data, data=replace(data.data, points=own.points))
+        subset = replace(data, data=replace(data.data, points=recipe.points.take(chosen)))
         prior = job.settings.prior
         calibration, _ = calibrate(
-            prior, subset, held_out, unlabelled=found.unlabelled, progress=NullProgress()
+            prior, subset, found.held_out, unlabelled=found.unlabelled, progress=NullProgress()
         )
-        values = features.views[0].values[left]
-        logits = _logits(found, values)
+        logits = found.scores(left)
         mapped.append(mapped_classes(logits, calibration))
         probabilities.append(softmax(logits.astype(np.float64) / calibration.temperature, axis=1))
         progress.advance()
     positions = np.concatenate([left for _, left in folds])
     return _Predicted(positions, np.concatenate(mapped), np.concatenate(probabilities))
-
-
-def _logits(found: QuickFit | ForestFit | BandFit, values: NDArray[np.float32]) -> NDArray[np.floating]:
-    if isinstance(found, QuickFit):
-        return found.probe.scores(values)
-    return found.head.scores(values) if isinstance(found, BandFit) else found.scores(values)
 
 
 def _residual_range(points: Points, labels: NDArray[np.int64], predicted: _Predicted) -> float | None:

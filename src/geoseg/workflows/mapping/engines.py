@@ -91,6 +91,7 @@ def build_engine(
             **({} if validity == AS_DECLARED else asdict(validity)),
         },
         description=mlm_properties(model),
+        conformal=model.record.conformal_thresholds,
     )
     return engine, AugmentedPredictor(choice.predictor) if settings.tta else choice.predictor
 

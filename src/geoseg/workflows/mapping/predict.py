@@ -8,10 +8,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from geoseg.domain.legend import UNLABELLED
+from geoseg.domain.legend import UNLABELLED, UNSURE
 from geoseg.domain.mapping.prediction import WindowPlan, plan_windows
 from geoseg.domain.ports import Predictor, Progress, PythonWarnings, WarningRecorder
-from geoseg.errors import GeoSegError, OutputError, PixelValuesError, RasterError, StoppedError, join_errors
+from geoseg.errors import (
+    GeoSegError,
+    OutputError,
+    PixelValuesError,
+    RasterError,
+    SettingsError,
+    StoppedError,
+    join_errors,
+)
 from geoseg.geodata.areas_of_interest import check_area
 from geoseg.geodata.outputs.atomic_files import check_apart, check_output
 from geoseg.geodata.outputs.class_maps import origin_tags
@@ -20,6 +28,7 @@ from geoseg.geodata.outputs.file_kinds import (
     AREA_JSON,
     CLASS_MAP,
     CONFIDENCE,
+    CONFORMAL,
     POLYGONS,
     PROBABILITIES,
     STAC,
@@ -45,6 +54,7 @@ from geoseg.workflows.value_check import check_values
 RESOLUTION_TOLERANCE = 2.0
 _ENDINGS = {
     "probabilities": {"probabilities": ".probabilities.tif"},
+    "conformal": {"conformal": ".conformal.tif"},
     "polygons": {"polygons": ".gpkg"},
     "areas": {"areas": ".areas.json", "areas_csv": ".areas.csv"},
     "style": {},
@@ -54,6 +64,7 @@ _KINDS = {
     "class_map": CLASS_MAP,
     "confidence": CONFIDENCE,
     "probabilities": PROBABILITIES,
+    "conformal": CONFORMAL,
     "polygons": POLYGONS,
     "areas": AREA_JSON,
     "areas_csv": AREA_CSV,
@@ -105,6 +116,7 @@ def predict(settings: PredictSettings, progress: Progress | None = None) -> list
     model = read_model_at_stride(settings.model, settings.output_stride)
     if settings.prior == "raster":
         check_prior(model.record, settings.model)
+    _check_uncertainty(settings, model.record)
     tasks = _tasks(settings, model.record, progress)
     plan = plan_for(model.record, settings.window, settings.batch)
     engine, predictor = build_engine(settings, model, tasks, plan=plan, progress=progress)
@@ -166,6 +178,28 @@ def _with_own_prior(job: MapJob, predictor: Predictor, record: ModelRecord, *, p
                 source, predictor, record, context_px=job.engine.plan.context_px, progress=progress
             )
     return replace(job, engine=replace(job.engine, identity={**job.engine.identity, "odds": odds}))
+
+
+def _check_uncertainty(settings: PredictSettings, record: ModelRecord) -> None:
+    """Check that the model has what abstaining and conformal sets need.
+
+    Raises:
+        SettingsError: A class has the code of unsure pixels, or the model has no conformal thresholds.
+    """
+    if settings.abstain is not None and len(record.legend) > UNSURE:
+        raise SettingsError(
+            "the model has a class with the code of unsure pixels",
+            where="--abstain",
+            expected=f"at most {UNSURE} classes",
+            got=len(record.legend),
+        )
+    if "conformal" in settings.also and not record.conformal_thresholds:
+        raise SettingsError(
+            "the model has no conformal thresholds",
+            where=settings.model,
+            expected="a model with points held out in its training",
+            hint="Train it again with points in several places.",
+        )
 
 
 def plan_for(record: ModelRecord, window: int | None, batch: int = 1) -> WindowPlan:

@@ -13,15 +13,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from geoseg.domain.legend import Legend
+from geoseg.domain.legend import UNLABELLED, Legend
+from geoseg.domain.mapping.abstention import abstain
 from geoseg.domain.mapping.class_areas import ClassAreas
-from geoseg.domain.mapping.prediction import Strip, WindowPlan, count_strips, count_windows, predict_strips
+from geoseg.domain.mapping.prediction import (
+    STEPS,
+    Strip,
+    WindowPlan,
+    count_strips,
+    count_windows,
+    predict_strips,
+)
 from geoseg.domain.ports import Predictor, Progress
 from geoseg.errors import StoppedError
 from geoseg.geodata.areas_of_interest import area_digest, read_area
 from geoseg.geodata.outputs.atomic_files import remove_leftovers, write_json, write_text
-from geoseg.geodata.outputs.class_maps import class_map_writer, confidence_writer, probabilities_writer
+from geoseg.geodata.outputs.class_maps import (
+    class_map_writer,
+    confidence_writer,
+    probabilities_writer,
+    set_size_writer,
+)
 from geoseg.geodata.outputs.cogs import BandWriter
 from geoseg.geodata.outputs.file_kinds import AREA_CSV, AREA_JSON, STAC, STYLE
 from geoseg.geodata.outputs.minimum_mapping_unit import MappingUnit, mapping_unit, sieve_blocks
@@ -34,6 +48,7 @@ from geoseg.geodata.reading.identity import raster_identity
 from geoseg.geodata.reading.opening import remote_url
 from geoseg.geodata.reading.pixel_areas import pixel_areas_m2
 from geoseg.geodata.reading.rasters import Raster, Validity, open_raster
+from geoseg.learning.conformal import set_sizes
 from geoseg.settings import PredictSettings
 
 
@@ -84,6 +99,7 @@ class Engine:
         validity: The rule for valid pixels.
         identity: Settings that determine the pixel values; JSON values.
         description: Properties of the model for a STAC item.
+        conformal: Probability of each class from which it belongs to a conformal set; empty if not known.
     """
 
     plan: WindowPlan
@@ -93,6 +109,7 @@ class Engine:
     validity: Validity
     identity: Mapping[str, Any]
     description: Mapping[str, Any]
+    conformal: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,6 +124,11 @@ class MapJob:
     def store(self) -> StripStore:
         """The store of its finished strips."""
         return StripStore(self.task.files["class_map"], self.identity)
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether its strips hold the probabilities of all classes."""
+        return not {"probabilities", "conformal"}.isdisjoint(self.task.files)
 
     def open(self) -> Raster:
         """Open its raster with the bands and resolution of the model."""
@@ -130,7 +152,7 @@ class MapJob:
             "raster": remote_url(path) or str(path.resolve()),
             "raster_files": raster_identity(path),
             "area_sha256": area_digest(area) if area else None,
-            "probabilities": "probabilities" in self.task.files,
+            "probabilities": self.has_probabilities,
             "resolution_m": self.engine.resolution_m,
             **asdict(self.engine.plan),
             **self.engine.identity,
@@ -142,6 +164,7 @@ class MapJob:
         has_polygons = "polygons" in self.task.files
         return {
             **self.identity,
+            **({"abstain": self.settings.abstain} if self.settings.abstain is not None else {}),
             "min_area": self.settings.min_area if has_polygons else self.settings.min_area or 0,
             **({"simplify": self.settings.simplify} if has_polygons else {}),
         }
@@ -212,7 +235,7 @@ def predict_and_store_strips(
         job.engine.plan,
         progress=progress,
         strips=part,
-        has_probabilities="probabilities" in job.task.files,
+        has_probabilities=job.has_probabilities,
     )
     with closing(strips):
         for strip in strips:
@@ -245,7 +268,8 @@ def _write_files(job: MapJob, source: Raster, progress: Progress) -> list[dict[s
         is_resampled = job.engine.resolution_m is not None
         mask = stack.enter_context(job.open_unresampled()) if is_resampled else None
         writes = [stack.enter_context(writer) for writer in _writers(job, source.info, mask)]
-        for made in _output_strips(job, unit, count):
+        for strip in _output_strips(job, unit, count):
+            made = _abstained(strip, job.settings.abstain)
             areas.add(made.of_map.class_ids, pixel_areas_m2(source.info, made.of_map.window))
             for write in writes:
                 write(made)
@@ -269,21 +293,27 @@ def _output_strips(job: MapJob, unit: MappingUnit, count: int) -> Iterator[Outpu
         )
 
 
+def _abstained(made: OutputStrip, least: float | None) -> OutputStrip:
+    """Return the strip with unsure pixels in the map, and without them in the polygons."""
+    return OutputStrip(abstain(made.of_map, least), abstain(made.of_polygons, least, UNLABELLED))
+
+
 def _writers(job: MapJob, grid: RasterInfo, mask: Raster | None) -> Iterator[AbstractContextManager[Write]]:
     """Yield a writer for each file. The file appears when its context exits without an error."""
     files, engine = job.task.files, job.engine
     legend = engine.legend
     like = job.task.info if mask is not None else None
     options: dict[str, Any] = {"overwrite": job.task.replaces, "like": like, "mask": mask}
-    yield _band_writer(
-        class_map_writer(files["class_map"], grid, legend, **options, origin=job.task.origin), "class_ids"
-    )
+    of_map: dict[str, Any] = {"origin": job.task.origin, "abstained_below": job.settings.abstain}
+    yield _band_writer(class_map_writer(files["class_map"], grid, legend, **options, **of_map), "class_ids")
     if "confidence" in files:
         yield _band_writer(confidence_writer(files["confidence"], grid, **options), "confidence")
     if "probabilities" in files:
         yield _band_writer(
             probabilities_writer(files["probabilities"], grid, legend, **options), "probabilities"
         )
+    if "conformal" in files:
+        yield _conformal_writer(files["conformal"], grid, engine.conformal, options=options)
     if "polygons" in files:
         yield _polygon_writer(files["polygons"], grid, job)
 
@@ -292,6 +322,22 @@ def _writers(job: MapJob, grid: RasterInfo, mask: Raster | None) -> Iterator[Abs
 def _band_writer(writer: AbstractContextManager[BandWriter], name: str) -> Iterator[Write]:
     with writer as band:
         yield lambda made: band.write(made.of_map.window, getattr(made.of_map, name))
+
+
+@contextmanager
+def _conformal_writer(
+    path: Path, grid: RasterInfo, thresholds: tuple[float, ...], *, options: dict[str, Any]
+) -> Iterator[Write]:
+    steps = np.floor(np.asarray(thresholds) * STEPS)
+    with set_size_writer(path, grid, **options) as band:
+        yield lambda made: band.write(made.of_map.window, _set_sizes(made.of_map, steps))
+
+
+def _set_sizes(strip: Strip, thresholds: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Return the number of classes in the conformal set of each pixel (h, w); 255 where there is no class."""
+    assert strip.probabilities is not None
+    sizes = set_sizes(strip.probabilities, thresholds)
+    return np.where(strip.confidence == UNLABELLED, np.uint8(UNLABELLED), sizes)
 
 
 @contextmanager
@@ -307,7 +353,7 @@ def _write_tables(job: MapJob, records: list[dict[str, Any]]) -> None:
         write_json(files["areas"], {"classes": records}, AREA_JSON, overwrite=overwrite)
         write_text(files["areas_csv"], _csv(records), AREA_CSV, overwrite=overwrite)
     if "style" in files:
-        write_text(files["style"], class_style(legend), STYLE)
+        write_text(files["style"], class_style(legend, has_unsure=job.settings.abstain is not None), STYLE)
     if "confidence_style" in files:
         write_text(files["confidence_style"], confidence_style(), STYLE)
     if "stac" in files:

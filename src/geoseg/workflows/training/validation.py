@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geoseg.domain.legend import Legend
 from geoseg.domain.points import CHECK
+from geoseg.learning.conformal import COVERAGE, conformal_thresholds
+from geoseg.learning.reliability import Reliability, map_probabilities, reliability_of
 from geoseg.learning.validation_scores import ValidationScores, score_held_out
 from geoseg.workflows.training.job import Job, Trained
 
@@ -21,15 +24,26 @@ class Validation:
         scores: The scores; None if no point was held out.
         legend: The classes.
         statement: The scores and their limits, in a few sentences.
+        reliability: Reliability of the confidence; None if no point was held out.
+        thresholds: Conformal thresholds (C,); None if no point was held out.
     """
 
     scores: ValidationScores | None
     legend: Legend
     statement: str
+    reliability: Reliability | None = None
+    thresholds: NDArray[np.float64] | None = None
 
     def to_record(self) -> dict[str, Any]:
         """Return the validation as JSON values."""
         scores = {} if self.scores is None else self.scores.to_record(self.legend.names)
+        if self.reliability is not None and self.thresholds is not None:
+            names = self.legend.names
+            thresholds = dict(zip(names, np.round(self.thresholds, 6).tolist(), strict=True))
+            scores |= {
+                "reliability": self.reliability.to_record(),
+                "conformal": {"coverage": COVERAGE, "thresholds": thresholds},
+            }
         return {"statement": self.statement, **scores}
 
 
@@ -52,9 +66,14 @@ def validate(job: Job, trained: Trained) -> Validation:
             "No validation: no point could be held out, so the accuracy is not known. Check the map with points in other "
             "places (geoseg evaluate).",
         )
-    return Validation(
-        found, legend, " ".join([_headline(found), _chosen(job, trained), *doubts(found, legend)])
-    )
+    assert trained.held_out is not None
+    held_out = trained.held_out.with_positive_weight()
+    reliability = reliability_of(held_out, trained.calibration)
+    calibrated = f"Expected calibration error of the confidence: {100 * reliability.error:.1f} %."
+    said = [_headline(found), calibrated, _chosen(job, trained), *doubts(found, legend)]
+    probabilities = map_probabilities(held_out.logits, trained.calibration)
+    thresholds = conformal_thresholds(probabilities, held_out.labels)
+    return Validation(found, legend, " ".join(said), reliability, thresholds)
 
 
 def _headline(found: ValidationScores) -> str:
