@@ -17,6 +17,7 @@ COMMANDS = {
     "predict": "Predict class maps of rasters.",
     "evaluate": "Score a class map or a model against points or masks.",
     "assess": "Estimate accuracy and areas of a finished map.",
+    "report": "Write one page about a model and its map for a reviewer.",
     "info": "Describe a model file, a raster, a class map or a dataset folder.",
     "demo": "Run the whole job on invented landscapes.",
     "points": "Audit, split and draw labelled points.",

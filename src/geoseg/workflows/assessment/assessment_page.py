@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
@@ -22,19 +20,8 @@ from geoseg.workflows.assessment.assessment_tables import (
     other_results,
     percent,
 )
+from geoseg.workflows.html_pages import PAGE_STYLE, html_picture, html_table
 
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-h1, h2 { line-height: 1.2; } h2 { margin-top: 2.5rem; }
-.number { font-size: 2rem; font-weight: 700; color: #00665e; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; margin: 1rem 0; }
-th, td { padding: .3rem .7rem; text-align: right; border-bottom: 1px solid #d0d0d0; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; }
-thead th { border-bottom: 2px solid #1a1a1a; }
-img { max-width: 100%; height: auto; }
-footer { margin-top: 3rem; color: #595959; font-size: .9rem; }
-"""
 _DESIGNS = {
     "stratified": "stratified random sample",
     "simple": "simple random sample",
@@ -65,18 +52,18 @@ def _page(found: Assessment) -> Iterator[str]:
     yield "<!DOCTYPE html>"
     yield f'<html lang="en"><head><meta charset="utf-8"><meta name="generator" content="{MADE_BY}">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    yield f"<title>{title}</title><style>{_STYLE}</style></head><body>"
+    yield f"<title>{title}</title><style>{PAGE_STYLE}</style></head><body>"
     yield f"<h1>{title}</h1>"
     yield f'<p>Overall accuracy<br><span class="number">{percent(found.accuracy.overall, 0)} %</span></p>'
     yield from (f"<p>{escape(text)}</p>" for text in other_results(found))
-    yield "<h2>Classes</h2>" + _table(*accuracy_rows(found))
-    yield _picture(_accuracies(found), "User's and producer's accuracy of each class with 95 % intervals")
-    yield "<h2>Area</h2>" + _picture(_areas(found), "Estimated area of each class with its 95 % interval")
+    yield "<h2>Classes</h2>" + html_table(*accuracy_rows(found))
+    yield html_picture(_accuracies(found), "User's and producer's accuracy of each class with 95 % intervals")
+    yield "<h2>Area</h2>" + html_picture(_areas(found), "Estimated area of each class with its 95 % interval")
     yield "<h2>Error matrix</h2>"
     matrix = error_matrix_figure(found.accuracy.counts, found.accuracy.proportions, found.legend)
-    yield _picture(matrix, "Error matrix, map class in rows and reference class in columns")
-    yield "<h3>Sampled pixels</h3>" + _table(*matrix_rows(found, as_shares=False))
-    yield "<h3>Per cent of the area</h3>" + _table(*matrix_rows(found, as_shares=True))
+    yield html_picture(matrix, "Error matrix, map class in rows and reference class in columns")
+    yield "<h3>Sampled pixels</h3>" + html_table(*matrix_rows(found, as_shares=False))
+    yield "<h3>Per cent of the area</h3>" + html_table(*matrix_rows(found, as_shares=True))
     yield from _interpretation(found)
     yield f"<h2>Method</h2><p>Design: {escape(_DESIGNS.get(found.design, found.design))}. {escape(_METHOD)}</p>"
     yield "<p>Olofsson et al. (2014), doi:10.1016/j.rse.2014.02.015. Stehman (2014), doi:10.1080/01431161.2014.930207.</p>"
@@ -95,19 +82,13 @@ def _interpretation(found: Assessment) -> Iterator[str]:
             ["unsure", f"{answers.unsure:,}"],
         ]
         rows += [[f"without a label in {name}", f"{count:,}"] for name, count in missing]
-        yield _table(["points", "number"], rows)
+        yield html_table(["points", "number"], rows)
     if found.second is not None:
         names = found.legend.names
         rows = [[name, *map(str, row)] for name, row in zip(names, found.second.counts.tolist(), strict=True)]
-        yield "<h3>First interpreter in rows, second in columns</h3>" + _table(["class", *names], rows)
+        yield "<h3>First interpreter in rows, second in columns</h3>" + html_table(["class", *names], rows)
     if remarks:
         yield "<h2>Remarks</h2><ul>" + "".join(f"<li>{escape(text)}</li>" for text in remarks) + "</ul>"
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in header)
-    body = "".join("<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def _accuracies(found: Assessment) -> Figure:
@@ -130,10 +111,3 @@ def _areas(found: Assessment) -> Figure:
         nothing = np.full(len(found.legend), np.nan)
         series.append(Series("mapped", found.mapped_m2 / M2_PER_HECTARE, nothing, "x", "#595959"))
     return interval_figure(series, found.legend, axis="Area in hectares with 95 % interval")
-
-
-def _picture(figure: Figure, text: str) -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, metadata={"Software": MADE_BY})
-    content = base64.b64encode(buffer.getvalue()).decode("ascii")
-    return f'<p><img src="data:image/png;base64,{content}" alt="{escape(text)}"></p>'
