@@ -90,7 +90,7 @@ def _bands(job: Job) -> FoldRecipe:
 
 def _forest(job: Job) -> FoldRecipe:
     settings, data = job.settings, job.fit_data
-    reader = replace(job.reader, has_small_cells=True)
+    reader = replace(job.reader, has_flexible_cells=True)
     features = read_forest_features(data, reader, seed=settings.seed, progress=job.progress)
     values = features.views[0].values
 
@@ -109,7 +109,7 @@ def _forest(job: Job) -> FoldRecipe:
 
 def _quick(job: Job) -> FoldRecipe:
     settings, data, layers = job.settings, job.fit_data, load_layers(job)
-    reader = replace(job.reader, views=settings.views, has_small_cells=layers.has_small_field)
+    reader = replace(job.reader, views=settings.views, has_flexible_cells=layers.has_small_field)
     features = read_quick_features(layers.extract, data, reader, seed=settings.seed, progress=job.progress)
     values = features.views[0].values
 

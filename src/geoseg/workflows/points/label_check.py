@@ -133,7 +133,7 @@ def read_label_features(
         if classifier == "forest"
         else feature_graph(LayerPlan(channels, COLORS if has_texture else channels, (1, 2), has_texture))
     )
-    reader = Reader(BLOCK_PX, context_around(BLOCK_PX), 1, has_small_cells=True)
+    reader = Reader(BLOCK_PX, context_around(BLOCK_PX), 1, has_flexible_cells=True)
     data = FitData(rasters.sources, points, normalisation, int(points.class_id.max()) + 1)
     read = read_features(GraphExtractor(graph), points, data, reader=reader, progress=progress)
     back = np.argsort(np.argsort(cell_numbers(points, BLOCK_PX), kind="stable"), kind="stable")
