@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import typer
@@ -47,7 +48,7 @@ def project_open(values: dict[str, Any]) -> None:
     with_extra("serve")
     from geoseg.web.label.server import serve_label
 
-    serve_label(settings, typer.echo)
+    serve_label(settings, typer.echo, partial(typer.echo, err=True))
 
 
 @app.command("status", cls=PanelCommand, epilog="Example: geoseg project status lake")

@@ -23,12 +23,13 @@ _TERMINATED = 128 + signal.SIGTERM
 _THREADS = 8
 
 
-def serve_label(settings: LabelSettings, announce: Callable[[str], None]) -> None:
+def serve_label(settings: LabelSettings, announce: Callable[[str], None], say: Callable[[str], None]) -> None:
     """Serve the page of a project until a signal arrives.
 
     Args:
         settings: Rasters, project and address.
         announce: Called with the address of the page, token included, once the page answers.
+        say: Called with the folder of the project.
 
     Raises:
         SettingsError: The address is not available.
@@ -44,6 +45,7 @@ def serve_label(settings: LabelSettings, announce: Callable[[str], None]) -> Non
         )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     session = open_session(settings)
+    say(f"Project: {session.project.files.folder}")
     try:
         _serve(session, settings, announce)
     finally:

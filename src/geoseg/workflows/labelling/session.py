@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.domain.legend import UNLABELLED
-from geoseg.domain.ports import NullProgress, Progress
 from geoseg.domain.pyramid import TILE_PX
 from geoseg.domain.windows import Window
 from geoseg.errors import RasterError, TrainingError
@@ -239,24 +238,21 @@ def _inside_raster(window: Window, step: int, raster: PageRaster) -> tuple[slice
     return slice(0, max(1, rows)), slice(0, max(1, cols))
 
 
-def open_session(settings: LabelSettings, progress: Progress | None = None) -> LabelSession:
+def open_session(settings: LabelSettings) -> LabelSession:
     """Open the project of the settings, or create it.
 
     Args:
         settings: Rasters and folder.
-        progress: Says where a new project is.
 
     Raises:
         RasterError: No raster is given for a new project, or one cannot be read.
         SettingsError: The folder holds no project.
     """
-    progress = progress or NullProgress()
     folder = settings.project
     if folder is None:
         if not settings.rasters:
             raise RasterError("no raster is given", hint="Run: geoseg label RASTER, or --project FOLDER.")
         folder = default_folder(settings.rasters[0])
-        progress.say(f"Project: {folder}")
     if is_project(folder) or (folder.exists() and not settings.rasters):
         files = open_project(folder, settings.rasters)
     else:
