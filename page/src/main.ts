@@ -55,7 +55,7 @@ function firstState(project: Project): State {
   };
 }
 
-function build(project: Project): Page {
+function build(project: Project, paths: Set<string>): Page {
   const store = new Store(firstState(project));
   const edits = new PointEdits(store, tell);
   const map = new LabelMap(byId("map"), store);
@@ -68,10 +68,10 @@ function build(project: Project): Page {
     classesPanel(page),
     suggestions.element,
     predictionPanel(page),
-    accuracyPanel(page),
+    accuracyPanel(page, paths),
     imagePanel(page),
-    jobsPanel(page),
-    exportPanel(page),
+    ...(paths.has("/jobs") ? [jobsPanel(page)] : []),
+    ...(paths.has("/export") ? [exportPanel(page)] : []),
   );
   connectionBanner(page);
   conflictList(page);
@@ -103,7 +103,7 @@ function follow(page: Page): void {
 }
 
 async function start(): Promise<void> {
-  const page = build(await api.readProject());
+  const page = build(await api.readProject(), await api.readPaths());
   await page.edits.pull();
   follow(page);
   void page.edits.flush();

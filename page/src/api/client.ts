@@ -65,6 +65,12 @@ async function upload<T>(path: string, file: File, fields: Record<string, string
   return (await request(path, { method: "POST", body: form })).json();
 }
 
+/** Return the paths below the project that the server has. */
+export async function readPaths(): Promise<Set<string>> {
+  const { paths } = (await (await fetch("/openapi.json")).json()) as { paths: Record<string, unknown> };
+  return new Set(Object.keys(paths).map((path) => path.replace(ROOT, "")));
+}
+
 export const readProject = (): Promise<Project> => get("");
 export const readStatus = (): Promise<Status> => get("/status");
 

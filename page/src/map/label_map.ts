@@ -57,7 +57,7 @@ export class LabelMap {
 
   /** Move the view to a label or a place, and close enough to recognise it. */
   goTo(geometry: Geometry): void {
-    const near = 2 * pixelSize(activeRaster(this.store.now));
+    const near = pixelSize(activeRaster(this.store.now));
     const view = this.map.getView();
     const shape = toGeometry(geometry);
     if ((view.getResolution() ?? near) > near || shape.getType() !== "Point")

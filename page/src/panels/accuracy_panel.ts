@@ -9,7 +9,7 @@ import { section } from "../elements/section";
 import { attempt, type Page } from "../page";
 import { className, classOf, type State } from "../state/store";
 
-export function accuracyPanel(page: Page): HTMLElement {
+export function accuracyPanel(page: Page, paths: Set<string>): HTMLElement {
   const line = h("p", { id: "accuracy" });
   const table = h("tbody", {});
   const classes = h(
@@ -19,7 +19,7 @@ export function accuracyPanel(page: Page): HTMLElement {
     h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Class"), h("th", { scope: "col", title: "Share of the mapped class that is right" }, "User's"), h("th", { scope: "col", title: "Share of the class on the ground that the map shows" }, "Producer's"))),
     table,
   );
-  const part = section("accuracy", "Accuracy", true, line, classes, curvePart(page), suspiciousPart(page));
+  const part = section("accuracy", "Accuracy", true, line, classes, paths.has("/learning-curve") ? curvePart(page) : null, paths.has("/suspicious") ? suspiciousPart(page) : null);
   page.store.watch(["status", "project"], () => {
     const { accuracy } = page.store.now.status ?? { accuracy: null };
     line.textContent = describe(accuracy);
@@ -33,10 +33,14 @@ export function accuracyPanel(page: Page): HTMLElement {
 
 function describe(accuracy: Accuracy | null): string {
   if (!accuracy) return "Too few points to say: answer the random suggestions, they become check points.";
-  if (!accuracy.overall) return accuracy.message ?? "Too few points to say.";
+  if (!accuracy.overall) return capital(accuracy.message ?? "too few points to say.");
   const { estimate, low, high } = accuracy.overall;
   const range = `${percent(estimate)} of the map is right (95 % interval ${percent(low)} to ${percent(high)}), from ${count(accuracy.points, "check point")}.`;
-  return accuracy.message ? `${range} ${accuracy.message}` : range;
+  return accuracy.message ? `${range} ${capital(accuracy.message)}` : range;
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function classRow(state: State, { id, users, producers }: Accuracy["classes"][number]): HTMLElement {

@@ -12,8 +12,11 @@ import { type Answer, className, classOf, currentSuggestion } from "../state/sto
 const REASONS = {
   coverage: "unlike the labels so far",
   uncertain: "the model is unsure",
-  random: "random: a check point",
+  random: "drawn at random, measures accuracy",
 };
+
+// Check points are answered without a proposal, which would sway the answer.
+const NAMELESS = { coverage: "Not predicted yet", uncertain: "Not predicted yet", random: "Check point" };
 
 export class Suggestions {
   readonly element: HTMLElement;
@@ -106,8 +109,7 @@ export class Suggestions {
       { type: "button", class: "open", "aria-current": isCurrent ? "true" : null, click: () => store.set({ suggestionId: suggestion.id }) },
       h("span", { class: "number" }, String(number)),
       landClass ? swatch(landClass.color) : null,
-      h("span", { class: "name" }, landClass ? `${landClass.name}${confidence}` : "not predicted yet"),
-      h("span", { class: "reason" }, REASONS[suggestion.reason]),
+      h("span", { class: "name" }, landClass ? `${landClass.name}${confidence}` : NAMELESS[suggestion.reason], h("span", { class: "reason" }, REASONS[suggestion.reason])),
     );
     return h("li", { class: isCurrent ? "current" : "" }, open, isCurrent ? this.answers(suggestion) : null);
   }

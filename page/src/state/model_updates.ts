@@ -21,7 +21,7 @@ export class ModelUpdates {
 
   /** In live mode: update soon. */
   pointsChanged(): void {
-    if (this.store.now.isLive) this.later();
+    if (this.store.now.isLive && this.hasTwoClasses()) this.later();
   }
 
   /** Update now, or right after the update that runs. */
@@ -37,6 +37,12 @@ export class ModelUpdates {
       await this.ask();
     } while (this.isAskedAgain);
     this.store.set({ isUpdating: false });
+  }
+
+  private hasTwoClasses(): boolean {
+    const labels = [...this.store.now.points.values()];
+    const classes = labels.filter(({ role, unsure }) => role === "train" && !unsure).map((label) => label.class_id);
+    return new Set(classes).size > 1;
   }
 
   private async ask(): Promise<void> {
