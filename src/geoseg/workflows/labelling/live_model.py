@@ -74,6 +74,11 @@ class LabelFeatures:
     values: NDArray[np.float32]
     places: NDArray[np.float64]
 
+    def at(self, place: NDArray[np.float64]) -> LabelFeatures:
+        """Return the part at one place; empty if the raster is invalid there."""
+        own = np.flatnonzero((self.places == place).all(axis=1))[:1]
+        return LabelFeatures(self.values[own], self.places[own])
+
 
 class LiveModel:
     """The model of a project that follows its points.
@@ -149,13 +154,18 @@ class LiveModel:
             cell = tuple((places[0] // CELL_PX).astype(int).tolist())
             missing[raster.id, cell].append((label, places))
         for (raster_id, _), own in missing.items():
-            for label, places in own:
-                read = self._read(raster_id, places)
+            # The points of a cell are read together; a line or polygon may touch several cells.
+            points = [one for one in own if len(one[1]) == 1]
+            groups = [[one] for one in own if len(one[1]) > 1] + ([points] if points else [])
+            for group in groups:
+                read = self._read(raster_id, np.concatenate([places for _, places in group]))
                 if read is None:
                     continue
-                images[label.id] = numbers[raster_id]
-                if len(read.values):
-                    found[label.id] = self._features[label.id, label.geometry.wkb, raster_id] = read
+                for label, places in group:
+                    images[label.id] = numbers[raster_id]
+                    mine = read if len(group) == 1 else read.at(places[0])
+                    if len(mine.values):
+                        found[label.id] = self._features[label.id, label.geometry.wkb, raster_id] = mine
         return found, images
 
     def accuracy(self) -> dict[str, Any] | None:
