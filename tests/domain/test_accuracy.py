@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geoseg.domain.accuracy import accuracy, accuracy_record, confusion_matrix
+from geoseg.domain.accuracy import accuracy, accuracy_record, class_scores, confusion_matrix
 from geoseg.errors import LegendError
 
 
@@ -111,3 +111,12 @@ def test_a_record_holds_fractions_by_name_and_null_for_what_is_absent():
         "unmapped": [1, 0],
         "pixels": 4,
     }
+
+
+def test_scores_of_several_matrices_are_those_of_each():
+    matrices = np.random.default_rng(1).integers(0, 9, (3, 4, 5))
+    found = class_scores(matrices)
+    for n, matrix in enumerate(matrices):
+        one = accuracy(matrix)
+        np.testing.assert_array_equal(found["iou"][n], one.iou)
+        assert found["miou"][n] == one.miou

@@ -3,8 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from geoseg.domain.accuracy import accuracy
-from geoseg.domain.accuracy_intervals import block_matrices, class_scores, score_blocks
+from geoseg.domain.accuracy_intervals import block_matrices, score_blocks
 
 NAMES = ("field", "wood")
 
@@ -36,15 +35,6 @@ def test_class_proportions_of_the_area_weigh_the_rows():
     assert found.values["overall_accuracy"] == pytest.approx(0.6 + 0.225)
     assert found.values["users"] == pytest.approx([0.6 / 0.625, 0.225 / 0.375])
     assert found.values["producers"] == pytest.approx([0.8, 0.9])
-
-
-def test_scores_agree_with_those_of_a_map():
-    matrix = np.random.default_rng(1).integers(0, 9, (4, 4))
-    one, other = class_scores(matrix.astype(float)), accuracy(matrix)
-
-    assert one["iou"] == pytest.approx(other.iou)
-    assert one["users"] == pytest.approx(other.precision)
-    assert one["miou"] == pytest.approx(other.miou)
 
 
 def test_a_class_without_reference_has_null_and_no_part_in_the_mean():

@@ -76,21 +76,39 @@ class Accuracy:
 
 def accuracy(confusion: NDArray[np.int64]) -> Accuracy:
     """Compute the scores of a confusion matrix of shape (C, C) or (C, C + 1), truth in rows."""
-    classes = len(confusion)
-    right = np.diagonal(confusion[:, :classes]).astype(np.float64)
-    true = confusion.sum(axis=1).astype(np.float64)
-    mapped = confusion[:, :classes].sum(axis=0).astype(np.float64)
-    present = true > 0
-    iou = _ratio(right, true + mapped - right, present)
+    scores = class_scores(confusion)
     return Accuracy(
         confusion=confusion,
-        iou=iou,
-        f1=_ratio(2 * right, true + mapped, present),
-        precision=_ratio(right, mapped, present),
-        recall=_ratio(right, true, present),
-        miou=float(iou[present].mean()) if present.any() else float("nan"),
-        overall_accuracy=float(right.sum() / true.sum()) if present.any() else float("nan"),
+        iou=scores["iou"],
+        f1=scores["f1"],
+        precision=scores["users"],
+        recall=scores["producers"],
+        miou=float(scores["miou"]),
+        overall_accuracy=float(scores["overall_accuracy"]),
     )
+
+
+def class_scores(matrices: NDArray[np.number]) -> dict[str, NDArray[np.float64]]:
+    """Return the scores of confusion matrices (..., C, C) or (..., C, C + 1), truth in rows.
+
+    The names are ``overall_accuracy`` and ``miou`` (...), ``users``, ``producers``, ``f1`` and ``iou`` (..., C). A class
+    without a reference point has no score (NaN), and no part in the means.
+    """
+    counts = matrices.astype(np.float64)
+    own = counts[..., : counts.shape[-2]]
+    right = np.diagonal(own, axis1=-2, axis2=-1)
+    true, mapped = counts.sum(axis=-1), own.sum(axis=-2)
+    present = true > 0
+    iou = _ratio(right, true + mapped - right, present)
+    count = present.sum(axis=-1)
+    return {
+        "overall_accuracy": _ratio(right.sum(axis=-1), true.sum(axis=-1), count > 0),
+        "miou": _ratio(np.where(present, iou, 0).sum(axis=-1), count.astype(np.float64), count > 0),
+        "users": _ratio(right, mapped, present),
+        "producers": _ratio(right, true, present),
+        "f1": _ratio(2 * right, true + mapped, present),
+        "iou": iou,
+    }
 
 
 def accuracy_record(scores: Accuracy, names: Sequence[str]) -> dict[str, object]:
@@ -110,9 +128,9 @@ def accuracy_record(scores: Accuracy, names: Sequence[str]) -> dict[str, object]
 
 
 def _ratio(
-    part: NDArray[np.float64], whole: NDArray[np.float64], exists: NDArray[np.bool_]
+    part: NDArray[np.float64], whole: NDArray[np.float64], exists: NDArray[np.bool_] | np.bool_
 ) -> NDArray[np.float64]:
-    out = np.full(part.shape, np.nan)
+    out = np.full(np.shape(part), np.nan)
     np.divide(part, whole, out=out, where=exists & (whole > 0))
     return out
 

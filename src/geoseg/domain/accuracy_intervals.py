@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.domain.accuracy import class_scores
+
 DRAWS = 1000
 MIN_INTERVAL_BLOCKS = 5
 """Minimum number of blocks for an interval: draws of fewer hardly differ."""
@@ -89,26 +91,6 @@ def scale_rows(matrices: Array, shares: Array | None) -> Array:
     return scaled
 
 
-def class_scores(matrices: Array) -> dict[str, Array]:
-    """Return the scores of confusion matrices (..., C, C), as in :class:`PointScores`.
-
-    A class without a reference point has no score, and no part in the means.
-    """
-    right = np.diagonal(matrices, axis1=-2, axis2=-1)
-    true, mapped = matrices.sum(axis=-1), matrices.sum(axis=-2)
-    present = true > 0
-    iou = _ratio(right, true + mapped - right, present)
-    count = present.sum(axis=-1)
-    return {
-        "overall_accuracy": _ratio(right.sum(axis=-1), true.sum(axis=-1), count > 0),
-        "miou": _ratio(np.where(present, iou, 0).sum(axis=-1), count.astype(np.float64), count > 0),
-        "users": _ratio(right, mapped, present),
-        "producers": _ratio(right, true, present),
-        "f1": _ratio(2 * right, true + mapped, present),
-        "iou": iou,
-    }
-
-
 def block_matrices(
     labels: NDArray[np.integer],
     mapped: NDArray[np.integer],
@@ -123,12 +105,6 @@ def block_matrices(
     cells = (block * classes + labels) * classes + mapped
     sums = np.bincount(cells, weights.astype(np.float64), count * classes**2).astype(np.float64)
     return sums.reshape(count, classes, classes)
-
-
-def _ratio(part: Array, whole: Array, exists: NDArray[np.bool_]) -> Array:
-    out = np.full(np.shape(part), np.nan)
-    np.divide(part, whole, out=out, where=exists & (whole > 0))
-    return out
 
 
 def _plain(value: Any, bounds: Array) -> dict[str, Any]:
