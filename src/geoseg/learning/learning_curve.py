@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.domain.accuracy_intervals import MIN_INTERVAL_BLOCKS, block_matrices, class_scores
+from geoseg.domain.accuracy import class_scores
+from geoseg.domain.accuracy_intervals import MIN_INTERVAL_BLOCKS, block_matrices
 from geoseg.learning.validation import FitAndScore, Folds, Sample, spatial_folds
 
 SHARES = (0.25, 0.35, 0.5, 0.7, 1.0)
