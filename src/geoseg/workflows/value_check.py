@@ -29,6 +29,7 @@ MAX_WINDOWS_PER_SIDE = 8
 MAX_RASTERS = 32
 _MIN_MISSING = 0.01
 _MAX_BANDS_SHOWN = 4
+_MANY_BANDS = 16
 
 
 def sample_pixels(source: PixelSource, *, most: int = MAX_WINDOWS_PER_SIDE) -> PixelSample:
@@ -40,6 +41,11 @@ def sample_pixels(source: PixelSource, *, most: int = MAX_WINDOWS_PER_SIDE) -> P
     return [
         source.read(window) for window in random_windows(source.height, source.width, WINDOW_PX, most=most)
     ]
+
+
+def _limit_windows(most: int, bands: int) -> int:
+    """Limit the windows per side for rasters of more than 16 bands, so that the sample does not grow with the bands."""
+    return max(2, math.floor(most * math.sqrt(min(1.0, _MANY_BANDS / bands))))
 
 
 def check_values(source: Raster, record: ModelRecord, *, any_values: bool) -> tuple[str, ...]:
@@ -54,7 +60,8 @@ def check_values(source: Raster, record: ModelRecord, *, any_values: bool) -> tu
         PixelValuesError: The values are on another scale.
         RasterError: The file is damaged.
     """
-    sample, name = sample_pixels(source), source.info.path.name
+    most = _limit_windows(MAX_WINDOWS_PER_SIDE, source.bands)
+    sample, name = sample_pixels(source, most=most), source.info.path.name
     own, trained = measure_values(sample, source.info.dtype), values_of(record)
     notes = list(undeclared_nodata(sample, name, record.bands, dtype=own.dtype))
     if own.bands and is_other_scale(own, trained):
@@ -87,7 +94,7 @@ def check_training_values(
     names = sorted(images)
     chosen = [sources[name] for name in names[:: math.ceil(len(names) / MAX_RASTERS)]]
     most = max(2, round(MAX_WINDOWS_PER_SIDE / math.sqrt(len(chosen))))
-    samples = [sample_pixels(source, most=most) for source in chosen]
+    samples = [sample_pixels(source, most=_limit_windows(most, len(bands))) for source in chosen]
     notes = list[str]()
     first: RasterValues | None = None
     for source, sample in zip(chosen, samples, strict=True):
