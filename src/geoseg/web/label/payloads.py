@@ -16,7 +16,9 @@ Extent = Annotated[
 ]
 
 
-class _Request(BaseModel):
+class ClosedModel(BaseModel):
+    """A part of a request, without members that nobody reads."""
+
     model_config = ConfigDict(extra="forbid")
 
 
@@ -33,14 +35,14 @@ class ProblemAnswer(BaseModel):
     errors: list[dict[str, str]] | None = None
 
 
-class Display(_Request):
+class Display(ClosedModel):
     """Bands and stretch of a raster."""
 
     bands: Annotated[list[int], Field(min_length=1, max_length=3, description="One or three, 1-based.")]
     stretch: Annotated[list[tuple[_Finite, _Finite]], Field(min_length=1, max_length=3)]
 
 
-class ProjectChange(_Request):
+class ProjectChange(ClosedModel):
     """New settings of a project."""
 
     name: Name | None = None
@@ -114,14 +116,14 @@ class ProjectAnswer(BaseModel):
     model: ModelAnswer | None
 
 
-class NewClass(_Request):
+class NewClass(ClosedModel):
     """A class to add."""
 
     name: Name
     color: Color | None = None
 
 
-class ClassChange(_Request):
+class ClassChange(ClosedModel):
     """New values of a class; ``revision`` is the one that the client has."""
 
     revision: int
@@ -130,7 +132,7 @@ class ClassChange(_Request):
     key: Annotated[str, Field(max_length=1, description="Key of the keyboard; empty for none.")] | None = None
 
 
-class RevisionQuery(_Request):
+class RevisionQuery(ClosedModel):
     """The revision that the client has."""
 
     revision: int
@@ -142,7 +144,7 @@ class ClassPath(BaseModel):
     class_id: int
 
 
-class SinceQuery(_Request):
+class SinceQuery(ClosedModel):
     """The revision that the client has."""
 
     since: int = Field(default=-1, description="Changes after this revision; -1 for all points.")
@@ -178,7 +180,7 @@ class ChangesAnswer(PointsAnswer):
     redo: str | None
 
 
-class PointChange(_Request):
+class PointChange(ClosedModel):
     """A change of one point."""
 
     op: Literal["add", "update", "delete"]
@@ -196,14 +198,14 @@ class PointChange(_Request):
     role: Role | None = None
 
 
-class Changes(_Request):
+class Changes(ClosedModel):
     """Changes to apply together, or none of them."""
 
     annotator: Name
     changes: Annotated[list[PointChange], Field(min_length=1, max_length=20_000)]
 
 
-class Annotator(_Request):
+class Annotator(ClosedModel):
     """The person who acts."""
 
     annotator: Name
@@ -231,7 +233,7 @@ class TilePath(RasterPath):
     row: int = Field(ge=0)
 
 
-class TileQuery(_Request):
+class TileQuery(ClosedModel):
     """Bands and stretch of a tile."""
 
     bands: str | None = Field(default=None, max_length=60, description="One or three bands, such as 4,1,2.")
@@ -240,7 +242,7 @@ class TileQuery(_Request):
     )
 
 
-class BandQuery(_Request):
+class BandQuery(ClosedModel):
     """A band."""
 
     band: int = Field(ge=1)
@@ -254,7 +256,7 @@ class HistogramAnswer(BaseModel):
     high: float
 
 
-class PlaceQuery(_Request):
+class PlaceQuery(ClosedModel):
     """A place on the page."""
 
     raster: Annotated[str, Field(max_length=60)]
@@ -273,13 +275,7 @@ class PixelAnswer(BaseModel):
     probabilities: list[dict[str, Any]]
 
 
-class FilePath(BaseModel):
-    """Path parameter of a file of the page."""
-
-    name: str
-
-
-class ViewRequest(_Request):
+class ViewRequest(ClosedModel):
     """A view of the page."""
 
     raster: Annotated[str, Field(max_length=60)]
@@ -351,14 +347,14 @@ class StatusAnswer(BaseModel):
     accuracy: AccuracyAnswer | None
 
 
-class PredictionQuery(_Request):
+class PredictionQuery(ClosedModel):
     """What a tile of the map shows."""
 
     view: Literal["classes", "confidence"] = "classes"
     model: int | None = Field(default=None, description="Revision of the model, to keep caches apart.")
 
 
-class AreaQuery(_Request):
+class AreaQuery(ClosedModel):
     """A part of a raster."""
 
     raster: Annotated[str, Field(max_length=60)]
@@ -373,7 +369,7 @@ class AreasAnswer(BaseModel):
     classes: list[dict[str, Any]]
 
 
-class SuggestionRequest(_Request):
+class SuggestionRequest(ClosedModel):
     """How many places to suggest, and where."""
 
     raster: Annotated[str, Field(max_length=60)]
@@ -398,61 +394,3 @@ class SuggestionsAnswer(BaseModel):
 
     suggestions: list[SuggestionAnswer]
     message: str | None
-
-
-class JobRequest(_Request):
-    """A job to start."""
-
-    kind: Literal["train", "map"]
-    recipe: Literal["auto", "deep", "quick"] = "auto"
-    rasters: list[Annotated[str, Field(max_length=60)]] = Field(
-        default_factory=list, description="Empty for all."
-    )
-    model: Literal["latest"] = "latest"
-
-
-class JobPath(BaseModel):
-    """Path parameter of a job."""
-
-    job_id: Annotated[str, Field(max_length=60)]
-
-
-class JobResult(BaseModel):
-    """A file that a job has written."""
-
-    name: str
-    url: str
-
-
-class JobAnswer(BaseModel):
-    """A job."""
-
-    id: str
-    kind: Literal["train", "map", "export"]
-    title: str
-    state: Literal["queued", "running", "done", "failed", "cancelled"]
-    progress: float | None = Field(description="Share of the current stage.")
-    message: str
-    seconds_left: float | None
-    results: list[JobResult]
-
-
-class ExportPath(BaseModel):
-    """Path parameter of a file."""
-
-    name: Annotated[str, Field(max_length=100)]
-
-
-class ExportItem(BaseModel):
-    """A file that can be downloaded."""
-
-    name: str
-    url: str
-    size: int | None
-
-
-class ExportAnswer(BaseModel):
-    """What can be exported."""
-
-    unsaved: list[str] = Field(description="What model and maps lack, one sentence each.")
-    items: list[ExportItem]

@@ -112,8 +112,10 @@ def predict(settings: PredictSettings, progress: Progress | None = None) -> list
         SettingsError: The backend or precision is not available, or a worker has another version of this package.
         StoppedError: The user stopped it; finished strips are kept.
     """
-    progress = progress or PythonWarnings()
-    model = read_model_at_stride(settings.model, settings.output_stride)
+    progress, model = (
+        progress or PythonWarnings(),
+        read_model_at_stride(settings.model, settings.output_stride),
+    )
     if settings.prior == "raster":
         check_prior(model.record, settings.model)
     _check_uncertainty(settings, model.record)
@@ -123,17 +125,15 @@ def predict(settings: PredictSettings, progress: Progress | None = None) -> list
     record = model.record
     del model  # The predictor holds its own copy of the weights.
     # Dask sends each job many times, so it contains only its own raster.
-    jobs = [
-        MapJob(task, engine, settings.model_copy(update={"rasters": (task.info.path,)})) for task in tasks
-    ]
+    own = [settings.model_copy(update={"rasters": (task.info.path,)}) for task in tasks]
+    jobs = [MapJob(task, engine, one) for task, one in zip(tasks, own, strict=True)]
     if settings.prior == "raster":
         jobs = [_with_own_prior(job, predictor, record, progress=progress) for job in jobs]
     if settings.processes > 1 or settings.scheduler is not None:
         predict_on_workers(jobs, progress=progress)
     made, failed = list[Prediction](), list[GeoSegError]()
     for job in jobs:
-        # Added here because workers do not need it.
-        job = replace(job, task=replace(job.task, origin=_origin(job, record)))
+        job = replace(job, task=replace(job.task, origin=_origin(job, record)))  # workers do not need it
         try:
             records = map_raster(job, with_raster_prior(predictor, job.engine.identity), progress)
         except StoppedError:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,10 +31,13 @@ from geoseg.settings.points import AuditSettings
 from geoseg.workflows.inputs import Rasters, check_paths, find_inputs, open_rasters, point_options
 from geoseg.workflows.library_errors import translate_library_errors
 from geoseg.workflows.points.error_reach import ErrorReach, compare_errors
-from geoseg.workflows.points.label_check import LOOKS_LIKE, LabelCheck, check_point_labels
 from geoseg.workflows.points.spread import Spread, measure_spread
 
+if TYPE_CHECKING:  # The module imports scikit-learn, which an audit without this check does not need.
+    from geoseg.workflows.points.label_check import LabelCheck
+
 SUSPICIOUS = "suspicious: looks like "
+_LOOKS_LIKE = "looks_like"
 
 
 @dataclass(frozen=True)
@@ -147,9 +150,9 @@ def _images(settings: AuditSettings) -> dict[str, Path]:
 def _with_suspicions(points: DroppedPoints) -> DroppedPoints:
     """Return the points with a reason for each suspicious label; these points can be used."""
     table = points.table
-    if LOOKS_LIKE not in table:
+    if _LOOKS_LIKE not in table:
         return points
-    looks = table[LOOKS_LIKE].fillna("")
+    looks = table[_LOOKS_LIKE].fillna("")
     return replace(points, table=table.assign(reason=table["reason"].where(looks == "", SUSPICIOUS + looks)))
 
 
@@ -173,6 +176,8 @@ def _audit(
         rows = rows.assign(**reach.columns(kept))
     labels = None
     if settings.suspicious is not None and len(used):
+        from geoseg.workflows.points.label_check import check_point_labels
+
         labels = check_point_labels(
             used, rasters, legend.names, classifier=settings.suspicious, progress=progress
         )

@@ -27,7 +27,6 @@ from geoseg.workflows.inputs import Rasters
 from geoseg.workflows.training.training_data import point_normalisation
 
 Classifier = Literal["forest", "quick"]
-LOOKS_LIKE = "looks_like"
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class LabelCheck:
         looks, odds = np.full(len(kept), "", object), np.full(len(kept), np.nan)
         looks[kept] = np.where(self.labels.is_suspicious, np.array([*self.names, ""])[self.labels.other], "")
         odds[kept] = np.round(self.labels.odds, 3)
-        return {LOOKS_LIKE: looks, "odds": odds}
+        return {"looks_like": looks, "odds": odds}
 
     @property
     def warnings(self) -> list[str]:

@@ -12,8 +12,8 @@ from flask_openapi3 import APIBlueprint, Tag
 from geoseg.web.http import problems
 from geoseg.web.http.problems import Problem
 from geoseg.web.label.errors import NOT_USABLE
+from geoseg.web.label.job_payloads import ExportAnswer, ExportPath, JobAnswer, JobPath, JobRequest
 from geoseg.web.label.openapi_document import SECURITY, list_of, responses
-from geoseg.web.label.payloads import ExportAnswer, ExportPath, JobAnswer, JobPath, JobRequest
 from geoseg.web.label.state import session
 from geoseg.workflows.labelling.exports import export_file, list_exports
 

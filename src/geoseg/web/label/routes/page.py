@@ -6,11 +6,16 @@ from pathlib import Path
 
 from flask import Response, send_from_directory
 from flask_openapi3 import APIBlueprint
-
-from geoseg.web.label.payloads import FilePath
+from pydantic import BaseModel
 
 api = APIBlueprint("page", __name__)
 STATIC = Path(__file__).parents[1] / "static"
+
+
+class FilePath(BaseModel):
+    """Path parameter of a file of the page."""
+
+    name: str
 
 
 @api.get("/", doc_ui=False)
