@@ -1,4 +1,4 @@
-"""Schemas of the labelling page's jobs and exports."""
+"""Schemas of the labelling page's jobs, exports and state."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from geoseg.web.label.payloads import ClosedModel
+from geoseg.web.label.payloads import AccuracyAnswer, ClosedModel, FeaturesAnswer, ModelAnswer
 
 
 class JobRequest(ClosedModel):
@@ -65,3 +65,15 @@ class ExportAnswer(BaseModel):
 
     unsaved: list[str] = Field(description="What model and maps lack, one sentence each.")
     items: list[ExportItem]
+
+
+class StatusAnswer(BaseModel):
+    """What changes while the page is open."""
+
+    revision: int
+    classes_revision: int
+    model: ModelAnswer | None
+    features: dict[str, FeaturesAnswer]
+    previews: dict[str, bool] = Field(description="Whether overviews of a raster are complete.")
+    jobs: list[JobAnswer]
+    accuracy: AccuracyAnswer | None

@@ -335,18 +335,6 @@ class AccuracyAnswer(BaseModel):
     classes: list[ClassAccuracy]
 
 
-class StatusAnswer(BaseModel):
-    """What changes while the page is open."""
-
-    revision: int
-    classes_revision: int
-    model: ModelAnswer | None
-    features: dict[str, FeaturesAnswer]
-    previews: dict[str, bool] = Field(description="Whether overviews of a raster are complete.")
-    jobs: list[JobAnswer]
-    accuracy: AccuracyAnswer | None
-
-
 class PredictionQuery(ClosedModel):
     """What a tile of the map shows."""
 

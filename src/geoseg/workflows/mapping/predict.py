@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from geoseg.domain.legend import UNLABELLED, UNSURE
+from geoseg.domain.legend import UNLABELLED
 from geoseg.domain.mapping.prediction import WindowPlan, plan_windows
 from geoseg.domain.ports import Predictor, Progress, PythonWarnings, WarningRecorder
 from geoseg.errors import (
@@ -16,7 +16,6 @@ from geoseg.errors import (
     OutputError,
     PixelValuesError,
     RasterError,
-    SettingsError,
     StoppedError,
     join_errors,
 )
@@ -48,6 +47,7 @@ from geoseg.workflows.mapping.distribution import predict_on_workers
 from geoseg.workflows.mapping.engines import build_engine
 from geoseg.workflows.mapping.raster_map import MapJob, MapTask, map_raster, pixels_by_class
 from geoseg.workflows.mapping.raster_prior import check_prior, estimate_raster_prior, with_raster_prior
+from geoseg.workflows.mapping.uncertainty import check_uncertainty
 from geoseg.workflows.model_at_stride import read_model_at_stride
 from geoseg.workflows.value_check import check_values
 
@@ -118,7 +118,7 @@ def predict(settings: PredictSettings, progress: Progress | None = None) -> list
     )
     if settings.prior == "raster":
         check_prior(model.record, settings.model)
-    _check_uncertainty(settings, model.record)
+    check_uncertainty(settings, model.record)
     tasks = _tasks(settings, model.record, progress)
     plan = plan_for(model.record, settings.window, settings.batch)
     engine, predictor = build_engine(settings, model, tasks, plan=plan, progress=progress)
@@ -178,28 +178,6 @@ def _with_own_prior(job: MapJob, predictor: Predictor, record: ModelRecord, *, p
                 source, predictor, record, context_px=job.engine.plan.context_px, progress=progress
             )
     return replace(job, engine=replace(job.engine, identity={**job.engine.identity, "odds": odds}))
-
-
-def _check_uncertainty(settings: PredictSettings, record: ModelRecord) -> None:
-    """Check that the model has what abstaining and conformal sets need.
-
-    Raises:
-        SettingsError: A class has the code of unsure pixels, or the model has no conformal thresholds.
-    """
-    if settings.abstain is not None and len(record.legend) > UNSURE:
-        raise SettingsError(
-            "the model has a class with the code of unsure pixels",
-            where="--abstain",
-            expected=f"at most {UNSURE} classes",
-            got=len(record.legend),
-        )
-    if "conformal" in settings.also and not record.conformal_thresholds:
-        raise SettingsError(
-            "the model has no conformal thresholds",
-            where=settings.model,
-            expected="a model with points held out in its training",
-            hint="Train it again with points in several places.",
-        )
 
 
 def plan_for(record: ModelRecord, window: int | None, batch: int = 1) -> WindowPlan:

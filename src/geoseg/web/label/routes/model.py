@@ -11,12 +11,12 @@ from geoseg.errors import TrainingError
 from geoseg.web.http import problems
 from geoseg.web.http.problems import Problem
 from geoseg.web.label.errors import NOT_READY, NOT_USABLE
+from geoseg.web.label.job_payloads import StatusAnswer
 from geoseg.web.label.openapi_document import PNG, SECURITY, responses
 from geoseg.web.label.payloads import (
     AreaQuery,
     AreasAnswer,
     PredictionQuery,
-    StatusAnswer,
     SuggestionRequest,
     SuggestionsAnswer,
     TilePath,
