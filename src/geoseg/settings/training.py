@@ -115,7 +115,7 @@ class TrainingOptions(ComputeSettings):
     # quick, and the start of deep
     speed: Speed = option(
         "balanced",
-        help="fast maps and trains in a third of the time, best trains longer; both set the scales and augmentations.",
+        help="fast maps and trains in about half of the time, best trains longer; both set the scales and augmentations.",
         panel="Recipe quick",
     )
     scales: Literal[1, 2] | None = option(
