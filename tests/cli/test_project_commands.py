@@ -42,7 +42,18 @@ def test_a_project_is_made_described_and_asked_where_to_label_next(
 
 
 def test_a_folder_without_a_project_is_an_error_that_says_what_to_do(geoseg: Command, tmp_path: Path) -> None:
-    for command in (("project", "status"), ("suggest",)):
+    for command in (("project", "status"), ("project", "open"), ("suggest",)):
         found = geoseg(*command, tmp_path)
         assert found.code == 2
         assert "geoseg project new" in found.err
+
+
+def test_a_damaged_description_is_named_with_the_file_that_keeps_the_points(
+    geoseg: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "project.json").write_text("{")
+    for command in (("project", "status"), ("project", "open"), ("suggest",)):
+        found = geoseg(*command, tmp_path)
+        assert found.code == 2
+        assert f"{tmp_path / 'project.json'}: the description of the project is damaged" in found.err
+        assert f"import the points of {tmp_path / 'points.gpkg'}" in found.err

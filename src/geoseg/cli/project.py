@@ -37,8 +37,7 @@ def project_new(values: dict[str, Any]) -> None:
 
 
 @app.command("open", cls=PanelCommand, epilog="Example: geoseg project open lake")
-@with_options(ProjectSettings, only=("folder",))
-@with_options(LabelSettings, only=("port", "browser"))
+@with_options(ProjectSettings, LabelSettings, only=("folder", "port", "browser"))
 def project_open(values: dict[str, Any]) -> None:
     """Open the page of a project; the same as geoseg label --project FOLDER."""
     from geoseg.cli.extras import with_extra

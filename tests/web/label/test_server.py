@@ -57,22 +57,16 @@ class Server:
 
 
 @pytest.fixture
-def start(scene: Path, tmp_path: Path) -> Iterator[Callable[[], Server]]:
-    """Start the server of one project; every call starts another process."""
+def start(scene: Path, tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Start the server of one project, by ``geoseg label`` or another command; every call starts another process."""
     started: list[Server] = []
 
-    def run() -> Server:
-        command = [
-            sys.executable,
-            "-m",
-            "geoseg",
-            "label",
-            str(scene),
-            "--project",
-            str(tmp_path / "project"),
-        ]
+    def run(*command: object) -> Server:
+        words = map(str, command or ("label", scene, "--project", tmp_path / "project"))
         process = subprocess.Popen(
-            [*command, "--port", "0", "--no-browser"], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "geoseg", *words, "--port", "0", "--no-browser"],
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert process.stdout is not None
         server = Server(process, process.stdout.readline().strip())
@@ -87,7 +81,9 @@ def start(scene: Path, tmp_path: Path) -> Iterator[Callable[[], Server]]:
         server.process.stdout.close()
 
 
-def test_a_killed_server_has_lost_nothing_and_undo_goes_on(start: Callable[[], Server]) -> None:
+def test_a_killed_server_has_lost_nothing_and_undo_goes_on(
+    start: Callable[..., Server], tmp_path: Path
+) -> None:
     first = start()
     ids = [first.call("POST", "/v1/project/classes", {"name": name})[1]["id"] for name in ("field", "wood")]
     sent = []
@@ -97,7 +93,7 @@ def test_a_killed_server_has_lost_nothing_and_undo_goes_on(start: Callable[[], S
         )
         sent.append(answer[1]["points"][0]["id"])
     first.kill()
-    second = start()
+    second = start("project", "open", tmp_path / "project")
     assert second.address.split("token=")[1] == first.address.split("token=")[1]
     _, found = second.call("GET", "/v1/project/points")
     assert [one["id"] for one in found["points"]] == sent
@@ -105,7 +101,7 @@ def test_a_killed_server_has_lost_nothing_and_undo_goes_on(start: Callable[[], S
     assert (status, undone["deleted"]) == (200, [sent[-1]])
 
 
-def test_two_servers_and_gdal_share_a_project(start: Callable[[], Server], tmp_path: Path) -> None:
+def test_two_servers_and_gdal_share_a_project(start: Callable[..., Server], tmp_path: Path) -> None:
     servers = [start()]
     ids = [
         servers[0].call("POST", "/v1/project/classes", {"name": name})[1]["id"] for name in ("field", "wood")
@@ -145,7 +141,7 @@ def test_two_servers_and_gdal_share_a_project(start: Callable[[], Server], tmp_p
 
 
 def test_geoseg_train_takes_the_points_as_they_are(
-    start: Callable[[], Server], scene: Path, tmp_path: Path, light: dict[str, Any]
+    start: Callable[..., Server], scene: Path, tmp_path: Path, light: dict[str, Any]
 ) -> None:
     server = start()
     ids = [

@@ -1,4 +1,4 @@
-"""The GeoPackage of a labelling project: tables, and triggers that number every change, whoever makes it."""
+"""The GeoPackage of a labelling project: tables, and triggers that number every change by any program."""
 
 from __future__ import annotations
 

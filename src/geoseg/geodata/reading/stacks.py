@@ -111,7 +111,7 @@ def _describe_stack(
 
 
 def _describe_vectors(infos: Sequence[RasterInfo], path: Path) -> RasterInfo:
-    """Describe a stack of which a file holds embeddings.
+    """Describe a stack in which at least one file holds embeddings.
 
     Raises:
         RasterError: The grids differ, or a file is listed twice.

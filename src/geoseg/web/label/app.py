@@ -6,6 +6,7 @@ from flask import jsonify
 from flask.wrappers import Response
 from flask_openapi3 import OpenAPI
 
+from geoseg.web.error_handlers import answer_validation_error
 from geoseg.web.label import access, errors
 from geoseg.web.label.openapi_document import INFO, SECURITY_SCHEMES
 from geoseg.web.label.payloads import ProblemAnswer
@@ -36,7 +37,7 @@ def app_without_session() -> OpenAPI:
         info=INFO,
         security_schemes=SECURITY_SCHEMES,
         validation_error_model=ProblemAnswer,
-        validation_error_callback=errors.answer_validation_error,
+        validation_error_callback=answer_validation_error,
         doc_ui=False,
         static_folder=None,
     )

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass, field
 from typing import Any
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 from flask.typing import ResponseReturnValue
-from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
 from geoseg.errors import GeoSegError, OutputError, RasterError
-from geoseg.web.error_handlers import parameter_problem
+from geoseg.web.error_handlers import answer
 from geoseg.web.http import problems
 from geoseg.web.http.problems import Problem, ProblemType
 
@@ -49,19 +47,6 @@ def install(app: Flask) -> None:
     app.register_error_handler(HTTPException, _handle_http)
     app.register_error_handler(GeoSegError, _handle_geoseg)
     app.register_error_handler(Exception, _handle_unexpected)
-
-
-def answer(problem: Problem) -> Response:
-    """Return the response for a problem."""
-    body = problem.body(f"urn:geoseg:request:{g.get('request_id', '')}")
-    response = Response(json.dumps(body), status=problem.kind.status, mimetype=problems.MEDIA_TYPE)
-    response.headers.update(problem.headers)
-    return response
-
-
-def answer_validation_error(error: ValidationError) -> Response:
-    """Return the response for invalid parameters of a request."""
-    return answer(parameter_problem(error))
 
 
 def _handle_http(error: HTTPException) -> ResponseReturnValue:

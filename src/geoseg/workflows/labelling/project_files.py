@@ -167,7 +167,12 @@ def _read(folder: Path) -> ProjectFiles:
             "this folder holds no project", where=folder, expected=f"a file {PROJECT_FILE}", hint=hint
         ) from error
     except (ValueError, KeyError, TypeError) as error:
-        raise SettingsError("the description of the project is damaged", where=path, got=error) from error
+        raise SettingsError(
+            "the description of the project is damaged",
+            where=path,
+            expected="a JSON object that names the project and its rasters",
+            hint=f"Restore the file from a copy, or create a project in a new folder and import the points of {folder / POINTS_FILE}.",
+        ) from error
     if record.get("format") != _FORMAT or not rasters:
         raise SettingsError(
             "the project has another format", where=path, expected=_FORMAT, got=record.get("format")

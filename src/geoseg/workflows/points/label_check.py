@@ -60,7 +60,7 @@ class LabelCheck:
         }
 
     def columns(self, kept: NDArray[np.bool_]) -> dict[str, Any]:
-        """Return columns for all points of the file (P,), of which the ``kept`` ones can be used.
+        """Return columns for all points of the file (P,); ``kept`` is true where a point can be used.
 
         They hold the class that a suspicious label looks like, "" for the others, and the odds of it against the label.
         """
